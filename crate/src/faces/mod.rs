@@ -1,0 +1,6 @@
+//! The command line and the wasm bindings: they translate, they never decide.
+
+#[cfg(not(target_arch = "wasm32"))]
+pub mod cli;
+#[cfg(target_arch = "wasm32")]
+pub mod wasm;

@@ -1,0 +1,43 @@
+//! One tensor of a model.
+
+use std::ops::Range;
+
+use crate::tensor::{Encoding, Shape};
+
+/// Where a tensor's bytes are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// In the model's file number `file` (index into [`super::ModelFile::files`]), at these bytes.
+    Here {
+        /// Index into `ModelFile::files`.
+        file: usize,
+        /// Absolute byte range in that file.
+        at: Range<u64>,
+    },
+    /// In a file that was not given.
+    Missing {
+        /// Its name as the model states it (untrusted; never used as a path).
+        file: String,
+        /// Byte range there, where known.
+        at: Range<u64>,
+    },
+    /// Values stored inline in the header in a form that is not raw little-endian bytes (ONNX `float_data` ...).
+    Inline,
+    /// Nowhere: the header names no bytes for it.
+    Absent,
+}
+
+/// One tensor: name, shape, encoding and place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TensorEntry {
+    /// Name as in the file.
+    pub name: String,
+    /// Slowest dimension first.
+    pub shape: Shape,
+    /// Element or block encoding.
+    pub encoding: Encoding,
+    /// Where the bytes are.
+    pub place: Place,
+    /// Size in bytes, where known.
+    pub bytes: Option<u64>,
+}

@@ -1,0 +1,66 @@
+//! A model as read from one or several files.
+
+use super::{Metadata, Note, OpGraph, Section, TensorEntry};
+
+/// The container format, named by content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum FormatId {
+    Gguf,
+    Safetensors,
+    Onnx,
+}
+
+impl FormatId {
+    /// The name used in reports: "GGUF", "safetensors", "ONNX".
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gguf => "GGUF",
+            Self::Safetensors => "safetensors",
+            Self::Onnx => "ONNX",
+        }
+    }
+}
+
+/// One of the files a model was read from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FileSummary {
+    /// Name as the user knows it.
+    pub name: String,
+    /// Length in bytes.
+    pub bytes: u64,
+    /// What it is to the model: "weights", "shard 1 of 2", "index", "configuration", "tokenizer".
+    pub role: String,
+}
+
+/// Everything a header says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelFile {
+    /// Container format.
+    pub format: FormatId,
+    /// Format version and byte order as people write it: "3", "3, big endian".
+    pub version: String,
+    /// The files that were given and belong to it, in order; [`super::Place::Here`] points into them.
+    pub files: Vec<FileSummary>,
+    /// Key/value metadata in file order. For a Hugging Face folder: `config.json` flattened under `config.`.
+    pub metadata: Metadata,
+    /// All tensors in file order.
+    pub tensors: Vec<TensorEntry>,
+    /// The operator graph, for formats that hold one.
+    pub graph: Option<OpGraph>,
+    /// The byte map: header, metadata, padding, tensors, gaps, trailing bytes; sorted per file.
+    pub sections: Vec<Section>,
+    /// Findings, most severe first.
+    pub notes: Vec<Note>,
+}
+
+impl ModelFile {
+    /// The tensor of this name.
+    pub fn tensor(&self, name: &str) -> Option<&TensorEntry> {
+        self.tensors.iter().find(|t| t.name == name)
+    }
+    /// Sum of all tensors' elements, quantized or not.
+    pub fn parameters(&self) -> u64 {
+        self.tensors.iter().filter_map(|t| t.shape.elements()).fold(0, u64::saturating_add)
+    }
+}

@@ -1,0 +1,59 @@
+//! The operator graph of ONNX (later TensorFlow) files.
+
+use crate::tensor::{Encoding, Shape};
+
+/// An input or output of a graph.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GraphValue {
+    /// Name.
+    pub name: String,
+    /// Element type, where stated.
+    pub encoding: Option<Encoding>,
+    /// Dimensions as stated: numbers, or names of symbolic ones, "?" where unknown.
+    pub dims: Vec<String>,
+}
+
+/// One operator.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GraphNode {
+    /// Node name; may be empty.
+    pub name: String,
+    /// Operator type: "MatMul".
+    pub op: String,
+    /// Operator domain; "" is ai.onnx.
+    pub domain: String,
+    /// Names of the values read.
+    pub inputs: Vec<String>,
+    /// Names of the values written.
+    pub outputs: Vec<String>,
+    /// Number of subgraphs in its attributes.
+    pub subgraphs: u32,
+}
+
+/// A graph of operators.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct OpGraph {
+    /// Graph name.
+    pub name: String,
+    /// Operator sets: domain and version.
+    pub opsets: Vec<(String, i64)>,
+    /// Inputs that are no initializers.
+    pub inputs: Vec<GraphValue>,
+    /// Outputs.
+    pub outputs: Vec<GraphValue>,
+    /// Nodes of the top graph, in file order.
+    pub nodes: Vec<GraphNode>,
+    /// Subgraphs anywhere below (If, Loop, Scan bodies).
+    pub subgraphs: u64,
+    /// Nodes in subgraphs and functions.
+    pub inner_nodes: u64,
+    /// Shapes noted for inner values are not kept; this is their count.
+    pub value_infos: u64,
+}
+
+impl GraphValue {
+    /// The static shape, where every dimension is a number.
+    pub fn shape(&self) -> Option<Shape> {
+        self.dims.iter().map(|d| d.parse().ok()).collect::<Option<Vec<u64>>>().map(Shape)
+    }
+}

@@ -1,0 +1,170 @@
+//! Ordered key/value metadata. Long arrays stay in the file: only their place and first items are kept.
+
+use std::ops::Range;
+
+/// Types of metadata values (GGUF's, which cover the others).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum MetaType {
+    U8,
+    I8,
+    U16,
+    I16,
+    U32,
+    I32,
+    F32,
+    Bool,
+    String,
+    Array,
+    U64,
+    I64,
+    F64,
+}
+
+/// Where an array's items lie in a file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ArrayPlace {
+    /// Index into `ModelFile::files`.
+    pub file: usize,
+    /// Bytes of all items (after the count).
+    pub at: Range<u64>,
+    /// Byte order of the items.
+    pub big_endian: bool,
+    /// Width of string lengths in bytes: 4 in GGUF v1, 8 later.
+    pub length_bytes: u8,
+}
+
+/// An array: its type, length, first items, and where the rest is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MetaArray {
+    /// Type of the items.
+    pub item: MetaType,
+    /// Number of items.
+    pub len: u64,
+    /// The first items (at most [`MetaArray::HEAD`]); all of them where `place` is `None`.
+    pub head: Vec<MetaValue>,
+    /// Where all items are; `None` when `head` holds them all.
+    pub place: Option<ArrayPlace>,
+}
+
+impl MetaArray {
+    /// How many items are kept in memory.
+    pub const HEAD: usize = 64;
+}
+
+/// One value.
+#[derive(Debug, Clone, PartialEq)]
+pub enum MetaValue {
+    /// Any unsigned integer; the width it had.
+    Unsigned(u64, MetaType),
+    /// Any signed integer; the width it had.
+    Signed(i64, MetaType),
+    /// Any float; the width it had.
+    Float(f64, MetaType),
+    /// A boolean.
+    Bool(bool),
+    /// A string; bytes that are not UTF-8 are replaced and noted.
+    String(String),
+    /// An array.
+    Array(MetaArray),
+}
+
+impl MetaValue {
+    /// The value's type.
+    pub fn kind(&self) -> MetaType {
+        match self {
+            Self::Unsigned(_, t) | Self::Signed(_, t) | Self::Float(_, t) => *t,
+            Self::Bool(_) => MetaType::Bool,
+            Self::String(_) => MetaType::String,
+            Self::Array(_) => MetaType::Array,
+        }
+    }
+}
+
+impl MetaType {
+    /// The name used in reports: "u32", "string", ...
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::U8 => "u8",
+            Self::I8 => "i8",
+            Self::U16 => "u16",
+            Self::I16 => "i16",
+            Self::U32 => "u32",
+            Self::I32 => "i32",
+            Self::F32 => "f32",
+            Self::Bool => "bool",
+            Self::String => "string",
+            Self::Array => "array",
+            Self::U64 => "u64",
+            Self::I64 => "i64",
+            Self::F64 => "f64",
+        }
+    }
+}
+
+/// Keys and values in file order; a key may repeat (noted), the first one counts.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Metadata {
+    entries: Vec<(String, MetaValue)>,
+}
+
+impl Metadata {
+    /// Appends an entry.
+    pub fn push(&mut self, key: impl Into<String>, value: MetaValue) {
+        self.entries.push((key.into(), value));
+    }
+    /// All entries in file order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &MetaValue)> {
+        self.entries.iter().map(|(k, v)| (k.as_str(), v))
+    }
+    /// Number of entries.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+    /// True without entries.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+    /// The first value of this key.
+    pub fn get(&self, key: &str) -> Option<&MetaValue> {
+        self.entries.iter().find(|(k, _)| k == key).map(|(_, v)| v)
+    }
+    /// A string value.
+    pub fn string(&self, key: &str) -> Option<&str> {
+        match self.get(key)? {
+            MetaValue::String(s) => Some(s),
+            _ => None,
+        }
+    }
+    /// A non-negative integer value of any width.
+    pub fn unsigned(&self, key: &str) -> Option<u64> {
+        match self.get(key)? {
+            MetaValue::Unsigned(n, _) => Some(*n),
+            MetaValue::Signed(n, _) => u64::try_from(*n).ok(),
+            _ => None,
+        }
+    }
+    /// A number as f64.
+    pub fn number(&self, key: &str) -> Option<f64> {
+        match self.get(key)? {
+            MetaValue::Unsigned(n, _) => Some(*n as f64),
+            MetaValue::Signed(n, _) => Some(*n as f64),
+            MetaValue::Float(n, _) => Some(*n),
+            _ => None,
+        }
+    }
+    /// A boolean value.
+    pub fn boolean(&self, key: &str) -> Option<bool> {
+        match self.get(key)? {
+            MetaValue::Bool(b) => Some(*b),
+            _ => None,
+        }
+    }
+    /// An array value.
+    pub fn array(&self, key: &str) -> Option<&MetaArray> {
+        match self.get(key)? {
+            MetaValue::Array(a) => Some(a),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The common description of any model file: no bytes, no I/O.
+
+mod entry;
+mod file;
+mod graph;
+mod metadata;
+mod note;
+mod section;
+
+pub use entry::{Place, TensorEntry};
+pub use file::{FileSummary, FormatId, ModelFile};
+pub use graph::{GraphNode, GraphValue, OpGraph};
+pub use metadata::{ArrayPlace, MetaArray, MetaType, MetaValue, Metadata};
+pub use note::{Note, Severity};
+pub use section::{Section, SectionKind};

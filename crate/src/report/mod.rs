@@ -1,0 +1,17 @@
+//! Serialisable views: what `--json` prints, what the page receives, what golden files hold.
+//!
+//! TypeScript types are derived from these structs by a test (`www/src/wire/report.ts`).
+
+mod fault;
+mod generation;
+mod model;
+mod ops;
+mod tensors;
+mod tokens;
+
+pub use fault::FaultReport;
+pub use generation::*;
+pub use model::*;
+pub use ops::*;
+pub use tensors::*;
+pub use tokens::*;

@@ -1,0 +1,289 @@
+//! What a model is.
+
+use serde::Serialize;
+
+/// Everything the overview, metadata, tensor and notes views show.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct ModelReport {
+    /// "GGUF", "safetensors", "ONNX".
+    pub format: String,
+    /// Format version as people write it.
+    pub version: String,
+    /// Length of all files in bytes.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub bytes_total: u64,
+    /// Bytes read to make this report.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub bytes_read: u64,
+    /// One sentence: what this is.
+    pub summary: String,
+    /// "llama", where the file says so.
+    pub architecture: Option<String>,
+    /// Sum of all tensors' elements.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub parameters: u64,
+    /// Tensor bytes times 8 divided by parameters.
+    pub bits_per_weight: Option<f64>,
+    /// Name, author, licence, base model, ...: label and value, in order of interest.
+    pub identity: Vec<Fact>,
+    /// Layers, heads, widths, vocabulary, context, ...: label and value.
+    pub shape: Vec<Fact>,
+    /// The files that belong to it.
+    pub files: Vec<FileReport>,
+    /// The chain original model -> GGUF | ONNX, and its parts.
+    pub place: PlaceReport,
+    /// What can run it.
+    pub runners: Vec<RunnerReport>,
+    /// Memory needed to run it here, where the engine knows the architecture.
+    pub fit: Option<FitReport>,
+    /// Totals by encoding, largest first.
+    pub encodings: Vec<EncodingReport>,
+    /// Metadata in file order.
+    pub metadata: Vec<MetadataReport>,
+    /// Tensors in file order.
+    pub tensors: Vec<TensorReport>,
+    /// The operator graph, for formats that hold one.
+    pub graph: Option<GraphReport>,
+    /// The byte map.
+    pub sections: Vec<SectionReport>,
+    /// Findings, most severe first.
+    pub notes: Vec<NoteReport>,
+    /// Description of the tokenizer, where there is one that can be loaded.
+    pub tokenizer: Option<String>,
+    /// Whether `run` works; else why not.
+    pub runnable: Option<String>,
+}
+
+/// A label and a value.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Fact {
+    /// "Layers".
+    pub label: String,
+    /// "22".
+    pub value: String,
+    /// The metadata key it comes from, or how it was worked out.
+    pub source: Option<String>,
+}
+
+/// One file.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct FileReport {
+    /// Name.
+    pub name: String,
+    /// Length in bytes.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub bytes: u64,
+    /// "weights", "shard 1 of 2", "configuration", ...
+    pub role: String,
+}
+
+/// Where the file sits in the chain from the original model to its conversions.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct PlaceReport {
+    /// "original", "gguf" or "onnx": which stage this is.
+    pub stage: String,
+    /// One sentence.
+    pub sentence: String,
+    /// The parts of the chain in order.
+    pub parts: Vec<PartReport>,
+}
+
+/// One part of the chain.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct PartReport {
+    /// "original" or "gguf" or "onnx".
+    pub stage: String,
+    /// "Weights", "config.json", "Tokenizer".
+    pub name: String,
+    /// "here", "inside" (part of the file), "missing", "not needed" or "elsewhere" (another stage of the chain).
+    pub state: String,
+    /// File name, or what is missing and why it matters.
+    pub detail: String,
+}
+
+/// A program that runs this kind of file.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct RunnerReport {
+    /// "Glassbox", "llama.cpp", ...
+    pub name: String,
+    /// "yes", "no" or "partly".
+    pub verdict: String,
+    /// Why not, or what it needs.
+    pub detail: String,
+}
+
+/// Memory to run it: the working is shown by the parts.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct FitReport {
+    /// Weight bytes.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub weights: u64,
+    /// Key and value cache bytes per token of context (f32 here).
+    #[cfg_attr(test, ts(type = "number"))]
+    pub cache_per_token: u64,
+    /// Activations and other scratch.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub scratch: u64,
+    /// The longest context the model was made for.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub context: u64,
+}
+
+/// Totals of one encoding.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct EncodingReport {
+    /// Name.
+    pub encoding: String,
+    /// Number of tensors.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub tensors: u64,
+    /// Their bytes.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub bytes: u64,
+    /// Their elements.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub elements: u64,
+    /// Bits per value.
+    pub bits: Option<f64>,
+    /// How a block is laid out.
+    pub about: String,
+}
+
+/// One metadata entry.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct MetadataReport {
+    /// Key.
+    pub key: String,
+    /// "u32", "string", "array of string", ...
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The value: string, number or boolean; for an array its first items.
+    #[cfg_attr(test, ts(type = "string | number | boolean | (string | number | boolean | null)[] | null"))]
+    pub value: serde_json::Value,
+    /// Number of items of an array.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(type = "number", optional))]
+    pub length: Option<u64>,
+    /// What a standard key means.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    pub meaning: Option<String>,
+}
+
+/// One tensor.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct TensorReport {
+    /// Name.
+    pub name: String,
+    /// Slowest dimension first.
+    #[cfg_attr(test, ts(type = "number[]"))]
+    pub shape: Vec<u64>,
+    /// Encoding.
+    pub encoding: String,
+    /// Absolute byte offset in its file; null where it has no bytes there.
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub offset: Option<u64>,
+    /// Bytes; null where unknown.
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub bytes: Option<u64>,
+    /// Its file's name, also when that file is missing.
+    pub file: Option<String>,
+    /// "here", "missing", "inline" or "absent".
+    pub place: &'static str,
+}
+
+/// An operator graph in numbers.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct GraphReport {
+    /// Name.
+    pub name: String,
+    /// "ai.onnx 17", ...
+    pub opsets: Vec<String>,
+    /// Inputs.
+    pub inputs: Vec<GraphValueReport>,
+    /// Outputs.
+    pub outputs: Vec<GraphValueReport>,
+    /// Nodes of the top graph in order.
+    pub nodes: Vec<GraphNodeReport>,
+    /// Operator types with their number, most frequent first.
+    #[cfg_attr(test, ts(type = "[string, number][]"))]
+    pub operators: Vec<(String, u64)>,
+    /// Subgraphs.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub subgraphs: u64,
+}
+
+/// An input or output.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct GraphValueReport {
+    /// Name.
+    pub name: String,
+    /// Element type.
+    pub encoding: Option<String>,
+    /// Dimensions.
+    pub dims: Vec<String>,
+}
+
+/// One node.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct GraphNodeReport {
+    /// Name.
+    pub name: String,
+    /// Operator, with its domain unless that is ai.onnx.
+    pub op: String,
+    /// Values read.
+    pub inputs: Vec<String>,
+    /// Values written.
+    pub outputs: Vec<String>,
+}
+
+/// One range of the byte map.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct SectionReport {
+    /// Index into `files`.
+    pub file: usize,
+    /// First byte.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub start: u64,
+    /// One past the last byte.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub end: u64,
+    /// "header", "metadata", "tensor list", "padding", "tensors", "graph", "gap" or "trailing".
+    pub kind: &'static str,
+    /// Tensors in a run of them (neighbours are joined in this report).
+    #[cfg_attr(test, ts(type = "number"))]
+    pub tensors: u64,
+}
+
+/// One finding.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct NoteReport {
+    /// "error", "warning" or "info".
+    pub severity: &'static str,
+    /// What was found.
+    pub what: String,
+    /// File concerned.
+    pub file: Option<String>,
+    /// Byte offset.
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub at: Option<u64>,
+    /// Why it matters.
+    pub why: Option<String>,
+    /// What to do.
+    pub advice: Option<String>,
+}

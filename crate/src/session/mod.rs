@@ -1,0 +1,1 @@
+//! An opened model, and a running generation.

@@ -1,0 +1,93 @@
+//! Files opened together, with one counter of the bytes read.
+
+use std::{cell::Cell, ops::Range, rc::Rc};
+
+use super::ByteSource;
+use crate::fault::{Fault, Result};
+
+/// One file of a [`SourceSet`]; reading through it is counted.
+#[derive(Clone)]
+pub struct SourceFile {
+    source: Rc<dyn ByteSource>,
+    read: Rc<Cell<u64>>,
+}
+
+impl SourceFile {
+    /// The file's name as the user knows it.
+    pub fn name(&self) -> &str {
+        self.source.name()
+    }
+    /// Length in bytes.
+    pub fn len(&self) -> u64 {
+        self.source.len()
+    }
+    /// True when there are no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// Reads exactly `at` and counts it.
+    ///
+    /// # Errors
+    /// A caller's fault beyond the end of the file; whatever the source reports.
+    pub async fn read(&self, at: Range<u64>) -> Result<Vec<u8>> {
+        if at.start > at.end || at.end > self.len() {
+            return Err(Fault::caller(format!(
+                "bytes {}..{} asked of a file of {} bytes",
+                at.start,
+                at.end,
+                self.len()
+            ))
+            .in_file(self.name()));
+        }
+        let wanted = at.end - at.start;
+        let bytes = self.source.read(at).await?;
+        self.read.set(self.read.get() + bytes.len() as u64);
+        if bytes.len() as u64 != wanted {
+            return Err(Fault::source(format!("{wanted} bytes expected, {} read", bytes.len())).in_file(self.name()));
+        }
+        Ok(bytes)
+    }
+}
+
+/// The files that the user gave, opened together.
+#[derive(Clone, Default)]
+pub struct SourceSet {
+    files: Vec<SourceFile>,
+    read: Rc<Cell<u64>>,
+}
+
+impl SourceSet {
+    /// A set of sources, in the order given.
+    pub fn new(sources: impl IntoIterator<Item = Rc<dyn ByteSource>>) -> Self {
+        let mut set = Self::default();
+        for source in sources {
+            set.push(source);
+        }
+        set
+    }
+    /// Adds one file.
+    pub fn push(&mut self, source: Rc<dyn ByteSource>) {
+        self.files.push(SourceFile { source, read: Rc::clone(&self.read) });
+    }
+    /// All files, in the order given.
+    pub fn files(&self) -> &[SourceFile] {
+        &self.files
+    }
+    /// The file of exactly this name, else of this base name where only one has it.
+    pub fn find(&self, name: &str) -> Option<&SourceFile> {
+        let base = |n: &str| n.rsplit('/').next().unwrap_or(n).to_owned();
+        self.files.iter().find(|f| f.name() == name).or_else(|| {
+            let mut same = self.files.iter().filter(|f| base(f.name()) == base(name));
+            let first = same.next();
+            if same.next().is_some() { None } else { first }
+        })
+    }
+    /// Bytes read from all files since the set was made.
+    pub fn bytes_read(&self) -> u64 {
+        self.read.get()
+    }
+    /// Length of all files together, in bytes.
+    pub fn bytes_total(&self) -> u64 {
+        self.files.iter().map(SourceFile::len).sum()
+    }
+}

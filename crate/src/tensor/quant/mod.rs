@@ -1,0 +1,1 @@
+//! Block codecs, one file each: a drawing of the layout and `decode`.
