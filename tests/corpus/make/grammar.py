@@ -18,6 +18,15 @@ CHILD_SHARE = 0.25
 PARAGRAPH_SHARE = 0.2
 
 
+def pick(rng: random.Random, options):
+    """One of the options, earlier ones more often (3 : 2 between the first two).
+
+    Were all equally likely, the most likely next word would hang on rounding, and
+    two correct implementations would tell different greedy stories.
+    """
+    return rng.choices(options, weights=[1 / (rank + 2) for rank in range(len(options))])[0]
+
+
 def _capital(text: str) -> str:
     """`text` with its first letter in upper case."""
     return text[:1].upper() + text[1:]
@@ -32,9 +41,9 @@ def _hero_fields(rng: random.Random, name: str, gender: str) -> dict[str, str]:
         "he": pronouns["he"],
         "him": pronouns["him"],
         "his": pronouns["his"],
-        "who": pronouns["child"] if is_child else rng.choice(words.ANIMALS),
-        "trait": rng.choice(words.TRAITS),
-        "home": rng.choice(words.HOMES),
+        "who": pronouns["child"] if is_child else pick(rng, words.ANIMALS),
+        "trait": pick(rng, words.TRAITS),
+        "home": pick(rng, words.HOMES),
     }
 
 
@@ -46,40 +55,41 @@ def _friend_fields(rng: random.Random, name: str, gender: str, hero_kind: str) -
         "friend": name,
         "fhe": pronouns["he"],
         "fhis": pronouns["his"],
-        "friend_kind": rng.choice(kinds),
-        "tall": rng.choice(words.TALL_HELPERS),
-        "wise": rng.choice(words.WISE_HELPERS),
-        "small": rng.choice(words.SMALL_ANIMALS),
+        "friend_kind": pick(rng, kinds),
+        "tall": pick(rng, words.TALL_HELPERS),
+        "wise": pick(rng, words.WISE_HELPERS),
+        "small": pick(rng, words.SMALL_ANIMALS),
     }
 
 
 def _prop_fields(rng: random.Random) -> dict[str, str]:
     """The things and places of the story."""
-    place, preposition = rng.choice(words.PLACES)
-    building, material = rng.choice(words.BUILDINGS)
-    skill, skilled = rng.choice(words.SKILLS)
+    place, preposition = pick(rng, words.PLACES)
+    building, material = pick(rng, words.BUILDINGS)
+    skill, skilled = pick(rng, words.SKILLS)
     return {
         "place": place,
         "in_place": f"{preposition} {place}",
-        "hiding": rng.choice(words.HIDING_PLACES),
-        "colour": rng.choice(words.COLOURS),
-        "toy": rng.choice(words.TOYS),
-        "flyer": rng.choice(words.FLYERS),
-        "food": rng.choice(words.FOODS),
-        "flower": rng.choice(words.FLOWERS),
+        "hiding": pick(rng, words.HIDING_PLACES),
+        "colour": pick(rng, words.COLOURS),
+        "toy": pick(rng, words.TOYS),
+        "flyer": pick(rng, words.FLYERS),
+        "food": pick(rng, words.FOODS),
+        "flower": pick(rng, words.FLOWERS),
         "building": building,
         "material": material,
-        "fragile": rng.choice(words.FRAGILE),
+        "fragile": pick(rng, words.FRAGILE),
         "skill": skill,
         "skilled": skilled,
-        "gift": rng.choice(words.GIFTS),
-        "weather": rng.choice(words.WEATHER),
+        "gift": pick(rng, words.GIFTS),
+        "weather": pick(rng, words.WEATHER),
     }
 
 
 def cast(rng: random.Random) -> dict[str, str]:
     """All placeholders of one story, each also with a capital first letter."""
-    (hero, hero_gender), (friend, friend_gender) = rng.sample(words.NAMES, 2)
+    hero, hero_gender = pick(rng, words.NAMES)
+    friend, friend_gender = pick(rng, [entry for entry in words.NAMES if entry[0] != hero])
     fields = _hero_fields(rng, hero, hero_gender)
     fields |= _friend_fields(rng, friend, friend_gender, fields["who"])
     fields |= _prop_fields(rng)
@@ -89,7 +99,7 @@ def cast(rng: random.Random) -> dict[str, str]:
 def story(rng: random.Random) -> str:
     """One whole story, without any separator."""
     fields = cast(rng)
-    beats = [rng.choice(plots.OPENINGS), *(rng.choice(beat) for beat in rng.choice(plots.PLOTS))]
+    beats = [pick(rng, plots.OPENINGS), *(pick(rng, beat) for beat in pick(rng, plots.PLOTS))]
     told = [beat.format_map(fields) for beat in beats]
     if rng.random() < PARAGRAPH_SHARE:
         # Setup, problem and help, resolution: the breaks every plot shares.

@@ -71,8 +71,8 @@ def runs_of(model: Llama64, tokenizer: Tokenizer) -> tuple[list[dict], np.ndarra
             "ids": ids,
             "text": tokenizer.decode(ids, skip_special_tokens=True),
             "ended": ids[-1] == end_id,
-            "min_top2_gap": round(min(gaps), 6),
-            "min_top2_gap_at": int(np.argmin(gaps)),
+            "top2_gaps": [round(gap, 5) for gap in gaps],
+            "min_top2_gap": round(min(gaps), 5),
         })
     return runs, np.stack(rows)
 

@@ -1,16 +1,17 @@
 """The word lists of the story grammar: who, where, what.
 
-Every list is small on purpose: a model of one million parameters has to learn
-all of them, and the variety of the stories comes from combining them.
+Earlier entries are drawn more often. Every list is small on purpose: a model of
+one million parameters has to learn all of them, and the variety of the stories
+comes from combining them.
 A few names carry an accent so that the tokenizer meets multi-byte characters.
 """
 
 #: (name, gender); the gender picks the pronouns.
 NAMES = (
-    ("Lily", "f"), ("Mia", "f"), ("Anna", "f"), ("Zoé", "f"), ("Rosa", "f"), ("Ella", "f"),
-    ("Nora", "f"), ("Ivy", "f"), ("Ruby", "f"), ("Chloé", "f"), ("Wilma", "f"), ("Daisy", "f"),
-    ("Tom", "m"), ("Ben", "m"), ("Max", "m"), ("Leo", "m"), ("Oscar", "m"), ("André", "m"),
-    ("Finn", "m"), ("Hugo", "m"), ("Sam", "m"), ("Noé", "m"), ("Theo", "m"), ("Jack", "m"),
+    ("Lily", "f"), ("Tom", "m"), ("Mia", "f"), ("Ben", "m"), ("Anna", "f"), ("Max", "m"),
+    ("Zoé", "f"), ("Leo", "m"), ("Rosa", "f"), ("Oscar", "m"), ("Ella", "f"), ("André", "m"),
+    ("Nora", "f"), ("Finn", "m"), ("Ivy", "f"), ("Hugo", "m"), ("Ruby", "f"), ("Sam", "m"),
+    ("Chloé", "f"), ("Noé", "m"), ("Wilma", "f"), ("Theo", "m"), ("Daisy", "f"), ("Jack", "m"),
 )
 
 #: Pronouns by gender: subject, object, possessive, and the human words for the hero.
