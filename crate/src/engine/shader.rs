@@ -217,7 +217,9 @@ impl Composer<'_> {
             let live = open.iter().all(|o| o.0);
             let mut words = line.split_whitespace();
             match (words.next(), words.next(), words.next()) {
-                (Some("#if"), Some(flag), None) => open.push((self.flag(flag).ok_or_else(|| wrong("unknown flag"))?, false)),
+                (Some("#if"), Some(flag), None) => {
+                    open.push((self.flag(flag).ok_or_else(|| wrong("unknown flag"))?, false))
+                }
                 (Some("#else"), None, None) => match open.last_mut() {
                     Some(o) if !o.1 => *o = (!o.0, true),
                     _ => return Err(wrong("#else without #if")),
@@ -295,7 +297,9 @@ mod tests {
 
     #[test]
     fn broken_directives_are_refused() {
-        for text in ["#if ragged", "#endif", "#else", "#if nothing\n#endif", "#define X", "#if ragged\n#else\n#else\n#endif"] {
+        for text in
+            ["#if ragged", "#endif", "#else", "#if nothing\n#endif", "#define X", "#if ragged\n#else\n#else\n#endif"]
+        {
             assert!(composed(text).is_err(), "{text}");
         }
     }

@@ -102,6 +102,70 @@ pub(super) fn launch(step: &Step, batch: u32, encoding: Option<Encoding>, tier: 
     Ok(Launch { variant: Variant { kernel, encoding, tier, ragged }.normalised(), grid })
 }
 
+/// The least number of values (tokens for the token slot, words for the state) each binding of a step must hold,
+/// in the kernel's order; weights are checked by rows, so they say 0 here. Kernels rely on it: release builds
+/// drop bounds checks.
+pub(super) fn needs(step: &Step, batch: u32) -> Result<Vec<u64>> {
+    use crate::engine::kernel::{PickParams, state};
+    let (n, state) = (u64::from(batch), state::WORDS as u64);
+    let width = || params::<WidthParams>(step).map(|p| u64::from(p.width));
+    Ok(match step.kernel {
+        KernelId::Embed => {
+            let p: EmbedParams = params(step)?;
+            vec![state, n, 0, n * u64::from(p.width)]
+        }
+        KernelId::RmsNorm => {
+            let p: NormParams = params(step)?;
+            let width = u64::from(p.width);
+            vec![state, n * width, width, n * width]
+        }
+        KernelId::MatVec | KernelId::MatMul => {
+            let p: LinearParams = params(step)?;
+            let (end, stride) = (u64::from(p.first_row) + u64::from(p.rows), u64::from(p.y_stride));
+            let n = if step.kernel == KernelId::MatVec { 1 } else { n };
+            if end > stride {
+                return Err(Fault::bug(format!("a part that ends at {end} in output rows of {stride}")));
+            }
+            vec![state, 0, n * u64::from(p.k), n * stride]
+        }
+        KernelId::AddBias => vec![state, width()?, n * width()?],
+        KernelId::Rope => {
+            let p: RopeParams = params(step)?;
+            if u64::from(p.half) * 2 > u64::from(p.head_dim) {
+                return Err(Fault::bug(format!("{} rotated pairs in a head of {}", p.half, p.head_dim)));
+            }
+            vec![state, 2 * u64::from(p.half), n * u64::from(p.heads) * u64::from(p.head_dim)]
+        }
+        KernelId::KvWrite => vec![state, n * width()?, width()?],
+        KernelId::Attention => {
+            let p: AttentionParams = params(step)?;
+            let width = n * u64::from(p.heads) * u64::from(p.head_dim);
+            let cache = u64::from(p.context) * u64::from(p.kv_heads) * u64::from(p.head_dim);
+            vec![state, width, cache, cache, width]
+        }
+        KernelId::SiluMul => vec![state, n * width()?, n * width()?, n * width()?],
+        KernelId::Add => vec![state, n * width()?, n * width()?],
+        KernelId::LastRow => vec![state, n * width()?, width()?],
+        KernelId::Pick => {
+            let p: PickParams = params(step)?;
+            if p.ring_len == 0 {
+                return Err(Fault::bug("a ring of no ids"));
+            }
+            vec![u64::from(p.vocab), state, 1, u64::from(p.ring_len)]
+        }
+        KernelId::Advance => vec![state],
+    })
+}
+
+/// Rows and values a row that a step needs of the weight it binds, where it binds one.
+pub(super) fn weight_shape(step: &Step) -> Result<Option<(u32, u32)>> {
+    Ok(match step.kernel {
+        KernelId::Embed => params::<EmbedParams>(step).map(|p| Some((p.rows, p.width)))?,
+        KernelId::MatVec | KernelId::MatMul => params::<LinearParams>(step).map(|p| Some((p.rows, p.k)))?,
+        _ => None,
+    })
+}
+
 fn within(grid: [u32; 3]) -> Result<[u32; 3]> {
     if grid.iter().all(|&n| n <= MAX_GROUPS) {
         Ok(grid.map(|n| n.max(1)))
