@@ -23,8 +23,8 @@ fn main(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let i = flat_group(group, groups) * WG + lane;
-    let from = (max(state[1], 1u) - 1u) * p.width + i;
-    if (i < p.width && from < arrayLength(&x)) {
-        y[i] = x[from];
+    let source = (max(state[1], 1u) - 1u) * p.width + i;
+    if (i < p.width && source < arrayLength(&x)) {
+        y[i] = x[source];
     }
 }
