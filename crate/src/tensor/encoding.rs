@@ -110,6 +110,13 @@ pub struct EncodingSpec {
     pub about: &'static str,
 }
 
+/// The name: a row's codecs have nothing to print.
+impl std::fmt::Debug for EncodingSpec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
 /// Every encoding with a fixed block size, in the order of [`Encoding`].
 pub static ENCODINGS: &[EncodingSpec] = &ROWS;
 
