@@ -3,6 +3,7 @@
 use std::{
     future::Future,
     pin::pin,
+    sync::{Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
 };
 
@@ -26,6 +27,13 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
+/// One test at a time: a software GPU uses every core, and waiting threads would only slow it down.
+static TURN: Mutex<()> = Mutex::new(());
+
+fn turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A GPU in this tier, or `None` after saying why.
 fn gpu(tier: Tier) -> Option<GpuDevice> {
     let options = GpuOptions { tier: Some(tier), ..GpuOptions::default() };
@@ -39,6 +47,7 @@ fn gpu(tier: Tier) -> Option<GpuDevice> {
 }
 
 fn every_op_in(tier: Tier, filter: &str) {
+    let _turn = turn();
     let Some(mut device) = gpu(tier) else { return };
     let results = block_on(test_ops::run_all(&mut device, filter));
     let wrong: Vec<String> = results
