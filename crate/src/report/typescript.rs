@@ -67,10 +67,20 @@ fn interface(docs: Option<String>, declaration: &str) -> String {
         };
         let end = field_end(after);
         text.push_str(&comment(docs, "  "));
-        text.push_str(&format!("  {};\n", after[..end].trim().replace("Array<number>", "number[]")));
+        text.push_str(&format!("  {};\n", short_arrays(after[..end].trim())));
         rest = after[end..].trim_start_matches(',').trim_start();
     }
     text + "}\n"
+}
+
+/// `Array<X>` as `X[]` where X is a plain name.
+fn short_arrays(text: &str) -> String {
+    let Some((before, after)) = text.split_once("Array<") else { return text.to_owned() };
+    let end = after.find(|c: char| !c.is_alphanumeric()).unwrap_or(after.len());
+    match after[end..].strip_prefix('>') {
+        Some(rest) => format!("{before}{}[]{}", &after[..end], short_arrays(rest)),
+        None => format!("{before}Array<{}", short_arrays(after)),
+    }
 }
 
 /// Length of the field that `text` begins with: up to the comma outside all brackets.
@@ -138,7 +148,7 @@ fn no_report_struct_is_left_out_of_the_pages_types() {
 
 #[test]
 fn a_struct_with_nested_types_and_long_docs_becomes_a_readable_interface() {
-    let declaration = "type X = { \n/**\n * One, with a comma.\n * And more.\n */\na: { [key in string]?: number }, b?: Array<[string, number]>, };";
-    let expected = "/** An X. */\nexport interface X {\n  /**\n   * One, with a comma.\n   * And more.\n   */\n  a: { [key in string]?: number };\n  b?: Array<[string, number]>;\n}\n";
+    let declaration = "type X = { \n/**\n * One, with a comma.\n * And more.\n */\na: { [key in string]?: number }, b?: Array<[string, number]>, c: Array<X> | null, };";
+    let expected = "/** An X. */\nexport interface X {\n  /**\n   * One, with a comma.\n   * And more.\n   */\n  a: { [key in string]?: number };\n  b?: Array<[string, number]>;\n  c: X[] | null;\n}\n";
     assert_eq!(interface(Some("/**\n * An X.\n */\n".to_owned()), declaration), expected);
 }

@@ -20,29 +20,29 @@ export interface ModelReport {
   /** Tensor bytes times 8 divided by parameters. */
   bits_per_weight: number | null;
   /** Name, author, licence, base model, ...: label and value, in order of interest. */
-  identity: Array<Fact>;
+  identity: Fact[];
   /** Layers, heads, widths, vocabulary, context, ...: label and value. */
-  shape: Array<Fact>;
+  shape: Fact[];
   /** The files that belong to it. */
-  files: Array<FileReport>;
+  files: FileReport[];
   /** The chain original model -> GGUF | ONNX, and its parts. */
   place: PlaceReport;
   /** What can run it. */
-  runners: Array<RunnerReport>;
+  runners: RunnerReport[];
   /** Memory needed to run it here, where the engine knows the architecture. */
   fit: FitReport | null;
   /** Totals by encoding, largest first. */
-  encodings: Array<EncodingReport>;
+  encodings: EncodingReport[];
   /** Metadata in file order. */
-  metadata: Array<MetadataReport>;
+  metadata: MetadataReport[];
   /** Tensors in file order. */
-  tensors: Array<TensorReport>;
+  tensors: TensorReport[];
   /** The operator graph, for formats that hold one. */
   graph: GraphReport | null;
   /** The byte map. */
-  sections: Array<SectionReport>;
+  sections: SectionReport[];
   /** Findings, most severe first. */
-  notes: Array<NoteReport>;
+  notes: NoteReport[];
   /** Description of the tokenizer, where there is one that can be loaded. */
   tokenizer: string | null;
   /** Whether `run` works; else why not. */
@@ -76,7 +76,7 @@ export interface PlaceReport {
   /** One sentence. */
   sentence: string;
   /** The parts of the chain in order. */
-  parts: Array<PartReport>;
+  parts: PartReport[];
 }
 
 /** One part of the chain. */
@@ -166,13 +166,13 @@ export interface GraphReport {
   /** Name. */
   name: string;
   /** "ai.onnx 17", ... */
-  opsets: Array<string>;
+  opsets: string[];
   /** Inputs. */
-  inputs: Array<GraphValueReport>;
+  inputs: GraphValueReport[];
   /** Outputs. */
-  outputs: Array<GraphValueReport>;
+  outputs: GraphValueReport[];
   /** Nodes of the top graph in order. */
-  nodes: Array<GraphNodeReport>;
+  nodes: GraphNodeReport[];
   /** Operator types with their number, most frequent first. */
   operators: [string, number][];
   /** Subgraphs. */
@@ -186,7 +186,7 @@ export interface GraphValueReport {
   /** Element type. */
   encoding: string | null;
   /** Dimensions. */
-  dims: Array<string>;
+  dims: string[];
 }
 
 /** One node. */
@@ -196,9 +196,9 @@ export interface GraphNodeReport {
   /** Operator, with its domain unless that is ai.onnx. */
   op: string;
   /** Values read. */
-  inputs: Array<string>;
+  inputs: string[];
   /** Values written. */
-  outputs: Array<string>;
+  outputs: string[];
 }
 
 /** One range of the byte map. */
@@ -292,7 +292,7 @@ export interface TokensReport {
   /** Ids in order. */
   ids: number[];
   /** Pieces in order. */
-  pieces: Array<PieceReport>;
+  pieces: PieceReport[];
   /** Characters of the text. */
   characters: number;
   /** Bytes of the text. */
@@ -300,7 +300,7 @@ export interface TokensReport {
   /** Whether decoding gives the text back. */
   roundtrips: boolean;
   /** Findings. */
-  notes: Array<NoteReport>;
+  notes: NoteReport[];
 }
 
 /** One token. */
@@ -336,7 +336,7 @@ export interface DeviceReport {
   /** A software GPU. */
   software: boolean;
   /** Limits in words: label and value. */
-  limits: Array<Fact>;
+  limits: Fact[];
   /** Why this one was chosen. */
   reason: string;
 }
@@ -344,7 +344,7 @@ export interface DeviceReport {
 /** Devices of this machine. */
 export interface DevicesReport {
   /** All of them; the CPU last. */
-  devices: Array<DeviceReport>;
+  devices: DeviceReport[];
 }
 
 /** One generated token, streamed. */
@@ -356,7 +356,7 @@ export interface GeneratedReport {
   /** Probability of the token before sampling filters, where logits were read. */
   probability: number | null;
   /** The likeliest tokens: id, text, probability; where logits were read. */
-  alternatives: Array<AlternativeReport>;
+  alternatives: AlternativeReport[];
 }
 
 /** A token that was likely. */
@@ -386,7 +386,7 @@ export interface RunReport {
   /** Logits of the last prompt position, where asked for. */
   logits?: number[];
   /** Findings: software adapters, steps down, odd tokenizers. */
-  notes: Array<string>;
+  notes: string[];
 }
 
 /** Times of a run. */
@@ -456,7 +456,7 @@ export interface OpsReport {
   /** The device. */
   device: DeviceReport;
   /** One row per kernel, encoding and shape. */
-  ops: Array<OpReport>;
+  ops: OpReport[];
   /** All of them within tolerance. */
   ok: boolean;
 }
@@ -490,5 +490,5 @@ export interface FaultReport {
   /** Byte offset in it. */
   at: number | null;
   /** Underlying failures, outermost first. */
-  because: Array<string>;
+  because: string[];
 }
