@@ -72,7 +72,6 @@ fn steps_that_would_break_the_library_are_refused() {
     for (key, value) in [
         ("pre_tokenizer", split("(")),
         ("pre_tokenizer", split(&"(".repeat(10_000))),
-        ("pre_tokenizer", split("a{1000}{1000}{1000}")),
         ("pre_tokenizer", split(&"a".repeat(100_000))),
         ("pre_tokenizer", json!({"type": "FixedLength", "length": 0})),
         ("pre_tokenizer", json!({"type": "Sequence"})),
@@ -115,6 +114,21 @@ fn a_pattern_that_gives_up_on_a_text_is_a_fault_and_no_silent_stop() {
         let fault = vocabulary.encode(&text, PARSED).unwrap_err();
         assert_eq!(fault.blame, Blame::Limit, "{fault}");
         assert!(vocabulary.encode("ab", PARSED).is_ok(), "one bad text does not spoil the next");
+    }
+}
+
+#[test]
+fn a_pattern_of_nested_counts_is_refused_or_ends() {
+    for pattern in ["a{1000}{1000}{1000}", "(a{1000}){1000}(?!b)", "(?:(?:a*)*)*(?=c)", "(?:a|a)+(?!a)"] {
+        let split = json!({"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": false});
+        let file = file(&json!({ "pre_tokenizer": split })).to_string();
+        if let Ok(vocabulary) = Vocabulary::from_json(file.as_bytes()) {
+            let text = "a".repeat(5000);
+            match vocabulary.encode(&text, PARSED) {
+                Ok(ids) => assert_eq!(ids.len(), text.len(), "{pattern}"),
+                Err(fault) => assert_eq!(fault.blame, Blame::Limit, "{pattern}: {fault}"),
+            }
+        }
     }
 }
 
