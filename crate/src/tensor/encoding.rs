@@ -78,6 +78,8 @@ pub enum Encoding {
     UnknownGgml(u32),
     /// An ONNX data type number that no table knows.
     UnknownOnnx(u32),
+    /// The files given do not say (a tensor known by name only, its shard missing).
+    Unknown,
 }
 
 /// What is known of an encoding: one row of [`ENCODINGS`].
@@ -234,6 +236,7 @@ impl Encoding {
             }
             Self::UnknownOnnx(id) => format!("ONNX type {}", id as i32),
             Self::String => "STRING".into(),
+            Self::Unknown => "unknown".into(),
             other => other.spec().map_or_else(|| format!("{other:?}"), |s| s.name.into()),
         }
     }
