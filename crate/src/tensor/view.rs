@@ -120,7 +120,8 @@ mod tests {
     fn a_zero_dimension_gives_rows_without_values() {
         let view = TensorView::new(Encoding::F32, &Shape(vec![u64::MAX, 0]), &[]).unwrap();
         assert!(view.decode(0..u64::MAX).unwrap().is_empty());
-        let scalar = TensorView::new(Encoding::F32, &Shape(vec![]), &2.5f32.to_le_bytes()).unwrap();
+        let bytes = 2.5f32.to_le_bytes();
+        let scalar = TensorView::new(Encoding::F32, &Shape(vec![]), &bytes).unwrap();
         assert_eq!(scalar.decode(0..1).unwrap(), [2.5]);
     }
 }
