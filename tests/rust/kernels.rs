@@ -132,7 +132,7 @@ fn nmse(found: &[f32], expected: &[f32]) -> f64 {
 
 /// Odd widths, several heads to a key head, biases, rotate-half: k is a multiple neither of 8 nor of 4.
 const ODD: Shaped =
-    Shaped { width: 90, heads: 6, kv_heads: 3, ffn: 172, biases: true, neox: true, tied: false, ..TINY };
+    Shaped { width: 90, heads: 9, kv_heads: 3, ffn: 172, biases: true, neox: true, tied: false, ..TINY };
 
 #[test]
 fn whole_programs_agree_with_the_cpu_token_by_token() {
