@@ -66,7 +66,9 @@ pub(in crate::formats) fn field(file: &Window, at: u64, end: u64) -> Result<Fiel
         3 => Wire::GroupStart,
         4 => Wire::GroupEnd,
         5 => Wire::Fixed32(u32::from_le_bytes(reading.fixed()?)),
-        other => return Err(Fault::file(at, format!("a protobuf wire type from 0 to 5 expected, {other} found")).into()),
+        other => {
+            return Err(Fault::file(at, format!("a protobuf wire type from 0 to 5 expected, {other} found")).into());
+        }
     };
     Ok(Field { number, wire, payload: reading.at })
 }

@@ -99,7 +99,8 @@ impl Stated {
             return if self.typed { Place::Inline } else { Place::Absent };
         };
         if let Some(bytes) = bytes.filter(|n| *n != at.end - at.start) {
-            let what = format!("{told} of shape {shape} and {encoding} takes {bytes} bytes, it holds {}", at.end - at.start);
+            let what =
+                format!("{told} of shape {shape} and {encoding} takes {bytes} bytes, it holds {}", at.end - at.start);
             findings.error("sizes", at.start.min(file.len()), what, "the values cannot be told apart");
         }
         if at.end <= file.len() { Place::Here { file: 0, at } } else { Place::Missing { file: file.name().into(), at } }
@@ -115,7 +116,12 @@ impl Stated {
             Some(Ok(n)) => Some(n),
             Some(Err(_)) => {
                 let found = quoted(text.as_deref().unwrap_or_default());
-                findings.error("external", self.at, format!("{told} states its {what} as {found}; a whole number expected"), "");
+                findings.error(
+                    "external",
+                    self.at,
+                    format!("{told} states its {what} as {found}; a whole number expected"),
+                    "",
+                );
                 None
             }
         };

@@ -122,7 +122,12 @@ impl Walk {
         let field = protobuf::field(file, self.at, end)?;
         // A length that leaves the file is shown as a cut; one that leaves only its message is damage.
         if field.end() > end && kind != Kind::Model {
-            let what = format!("field {} of {} reaches to byte {}, beyond its end at {end}", field.number, kind.name(), field.end());
+            let what = format!(
+                "field {} of {} reaches to byte {}, beyond its end at {end}",
+                field.number,
+                kind.name(),
+                field.end()
+            );
             return Err(Fault::file(self.at, what).into());
         }
         if let Some(child) = self.child(kind, &field) {
@@ -403,7 +408,12 @@ impl Walk {
             self.findings.error("graph", file.len(), "The file holds no graph", "it is cut short or no ONNX model");
         }
         if self.graph.opsets.is_empty() && self.ir_version.is_none_or(|v| v >= 3) {
-            self.findings.error("opsets", file.len(), "The file names no operator set", "ONNX demands one; the file may be cut short");
+            self.findings.error(
+                "opsets",
+                file.len(),
+                "The file names no operator set",
+                "ONNX demands one; the file may be cut short",
+            );
         }
         match self.ir_version {
             None => self.findings.warn("version", 0, "The file states no IR version", "ONNX demands one"),
@@ -458,7 +468,8 @@ fn text(field: &Field, file: &Window, most: u64, limits: &Limits) -> Result<Stri
     }
     let kept = n.min(most);
     if field.payload.saturating_add(n) > file.len() {
-        let what = format!("a string of {n} bytes expected, {} left in the file", file.len().saturating_sub(field.payload));
+        let what =
+            format!("a string of {n} bytes expected, {} left in the file", file.len().saturating_sub(field.payload));
         return Err(Fault::file(field.payload, what).into());
     }
     let mut text = String::from_utf8_lossy(file.bytes(field.payload..field.payload + kept)?).into_owned();
