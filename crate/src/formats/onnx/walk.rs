@@ -187,8 +187,7 @@ impl Walk {
             Kind::Graph { top: true } => self.has_graph = true,
             Kind::Graph { top: false } => {
                 self.graph.subgraphs += 1;
-                // The subgraph belongs to the top graph's node, whichever node within it holds it.
-                if let Some(open) = self.nodes.first_mut() {
+                if let Some(open) = self.nodes.last_mut() {
                     open.node.subgraphs += 1;
                 }
             }

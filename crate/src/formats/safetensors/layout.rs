@@ -41,7 +41,7 @@ pub(super) fn place(header: Header, data: u64, file: &Window, findings: &mut Fin
     check_cover(&header, data, file, findings);
     if data % 8 != 0 {
         let what = format!("The data starts at byte {data}, no multiple of 8");
-        findings.info("alignment", data, what, "values cannot be mapped in place");
+        findings.info("alignment", data.min(file.len()), what, "values cannot be mapped in place");
     }
     if header.complete && header.tensors.is_empty() {
         findings.info("empty", 8, "The file holds no tensors", "");
