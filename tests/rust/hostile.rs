@@ -108,7 +108,7 @@ fn every_malformed_gguf_kind_of_llama_cpp_is_named() {
             Note(Error, "more bytes than 64 bits"),
         ),
         ("tensors bad type", |f| f.tensors[0].kind = 9999, Note(Warning, "ggml type 9999")),
-        ("tensors removed type", |f| f.tensors[0].kind = 4, Note(Warning, "Q4_2, which ggml has removed")),
+        ("tensors removed type", |f| f.tensors[0].kind = 4, Note(Warning, "ggml type 4 (Q4_2, removed)")),
         ("tensors rows not whole blocks", |f| f.tensors[1].dims = vec![31, 2], Note(Error, "no multiple of Q8_0's 32")),
         ("tensors bad offset", |f| f.tensors[1].offset = Some(64), Note(Warning, "64 of the data, 32 expected")),
         ("tensors offset beyond 64 bits", |f| f.tensors[2].offset = Some(u64::MAX - 31), Note(Error, "beyond 64 bits")),

@@ -20,18 +20,6 @@ const DIMS_MOST: u32 = 64;
 const DIMS_GGML: usize = 4;
 /// ggml's longest name, with its closing NUL.
 const NAME_GGML: usize = 64;
-/// Types that ggml had and removed: what they were.
-const REMOVED: &[(u32, &str)] = &[
-    (4, "Q4_2"),
-    (5, "Q4_3"),
-    (31, "Q4_0_4_4"),
-    (32, "Q4_0_4_8"),
-    (33, "Q4_0_8_8"),
-    (36, "IQ4_NL_4_4"),
-    (37, "IQ4_NL_4_8"),
-    (38, "IQ4_NL_8_8"),
-];
-
 /// One line of the tensor list as stated.
 pub(super) struct Info {
     name: String,
@@ -162,12 +150,8 @@ fn check(info: &Info, findings: &mut Findings) {
         );
     }
     match info.encoding {
-        Encoding::UnknownGgml(id) => {
-            let was = REMOVED.iter().find(|(removed, _)| *removed == id);
-            let what = was.map_or_else(
-                || format!("{} is of ggml type {id}, which Glassbox does not know", name()),
-                |(_, was)| format!("{} is of ggml type {id}, {was}, which ggml has removed", name()),
-            );
+        Encoding::UnknownGgml(_) => {
+            let what = format!("{} is of {}, whose size Glassbox does not know", name(), info.encoding);
             findings.warn(
                 "types",
                 info.at,

@@ -3,11 +3,10 @@
 //! The protobuf tree is walked with an explicit stack, so neither depth nor the number of tensors costs a second
 //! pass or the machine's stack; tensor payloads are passed over, never read.
 
-mod names;
 mod tensor;
 mod walk;
 
-use self::{names::KINDS, walk::Walk};
+use self::walk::Walk;
 use super::{Format, Match, Reader, codec::protobuf};
 use crate::{
     model::{FormatId, ModelFile},
@@ -89,8 +88,3 @@ fn evidence(head: &[u8]) -> Option<u32> {
 
 /// The newest IR version with a release (onnx 1.23).
 const NEWEST_IR: u64 = 13;
-
-/// The encoding of an ONNX data type number, and the bits of one value (0 for strings).
-fn encoding(id: u64) -> Option<(crate::tensor::Encoding, u64)> {
-    KINDS.get(usize::try_from(id).ok()?.checked_sub(1)?).copied()
-}

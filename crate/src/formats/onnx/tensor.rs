@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use super::{encoding, names::KINDS};
 use crate::{
     formats::findings::{Findings, quoted},
     model::{Place, TensorEntry},
@@ -47,7 +46,7 @@ impl Stated {
     /// The entry, with notes on what contradicts.
     pub(super) fn entry(self, file: &Window, findings: &mut Findings) -> TensorEntry {
         let shape = Shape(self.dims.clone());
-        let kind = encoding(self.data_type);
+        let encoding = i32::try_from(self.data_type).map_or(Encoding::UnknownOnnx(u32::MAX), Encoding::from_onnx);
         let told = quoted(&self.name);
         if self.dims.iter().any(|d| i64::try_from(*d).is_err()) {
             findings.error("sizes", self.at, format!("{told} has a negative dimension"), "ONNX tools refuse the file");
@@ -55,14 +54,11 @@ impl Stated {
             let what = format!("{told} of shape {shape} has more elements than 64 bits count");
             findings.error("sizes", self.at, what, "no such tensor can exist");
         }
-        if kind.is_none() {
-            let what = format!("{told} is of data type {}; ONNX defines 1 to {}", self.data_type, KINDS.len());
+        if let Encoding::UnknownOnnx(_) = encoding {
+            let what = format!("{told} is of data type {}, which ONNX does not define", self.data_type);
             findings.error("types", self.at, what, "its size is unknown");
         }
-        let bits = kind.filter(|(e, _)| *e != Encoding::String).zip(shape.elements());
-        let bytes = bits.and_then(|((_, bits), n)| u64::try_from((u128::from(n) * u128::from(bits)).div_ceil(8)).ok());
-        let unknown = u32::try_from(self.data_type).unwrap_or(u32::MAX);
-        let encoding = kind.map_or(Encoding::UnknownOnnx(unknown), |(encoding, _)| encoding);
+        let bytes = shape.elements().and_then(|n| encoding.bytes(n, shape.row_len()));
         let place = self.place(&told, encoding, &shape, bytes, file, findings);
         TensorEntry { name: self.name, shape, encoding, place, bytes }
     }

@@ -15,6 +15,7 @@ use crate::{
         FormatId, GraphNode, GraphValue, MetaType, MetaValue, Metadata, ModelFile, OpGraph, SectionKind, TensorEntry,
     },
     source::{Limits, Stop, Window},
+    tensor::Encoding,
 };
 
 /// Messages within messages, at most (protobuf's own readers use 100).
@@ -331,7 +332,8 @@ impl Walk {
             }
             Kind::Value { output } => {
                 let OpenValue { name, kind, dims, .. } = std::mem::take(&mut self.value);
-                let encoding = super::encoding(kind).map(|(encoding, _)| encoding);
+                // 0 is "undefined": the type is not stated.
+                let encoding = i32::try_from(kind).ok().filter(|k| *k != 0).map(Encoding::from_onnx);
                 let value = GraphValue { name, encoding, dims: dims.unwrap_or_else(|| vec!["...".into()]) };
                 if output { self.graph.outputs.push(value) } else { self.graph.inputs.push(value) }
             }
