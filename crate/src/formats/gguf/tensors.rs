@@ -208,7 +208,7 @@ impl Layer<'_> {
     fn place(&self, infos: &[Info], findings: &mut Findings) -> Vec<(Place, Option<u64>)> {
         let starts: Vec<Option<u64>> = infos.iter().map(|info| self.data.checked_add(info.offset)).collect();
         let mut order: Vec<usize> = (0..infos.len()).collect();
-        order.sort_by_key(|i| (starts[*i].unwrap_or(u64::MAX), size(&infos[*i]).unwrap_or(0)));
+        order.sort_by_cached_key(|i| (starts[*i].unwrap_or(u64::MAX), size(&infos[*i]).unwrap_or(0)));
         let ends = self.ends(infos, &starts, &order);
         self.check_offsets(infos, findings);
         self.check_overlap(infos, &starts, &ends, &order, findings);

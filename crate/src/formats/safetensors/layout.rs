@@ -87,17 +87,17 @@ fn check_cover(header: &Header, data: u64, file: &Window, findings: &mut Finding
     let mut cut: Vec<&Stated> = Vec::new();
     for tensor in order {
         let (begin, end) = tensor.offsets;
-        let name = quoted(&tensor.name);
+        let name = || quoted(&tensor.name);
         if begin > end {
-            let what = format!("{name} ends at {end}, before it begins at {begin}");
+            let what = format!("{} ends at {end}, before it begins at {begin}", name());
             findings.error("offsets", tensor.at, what, REFUSED);
             continue;
         }
         if begin > done {
-            let what = format!("Nothing names bytes {done}..{begin} of the data, before {name}");
+            let what = format!("Nothing names bytes {done}..{begin} of the data, before {}", name());
             findings.error("holes", tensor.at, what, REFUSED);
         } else if begin < done {
-            let what = format!("{name} (bytes {begin}..{end} of the data) overlaps what ends at {done}");
+            let what = format!("{} (bytes {begin}..{end} of the data) overlaps what ends at {done}", name());
             findings.error("overlaps", tensor.at, what, REFUSED);
         }
         if end > len {
