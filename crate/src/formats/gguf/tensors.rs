@@ -267,7 +267,7 @@ impl Layer<'_> {
                 let what = format!("{} starts at {} of the data, {at} expected", name(), info.offset);
                 findings.warn("order of tensors", info.at, what, "llama.cpp refuses gaps and another order");
             }
-            let padded = |n: u64| Some(info.offset.checked_add(n)?.checked_next_multiple_of(self.alignment)?);
+            let padded = |n: u64| info.offset.checked_add(n)?.checked_next_multiple_of(self.alignment);
             expected = size(info).and_then(padded);
         }
     }
