@@ -11,14 +11,16 @@ pub(super) struct Simd128;
 #[derive(Clone, Copy)]
 pub(super) struct Pair(v128, v128);
 
-#[inline(always)]
-fn each(a: Pair, f: impl Fn(v128) -> v128) -> Pair {
-    Pair(f(a.0), f(a.1))
-}
-
-#[inline(always)]
-fn both(a: Pair, b: Pair, f: impl Fn(v128, v128) -> v128) -> Pair {
-    Pair(f(a.0, b.0), f(a.1, b.1))
+/// An instruction on both vectors (instructions are no `Fn`, so this is no function).
+macro_rules! both {
+    ($f:ident, $a:expr) => {{
+        let a = $a;
+        Pair($f(a.0), $f(a.1))
+    }};
+    ($f:ident, $a:expr, $b:expr) => {{
+        let (a, b) = ($a, $b);
+        Pair($f(a.0, b.0), $f(a.1, b.1))
+    }};
 }
 
 /// f16 bits in 32-bit lanes to f32: the exponent is rebiased by a multiplication, so subnormals come out right.
@@ -57,31 +59,31 @@ impl Lanes for Simd128 {
     }
     #[inline(always)]
     unsafe fn add(a: Pair, b: Pair) -> Pair {
-        both(a, b, f32x4_add)
+        both!(f32x4_add, a, b)
     }
     #[inline(always)]
     unsafe fn sub(a: Pair, b: Pair) -> Pair {
-        both(a, b, f32x4_sub)
+        both!(f32x4_sub, a, b)
     }
     #[inline(always)]
     unsafe fn mul(a: Pair, b: Pair) -> Pair {
-        both(a, b, f32x4_mul)
+        both!(f32x4_mul, a, b)
     }
     #[inline(always)]
     unsafe fn div(a: Pair, b: Pair) -> Pair {
-        both(a, b, f32x4_div)
+        both!(f32x4_div, a, b)
     }
     #[inline(always)]
     unsafe fn max(a: Pair, b: Pair) -> Pair {
-        both(a, b, f32x4_pmax)
+        both!(f32x4_pmax, a, b)
     }
     #[inline(always)]
     unsafe fn min(a: Pair, b: Pair) -> Pair {
-        both(a, b, f32x4_pmin)
+        both!(f32x4_pmin, a, b)
     }
     #[inline(always)]
     unsafe fn fma(a: Pair, b: Pair, c: Pair) -> Pair {
-        both(c, both(a, b, f32x4_mul), f32x4_add)
+        both!(f32x4_add, c, both!(f32x4_mul, a, b))
     }
     #[inline(always)]
     unsafe fn sum(v: Pair) -> f32 {
@@ -110,31 +112,31 @@ impl Lanes for Simd128 {
     }
     #[inline(always)]
     unsafe fn and(a: Pair, b: Pair) -> Pair {
-        both(a, b, v128_and)
+        both!(v128_and, a, b)
     }
     #[inline(always)]
     unsafe fn or(a: Pair, b: Pair) -> Pair {
-        both(a, b, v128_or)
+        both!(v128_or, a, b)
     }
     #[inline(always)]
     unsafe fn add_i(a: Pair, b: Pair) -> Pair {
-        both(a, b, i32x4_add)
+        both!(i32x4_add, a, b)
     }
     #[inline(always)]
     unsafe fn sub_i(a: Pair, b: Pair) -> Pair {
-        both(a, b, i32x4_sub)
+        both!(i32x4_sub, a, b)
     }
     #[inline(always)]
     unsafe fn shl(a: Pair, n: u32) -> Pair {
-        each(a, |v| i32x4_shl(v, n))
+        Pair(i32x4_shl(a.0, n), i32x4_shl(a.1, n))
     }
     #[inline(always)]
     unsafe fn shr(a: Pair, n: u32) -> Pair {
-        each(a, |v| u32x4_shr(v, n))
+        Pair(u32x4_shr(a.0, n), u32x4_shr(a.1, n))
     }
     #[inline(always)]
     unsafe fn to_f(a: Pair) -> Pair {
-        each(a, f32x4_convert_i32x4)
+        both!(f32x4_convert_i32x4, a)
     }
     #[inline(always)]
     unsafe fn from_bits(a: Pair) -> Pair {
@@ -152,11 +154,12 @@ impl Lanes for Simd128 {
     #[inline(always)]
     unsafe fn lookup(lanes: Pair, table: &[i8; 16]) -> Pair {
         let table = unsafe { v128_load(table.as_ptr().cast()) };
-        each(lanes, |v| f32x4_convert_i32x4(i32x4_shr(i32x4_shl(i8x16_swizzle(table, v), 24), 24)))
+        let pick = |v| f32x4_convert_i32x4(i32x4_shr(i32x4_shl(i8x16_swizzle(table, v), 24), 24));
+        Pair(pick(lanes.0), pick(lanes.1))
     }
     #[inline(always)]
     unsafe fn halves(p: *const u8) -> Pair {
-        each(unsafe { Self::u16s(p) }, widen_halves)
+        both!(widen_halves, unsafe { Self::u16s(p) })
     }
     #[inline(always)]
     unsafe fn half(bits: u16) -> f32 {
