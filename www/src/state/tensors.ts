@@ -74,7 +74,9 @@ export const rows = computed<Row[]>(() => {
     return found.value.map((i) => ({ kind: "tensor", key: `t${i}`, label: tensors.value[i]?.name ?? "", level: 0, index: i }));
   }
   const choice = toggled.value;
-  return flatten(tree.value, (key, level, members) => choice.get(key) ?? opensByItself(level, members), sort.value.key === "bytes");
+  const chosen = selected.value === null ? null : route.value.tensor;
+  const isOpen = (key: string, level: number, members: number) => choice.get(key) ?? (opensByItself(level, members) || chosen?.startsWith(key) === true);
+  return flatten(tree.value, isOpen, sort.value.key === "bytes");
 });
 
 export function toggle(key: string, open: boolean): void {
