@@ -8,6 +8,8 @@ mod model;
 mod ops;
 mod tensors;
 mod tokens;
+#[cfg(test)]
+mod typescript;
 
 pub use fault::FaultReport;
 pub use generation::*;

@@ -1,150 +1,5 @@
-// Types of the reports that the wasm returns: the structs of crate/src/report/, field by field.
-
-/** A failure: whose doing, what, where, and the causes below it. */
-export interface FaultReport {
-  /** "source", "file", "unsupported", "limit", "device", "caller" or "bug". */
-  blame: string;
-  /** One sentence. */
-  what: string;
-  /** File concerned. */
-  file: string | null;
-  /** Byte offset in it. */
-  at: number | null;
-  /** Underlying failures, outermost first. */
-  because: string[];
-}
-
-/** The device in use. */
-export interface DeviceReport {
-  /** Number to give to `--device`; null for the CPU. */
-  index: number | null;
-  /** "NVIDIA H200", "CPU". */
-  name: string;
-  /** "Vulkan", "WebGPU", "CPU". */
-  backend: string;
-  /** Driver name and version. */
-  driver: string;
-  /** "core", "subgroup" or null on the CPU. */
-  tier: string | null;
-  /** Features in words. */
-  detail: string;
-  /** A software GPU. */
-  software: boolean;
-  /** Limits in words: label and value. */
-  limits: Fact[];
-  /** Why this one was chosen. */
-  reason: string;
-}
-
-/** Devices of this machine. */
-export interface DevicesReport {
-  /** All of them; the CPU last. */
-  devices: DeviceReport[];
-}
-
-/** One generated token, streamed. */
-export interface GeneratedReport {
-  /** Token id. */
-  id: number;
-  /** Text that became complete with it (may be empty). */
-  text: string;
-  /** Probability of the token before sampling filters, where logits were read. */
-  probability: number | null;
-  /** The likeliest tokens: id, text, probability; where logits were read. */
-  alternatives: AlternativeReport[];
-}
-
-/** A token that was likely. */
-export interface AlternativeReport {
-  /** Token id. */
-  id: number;
-  /** Its text. */
-  text: string;
-  /** Its probability. */
-  probability: number;
-}
-
-/** A finished generation. */
-export interface RunReport {
-  /** The prompt's ids. */
-  prompt_ids: number[];
-  /** The generated ids. */
-  ids: number[];
-  /** The generated text. */
-  text: string;
-  /** Why it ended: "end token", "limit", "context" or "stopped". */
-  stop: string;
-  /** The device. */
-  device: DeviceReport;
-  /** Times and counts. */
-  timing: TimingReport;
-  /** Logits of the last prompt position, where asked for. */
-  logits?: number[];
-  /** Findings: software adapters, steps down, odd tokenizers. */
-  notes: string[];
-}
-
-/** Times of a run. */
-export interface TimingReport {
-  /** Loading weights to the device, seconds. */
-  load_s: number;
-  /** Prompt tokens. */
-  prefill_tokens: number;
-  /** Time to the first token, seconds. */
-  prefill_s: number;
-  /** Tokens decoded after the first. */
-  decode_tokens: number;
-  /** Their time, seconds. */
-  decode_s: number;
-  /** Dispatches of one decoded token. */
-  dispatches_per_token: number;
-  /** Bytes the device holds. */
-  memory: number;
-}
-
-/** Progress of a long piece of work. */
-export interface ProgressReport {
-  /** What is being done: "Loading weights". */
-  what: string;
-  /** Done so far. */
-  done: number;
-  /** Of how much. */
-  total: number;
-}
-
-/** Speed of a model on a device. */
-export interface BenchReport {
-  /** Model file. */
-  model: string;
-  /** The device. */
-  device: DeviceReport;
-  /** Prompt length. */
-  prefill_tokens: number;
-  /** Median prefill speed. */
-  prefill_tokens_per_s: number;
-  /** Decoded tokens per repetition. */
-  decode_tokens: number;
-  /** Median decode speed. */
-  decode_tokens_per_s: number;
-  /** Smallest and largest of the repetitions: prefill, decode. */
-  prefill_range: [number, number];
-  /** As above. */
-  decode_range: [number, number];
-  /** Repetitions. */
-  repetitions: number;
-  /** Bytes of weights and cache that one decoded token reads. */
-  bytes_per_token: number;
-  /** bytes_per_token times speed, GB/s. */
-  gigabytes_per_s: number;
-  /** Kernel launches of one decoded token. */
-  dispatches_per_token: number;
-  /** Submits of one decoded token. */
-  submits_per_token: number;
-  /** Seconds to load. */
-  load_s: number;
-  /** Bytes the device holds. */
-  memory: number;
-}
+// Generated from crate/src/report/ by its test; do not edit. To renew it:
+//   GLASSBOX_BLESS=1 cargo test -p glassbox --lib typescript
 
 /** Everything the overview, metadata, tensor and notes views show. */
 export interface ModelReport {
@@ -376,34 +231,6 @@ export interface NoteReport {
   advice: string | null;
 }
 
-/** The whole table of `test-ops`. */
-export interface OpsReport {
-  /** The device. */
-  device: DeviceReport;
-  /** One row per kernel, encoding and shape. */
-  ops: OpReport[];
-  /** All of them within tolerance. */
-  ok: boolean;
-}
-
-/** One comparison. */
-export interface OpReport {
-  /** Kernel. */
-  kernel: string;
-  /** Weight encoding; empty where there is none. */
-  encoding: string;
-  /** The shape, in words. */
-  shape: string;
-  /** Normalised mean squared error against the scalar twin. */
-  nmse: number;
-  /** The tolerance. */
-  tolerance: number;
-  /** Within tolerance and no write outside the output. */
-  ok: boolean;
-  /** What went wrong, where something did. */
-  detail: string | null;
-}
-
 /** Values, statistics and place of one tensor. */
 export interface PeekReport {
   /** Name. */
@@ -490,4 +317,178 @@ export interface PieceReport {
   kind: string;
   /** Its bytes in hexadecimal. */
   hex: string;
+}
+
+/** The device in use. */
+export interface DeviceReport {
+  /** Number to give to `--device`; null for the CPU. */
+  index: number | null;
+  /** "NVIDIA H200", "CPU". */
+  name: string;
+  /** "Vulkan", "WebGPU", "CPU". */
+  backend: string;
+  /** Driver name and version. */
+  driver: string;
+  /** "core", "subgroup" or null on the CPU. */
+  tier: string | null;
+  /** Features in words. */
+  detail: string;
+  /** A software GPU. */
+  software: boolean;
+  /** Limits in words: label and value. */
+  limits: Fact[];
+  /** Why this one was chosen. */
+  reason: string;
+}
+
+/** Devices of this machine. */
+export interface DevicesReport {
+  /** All of them; the CPU last. */
+  devices: DeviceReport[];
+}
+
+/** One generated token, streamed. */
+export interface GeneratedReport {
+  /** Token id. */
+  id: number;
+  /** Text that became complete with it (may be empty). */
+  text: string;
+  /** Probability of the token before sampling filters, where logits were read. */
+  probability: number | null;
+  /** The likeliest tokens: id, text, probability; where logits were read. */
+  alternatives: AlternativeReport[];
+}
+
+/** A token that was likely. */
+export interface AlternativeReport {
+  /** Token id. */
+  id: number;
+  /** Its text. */
+  text: string;
+  /** Its probability. */
+  probability: number;
+}
+
+/** A finished generation. */
+export interface RunReport {
+  /** The prompt's ids. */
+  prompt_ids: number[];
+  /** The generated ids. */
+  ids: number[];
+  /** The generated text. */
+  text: string;
+  /** Why it ended: "end token", "limit", "context" or "stopped". */
+  stop: string;
+  /** The device. */
+  device: DeviceReport;
+  /** Times and counts. */
+  timing: TimingReport;
+  /** Logits of the last prompt position, where asked for. */
+  logits?: number[];
+  /** Findings: software adapters, steps down, odd tokenizers. */
+  notes: string[];
+}
+
+/** Times of a run. */
+export interface TimingReport {
+  /** Loading weights to the device, seconds. */
+  load_s: number;
+  /** Prompt tokens. */
+  prefill_tokens: number;
+  /** Time to the first token, seconds. */
+  prefill_s: number;
+  /** Tokens decoded after the first. */
+  decode_tokens: number;
+  /** Their time, seconds. */
+  decode_s: number;
+  /** Dispatches of one decoded token. */
+  dispatches_per_token: number;
+  /** Bytes the device holds. */
+  memory: number;
+}
+
+/** Progress of a long piece of work. */
+export interface ProgressReport {
+  /** What is being done: "Loading weights". */
+  what: string;
+  /** Done so far. */
+  done: number;
+  /** Of how much. */
+  total: number;
+}
+
+/** Speed of a model on a device. */
+export interface BenchReport {
+  /** Model file. */
+  model: string;
+  /** The device. */
+  device: DeviceReport;
+  /** Prompt length. */
+  prefill_tokens: number;
+  /** Median prefill speed. */
+  prefill_tokens_per_s: number;
+  /** Decoded tokens per repetition. */
+  decode_tokens: number;
+  /** Median decode speed. */
+  decode_tokens_per_s: number;
+  /** Smallest and largest of the repetitions: prefill, decode. */
+  prefill_range: [number, number];
+  /** As above. */
+  decode_range: [number, number];
+  /** Repetitions. */
+  repetitions: number;
+  /** Bytes of weights and cache that one decoded token reads. */
+  bytes_per_token: number;
+  /** bytes_per_token times speed, GB/s. */
+  gigabytes_per_s: number;
+  /** Kernel launches of one decoded token. */
+  dispatches_per_token: number;
+  /** Submits of one decoded token. */
+  submits_per_token: number;
+  /** Seconds to load. */
+  load_s: number;
+  /** Bytes the device holds. */
+  memory: number;
+}
+
+/** The whole table of `test-ops`. */
+export interface OpsReport {
+  /** The device. */
+  device: DeviceReport;
+  /** One row per kernel, encoding and shape. */
+  ops: OpReport[];
+  /** All of them within tolerance. */
+  ok: boolean;
+}
+
+/** One comparison. */
+export interface OpReport {
+  /** Kernel. */
+  kernel: string;
+  /** Weight encoding; empty where there is none. */
+  encoding: string;
+  /** The shape, in words. */
+  shape: string;
+  /** Normalised mean squared error against the scalar twin. */
+  nmse: number;
+  /** The tolerance. */
+  tolerance: number;
+  /** Within tolerance and no write outside the output. */
+  ok: boolean;
+  /** What went wrong, where something did. */
+  detail: string | null;
+}
+
+/** A failure: whose doing, what, where, and the causes below it. */
+export interface FaultReport {
+  /** "source", "file", "unsupported", "limit", "device", "caller" or "bug". */
+  blame: string;
+  /** One sentence. */
+  what: string;
+  /** File concerned. */
+  file: string | null;
+  /** Byte offset in it. */
+  at: number | null;
+  /** Underlying failures, outermost first. */
+  because: string[];
 }
