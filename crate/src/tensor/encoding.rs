@@ -82,6 +82,11 @@ pub enum Encoding {
     Unknown,
 }
 
+/// From blocks to values.
+pub type Decode = fn(blocks: &[u8], out: &mut [f32]);
+/// From values to blocks.
+pub type Encode = fn(values: &[f32], blocks: &mut [u8]);
+
 /// What is known of an encoding: one row of [`ENCODINGS`].
 pub struct EncodingSpec {
     /// Which.
@@ -105,9 +110,9 @@ pub struct EncodingSpec {
     /// Works on as many whole blocks as both slices hold and leaves the rest of `out` alone: no length panics. Rounds
     /// where f32 is too narrow: `F64`, and integers beyond 2^24 (see [`super::decode_f64`], [`super::texts`]). Of
     /// complex numbers it gives the real part.
-    pub decode: Option<fn(blocks: &[u8], out: &mut [f32])>,
+    pub decode: Option<Decode>,
     /// Rounds values to whole blocks, for models made to measure with and for tests; same treatment of lengths.
-    pub encode: Option<fn(values: &[f32], blocks: &mut [u8])>,
+    pub encode: Option<Encode>,
     /// One sentence for people: how a block is laid out.
     pub about: &'static str,
 }
@@ -249,7 +254,7 @@ impl Encoding {
         if elements == 0 {
             return Some(0);
         }
-        if block > 1 && spec.ggml.is_some() && (row_len % block != 0 || elements % block != 0) {
+        if block > 1 && spec.ggml.is_some() && (!row_len.is_multiple_of(block) || !elements.is_multiple_of(block)) {
             return None;
         }
         elements.div_ceil(block).checked_mul(u64::from(spec.block_bytes))

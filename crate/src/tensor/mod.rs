@@ -11,7 +11,7 @@ mod stats;
 mod table;
 mod view;
 
-pub use encoding::{ENCODINGS, Encoding, EncodingSpec};
+pub use encoding::{Decode, ENCODINGS, Encode, Encoding, EncodingSpec};
 pub use exact::{decode_f64, texts};
 pub use order::swap_to_little;
 pub use shape::Shape;

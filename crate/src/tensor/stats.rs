@@ -78,17 +78,17 @@ impl Stats {
         let (mut min, mut max) = ([f32::INFINITY; LANES], [f32::NEG_INFINITY; LANES]);
         let (mut sum, mut zeros, mut nans, mut infinities) =
             ([0f64; LANES], [0u32; LANES], [0u32; LANES], [0u32; LANES]);
-        for part in values.chunks(LANES) {
-            for (l, v) in part.iter().enumerate() {
-                let finite = v.is_finite();
-                zeros[l] += u32::from(*v == 0.0);
-                nans[l] += u32::from(v.is_nan());
-                infinities[l] += u32::from(v.is_infinite());
-                min[l] = min[l].min(if finite { *v } else { f32::INFINITY });
-                max[l] = max[l].max(if finite { *v } else { f32::NEG_INFINITY });
-                sum[l] += f64::from(if finite { *v } else { 0.0 });
-            }
-        }
+        lanes(values, |l, v| {
+            let finite = v.is_finite();
+            zeros[l] += u32::from(v == 0.0);
+            nans[l] += u32::from(v.is_nan());
+            infinities[l] += u32::from(v.is_infinite());
+            // No NaN comes here: a plain comparison is what a vector register does.
+            let (low, high) = if finite { (v, v) } else { (f32::INFINITY, f32::NEG_INFINITY) };
+            min[l] = if low < min[l] { low } else { min[l] };
+            max[l] = if high > max[l] { high } else { max[l] };
+            sum[l] += f64::from(if finite { v } else { 0.0 });
+        });
         let total = |counts: [u32; LANES]| counts.iter().map(|c| u64::from(*c)).sum();
         let (zeros, nans, infinities) = (total(zeros), total(nans), total(infinities));
         let mut run = Self { count: values.len() as u64, zeros, nans, infinities, ..Self::default() };
@@ -104,15 +104,27 @@ impl Stats {
     }
 }
 
+/// Calls `one` with each value and its lane.
+#[inline(always)]
+fn lanes(values: &[f32], mut one: impl FnMut(usize, f32)) {
+    let (full, rest) = values.as_chunks::<LANES>();
+    for part in full {
+        for (l, v) in part.iter().enumerate() {
+            one(l, *v);
+        }
+    }
+    for (l, v) in rest.iter().enumerate() {
+        one(l, *v);
+    }
+}
+
 /// Sum of squared distances of the finite values from `mean`.
 fn squares(values: &[f32], mean: f64) -> f64 {
     let mut sum = [0f64; LANES];
-    for part in values.chunks(LANES) {
-        for (l, v) in part.iter().enumerate() {
-            let apart = if v.is_finite() { f64::from(*v) - mean } else { 0.0 };
-            sum[l] += apart * apart;
-        }
-    }
+    lanes(values, |l, v| {
+        let apart = if v.is_finite() { f64::from(v) - mean } else { 0.0 };
+        sum[l] += apart * apart;
+    });
     sum.iter().sum()
 }
 

@@ -1,7 +1,7 @@
 //! THE table: one row for each encoding with a fixed block size, in the order of [`Encoding`].
 
 use super::quant::{Words, words};
-use super::{Encoding, EncodingSpec, plain, quant::*};
+use super::{Decode, Encode, Encoding, EncodingSpec, plain, quant::*};
 
 /// A row without numbers and codecs; the methods below add them.
 const fn row(
@@ -15,9 +15,6 @@ const fn row(
     let (ggml, safetensors, onnx) = (None, None, None);
     EncodingSpec { encoding, name, ggml, safetensors, onnx, block_len, block_bytes, words, decode, encode, about }
 }
-
-type Decode = fn(&[u8], &mut [f32]);
-type Encode = fn(&[f32], &mut [u8]);
 
 impl EncodingSpec {
     const fn ggml(mut self, id: u32) -> Self {

@@ -47,8 +47,8 @@ pub(super) struct TwoLevel<const N: usize> {
     pub(super) dmin: [u8; 2],
     pub(super) scales: [u8; N],
     pub(super) mins: [u8; N],
-    /// Step and offset of each sub-block, as a decoder computes them.
-    steps: [(f32, f32); N],
+    /// 1 / step and offset of each sub-block, from what a decoder computes.
+    inverses: [(f32, f32); N],
 }
 
 impl<const N: usize> TwoLevel<N> {
@@ -66,13 +66,13 @@ impl<const N: usize> TwoLevel<N> {
         let round = |value: f32, of: f32| level(value * inverse(of), 0, i32::from(top)) as u8;
         let scales = ranges.map(|r| round(r.0, scale_of));
         let mins = ranges.map(|r| round(r.1, min_of));
-        let steps = std::array::from_fn(|i| (scale_of * f32::from(scales[i]), min_of * f32::from(mins[i])));
-        Self { d, dmin, scales, mins, steps }
+        let inverses = std::array::from_fn(|i| (inverse(scale_of * f32::from(scales[i])), min_of * f32::from(mins[i])));
+        Self { d, dmin, scales, mins, inverses }
     }
     /// Level of a value in sub-block `part`.
     pub(super) fn level(&self, part: usize, value: f32, levels: u8) -> u8 {
-        let (step, min) = self.steps[part];
-        level((value + min) * inverse(step), 0, i32::from(levels)) as u8
+        let (inverse, min) = self.inverses[part];
+        level((value + min) * inverse, 0, i32::from(levels)) as u8
     }
 }
 
@@ -80,7 +80,8 @@ impl<const N: usize> TwoLevel<N> {
 pub(super) struct Symmetric<const N: usize> {
     pub(super) d: [u8; 2],
     pub(super) scales: [i8; N],
-    steps: [f32; N],
+    /// 1 / step of each sub-block.
+    inverses: [f32; N],
 }
 
 impl<const N: usize> Symmetric<N> {
@@ -93,11 +94,11 @@ impl<const N: usize> Symmetric<N> {
         let (d, scale_of) = half(extreme(&wanted) / -f32::from(top));
         let top = i32::from(top);
         let scales = wanted.map(|s| level(s * inverse(scale_of), -top, top - 1) as i8);
-        Self { d, scales, steps: scales.map(|s| scale_of * f32::from(s)) }
+        Self { d, scales, inverses: scales.map(|s| inverse(scale_of * f32::from(s))) }
     }
     /// Level of a value in sub-block `part`, raised by `levels` so that it is not negative.
     pub(super) fn level(&self, part: usize, value: f32, levels: i8) -> u8 {
         let levels = i32::from(levels);
-        (level(value * inverse(self.steps[part]), -levels, levels - 1) + levels) as u8
+        (level(value * self.inverses[part], -levels, levels - 1) + levels) as u8
     }
 }

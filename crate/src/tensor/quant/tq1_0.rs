@@ -29,7 +29,7 @@ fn digits(bytes: &[u8], out: &mut [f32], d: f32) {
     let mut power = 1u8;
     for out in out.chunks_exact_mut(bytes.len()) {
         for (out, byte) in out.iter_mut().zip(bytes) {
-            let digit = (u16::from(byte.wrapping_mul(power)) * 3 >> 8) as i16;
+            let digit = ((u16::from(byte.wrapping_mul(power)) * 3) >> 8) as i16;
             *out = f32::from(digit - 1) * d;
         }
         power = power.wrapping_mul(3);
