@@ -2,13 +2,17 @@
 //!
 //! TypeScript types are derived from these structs by a test (`www/src/wire/report.ts`).
 
+mod describe;
+mod facts;
 mod fault;
 mod generation;
+mod keys;
 mod model;
 mod ops;
 mod tensors;
 mod tokens;
 
+pub use describe::items;
 pub use fault::FaultReport;
 pub use generation::*;
 pub use model::*;
