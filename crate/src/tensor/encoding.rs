@@ -63,6 +63,8 @@ pub enum Encoding {
     UnknownGgml(u32),
     /// An ONNX data type number that no table knows.
     UnknownOnnx(u32),
+    /// The files given do not say (a tensor known by name only, its shard missing).
+    Unknown,
 }
 
 /// What is known of an encoding: one row of [`ENCODINGS`].
@@ -101,6 +103,7 @@ impl Encoding {
             Self::UnknownGgml(id) => format!("ggml type {id}"),
             Self::UnknownOnnx(id) => format!("ONNX type {id}"),
             Self::String => "STRING".into(),
+            Self::Unknown => "unknown".into(),
             other => other.spec().map_or_else(|| format!("{other:?}"), |s| s.name.into()),
         }
     }
