@@ -2,8 +2,8 @@
 
 use crate::{
     engine::{
-        device::{Device, DeviceChoice, DeviceInfo, cpu::CpuDevice, gpu},
-        test_ops::{self, OpResult},
+        device::{Device, DeviceChoice, DeviceInfo},
+        test_ops::OpResult,
     },
     fault::{Fault, Result},
 };
@@ -29,3 +29,8 @@ pub struct DeviceEntry {
     /// Limits in words.
     pub limits: Vec<(String, String)>,
 }
+
+pub async fn open_device(_: &DeviceChoice, _: &GpuOptions) -> Result<Box<dyn Device>> { Err(Fault::unsupported("stub")) }
+pub async fn list_devices() -> Result<Vec<DeviceEntry>> { Err(Fault::unsupported("stub")) }
+pub async fn test_ops(_: &DeviceChoice, _: &GpuOptions, _: &str) -> Result<(DeviceInfo, Vec<OpResult>)> { Err(Fault::unsupported("stub")) }
+pub async fn dispatch_gap(_: &DeviceChoice, _: &GpuOptions) -> Result<Vec<(String, String)>> { Err(Fault::unsupported("stub")) }

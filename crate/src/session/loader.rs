@@ -39,7 +39,7 @@ pub(super) async fn load_weights(
             let rows = rows_per_piece.min(load.rows - first);
             let from = at.start + (load.first_row + first) * row;
             let mut bytes = source.read(from..from + rows * row).await?;
-            if model.big_endian() {
+            if model.version.ends_with("big endian") {
                 crate::tensor::swap_to_little(entry.encoding, &mut bytes);
             }
             device.upload(load.slot, first as u32, &bytes)?;
