@@ -43,6 +43,9 @@ pub(super) enum Command {
     /// Measure the time between dependent dispatches of a GPU.
     #[command(hide = true)]
     Gap(TestOpsArgs),
+    /// Measure how long reading a model's headers takes.
+    #[command(hide = true)]
+    TimeOpen(TimeOpenArgs),
 }
 
 #[derive(ClapArgs)]
@@ -165,6 +168,16 @@ pub(super) struct SynthArgs {
     /// File to write.
     #[arg(short, long)]
     pub(super) output: PathBuf,
+}
+
+#[derive(ClapArgs)]
+pub(super) struct TimeOpenArgs {
+    /// Files or folders of one model.
+    #[arg(required = true)]
+    pub(super) paths: Vec<PathBuf>,
+    /// Repetitions, after one warm-up.
+    #[arg(short, long, default_value_t = 9)]
+    pub(super) repetitions: u32,
 }
 
 /// Where to run.

@@ -5,12 +5,12 @@ use std::rc::Rc;
 use crate::{
     fault::Result,
     report::{BenchReport, OpsReport},
-    session::{Generation, Inspection, bench, dispatch_gap, test_ops as run_ops},
+    session::{Generation, Inspection, Stopwatch, bench, dispatch_gap, test_ops as run_ops},
 };
 
 use super::{
     Exit,
-    args::{BenchArgs, TestOpsArgs},
+    args::{BenchArgs, TestOpsArgs, TimeOpenArgs},
     terminal::{self, BOLD, Bar, DIM, GREEN, RED, bytes, plain, table},
 };
 
@@ -75,6 +75,30 @@ pub(super) fn gap(args: &TestOpsArgs, json: bool) -> Result<Exit> {
         terminal::json(&lines.iter().map(|(k, v)| serde_json::json!({ "what": k, "value": v })).collect::<Vec<_>>())?;
     } else {
         terminal::out(&table(&lines.into_iter().map(|(k, v)| vec![k, v]).collect::<Vec<_>>(), 0));
+    }
+    Ok(Exit::Fine)
+}
+
+/// Milliseconds to open a model's headers, without starting a process each time.
+pub(super) fn time_open(args: &TimeOpenArgs, json: bool) -> Result<Exit> {
+    let mut times = Vec::new();
+    let (mut read, mut tensors) = (0, 0);
+    for repetition in 0..=args.repetitions.max(1) {
+        let clock = Stopwatch::start();
+        let files = terminal::open(&args.paths)?;
+        let inspection = terminal::block_on(Inspection::open(files))?;
+        let seconds = clock.seconds();
+        (read, tensors) = (inspection.files().bytes_read(), inspection.model().tensors.len());
+        if repetition > 0 {
+            times.push(seconds * 1e3);
+        }
+    }
+    times.sort_by(f64::total_cmp);
+    let (low, mid, high) = (times[0], times[times.len() / 2], times[times.len() - 1]);
+    if json {
+        terminal::json(&serde_json::json!({ "ms": mid, "ms_min": low, "ms_max": high, "bytes_read": read, "tensors": tensors }))?;
+    } else {
+        terminal::out(&format!("{mid:.2} ms ({low:.2} to {high:.2}), {tensors} tensors, {} read\n", bytes(read)));
     }
     Ok(Exit::Fine)
 }

@@ -68,5 +68,6 @@ fn dispatch(args: Args) -> Result<Exit> {
         Command::TestOps(a) => bench::test_ops(&a, json),
         Command::Synth(a) => synth::run(&a, json),
         Command::Gap(a) => bench::gap(&a, json),
+        Command::TimeOpen(a) => bench::time_open(&a, json),
     }
 }
