@@ -16,3 +16,5 @@ pub mod sampler;
 pub mod shader;
 pub mod test_ops;
 pub mod weights;
+
+pub use planner::{ArchitectureSummary, Memory, PrepareOptions, can_run, prepare, tables_needed};

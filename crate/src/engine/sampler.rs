@@ -1,1 +1,207 @@
-//! (being written)
+//! Choosing the next token from logits, on the host.
+//!
+//! The order is llama.cpp's: top-k, top-p, min-p, then temperature. The random number of a choice
+//! depends on the seed and the position alone, sums are taken in f64 over a fixed order (logit
+//! falling, id rising), so the same seed and logits give the same id on every device.
+
+use crate::fault::{Fault, Result};
+
+/// How to choose.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sampling {
+    /// Divides the logits; 0: the likeliest token always.
+    pub temperature: f32,
+    /// Keep this many of the likeliest; 0: all.
+    pub top_k: usize,
+    /// Keep the likeliest until their probabilities reach this sum; 1: all.
+    pub top_p: f32,
+    /// Keep those at least this times as likely as the likeliest; 0: all.
+    pub min_p: f32,
+    /// Seed of the random numbers.
+    pub seed: u64,
+}
+
+impl Sampling {
+    /// The likeliest token always.
+    pub fn greedy() -> Self {
+        Self { temperature: 0.0, top_k: 0, top_p: 1.0, min_p: 0.0, seed: 0 }
+    }
+    /// Whether no random number is used.
+    pub fn is_greedy(&self) -> bool {
+        self.temperature == 0.0 || self.top_k == 1
+    }
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    /// A value outside its range, named.
+    pub fn check(&self) -> Result<()> {
+        if !(self.temperature.is_finite() && self.temperature >= 0.0) {
+            return Err(Fault::caller(format!("temperature {}: a number from 0 up expected", self.temperature)));
+        }
+        if !(self.top_p > 0.0 && self.top_p <= 1.0) {
+            return Err(Fault::caller(format!("top-p {}: above 0, up to 1 expected", self.top_p)));
+        }
+        if !(0.0..=1.0).contains(&self.min_p) {
+            return Err(Fault::caller(format!("min-p {}: 0 to 1 expected", self.min_p)));
+        }
+        Ok(())
+    }
+}
+
+/// A chosen token.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Choice {
+    /// Its id.
+    pub id: u32,
+    /// Its probability by the model, before any filter or temperature.
+    pub probability: f32,
+    /// The likeliest tokens and their probabilities by the model, likeliest first.
+    pub alternatives: Vec<(u32, f32)>,
+}
+
+/// Chooses the token at `position` (the number of tokens before it).
+///
+/// `alternatives` is how many of the likeliest to tell.
+///
+/// # Errors
+/// No logits, or one that is NaN or infinite; options out of range.
+pub fn choose(logits: &[f32], how: &Sampling, position: u64, alternatives: usize) -> Result<Choice> {
+    how.check()?;
+    if let Some((id, bad)) = logits.iter().enumerate().find(|(_, l)| !l.is_finite()) {
+        return Err(Fault::device(format!(
+            "the logit of token {id} is {bad}: the weights overflow f32 or are damaged"
+        )));
+    }
+    let mut order: Vec<u32> = (0..logits.len() as u32).collect();
+    let by_logit = |a: &u32, b: &u32| logits[*b as usize].total_cmp(&logits[*a as usize]).then(a.cmp(b));
+    let wanted = match how {
+        h if h.is_greedy() => alternatives.max(1),
+        Sampling { top_k: 0, .. } => order.len(),
+        h => h.top_k.max(alternatives),
+    };
+    if wanted < order.len() {
+        order.select_nth_unstable_by(wanted, by_logit);
+        order.truncate(wanted);
+    }
+    order.sort_unstable_by(by_logit);
+    let Some(first) = order.first() else { return Err(Fault::bug("no logits to choose from")) };
+    let top = f64::from(logits[*first as usize]);
+    let weight = |id: &u32| (f64::from(logits[*id as usize]) - top).exp();
+    let total: f64 = (0..logits.len() as u32).map(|id| weight(&id)).sum();
+    let probability = |id: &u32| (weight(id) / total) as f32;
+    let id = if how.is_greedy() { *first } else { draw(&order, logits, top, how, position) };
+    let alternatives = order.iter().take(alternatives).map(|id| (*id, probability(id))).collect();
+    Ok(Choice { id, probability: probability(&id), alternatives })
+}
+
+/// Draws from ids in falling order of logit; `top` is the largest logit.
+fn draw(order: &[u32], logits: &[f32], top: f64, how: &Sampling, position: u64) -> u32 {
+    let kept = if how.top_k == 0 { order } else { &order[..how.top_k.min(order.len())] };
+    let logit = |id: &u32| f64::from(logits[*id as usize]) - top;
+    let mut keep = kept.len();
+    if how.top_p < 1.0 {
+        let reach = f64::from(how.top_p) * kept.iter().map(|id| logit(id).exp()).sum::<f64>();
+        let mut sum = 0.0;
+        keep = 1 + kept
+            .iter()
+            .take_while(|id| {
+                sum += logit(id).exp();
+                sum < reach
+            })
+            .count();
+    }
+    let floor = f64::from(how.min_p).ln();
+    let kept = &kept[..keep.min(kept.len())];
+    let kept = &kept[..kept.iter().take_while(|id| logit(id) >= floor).count().max(1)];
+    let weight = |id: &u32| (logit(id) / f64::from(how.temperature)).exp();
+    let mut left = uniform(how.seed, position) * kept.iter().map(weight).sum::<f64>();
+    for id in kept {
+        left -= weight(id);
+        if left < 0.0 {
+            return *id;
+        }
+    }
+    kept[kept.len() - 1]
+}
+
+/// A number from 0 up to 1 from seed and position: SplitMix64's output function applied to both, 53 bits.
+pub fn uniform(seed: u64, position: u64) -> f64 {
+    let mix = |z: u64| {
+        let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    };
+    const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+    let key = mix(seed.wrapping_add(GOLDEN));
+    let bits = mix(key.wrapping_add(position.wrapping_add(1).wrapping_mul(GOLDEN)));
+    (bits >> 11) as f64 / (1u64 << 53) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn any_sampling() -> impl Strategy<Value = Sampling> {
+        (0.0f32..3.0, 0usize..9, 0.01f32..=1.0, 0.0f32..=1.0, any::<u64>())
+            .prop_map(|(temperature, top_k, top_p, min_p, seed)| Sampling { temperature, top_k, top_p, min_p, seed })
+    }
+
+    proptest! {
+        #[test]
+        fn the_choice_is_among_the_k_likeliest(
+            logits in prop::collection::vec(-20f32..20.0, 1..60), how in any_sampling(), at in 0u64..1000
+        ) {
+            let choice = choose(&logits, &how, at, 3).unwrap();
+            let better = logits.iter().filter(|l| **l > logits[choice.id as usize]).count();
+            let k = if how.temperature == 0.0 { 1 } else if how.top_k == 0 { logits.len() } else { how.top_k };
+            prop_assert!(better < k);
+            prop_assert!(logits[choice.id as usize] as f64 >= logits.iter().copied().fold(f32::MIN, f32::max) as f64
+                + if how.is_greedy() { 0.0 } else { (how.min_p as f64).ln() } - 1e-4);
+            prop_assert!(choice.alternatives.windows(2).all(|w| w[0].1 >= w[1].1));
+        }
+
+        #[test]
+        fn the_same_seed_and_position_choose_the_same_id(
+            logits in prop::collection::vec(-5f32..5.0, 1..60), how in any_sampling(), at in 0u64..1000
+        ) {
+            prop_assert_eq!(choose(&logits, &how, at, 0).unwrap(), choose(&logits, &how, at, 0).unwrap());
+        }
+
+        #[test]
+        fn telling_more_alternatives_never_changes_the_choice(
+            logits in prop::collection::vec(-5f32..5.0, 1..60), how in any_sampling(), at in 0u64..1000, n in 0usize..70
+        ) {
+            prop_assert_eq!(choose(&logits, &how, at, n).unwrap().id, choose(&logits, &how, at, 0).unwrap().id);
+        }
+    }
+
+    #[test]
+    fn draws_follow_the_probabilities() {
+        let logits = [3f32.ln(), 0.0];
+        let how = Sampling { temperature: 1.0, ..Sampling::greedy() };
+        let n = 20_000;
+        let first = (0..n).filter(|at| choose(&logits, &how, *at, 0).unwrap().id == 0).count();
+        // Expected 15,000 with a standard deviation of 61.
+        assert!((14_700..15_300).contains(&first), "{first}");
+    }
+
+    #[test]
+    fn equal_logits_give_the_lowest_id() {
+        assert_eq!(choose(&[1.0, 2.0, 2.0], &Sampling::greedy(), 0, 0).unwrap().id, 1);
+    }
+
+    #[test]
+    fn top_p_keeps_the_token_that_reaches_the_sum() {
+        let logits = [0.6f32.ln(), 0.3f32.ln(), 0.1f32.ln()];
+        let how = Sampling { temperature: 1.0, top_p: 0.7, ..Sampling::greedy() };
+        let ids: std::collections::BTreeSet<_> = (0..500).map(|at| choose(&logits, &how, at, 0).unwrap().id).collect();
+        assert_eq!(ids, [0, 1].into());
+    }
+
+    #[test]
+    fn a_logit_that_is_no_number_is_a_fault_that_names_the_token() {
+        let fault = choose(&[0.0, f32::NAN], &Sampling::greedy(), 0, 0).unwrap_err();
+        assert!(fault.what.contains("token 1"), "{fault}");
+    }
+}

@@ -21,6 +21,32 @@ pub enum DeviceChoice {
     Adapter(usize),
 }
 
+impl DeviceChoice {
+    /// "auto", "gpu", "cpu" or an adapter's number.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "auto" => Some(Self::Auto),
+            "gpu" => Some(Self::Gpu),
+            "cpu" => Some(Self::Cpu),
+            number => number.parse().ok().map(Self::Adapter),
+        }
+    }
+}
+
+impl Tier {
+    /// "core" or "subgroup".
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Core => "core",
+            Self::Subgroup => "subgroup",
+        }
+    }
+    /// The tier of this name.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Core, Self::Subgroup].into_iter().find(|t| t.name() == text)
+    }
+}
+
 /// Which GPU features the kernels may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tier {

@@ -1,0 +1,74 @@
+//! How much the page downloads at first load, against the project's limit.
+
+use std::fs;
+use std::path::Path;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use crate::command::Outcome;
+
+/// All JavaScript and wasm of the site, gzipped: 1.2 MiB. On a slow mobile line (10 Mbit/s) that is one second.
+const LIMIT: u64 = 1024 * 1024 * 12 / 10;
+
+/// What a browser fetches to show the page. The sample is fetched only when the user asks for it.
+const DOWNLOADED: &[&str] = &["html", "css", "js", "wasm", "svg", "webmanifest"];
+
+/// Prints each file's size, raw and gzipped, and fails when code is over the limit.
+pub(crate) fn report_and_check(dist: &Path) -> Outcome {
+    let mut files = Vec::new();
+    collect(dist, dist, &mut files)?;
+    files.sort_by_key(|file| std::cmp::Reverse(file.gzipped));
+    println!("\n{:>12} {:>12}  downloaded by the page (bytes, gzipped)", "raw", "gzip");
+    for file in &files {
+        println!("{:>12} {:>12}  {}", file.raw, file.gzipped, file.name);
+    }
+    let total = |f: fn(&Size) -> u64| files.iter().map(f).sum::<u64>();
+    println!("{:>12} {:>12}  in all", total(|f| f.raw), total(|f| f.gzipped));
+    let code: u64 = files.iter().filter(|f| f.is_code()).map(|f| f.gzipped).sum();
+    println!("{:>12} {code:>12}  JavaScript and wasm; limit {LIMIT}\n", "");
+    if !files.iter().any(|file| file.name.ends_with(".wasm")) {
+        return Err(format!("{} holds no wasm: the site is not complete", dist.display()));
+    }
+    if code > LIMIT {
+        return Err(format!("JavaScript and wasm are {code} bytes gzipped, the limit is {LIMIT}"));
+    }
+    Ok(())
+}
+
+struct Size {
+    name: String,
+    raw: u64,
+    gzipped: u64,
+}
+
+impl Size {
+    fn is_code(&self) -> bool {
+        self.name.ends_with(".js") || self.name.ends_with(".wasm")
+    }
+}
+
+fn collect(dist: &Path, folder: &Path, into: &mut Vec<Size>) -> Outcome {
+    let unreadable = |e| format!("cannot read {}: {e}", folder.display());
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if path.is_dir() {
+            if !path.ends_with("sample") {
+                collect(dist, &path, into)?;
+            }
+        } else if path.extension().is_some_and(|e| DOWNLOADED.iter().any(|known| e == *known)) {
+            let bytes = fs::read(&path).map_err(unreadable)?;
+            let name = path.strip_prefix(dist).unwrap_or(&path).to_string_lossy().replace('\\', "/");
+            into.push(Size { name, raw: bytes.len() as u64, gzipped: gzipped(&bytes)? });
+        }
+    }
+    Ok(())
+}
+
+/// Length after gzip at level 9, as static hosts keep it.
+fn gzipped(bytes: &[u8]) -> Outcome<u64> {
+    use std::io::Write;
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    let packed = encoder.write_all(bytes).and_then(|()| encoder.finish());
+    packed.map(|p| p.len() as u64).map_err(|e| format!("cannot gzip: {e}"))
+}

@@ -1,0 +1,137 @@
+//! The page: the crate compiled for wasm32, its bindings, and the site around them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use wasm_bindgen_cli_support::Bindgen;
+
+use crate::command::{Outcome, cargo_wasm, node_tool, root, run, target_dir};
+use crate::{sizes, steps};
+
+/// Where the bindings go; only `www/src/worker/` imports from there.
+const BINDINGS: &str = "www/src/wasm";
+
+/// `cargo xtask build`: wasm, bindings, sample, site; then the sizes against their limit.
+pub(crate) fn build_site() -> Outcome {
+    build_wasm()?;
+    steps::timed("sample", copy_sample)?;
+    steps::timed("site", || run(&mut node_tool("vite", &["build", "--logLevel", "warn"])))?;
+    sizes::report_and_check(&root().join("dist"))
+}
+
+/// `cargo xtask dev`.
+pub(crate) fn dev_server(options: &[String]) -> Outcome {
+    build_wasm()?;
+    copy_sample()?;
+    run(node_tool("vite", &[]).args(options))
+}
+
+/// Compiles, binds and optimises.
+pub(crate) fn build_wasm() -> Outcome {
+    steps::timed("wasm", || {
+        run(&mut cargo_wasm(&[
+            "build",
+            "--package",
+            "glassbox",
+            "--lib",
+            "--target",
+            "wasm32-unknown-unknown",
+            "--profile",
+            "wasm",
+        ]))
+    })?;
+    let compiled = target_dir()?.join("wasm32-unknown-unknown/wasm/glassbox.wasm");
+    let folder = root().join(BINDINGS);
+    if is_current(&compiled, &folder) {
+        return Ok(());
+    }
+    steps::timed("bindings", || bind(&compiled, &folder))?;
+    steps::timed("wasm-opt", || optimise(&folder.join("glassbox_bg.wasm")))
+}
+
+/// Whether the bindings are newer than what they are made from: the compiled crate, this program and its tools.
+fn is_current(compiled: &Path, folder: &Path) -> bool {
+    let modified = |path: &Path| path.metadata().and_then(|m| m.modified()).ok();
+    let made = modified(&folder.join("glassbox_bg.wasm"));
+    let sources = [Some(compiled.to_path_buf()), std::env::current_exe().ok(), Some(root().join("package-lock.json"))];
+    made.is_some() && folder.join("glassbox.js").is_file() && sources.iter().flatten().all(|s| modified(s) <= made)
+}
+
+fn bind(compiled: &Path, folder: &Path) -> Outcome {
+    // A half-written folder must not look current, so the old one goes first.
+    if folder.exists() {
+        fs::remove_dir_all(folder).map_err(|e| format!("cannot remove {}: {e}", folder.display()))?;
+    }
+    let mut bindgen = Bindgen::new();
+    bindgen.input_path(compiled).typescript(true).remove_name_section(true).remove_producers_section(true);
+    bindgen.web(true).and_then(|b| b.generate(folder)).map_err(|e| format!("wasm-bindgen: {e:#}"))
+}
+
+/// Shrinks the wasm without losing the speed of its SIMD loops (measured: see the comment at `profile.wasm`).
+fn optimise(wasm: &Path) -> Outcome {
+    const FEATURES: &[&str] = &[
+        "--enable-simd",
+        "--enable-bulk-memory",
+        "--enable-mutable-globals",
+        "--enable-nontrapping-float-to-int",
+        "--enable-sign-ext",
+        "--enable-reference-types",
+        "--enable-multivalue",
+    ];
+    let smaller = wasm.with_extension("wasm.smaller");
+    run(node_tool("wasm-opt", FEATURES).arg("-O3").arg(wasm).arg("--output").arg(&smaller))?;
+    fs::rename(&smaller, wasm).map_err(|e| format!("cannot replace {}: {e}", wasm.display()))
+}
+
+/// Puts the committed sample where Vite takes it as it is, with a list of its files for the page.
+fn copy_sample() -> Outcome {
+    let from = root().join("tests/corpus/sample");
+    let to = root().join("www/public/sample");
+    if to.exists() {
+        fs::remove_dir_all(&to).map_err(|e| format!("cannot remove {}: {e}", to.display()))?;
+    }
+    if !from.is_dir() {
+        return Err(format!("{} is missing: the page cannot offer its sample", from.display()));
+    }
+    let mut files = Vec::new();
+    files_below(&from, &mut files)?;
+    let mut rows = Vec::new();
+    for file in files {
+        let name = file.strip_prefix(&from).unwrap_or(&file).to_string_lossy().replace('\\', "/");
+        let Some(what) = describe(&name) else { continue };
+        let target = to.join(&name);
+        let copied = fs::create_dir_all(target.parent().unwrap_or(&to)).and_then(|()| fs::copy(&file, &target));
+        let bytes = copied.map_err(|e| format!("cannot copy {name} to {}: {e}", to.display()))?;
+        rows.push(format!("  {{ \"name\": \"{name}\", \"bytes\": {bytes}, \"what\": \"{what}\" }}"));
+    }
+    let index = format!("[\n{}\n]\n", rows.join(",\n"));
+    fs::write(to.join("index.json"), index).map_err(|e| format!("cannot write the sample's index.json: {e}"))
+}
+
+/// What a file of the sample is, in the words of the page; `None` for what the page does not offer.
+fn describe(name: &str) -> Option<String> {
+    let (stem, extension) = name.rsplit_once('.')?;
+    Some(match extension {
+        "gguf" => format!("GGUF, {}", stem.rsplit(['-', '.']).next()?.to_uppercase()),
+        "safetensors" => "safetensors shard".to_owned(),
+        "onnx" => "ONNX".to_owned(),
+        "pt" => "PyTorch".to_owned(),
+        "json" => "part of the Hugging Face folder".to_owned(),
+        _ => return None,
+    })
+}
+
+fn files_below(folder: &Path, into: &mut Vec<PathBuf>) -> Outcome {
+    let unreadable = |e| format!("cannot list {}: {e}", folder.display());
+    let mut entries = fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(unreadable)?;
+    entries.sort_by_key(fs::DirEntry::path);
+    for entry in entries {
+        let path = entry.path();
+        if path.is_dir() {
+            files_below(&path, into)?;
+        } else {
+            into.push(path);
+        }
+    }
+    Ok(())
+}
