@@ -11,7 +11,7 @@ use wasm_bindgen_futures::JsFuture;
 use crate::{
     fault::{Fault, LocalFuture},
     report::{DeviceReport, DevicesReport, FaultReport, GeneratedReport, ModelReport, OpsReport, PeekReport, ProgressReport, RunReport, TokensReport},
-    session::{self, DeviceChoice, EncodeOptions, Generation, GenerationOptions, GpuOptions, Inspection, Progress, SamplerOptions},
+    session::{self, DeviceChoice, EncodeOptions, Generation, GenerationOptions, GpuOptions, Inspection, Progress, Sampling},
     source::{ByteSource, FileSource, SourceSet},
 };
 
@@ -168,9 +168,9 @@ impl Asked {
     fn options(&self) -> GenerationOptions {
         GenerationOptions {
             max_tokens: self.max_tokens,
-            sampling: SamplerOptions {
+            sampling: Sampling {
                 temperature: self.temperature,
-                top_k: self.top_k,
+                top_k: self.top_k as usize,
                 top_p: self.top_p,
                 min_p: self.min_p,
                 seed: self.seed,

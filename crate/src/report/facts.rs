@@ -246,7 +246,14 @@ fn runner(name: &str, verdict: &str, detail: impl Into<String>) -> RunnerReport 
 pub(super) fn runners(model: &ModelFile, runnable: &Result<ArchitectureSummary, Fault>, tokenizer: bool) -> Vec<RunnerReport> {
     let glassbox = match runnable {
         Ok(_) if !tokenizer => runner("Glassbox", "partly", "the weights run, but there is no tokenizer: add tokenizer.json"),
-        Ok(summary) => runner("Glassbox", "yes", summary.sentence.clone()),
+        Ok(known) => runner(
+            "Glassbox",
+            "yes",
+            format!(
+                "in this browser or terminal, on a GPU or the CPU: {} layers of {}, all encodings have kernels",
+                known.config.layers, known.config.architecture
+            ),
+        ),
         Err(fault) => runner("Glassbox", "no", fault.to_string()),
     };
     let broken = missing_weights(model);

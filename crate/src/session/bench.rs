@@ -1,7 +1,7 @@
 //! Prefill and decode speed.
 
 use crate::{
-    engine::{device::Counters, plan::{PlanId, SlotKind}},
+    engine::{device::Counters, plan::PlanId},
     fault::{Fault, Result},
 };
 
@@ -44,7 +44,7 @@ pub async fn bench(generation: &mut Generation, prefill: u32, decode: u32, repet
         decode: Vec::new(),
         dispatches_per_token: 0.0,
         submits_per_token: 0.0,
-        bytes_per_token: bytes_per_token(generation, prefill + decode / 2),
+        bytes_per_token: generation.program().bytes_per_token(prefill + decode / 2),
     };
     for repetition in 0..=repetitions {
         let (prefill_s, decode_s, spent) = once(generation, prefill, decode, repetition).await?;
@@ -85,27 +85,4 @@ async fn once(generation: &mut Generation, prefill: u32, decode: u32, seed: u32)
     let after = generation.device_mut().counters();
     let spent = Counters { dispatches: after.dispatches - before.dispatches, submits: after.submits - before.submits };
     Ok((prefill_s, decode_s, spent))
-}
-
-/// Every weight is read once, an embedding table that is not also the head by one row only; caches up to `position`.
-fn bytes_per_token(generation: &Generation, position: u32) -> u64 {
-    let program = generation.program();
-    let mut used = vec![0u32; program.slots.len()];
-    for step in &program.decode.steps {
-        let embeds = step.kernel == crate::engine::kernel::KernelId::Embed;
-        step.bind.iter().for_each(|s| used[s.0 as usize] += u32::from(!embeds));
-    }
-    program
-        .slots
-        .iter()
-        .zip(&used)
-        .map(|(slot, used)| match slot.kind {
-            SlotKind::Weight { encoding, rows, row_len } => {
-                let row = encoding.bytes(u64::from(row_len), u64::from(row_len)).unwrap_or(0);
-                if *used > 0 { row * u64::from(rows) } else { row }
-            }
-            SlotKind::Cache { len } => u64::from(len) * 4 * u64::from(position) / u64::from(program.context.max(1)),
-            _ => 0,
-        })
-        .sum()
 }

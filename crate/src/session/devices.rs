@@ -2,7 +2,7 @@
 
 use crate::{
     engine::{
-        device::{Device, DeviceChoice, DeviceInfo},
+        device::{Device, DeviceChoice, DeviceInfo, cpu::CpuDevice},
         test_ops::OpResult,
     },
     fault::{Fault, Result},
@@ -30,7 +30,20 @@ pub struct DeviceEntry {
     pub limits: Vec<(String, String)>,
 }
 
-pub async fn open_device(_: &DeviceChoice, _: &GpuOptions) -> Result<Box<dyn Device>> { Err(Fault::unsupported("stub")) }
+/// Opens the device of a choice; `Auto` takes the CPU, and says why, when there is no real GPU.
+///
+/// # Errors
+/// There is no such adapter, or it refuses.
+pub async fn open_device(choice: &DeviceChoice, options: &GpuOptions) -> Result<Box<dyn Device>> {
+    match choice {
+        DeviceChoice::Cpu => Ok(Box::new(cpu(options, "the CPU was asked for".into()))),
+        _ => Err(Fault::unsupported("stub")),
+    }
+}
+
+fn cpu(_options: &GpuOptions, _reason: String) -> CpuDevice {
+    CpuDevice::scalar()
+}
 pub async fn list_devices() -> Result<Vec<DeviceEntry>> { Err(Fault::unsupported("stub")) }
 pub async fn test_ops(_: &DeviceChoice, _: &GpuOptions, _: &str) -> Result<(DeviceInfo, Vec<OpResult>)> { Err(Fault::unsupported("stub")) }
 pub async fn dispatch_gap(_: &DeviceChoice, _: &GpuOptions) -> Result<Vec<(String, String)>> { Err(Fault::unsupported("stub")) }

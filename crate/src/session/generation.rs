@@ -7,7 +7,7 @@ use crate::{
         self,
         device::{Device, DeviceChoice, DeviceInfo},
         plan::{PlanId, Program},
-        sampler::{Sampler, SamplerOptions},
+        sampler::{Sampling, choose},
     },
     fault::{Blame, Fault, LocalFuture, Result},
     tokenizer::{EncodeOptions, TextStream, Vocabulary},
@@ -15,6 +15,10 @@ use crate::{
 
 use super::{GpuOptions, Inspection, Stopwatch, Timing, devices::open_device, loader};
 
+/// The longest sequence unless more is asked for: caches are memory.
+const DEFAULT_CONTEXT: u32 = 4096;
+/// Alternatives told of each token.
+const ALTERNATIVES: usize = 5;
 /// Decode submits in flight on a GPU before the host waits for an id.
 const GPU_DEPTH: u32 = 3;
 
@@ -30,12 +34,12 @@ pub struct Progress {
 }
 
 /// What to generate and how to choose.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct GenerationOptions {
     /// The most tokens to generate.
     pub max_tokens: u32,
-    /// Temperature 0 is greedy; see [`SamplerOptions`].
-    pub sampling: SamplerOptions,
+    /// How to choose; temperature 0 is greedy.
+    pub sampling: Sampling,
     /// Read the logits of every step to give probabilities and alternatives (costs a readback per token on a GPU).
     pub alternatives: bool,
     /// Keep the logits of the last prompt position.
@@ -108,7 +112,8 @@ pub struct Generation {
     gpu: GpuOptions,
     program: Rc<Program>,
     device: Box<dyn Device>,
-    vocabulary: Rc<Vocabulary>,
+    /// A model without tokenizer still runs on ids.
+    vocabulary: Result<Rc<Vocabulary>>,
     load_s: f64,
     notes: Vec<String>,
 }
@@ -135,17 +140,23 @@ impl Generation {
         on_progress: &mut dyn FnMut(Progress),
     ) -> Result<Self> {
         let clock = Stopwatch::start();
-        engine::can_run(inspection.model())?;
-        let vocabulary = inspection.vocabulary().await?;
+        let known = engine::can_run(inspection.model())?;
+        let vocabulary = inspection.vocabulary().await;
         let mut device = open_device(&choice, &gpu).await?;
-        let options = engine::PrepareOptions { context, ..Default::default() };
+        let context = context.unwrap_or(known.config.context.min(DEFAULT_CONTEXT));
+        let tables = loader::tables(&inspection).await?;
+        let options = engine::PrepareOptions { context: Some(context), tables, ..Default::default() };
         let program = Rc::new(engine::prepare(inspection.model(), &options, device.info().max_slot_bytes)?);
         device.load(&program).await?;
         loader::load_weights(&inspection, &program, device.as_mut(), on_progress).await?;
         device.finish_load().await?;
         let mut notes = vec![device.info().reason.clone()];
-        if vocabulary.len() as u64 != u64::from(program.vocab) {
-            notes.push(format!("the tokenizer has {} tokens, the model's head {}", vocabulary.len(), program.vocab));
+        match &vocabulary {
+            Ok(v) if v.len() as u64 != u64::from(program.vocab) => {
+                notes.push(format!("the tokenizer has {} tokens, the model's head {}", v.len(), program.vocab));
+            }
+            Ok(_) => {}
+            Err(fault) => notes.push(format!("no text, only ids: {fault}")),
         }
         Ok(Self { inspection, choice, gpu, program, device, vocabulary, load_s: clock.seconds(), notes })
     }
@@ -175,7 +186,7 @@ impl Generation {
     /// # Errors
     /// The prompt does not fit the context; the device fails twice; logits are not finite.
     pub async fn generate(&mut self, prompt: &str, options: &GenerationOptions, on_token: &mut OnToken<'_>) -> Result<Outcome> {
-        let ids = self.vocabulary.encode(prompt, EncodeOptions { add_special: true, parse_special: true })?;
+        let ids = self.vocabulary.clone()?.encode(prompt, EncodeOptions { add_special: true, parse_special: true })?;
         self.generate_ids(ids, options, on_token).await
     }
 
@@ -277,8 +288,8 @@ impl Generation {
         }
         self.device.reset();
         let history: Vec<u32> = run.prompt.iter().chain(&run.ids).copied().collect();
-        let greedy = options.sampling.temperature <= 0.0;
-        let host = !greedy || options.alternatives;
+        options.sampling.check()?;
+        let host = !options.sampling.is_greedy() || options.alternatives;
         let logits_first = host || (options.keep_logits && run.logits.is_none());
         self.prefill(&history, if logits_first { PlanId::PrefillLogits } else { PlanId::PrefillPick })?;
         if host {
@@ -335,9 +346,13 @@ impl Generation {
         }
     }
 
+    fn token_text(&self, id: u32) -> String {
+        self.vocabulary.as_ref().map(|v| String::from_utf8_lossy(&v.token_bytes(id)).into_owned()).unwrap_or_default()
+    }
+
     async fn greedy_on_host(&mut self, pos: u32) -> Result<(u32, Vec<f32>)> {
         let logits = self.read_logits().await?;
-        let choice = Sampler::new(SamplerOptions { temperature: 0.0, ..Default::default() }).sample(&logits, pos)?;
+        let choice = choose(&logits, &Sampling::greedy(), u64::from(pos), 0)?;
         Ok((choice.id, logits))
     }
 
@@ -350,10 +365,10 @@ impl Generation {
     async fn decode_on_host(
         &mut self, run: &mut Run, mut pos: u32, options: &GenerationOptions, on_token: &mut OnToken<'_>,
     ) -> Result<StopReason> {
-        let sampler = Sampler::new(options.sampling.clone());
         loop {
             let logits = self.read_logits().await?;
-            let choice = sampler.sample(&logits, pos)?;
+            let told = if options.alternatives { ALTERNATIVES } else { 0 };
+            let choice = choose(&logits, &options.sampling, u64::from(pos), told)?;
             if options.keep_logits && run.logits.is_none() {
                 run.logits = Some(logits);
             }
@@ -362,7 +377,7 @@ impl Generation {
                 .iter()
                 .map(|(id, probability)| Alternative {
                     id: *id,
-                    text: String::from_utf8_lossy(&self.vocabulary.token_bytes(*id)).into_owned(),
+                    text: self.token_text(*id),
                     probability: *probability,
                 })
                 .collect();
@@ -386,11 +401,14 @@ impl Generation {
         if run.first_at.is_none() {
             run.first_at = Some(run.clock.seconds());
         }
-        if self.vocabulary.end_ids().contains(&id) {
-            return Some(StopReason::EndToken);
+        let mut text = String::new();
+        if let Ok(vocabulary) = &self.vocabulary {
+            if vocabulary.end_ids().contains(&id) {
+                return Some(StopReason::EndToken);
+            }
+            text = run.stream.push(vocabulary, id);
         }
         run.ids.push(id);
-        let text = run.stream.push(&self.vocabulary, id);
         run.text.push_str(&text);
         if on_token(&Generated { id, text, probability, alternatives }).await {
             return Some(StopReason::Stopped);

@@ -1,7 +1,13 @@
 //! Weights from the files to the device, in pieces of whole rows.
 
 use crate::{
-    engine::{device::Device, plan::{Program, SlotKind, WeightLoad}},
+    engine::{
+        self,
+        device::Device,
+        plan::{Program, SlotKind, WeightLoad},
+        weights::to_slot,
+    },
+
     fault::{Fault, Result},
     model::Place,
 };
@@ -20,7 +26,7 @@ pub(super) async fn load_weights(
 ) -> Result<()> {
     let mut total = 0u64;
     for load in &program.weights {
-        total += load.rows * row_bytes(inspection, program, load)?;
+        total += load.rows * row_bytes(inspection, load)?;
     }
     let mut done = 0;
     on_progress(Progress { what: "Loading weights", done, total });
@@ -32,7 +38,10 @@ pub(super) async fn load_weights(
         };
         let name = &model.files[*file].name;
         let source = inspection.files().find(name).ok_or_else(|| Fault::bug("a file of the model is not open"))?;
-        let row = row_bytes(inspection, program, load)?;
+        let row = row_bytes(inspection, load)?;
+        let SlotKind::Weight { encoding: slot_encoding, .. } = program.slot(load.slot).kind else {
+            return Err(Fault::bug("a weight is loaded into a slot that holds none"));
+        };
         let rows_per_piece = (PIECE / row.max(1)).max(1);
         let mut first = 0;
         while first < load.rows {
@@ -42,7 +51,8 @@ pub(super) async fn load_weights(
             if model.version.ends_with("big endian") {
                 crate::tensor::swap_to_little(entry.encoding, &mut bytes);
             }
-            device.upload(load.slot, first as u32, &bytes)?;
+            let rows_in_slot = to_slot(entry.encoding, slot_encoding, entry.shape.row_len(), &bytes)?;
+            device.upload(load.slot, first as u32, &rows_in_slot)?;
             first += rows;
             done += rows * row;
             on_progress(Progress { what: "Loading weights", done, total });
@@ -51,12 +61,21 @@ pub(super) async fn load_weights(
     Ok(())
 }
 
-fn row_bytes(inspection: &Inspection, program: &Program, load: &WeightLoad) -> Result<u64> {
-    let SlotKind::Weight { encoding, row_len, .. } = program.slot(load.slot).kind else {
-        return Err(Fault::bug("a weight is loaded into a slot that holds none"));
-    };
+/// Bytes of one row of a weight in its file.
+fn row_bytes(inspection: &Inspection, load: &WeightLoad) -> Result<u64> {
     let entry = &inspection.model().tensors[load.tensor];
-    encoding
-        .bytes(u64::from(row_len), u64::from(row_len))
-        .ok_or_else(|| Fault::unsupported(format!("rows of {} are not whole blocks of {encoding}", entry.name)))
+    let row_len = entry.shape.row_len();
+    entry
+        .encoding
+        .bytes(row_len, row_len)
+        .ok_or_else(|| Fault::unsupported(format!("rows of {} are not whole blocks of {}", entry.name, entry.encoding)))
+}
+
+/// Values of the small tensors that planning itself needs.
+pub(super) async fn tables(inspection: &Inspection) -> Result<Vec<(usize, Vec<f32>)>> {
+    let mut tables = Vec::new();
+    for tensor in engine::tables_needed(inspection.model()) {
+        tables.push((tensor, inspection.peek(tensor, 0..u64::MAX, false, &mut |_| {}).await?.values));
+    }
+    Ok(tables)
 }

@@ -11,12 +11,12 @@ mod vocabulary;
 
 pub use bench::{Speed, bench};
 pub use devices::{DeviceEntry, GpuOptions, dispatch_gap, list_devices, open_device, test_ops};
-pub use generation::{Alternative, Generated, Generation, GenerationOptions, Outcome, Progress, StopReason};
+pub use generation::{Alternative, OnToken, Generated, Generation, GenerationOptions, Outcome, Progress, StopReason};
 pub use inspection::{Inspection, Peek};
 pub use timing::{Stopwatch, Timing};
 pub use vocabulary::open_vocabulary;
 
 pub use crate::{
-    engine::{device::DeviceChoice, sampler::SamplerOptions},
+    engine::{device::DeviceChoice, sampler::Sampling},
     tokenizer::EncodeOptions,
 };

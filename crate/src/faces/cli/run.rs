@@ -5,7 +5,7 @@ use std::rc::Rc;
 use crate::{
     fault::Result,
     report::{DeviceReport, DevicesReport, RunReport},
-    session::{Generation, GenerationOptions, Inspection, SamplerOptions, list_devices},
+    session::{Generation, GenerationOptions, Inspection, Sampling, list_devices},
 };
 
 use super::{
@@ -19,7 +19,7 @@ pub(super) fn run(args: &RunArgs, json: bool) -> Result<Exit> {
     let files = terminal::open(std::slice::from_ref(&args.path))?;
     let options = GenerationOptions {
         max_tokens: args.tokens,
-        sampling: SamplerOptions { temperature: args.temp, top_k: args.top_k, top_p: args.top_p, min_p: args.min_p, seed: args.seed },
+        sampling: Sampling { temperature: args.temp, top_k: args.top_k as usize, top_p: args.top_p, min_p: args.min_p, seed: args.seed },
         alternatives: false,
         keep_logits: args.logits,
     };
