@@ -1,9 +1,21 @@
 //! Bytes to [`ModelFile`]: one file per format, one row each in [`FORMATS`].
 
+mod codec;
+mod findings;
+mod folder;
+mod gguf;
+mod items;
+mod lookalike;
+mod merge;
+mod safetensors;
+mod sections;
+
+pub use items::{ArrayItems, read_array};
+
 use crate::{
-    fault::{Fault, Result},
-    model::{ArrayPlace, MetaType, ModelFile},
-    source::{Limits, SourceSet, Stop, Window},
+    fault::Result,
+    model::{FormatId, ModelFile},
+    source::{Feed, Limits, SourceFile, SourceSet, Stop, Window},
 };
 
 /// How sure a format is that a file is its own.
@@ -17,51 +29,59 @@ pub enum Match {
     ByContent,
 }
 
-/// A reader of one container format: synchronous, pure, fuzzable.
+/// One container format: recognises its files and makes readers for them.
 pub trait Format: Sync {
-    /// Name for people.
-    fn name(&self) -> &'static str;
+    /// Which.
+    fn id(&self) -> FormatId;
     /// Is this file of this format? `head` holds its first bytes (at most 4 KiB).
     fn sniff(&self, head: &[u8], name: &str, len: u64) -> Match;
-    /// Reads the header; asks for bytes with [`Stop::Need`].
+    /// A reader at the start of a file.
+    fn reader(&self) -> Box<dyn Reader>;
+}
+
+/// Reads one header: synchronous, pure, fuzzable. It keeps what it has understood, so that being called again
+/// after each fetch costs no second pass over what came before.
+pub trait Reader {
+    /// Reads on.
     ///
     /// # Errors
-    /// `Need` while bytes are missing; `Bad` when the header cannot be read at all.
-    fn inspect(&self, file: &Window, limits: &Limits) -> Result<ModelFile, Stop>;
+    /// `Need` while bytes are missing; `Bad` when nothing of the header can be shown. What cannot be read after
+    /// a beginning that could is a note, not an error.
+    fn advance(&mut self, file: &Window, limits: &Limits) -> Result<(), Stop>;
+    /// Everything before this byte will not be asked for again.
+    fn position(&self) -> u64;
+    /// The description, with this file as number 0; called after `advance` has returned `Ok`.
+    fn finish(self: Box<Self>, file: &Window) -> ModelFile;
 }
 
 /// All readers.
-pub static FORMATS: &[&dyn Format] = &[];
+pub static FORMATS: &[&dyn Format] = &[&gguf::Gguf, &safetensors::Safetensors];
 
-/// Reads the model that the files hold together: sniffs, reads headers, merges shards.
+/// Reads the model that the files hold together: recognises each by its content, reads headers, merges shards.
+///
+/// Of several unrelated models the one nearest the folder's root is opened, the largest of equals; the others are
+/// noted. File names that a file states are compared with the names of the files given, never used as paths.
 ///
 /// # Errors
-/// No file is a model, or the model's header cannot be read.
-pub async fn open(_files: &SourceSet, _limits: &Limits) -> Result<ModelFile> {
-    Err(Fault::unsupported("no format is known yet"))
+/// No file is a model (the fault names what the files look like), or the model's header cannot be read.
+pub async fn open(files: &SourceSet, limits: &Limits) -> Result<ModelFile> {
+    folder::open(files, limits).await
 }
 
-/// All items of a metadata array, read from its file.
-#[derive(Debug, Clone, PartialEq)]
-pub enum ArrayItems {
-    /// Strings as bytes (token pieces need not be UTF-8).
-    Strings(Vec<Vec<u8>>),
-    /// Integers and booleans.
-    Integers(Vec<i64>),
-    /// Floats.
-    Floats(Vec<f64>),
+/// The format whose content test a file passes.
+fn recognise(head: &[u8], name: &str, len: u64) -> Option<&'static dyn Format> {
+    let sure = |format: &&&dyn Format| format.sniff(head, name, len) == Match::ByContent;
+    FORMATS.iter().find(sure).copied()
 }
 
-/// Reads `range` (item numbers) of a metadata array.
-///
-/// # Errors
-/// The source fails, or the file changed since it was inspected.
-pub async fn read_array(
-    _files: &SourceSet,
-    _file: &str,
-    _place: &ArrayPlace,
-    _item: MetaType,
-    _range: std::ops::Range<u64>,
-) -> Result<ArrayItems> {
-    Err(Fault::unsupported("no array can be read yet"))
+/// Reads one file's header with its format's reader, fetching as it goes.
+async fn read_header(file: &SourceFile, format: &dyn Format, mut feed: Feed<'_>, limits: &Limits) -> Result<ModelFile> {
+    let mut reader = format.reader();
+    loop {
+        match reader.advance(feed.window(), limits) {
+            Ok(()) => return Ok(reader.finish(feed.window())),
+            Err(Stop::Bad(fault)) => return Err(fault.in_file(file.name())),
+            Err(Stop::Need(range)) => feed.fill(range, reader.position()).await?,
+        }
+    }
 }

@@ -14,7 +14,7 @@ pub enum Place {
         /// Absolute byte range in that file.
         at: Range<u64>,
     },
-    /// In a file that was not given.
+    /// In a file that was not given, or beyond the end of a truncated one.
     Missing {
         /// Its name as the model states it (untrusted; never used as a path).
         file: String,

@@ -1,6 +1,7 @@
 //! A model as read from one or several files.
 
 use super::{Metadata, Note, OpGraph, Section, TensorEntry};
+use crate::tensor::Encoding;
 
 /// The container format, named by content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -59,8 +60,16 @@ impl ModelFile {
     pub fn tensor(&self, name: &str) -> Option<&TensorEntry> {
         self.tensors.iter().find(|t| t.name == name)
     }
-    /// Sum of all tensors' elements, quantized or not.
+    /// Sum of all tensors' elements, quantized or not; tensors known by name only count nothing.
     pub fn parameters(&self) -> u64 {
-        self.tensors.iter().filter_map(|t| t.shape.elements()).fold(0, u64::saturating_add)
+        self.tensors
+            .iter()
+            .filter(|t| t.encoding != Encoding::Unknown)
+            .filter_map(|t| t.shape.elements())
+            .fold(0, u64::saturating_add)
+    }
+    /// True when numbers in the tensors' bytes are stored most significant byte first (GGUF only).
+    pub fn big_endian(&self) -> bool {
+        self.version.ends_with("big endian")
     }
 }

@@ -32,6 +32,13 @@ pub struct ArrayPlace {
     pub big_endian: bool,
     /// Width of string lengths in bytes: 4 in GGUF v1, 8 later.
     pub length_bytes: u8,
+    /// For strings: where item `MARK`, `2 * MARK`, ... starts (absolute), so that a page needs no walk from the first.
+    pub marks: Vec<u64>,
+}
+
+impl ArrayPlace {
+    /// Items between two marks.
+    pub const MARK: u64 = 1024;
 }
 
 /// An array: its type, length, first items, and where the rest is.
@@ -41,7 +48,7 @@ pub struct MetaArray {
     pub item: MetaType,
     /// Number of items.
     pub len: u64,
-    /// The first items (at most [`MetaArray::HEAD`]); all of them where `place` is `None`.
+    /// The first items, at most [`MetaArray::HEAD`] where `place` is given; all of them where it is `None`.
     pub head: Vec<MetaValue>,
     /// Where all items are; `None` when `head` holds them all.
     pub place: Option<ArrayPlace>,
@@ -116,6 +123,10 @@ impl Metadata {
     /// All entries in file order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &MetaValue)> {
         self.entries.iter().map(|(k, v)| (k.as_str(), v))
+    }
+    /// All entries in file order, taken out.
+    pub fn into_entries(self) -> impl Iterator<Item = (String, MetaValue)> {
+        self.entries.into_iter()
     }
     /// Number of entries.
     pub fn len(&self) -> usize {

@@ -9,6 +9,7 @@ pub use crate::fault::LocalFuture;
 use crate::fault::{Fault, Result};
 
 mod cursor;
+mod feed;
 mod limits;
 mod memory;
 mod set;
@@ -22,6 +23,7 @@ mod platform;
 mod platform;
 
 pub use cursor::Cursor;
+pub use feed::Feed;
 pub use limits::Limits;
 pub use memory::MemorySource;
 pub use platform::FileSource;

@@ -1,0 +1,3 @@
+//! Notations that formats share; no model knowledge.
+
+pub(super) mod json;

@@ -1,0 +1,75 @@
+//! Collecting notes: bounded in number, most severe first.
+
+use std::collections::HashMap;
+
+use crate::model::{Note, Severity};
+
+/// Notes of one kind that are told one by one; the rest is counted.
+const TOLD: usize = 8;
+
+/// The notes of one file while it is read.
+#[derive(Default)]
+pub(super) struct Findings {
+    notes: Vec<Note>,
+    more: HashMap<&'static str, (usize, Severity)>,
+}
+
+impl Findings {
+    /// Adds a note at byte `at` of the file being read. `kind` groups like notes, so that a file with a
+    /// fault in each of 30,000 tensors gives a readable list.
+    pub(super) fn add(&mut self, kind: &'static str, at: u64, note: Note) {
+        let (told, _) = self.more.entry(kind).or_insert((0, note.severity));
+        *told += 1;
+        if *told <= TOLD {
+            self.notes.push(note.at(0, at));
+        }
+    }
+    /// Errors, in short.
+    pub(super) fn error(&mut self, kind: &'static str, at: u64, what: impl Into<String>, why: &str) {
+        self.add(kind, at, with_why(Severity::Error, what, why));
+    }
+    /// Warnings, in short.
+    pub(super) fn warn(&mut self, kind: &'static str, at: u64, what: impl Into<String>, why: &str) {
+        self.add(kind, at, with_why(Severity::Warning, what, why));
+    }
+    /// Infos, in short.
+    pub(super) fn info(&mut self, kind: &'static str, at: u64, what: impl Into<String>, why: &str) {
+        self.add(kind, at, with_why(Severity::Info, what, why));
+    }
+    /// All notes, most severe first, then by place.
+    pub(super) fn finish(self) -> Vec<Note> {
+        let mut notes = self.notes;
+        let mut more: Vec<_> = self.more.into_iter().filter(|(_, (n, _))| *n > TOLD).collect();
+        more.sort_unstable_by_key(|(kind, _)| *kind);
+        for (kind, (n, severity)) in more {
+            notes.push(Note::new(severity, format!("{} more of this kind: {kind}", n - TOLD)));
+        }
+        sort(&mut notes);
+        notes
+    }
+}
+
+fn with_why(severity: Severity, what: impl Into<String>, why: &str) -> Note {
+    let note = Note::new(severity, what);
+    if why.is_empty() { note } else { note.why(why) }
+}
+
+/// Most severe first; equal ones by file and byte, those without a place last.
+pub(super) fn sort(notes: &mut [Note]) {
+    notes.sort_by_key(|n| (std::cmp::Reverse(n.severity), n.file.unwrap_or(usize::MAX), n.at.unwrap_or(u64::MAX)));
+}
+
+/// A name from a file as text that is safe and short enough for a sentence.
+pub(super) fn quoted(name: &str) -> String {
+    const LONGEST: usize = 80;
+    let mut out = String::from("\"");
+    for (i, c) in name.chars().enumerate() {
+        if i == LONGEST {
+            out.push('…');
+            break;
+        }
+        if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
+    }
+    out.push('"');
+    out
+}

@@ -1,0 +1,291 @@
+//! Which of the files given make one model, and what the others are to it.
+
+use super::{
+    FORMATS, Format, Match,
+    codec::json::Json,
+    findings::quoted,
+    lookalike::{self, Lookalike},
+    merge::{self, Part},
+    read_header, recognise,
+};
+use crate::{
+    fault::{Fault, Result},
+    model::{FileSummary, FormatId, ModelFile, Note, Section, SectionKind, Severity},
+    source::{Feed, Limits, SourceFile, SourceSet},
+};
+
+/// The longest side file (configuration, index) that is read.
+const SIDE_MOST: u64 = 64 << 20;
+
+/// One of the files given.
+pub(super) struct Given<'a> {
+    pub(super) file: &'a SourceFile,
+    pub(super) kind: Kind<'a>,
+}
+
+pub(super) enum Kind<'a> {
+    Model(&'static dyn Format, Feed<'a>),
+    /// A shard index for safetensors: tensor and file names.
+    Index(merge::Index),
+    Other(String),
+}
+
+/// A model among the files: its parts in order.
+struct Group {
+    format: FormatId,
+    parts: Vec<Part>,
+    index: Option<usize>,
+}
+
+/// See [`super::open`].
+pub(super) async fn open(files: &SourceSet, limits: &Limits) -> Result<ModelFile> {
+    if files.files().is_empty() {
+        return Err(Fault::caller("no file was given"));
+    }
+    let mut given = Vec::with_capacity(files.files().len());
+    for file in files.files() {
+        given.push(Given { file, kind: classify(file, limits).await? });
+    }
+    let mut groups = group(&given);
+    let depth = |g: &Group| g.place(&given).map_or(usize::MAX, |i| given[i].file.name().matches('/').count());
+    let bytes = |g: &Group| g.parts.iter().filter_map(|p| p.given).map(|i| given[i].file.len()).sum::<u64>();
+    groups.sort_by_key(|g| (g.parts.iter().all(|p| p.given.is_none()), depth(g), std::cmp::Reverse(bytes(g))));
+    if groups.is_empty() {
+        return Err(no_model(&given));
+    }
+    let others = groups.split_off(1);
+    let Some(chosen) = groups.pop() else { return Err(Fault::bug("no group")) };
+    let mut model = read_parts(&chosen, &mut given, limits).await?;
+    let place: Vec<usize> = chosen.parts.iter().filter_map(|p| p.given).collect();
+    let mut used: Vec<usize> = place.clone();
+    if chosen.format == FormatId::Onnx {
+        let at = model.files.first().map(|f| f.name.clone()).unwrap_or_default();
+        used.extend(merge::external(&mut model, &at, files));
+    }
+    for other in &others {
+        let named: Vec<_> = other.parts.iter().filter_map(|p| p.given).collect();
+        if let Some(first) = named.first() {
+            let what = format!("{} holds another {} model", quoted(given[*first].file.name()), other.format.name());
+            model.notes.push(Note::new(Severity::Info, what).advice("open it by itself"));
+        }
+    }
+    add_side_files(&mut model, &chosen, &given, &used).await?;
+    super::findings::sort(&mut model.notes);
+    Ok(model)
+}
+
+impl Group {
+    /// The given file that says where the model lies.
+    fn place(&self, _given: &[Given<'_>]) -> Option<usize> {
+        self.index.or_else(|| self.parts.iter().find_map(|p| p.given))
+    }
+}
+
+/// What one file is, by its content.
+async fn classify<'a>(file: &'a SourceFile, limits: &Limits) -> Result<Kind<'a>> {
+    let feed = Feed::open(file, limits).await?;
+    let head = feed.window().rest(0);
+    if let Some(format) = recognise(head, file.name(), file.len()) {
+        return Ok(Kind::Model(format, feed));
+    }
+    let looks_json = head.trim_ascii_start().starts_with(b"{");
+    let names_shards = head.windows(12).any(|w| w == b"\"weight_map\"") || file.name().ends_with(".index.json");
+    if looks_json
+        && names_shards
+        && file.len() <= SIDE_MOST
+        && let Some(index) = merge::Index::parse(&file.read(0..file.len()).await?)
+    {
+        return Ok(Kind::Index(index));
+    }
+    if let Some(role) = role(base(file.name())) {
+        return Ok(Kind::Other(role.into()));
+    }
+    let tail = file.read(file.len().saturating_sub(8)..file.len()).await?;
+    if let Some(Lookalike { name, advice }) = lookalike::name(feed.window().rest(0), &tail) {
+        return Ok(Kind::Other(format!("{name} ({advice})")));
+    }
+    // No content test speaks for or against: the name decides which reader explains what is wrong.
+    let named = FORMATS.iter().find(|f| f.sniff(feed.window().rest(0), file.name(), file.len()) == Match::ByName);
+    Ok(match named {
+        Some(format) => Kind::Model(*format, feed),
+        None => Kind::Other(format!(
+            "of no known format (it starts with {})",
+            lookalike::first_bytes(feed.window().rest(0))
+        )),
+    })
+}
+
+fn base(name: &str) -> &str {
+    name.rsplit('/').next().unwrap_or(name)
+}
+
+fn folder_of(name: &str) -> &str {
+    name.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+/// What files beside the weights are, by the names that Hugging Face fixes.
+fn role(base: &str) -> Option<&'static str> {
+    Some(match base {
+        "config.json" => "configuration",
+        "generation_config.json" => "generation settings",
+        "adapter_config.json" => "adapter configuration",
+        "tokenizer.json" => "tokenizer",
+        "tokenizer_config.json" => "tokenizer settings",
+        "special_tokens_map.json" | "added_tokens.json" => "special tokens",
+        "vocab.json" | "vocab.txt" | "merges.txt" | "tokenizer.model" | "spiece.model" | "tekken.json" => "vocabulary",
+        "chat_template.jinja" | "chat_template.json" => "chat template",
+        "modules.json" | "config_sentence_transformers.json" | "sentence_bert_config.json" => "pipeline",
+        "preprocessor_config.json" | "processor_config.json" | "video_preprocessor_config.json" => "preprocessor",
+        "README.md" => "model card",
+        _ if base.ends_with(".tiktoken") => "vocabulary",
+        _ if base.ends_with(".jinja") => "chat template",
+        _ => return None,
+    })
+}
+
+/// Groups shards by their index, else by their names; every other model file stands for itself.
+fn group(given: &[Given<'_>]) -> Vec<Group> {
+    let mut groups = Vec::new();
+    let mut taken = vec![false; given.len()];
+    for (i, file) in given.iter().enumerate() {
+        let Kind::Index(index) = &file.kind else { continue };
+        let folder = folder_of(file.file.name());
+        let names = index.files();
+        let total = names.len();
+        let mut parts = Vec::with_capacity(total);
+        for (k, name) in names.into_iter().enumerate() {
+            let full = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
+            let found = given.iter().position(|g| g.file.name() == full);
+            let usable =
+                found.filter(|j| matches!(&given[*j].kind, Kind::Model(f, _) if f.id() == FormatId::Safetensors));
+            if let Some(j) = usable {
+                taken[j] = true;
+            }
+            let instead = found.filter(|_| usable.is_none()).map(|j| match &given[j].kind {
+                Kind::Other(what) => what.clone(),
+                _ => "another kind of file".into(),
+            });
+            parts.push(Part { name, given: usable, number: k + 1, total, instead });
+        }
+        groups.push(Group { format: FormatId::Safetensors, parts, index: Some(i) });
+    }
+    for (i, file) in given.iter().enumerate() {
+        let Kind::Model(format, _) = &file.kind else { continue };
+        if taken[i] {
+            continue;
+        }
+        let id = format.id();
+        let name = file.file.name();
+        let shard = merge::ShardName::parse(name).filter(|s| s.total > 1 && id != FormatId::Onnx);
+        let Some(shard) = shard else {
+            let part = Part { name: name.into(), given: Some(i), number: 1, total: 1, instead: None };
+            groups.push(Group { format: id, parts: vec![part], index: None });
+            continue;
+        };
+        let total = shard.total.min(merge::SHARDS_MOST);
+        let mut parts = Vec::with_capacity(total);
+        for number in 1..=total {
+            let name = shard.with_number(number);
+            let found = given.iter().position(|g| g.file.name() == name);
+            let usable = found.filter(|j| !taken[*j] && matches!(&given[*j].kind, Kind::Model(f, _) if f.id() == id));
+            if let Some(j) = usable {
+                taken[j] = true;
+            }
+            parts.push(Part { name, given: usable, number, total, instead: None });
+        }
+        groups.push(Group { format: id, parts, index: None });
+    }
+    groups
+}
+
+fn no_model(given: &[Given<'_>]) -> Fault {
+    let say = |g: &Given<'_>| match &g.kind {
+        Kind::Other(what) => what.clone(),
+        _ => "no model by itself".to_owned(),
+    };
+    if let [only] = given {
+        return Fault::unsupported(format!("not a model Glassbox opens: it is {}", say(only)))
+            .at(0)
+            .in_file(only.file.name());
+    }
+    let told: Vec<_> = given.iter().take(5).map(|g| format!("{} is {}", quoted(g.file.name()), say(g))).collect();
+    let more = if given.len() > 5 { format!("; and {} more", given.len() - 5) } else { String::new() };
+    Fault::unsupported(format!("none of the {} files is a model: {}{more}", given.len(), told.join("; ")))
+}
+
+/// Reads the parts' headers and joins them.
+async fn read_parts(chosen: &Group, given: &mut [Given<'_>], limits: &Limits) -> Result<ModelFile> {
+    let mut whole = merge::Whole::new(chosen.format);
+    for part in &chosen.parts {
+        let Some(i) = part.given else {
+            whole.missing(part);
+            continue;
+        };
+        let file = given[i].file;
+        let Kind::Model(format, feed) = std::mem::replace(&mut given[i].kind, Kind::Other("weights".into())) else {
+            return Err(Fault::bug("a part is no model").in_file(file.name()));
+        };
+        match read_header(file, format, feed, limits).await {
+            Ok(model) => whole.add(part, file, model),
+            // One unreadable shard must not hide the others.
+            Err(fault) if chosen.parts.len() > 1 => whole.unreadable(part, &fault),
+            Err(fault) => return Err(fault),
+        }
+    }
+    let index = chosen.index.and_then(|i| match &given[i].kind {
+        Kind::Index(index) => Some(index),
+        _ => None,
+    });
+    Ok(whole.finish(index))
+}
+
+/// Lists the files that are not weights, and takes in the configuration beside the weights.
+async fn add_side_files(model: &mut ModelFile, chosen: &Group, given: &[Given<'_>], used: &[usize]) -> Result<()> {
+    let home = chosen.place(given).map_or("", |i| folder_of(given[i].file.name()));
+    for (i, side) in given.iter().enumerate() {
+        let name = side.file.name();
+        let role = match &side.kind {
+            _ if used.contains(&i) => continue,
+            Kind::Model(format, _) => format!("another {} model", format.id().name()),
+            Kind::Index(_) => "index".into(),
+            Kind::Other(role) => role.clone(),
+        };
+        let number = model.files.len();
+        let len = side.file.len();
+        let known = self::role(base(name)).is_some() || matches!(side.kind, Kind::Index(_));
+        if base(name) == "config.json" && folder_of(name) == home {
+            read_config(model, number, side.file).await?;
+        }
+        if len > 0 {
+            let kind = if known { SectionKind::Metadata } else { SectionKind::Gap };
+            model.sections.push(Section { file: number, at: 0..len, kind });
+        }
+        model.files.push(FileSummary { name: name.into(), bytes: len, role });
+    }
+    Ok(())
+}
+
+async fn read_config(model: &mut ModelFile, number: usize, file: &SourceFile) -> Result<()> {
+    if file.len() > SIDE_MOST {
+        let what = format!("config.json of {} bytes is not read; the limit is {SIDE_MOST}", file.len());
+        model.notes.push(Note::new(Severity::Warning, what).at(number, 0));
+        return Ok(());
+    }
+    match Json::parse(&file.read(0..file.len()).await?) {
+        Ok(config) => {
+            if config.get("auto_map").is_some() {
+                let note =
+                    Note::new(Severity::Warning, "config.json names Python code of its own (auto_map)").at(number, 0);
+                model.notes.push(
+                    note.why("transformers would run it when told to trust it; Glassbox runs nothing from a folder"),
+                );
+            }
+            merge::flatten("config", &config, &mut model.metadata);
+        }
+        Err(fault) => {
+            let what = format!("config.json cannot be read: {}", fault.what);
+            model.notes.push(Note::new(Severity::Error, what).at(number, fault.at.unwrap_or(0)));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,352 @@
+//! GGUF's tensor list: reading it, placing the tensors, and what is odd about them.
+
+use std::collections::HashSet;
+
+use super::{ALIGNMENT, GgufReader, Phase, value};
+use crate::{
+    fault::Fault,
+    formats::{
+        findings::{Findings, quoted},
+        sections,
+    },
+    model::{FormatId, ModelFile, Place, SectionKind, TensorEntry},
+    source::{Cursor, Limits, Stop, Window},
+    tensor::{Encoding, Shape},
+};
+
+/// Dimensions above are taken for damage; ggml allows 4.
+const DIMS_MOST: u32 = 64;
+/// ggml's own maximum of dimensions.
+const DIMS_GGML: usize = 4;
+/// ggml's longest name, with its closing NUL.
+const NAME_GGML: usize = 64;
+/// Types that ggml had and removed: what they were.
+const REMOVED: &[(u32, &str)] = &[
+    (4, "Q4_2"),
+    (5, "Q4_3"),
+    (31, "Q4_0_4_4"),
+    (32, "Q4_0_4_8"),
+    (33, "Q4_0_8_8"),
+    (36, "IQ4_NL_4_4"),
+    (37, "IQ4_NL_4_8"),
+    (38, "IQ4_NL_8_8"),
+];
+
+/// One line of the tensor list as stated.
+pub(super) struct Info {
+    name: String,
+    shape: Shape,
+    encoding: Encoding,
+    /// Relative to the data section.
+    offset: u64,
+    /// Where the line itself starts.
+    at: u64,
+}
+
+impl GgufReader {
+    /// Reads one line of the tensor list.
+    pub(super) fn tensor(&mut self, file: &Window, limits: &Limits) -> Result<(), Stop> {
+        if self.infos.len() as u64 == self.head.tensors {
+            self.complete = true;
+            self.phase = Phase::Done;
+            return Ok(());
+        }
+        if self.infos.len() as u64 == limits.tensors {
+            return Err(Fault::limit(format!("more than {} tensors", limits.tensors)).at(self.at).into());
+        }
+        let (layout, at) = (self.layout(), self.at);
+        let mut cursor = Cursor::new(file, at, layout.big_endian);
+        let (name, valid) = value::string(&mut cursor, layout, limits, "a tensor's name")?;
+        let dims_at = cursor.position();
+        let dims = cursor.u32()?;
+        if dims > DIMS_MOST {
+            let what = format!("{dims} dimensions of {}; ggml has at most {DIMS_GGML}", quoted(&name));
+            return Err(Fault::file(dims_at, what).in_file(file.name()).into());
+        }
+        let mut shape = Vec::with_capacity(dims as usize);
+        for _ in 0..dims {
+            shape.push(layout.count(&mut cursor)?);
+        }
+        // ggml counts the fastest dimension first.
+        shape.reverse();
+        let id = cursor.u32()?;
+        // Offsets are 64-bit in every version.
+        let offset = cursor.u64()?;
+        self.at = cursor.position();
+        if !valid {
+            self.findings.warn("names", at, format!("The tensor name {} is not UTF-8", quoted(&name)), "");
+        }
+        self.infos.push(Info { name, shape: Shape(shape), encoding: Encoding::from_ggml(id), offset, at });
+        Ok(())
+    }
+}
+
+/// The finished description of the file.
+pub(super) fn model(reader: GgufReader, file: &Window) -> ModelFile {
+    let GgufReader { head, at, metadata, metadata_end, infos, complete, alignment, mut findings, .. } = reader;
+    let alignment = alignment.unwrap_or(ALIGNMENT);
+    // Without its end, the list does not tell where the data starts: nothing can be placed.
+    let data = complete.then(|| at.next_multiple_of(alignment));
+    for info in &infos {
+        check(info, &mut findings);
+    }
+    check_names(&infos, &mut findings);
+    let places = match data {
+        Some(data) => Layer { data, alignment, len: file.len(), name: file.name() }.place(&infos, &mut findings),
+        None => infos.iter().map(|info| (Place::Absent, size(info))).collect(),
+    };
+    let tensors: Vec<TensorEntry> = infos
+        .into_iter()
+        .zip(places)
+        .map(|(Info { name, shape, encoding, .. }, (place, bytes))| TensorEntry { name, shape, encoding, place, bytes })
+        .collect();
+    if complete && !tensors.is_empty() && metadata.string("general.architecture").is_none() {
+        findings.warn(
+            "architecture",
+            head.end,
+            "general.architecture is missing",
+            "llama.cpp needs it to run the file",
+        );
+    }
+    let parts = [
+        (0..head.end, SectionKind::Header),
+        (head.end..metadata_end, SectionKind::Metadata),
+        (metadata_end..at, SectionKind::TensorList),
+    ];
+    let sections = sections::map(0, file.len(), &parts, &tensors, alignment);
+    let order = if head.big_endian { ", big endian" } else { "" };
+    ModelFile {
+        format: FormatId::Gguf,
+        version: format!("{}{order}", head.version),
+        files: Vec::new(),
+        metadata,
+        tensors,
+        graph: None,
+        sections,
+        notes: findings.finish(),
+    }
+}
+
+fn size(info: &Info) -> Option<u64> {
+    info.encoding.bytes(info.shape.elements()?, info.shape.row_len())
+}
+
+/// What is odd about one line by itself.
+fn check(info: &Info, findings: &mut Findings) {
+    let name = || quoted(&info.name);
+    let dims = &info.shape.0;
+    if info.name.is_empty() {
+        findings.warn("unnamed tensors", info.at, "A tensor has no name", "nothing can look it up");
+    }
+    if info.name.len() >= NAME_GGML {
+        let what = format!("The name {} has {} bytes", name(), info.name.len());
+        findings.warn("long names", info.at, what, "llama.cpp refuses names of 64 bytes and more");
+    }
+    if dims.len() > DIMS_GGML {
+        let what = format!("{} has {} dimensions", name(), dims.len());
+        findings.warn("dimensions", info.at, what, "llama.cpp refuses more than 4");
+    }
+    if dims.iter().any(|d| i64::try_from(*d).is_err())
+        || info.shape.elements().is_none_or(|n| i64::try_from(n).is_err())
+    {
+        let what = format!("{} of shape {} has more elements than 63 bits count", name(), info.shape);
+        findings.error("sizes", info.at, what, "no such tensor can exist; its bytes are not placed");
+    } else if dims.contains(&0) {
+        findings.info(
+            "empty tensors",
+            info.at,
+            format!("{} is empty: shape {}", name(), info.shape),
+            "llama.cpp refused empty dimensions before mid-2026",
+        );
+    }
+    match info.encoding {
+        Encoding::UnknownGgml(id) => {
+            let was = REMOVED.iter().find(|(removed, _)| *removed == id);
+            let what = was.map_or_else(
+                || format!("{} is of ggml type {id}, which Glassbox does not know", name()),
+                |(_, was)| format!("{} is of ggml type {id}, {was}, which ggml has removed", name()),
+            );
+            findings.warn(
+                "types",
+                info.at,
+                what,
+                "its size follows only from the next tensor; llama.cpp refuses the file",
+            );
+        }
+        encoding => {
+            if size(info).is_none()
+                && let Some(block) = encoding.spec().map(|s| u64::from(s.block_len))
+                && info.shape.row_len() % block != 0
+            {
+                let what = format!(
+                    "Rows of {} hold {} elements, no multiple of {encoding}'s {block}",
+                    name(),
+                    info.shape.row_len()
+                );
+                findings.error("rows", info.at, what, "the rows cannot be stored; llama.cpp refuses the file");
+            }
+        }
+    }
+}
+
+fn check_names(infos: &[Info], findings: &mut Findings) {
+    let mut seen = HashSet::with_capacity(infos.len());
+    for info in infos {
+        if !seen.insert(info.name.as_str()) {
+            let what = format!("More than one tensor is named {}", quoted(&info.name));
+            findings.error(
+                "duplicate names",
+                info.at,
+                what,
+                "two readers may see two models; llama.cpp refuses the file",
+            );
+        }
+    }
+}
+
+/// The data section.
+struct Layer<'a> {
+    data: u64,
+    alignment: u64,
+    len: u64,
+    name: &'a str,
+}
+
+impl Layer<'_> {
+    /// Places every tensor: in the file, beyond its end, or nowhere.
+    fn place(&self, infos: &[Info], findings: &mut Findings) -> Vec<(Place, Option<u64>)> {
+        let starts: Vec<Option<u64>> = infos.iter().map(|info| self.data.checked_add(info.offset)).collect();
+        let mut order: Vec<usize> = (0..infos.len()).collect();
+        order.sort_by_key(|i| (starts[*i].unwrap_or(u64::MAX), size(&infos[*i]).unwrap_or(0)));
+        let ends = self.ends(infos, &starts, &order);
+        self.check_offsets(infos, findings);
+        self.check_overlap(infos, &starts, &ends, &order, findings);
+        let mut cut: Vec<usize> = Vec::new();
+        let places = (0..infos.len())
+            .map(|i| {
+                let info = &infos[i];
+                let (Some(start), Some(end)) = (starts[i], ends[i]) else {
+                    if starts[i].is_none() || size(info).is_some() {
+                        let what = format!("{} would end beyond 64 bits: offset {}", quoted(&info.name), info.offset);
+                        findings.error("offsets", info.at, what, "its bytes are not placed");
+                    }
+                    return (Place::Absent, size(info));
+                };
+                if end > self.len || start > self.len {
+                    cut.push(i);
+                    return (Place::Missing { file: self.name.to_owned(), at: start..end }, size(info));
+                }
+                (Place::Here { file: 0, at: start..end }, size(info))
+            })
+            .collect();
+        self.check_end(infos, &starts, &ends, &mut cut, findings);
+        places
+    }
+    /// Where each tensor ends; one of unknown size at the next one's start.
+    fn ends(&self, infos: &[Info], starts: &[Option<u64>], order: &[usize]) -> Vec<Option<u64>> {
+        let mut ends = vec![None; infos.len()];
+        // The nearest start after the tensor at hand; equal starts do not bound each other.
+        let (mut next, mut current) = (self.len, None);
+        for &i in order.iter().rev() {
+            let Some(start) = starts[i] else { continue };
+            if current != Some(start) {
+                if let Some(passed) = current {
+                    next = passed;
+                }
+                current = Some(start);
+            }
+            ends[i] = match infos[i].encoding {
+                Encoding::UnknownGgml(_) if infos[i].shape.elements().is_some() => Some(next.max(start)),
+                _ => size(&infos[i]).and_then(|n| start.checked_add(n)),
+            };
+        }
+        ends
+    }
+    /// llama.cpp expects each tensor exactly where the padded sizes before it end.
+    fn check_offsets(&self, infos: &[Info], findings: &mut Findings) {
+        let mut expected = Some(0u64);
+        for info in infos {
+            let name = || quoted(&info.name);
+            if info.offset % self.alignment != 0 {
+                let what = format!("{} starts at {}, no multiple of {}", name(), info.offset, self.alignment);
+                findings.warn("alignment of tensors", info.at, what, "llama.cpp refuses the file");
+            } else if let Some(at) = expected
+                && at != info.offset
+            {
+                let what = format!("{} starts at {} of the data, {at} expected", name(), info.offset);
+                findings.warn("order of tensors", info.at, what, "llama.cpp refuses gaps and another order");
+            }
+            let padded = |n: u64| Some(info.offset.checked_add(n)?.checked_next_multiple_of(self.alignment)?);
+            expected = size(info).and_then(padded);
+        }
+    }
+    fn check_overlap(
+        &self,
+        infos: &[Info],
+        starts: &[Option<u64>],
+        ends: &[Option<u64>],
+        order: &[usize],
+        findings: &mut Findings,
+    ) {
+        let mut last: Option<(u64, usize)> = None;
+        for &i in order {
+            let (Some(start), Some(end)) = (starts[i], ends[i]) else { continue };
+            if end == start {
+                continue;
+            }
+            if let Some((before, j)) = last
+                && start < before
+            {
+                let (a, b) = (quoted(&infos[j].name), quoted(&infos[i].name));
+                let what = format!("{b} (bytes {start}..{end}) overlaps {a}, which ends at byte {before}");
+                findings.error(
+                    "overlaps",
+                    infos[i].at,
+                    what,
+                    "no writer stores tensors so; llama.cpp refuses the file",
+                );
+            }
+            if last.is_none_or(|(before, _)| end > before) {
+                last = Some((end, i));
+            }
+        }
+    }
+    /// Is the file as long as its tensors say?
+    fn check_end(
+        &self,
+        infos: &[Info],
+        starts: &[Option<u64>],
+        ends: &[Option<u64>],
+        cut: &mut [usize],
+        findings: &mut Findings,
+    ) {
+        cut.sort_unstable_by_key(|i| starts[*i]);
+        let last = ends.iter().flatten().copied().max().unwrap_or(0);
+        let padded = last.checked_next_multiple_of(self.alignment).unwrap_or(u64::MAX);
+        if let Some(&first) = cut.first() {
+            let (start, end) = (starts[first].unwrap_or(0), ends[first].unwrap_or(0));
+            let what = format!(
+                "The file ends at byte {}, its tensors at byte {last}: {} of {} are missing or incomplete, the first is {} (bytes {start}..{end})",
+                self.len,
+                cut.len(),
+                infos.len(),
+                quoted(&infos[first].name)
+            );
+            findings.error(
+                "end of file",
+                self.len,
+                what,
+                "the file was not copied whole, or a tensor's offset is wrong",
+            );
+        } else if !infos.is_empty() && self.len < padded {
+            let what = format!("The padding after the last tensor is cut: the file ends at byte {}", self.len);
+            findings.info("padding", self.len, what, "no value is lost");
+        } else if infos.is_empty() && self.len > self.data {
+            let what = format!("{} bytes follow a header without tensors", self.len - self.data);
+            findings.warn("trailing", self.data, what, "nothing names these bytes");
+        } else if self.len > padded && !infos.is_empty() {
+            let what = format!("{} bytes follow the last tensor", self.len - last);
+            findings.warn("trailing", last, what, "nothing names these bytes");
+        }
+    }
+}

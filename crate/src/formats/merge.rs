@@ -1,0 +1,439 @@
+//! Joining shards, splits and external data to one model.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{codec::json::Json, findings::quoted, sections};
+use crate::{
+    fault::Fault,
+    model::{
+        FileSummary, FormatId, MetaArray, MetaType, MetaValue, Metadata, ModelFile, Note, Place, SectionKind, Severity,
+        TensorEntry,
+    },
+    source::{SourceFile, SourceSet},
+    tensor::{Encoding, Shape},
+};
+
+/// Shards of one model, at most (huggingface.js has the same limit).
+pub(super) const SHARDS_MOST: usize = 10_000;
+/// Tensors named one by one where shards and index disagree.
+const TOLD: usize = 8;
+
+/// One expected file of a model.
+pub(super) struct Part {
+    /// Name as the index or its siblings state it.
+    pub(super) name: String,
+    /// Which of the files given it is.
+    pub(super) given: Option<usize>,
+    /// 1 for the first.
+    pub(super) number: usize,
+    pub(super) total: usize,
+    /// What lies there under its name instead.
+    pub(super) instead: Option<String>,
+}
+
+/// `name-00001-of-00002.gguf`.
+pub(super) struct ShardName {
+    prefix: String,
+    digits: usize,
+    of: String,
+    pub(super) total: usize,
+}
+
+impl ShardName {
+    pub(super) fn parse(name: &str) -> Option<Self> {
+        let dot = name.rfind('.')?;
+        let (stem, end) = name.split_at(dot);
+        let (front, total) = stem.rsplit_once("-of-")?;
+        let cut = front.rfind(['-', '_'])? + 1;
+        let (prefix, number) = front.split_at(cut);
+        let plain = |t: &str| (5..=6).contains(&t.len()) && t.bytes().all(|b| b.is_ascii_digit());
+        (plain(number) && plain(total)).then_some(())?;
+        let total_number: usize = total.parse().ok()?;
+        let number_value: usize = number.parse().ok()?;
+        (1..=total_number).contains(&number_value).then(|| Self {
+            prefix: prefix.to_owned(),
+            digits: number.len(),
+            of: format!("-of-{total}{end}"),
+            total: total_number,
+        })
+    }
+    pub(super) fn with_number(&self, number: usize) -> String {
+        format!("{}{number:0width$}{}", self.prefix, self.of, width = self.digits)
+    }
+}
+
+/// `model.safetensors.index.json`.
+pub(super) struct Index {
+    /// Tensor name and file name, in the index's order.
+    weight_map: Vec<(String, String)>,
+    total_size: Option<u64>,
+}
+
+impl Index {
+    /// The index, if these bytes are one for safetensors.
+    pub(super) fn parse(text: &[u8]) -> Option<Self> {
+        let json = Json::parse(text).ok()?;
+        let Json::Object(members) = json.get("weight_map")? else { return None };
+        let mut weight_map = Vec::with_capacity(members.len());
+        for (tensor, file) in members {
+            let Json::String(file) = file else { return None };
+            weight_map.push((tensor.clone(), file.clone()));
+        }
+        let total_size = match json.get("metadata").and_then(|m| m.get("total_size")) {
+            Some(Json::Number(n)) => n.as_u64().or_else(|| n.as_f64().map(|f| f as u64)),
+            _ => None,
+        };
+        weight_map.iter().all(|(_, f)| f.ends_with(".safetensors")).then_some(Self { weight_map, total_size })
+    }
+    /// The files it names, sorted, each once.
+    pub(super) fn files(&self) -> Vec<String> {
+        let mut files: Vec<String> = self.weight_map.iter().map(|(_, f)| f.clone()).collect();
+        files.sort_unstable();
+        files.dedup();
+        files.truncate(SHARDS_MOST);
+        files
+    }
+}
+
+/// A model growing from its parts.
+pub(super) struct Whole {
+    model: ModelFile,
+    parts: usize,
+    missing: Vec<String>,
+}
+
+impl Whole {
+    pub(super) fn new(format: FormatId) -> Self {
+        let model = ModelFile {
+            format,
+            version: String::new(),
+            files: Vec::new(),
+            metadata: Metadata::default(),
+            tensors: Vec::new(),
+            graph: None,
+            sections: Vec::new(),
+            notes: Vec::new(),
+        };
+        Self { model, parts: 0, missing: Vec::new() }
+    }
+    /// A part that was not given.
+    pub(super) fn missing(&mut self, part: &Part) {
+        self.missing.push(part.name.clone());
+        let what = match &part.instead {
+            Some(what) => format!("{} is no safetensors file: it is {what}", quoted(&part.name)),
+            None => format!("{} is missing: part {} of {}", quoted(&part.name), part.number, part.total),
+        };
+        let note = Note::new(Severity::Error, what).why("its tensors cannot be shown or run");
+        self.model.notes.push(note.advice("give it together with the others"));
+    }
+    /// A part whose header cannot be read.
+    pub(super) fn unreadable(&mut self, part: &Part, fault: &Fault) {
+        self.missing.push(part.name.clone());
+        let what = format!("{} cannot be read: {fault}", quoted(&part.name));
+        self.model.notes.push(Note::new(Severity::Error, what).why("its tensors cannot be shown or run"));
+    }
+    /// Takes in a part that was read as file number 0.
+    pub(super) fn add(&mut self, part: &Part, file: &SourceFile, read: ModelFile) {
+        let number = self.model.files.len();
+        let first_tensor = self.model.tensors.len();
+        let role = if part.total > 1 { format!("shard {} of {}", part.number, part.total) } else { "weights".into() };
+        self.model.files.push(FileSummary { name: file.name().into(), bytes: file.len(), role });
+        let first = self.parts == 0;
+        self.parts += 1;
+        self.check_split(part, &read, number);
+        if first {
+            self.model.version = read.version;
+            self.model.graph = read.graph;
+        }
+        for (key, value) in read.metadata.into_entries() {
+            if first || (!key.starts_with("split.") && self.model.metadata.get(&key).is_none()) {
+                self.model.metadata.push(key, in_file(value, number));
+            }
+        }
+        self.model.tensors.extend(read.tensors.into_iter().map(|mut tensor| {
+            if let Place::Here { file, .. } = &mut tensor.place {
+                *file = number;
+            }
+            tensor
+        }));
+        self.model.sections.extend(read.sections.into_iter().map(|mut section| {
+            section.file = number;
+            if let SectionKind::Tensor(i) = &mut section.kind {
+                *i += first_tensor;
+            }
+            section
+        }));
+        self.model.notes.extend(read.notes.into_iter().map(|mut note| {
+            note.file = note.file.map(|_| number);
+            note
+        }));
+    }
+    /// A GGUF split says which part it is.
+    fn check_split(&mut self, part: &Part, read: &ModelFile, number: usize) {
+        if read.format != FormatId::Gguf {
+            return;
+        }
+        let (no, count) = (read.metadata.unsigned("split.no"), read.metadata.unsigned("split.count"));
+        let mut note = |what: String| self.model.notes.push(Note::new(Severity::Error, what).at(number, 0));
+        match (no, count) {
+            (Some(no), Some(count)) if part.total > 1 => {
+                if count != part.total as u64 || no.checked_add(1) != Some(part.number as u64) {
+                    let told = no.saturating_add(1);
+                    note(format!(
+                        "{} calls itself part {told} of {count}, its name part {} of {}",
+                        quoted(&part.name),
+                        part.number,
+                        part.total
+                    ));
+                }
+            }
+            (_, Some(count)) if count > 1 => {
+                let told = no.map_or("a part".into(), |no| format!("part {}", no.saturating_add(1)));
+                note(format!("This is {told} of a model split in {count} files; the others were not given"));
+            }
+            _ if part.total > 1 => {
+                note(format!(
+                    "{} is named as one of {} parts but holds no split.count",
+                    quoted(&part.name),
+                    part.total
+                ));
+            }
+            _ => {}
+        }
+    }
+    /// The joined model, held against the index where there is one.
+    pub(super) fn finish(mut self, index: Option<&Index>) -> ModelFile {
+        if let Some(index) = index {
+            self.check_index(index);
+        } else if self.parts > 1 {
+            self.check_repeats();
+        }
+        if let (FormatId::Gguf, Some(stated)) = (self.model.format, self.model.metadata.unsigned("split.tensors.count"))
+        {
+            let found = self.model.tensors.len() as u64;
+            if found != stated && self.parts > 0 {
+                let what = format!("split.tensors.count is {stated}; the parts given hold {found} tensors");
+                self.model.notes.push(Note::new(Severity::Warning, what));
+            }
+        }
+        self.model
+    }
+    fn check_repeats(&mut self) {
+        let mut seen: HashMap<&str, &Place> = HashMap::new();
+        let mut notes = Vec::new();
+        for tensor in &self.model.tensors {
+            if let (Some(Place::Here { file: a, .. }), Place::Here { file: b, at }) =
+                (seen.insert(&tensor.name, &tensor.place), &tensor.place)
+                && a != b
+                && notes.len() < TOLD
+            {
+                let what = format!("{} lies in more than one shard", quoted(&tensor.name));
+                notes.push(Note::new(Severity::Error, what).at(*b, at.start));
+            }
+        }
+        self.model.notes.append(&mut notes);
+    }
+    /// Shards and index must tell the same; what only the index names is listed by name.
+    fn check_index(&mut self, index: &Index) {
+        let base = |name: &str| name.rsplit('/').next().unwrap_or(name).to_owned();
+        let mut found: HashMap<&str, Vec<String>> = HashMap::new();
+        for tensor in &self.model.tensors {
+            let file = match &tensor.place {
+                Place::Here { file, .. } => self.model.files.get(*file).map(|f| base(&f.name)),
+                Place::Missing { file, .. } => Some(base(file)),
+                _ => None,
+            };
+            found.entry(&tensor.name).or_default().extend(file);
+        }
+        let missing: HashSet<&str> = self.missing.iter().map(String::as_str).collect();
+        let (mut absent, mut wrong) = (Vec::new(), Vec::new());
+        for (tensor, file) in &index.weight_map {
+            let here = found.remove(tensor.as_str());
+            if here.as_ref().is_some_and(|files| files.iter().any(|f| *f == base(file))) {
+                continue;
+            }
+            if let Some(files) = here {
+                wrong.push(format!(
+                    "the index places {} in {}, it lies in {}",
+                    quoted(tensor),
+                    quoted(file),
+                    files.join(", ")
+                ));
+            } else if missing.contains(file.as_str()) {
+                absent.push(TensorEntry {
+                    name: tensor.clone(),
+                    shape: Shape::default(),
+                    encoding: Encoding::Unknown,
+                    place: Place::Missing { file: file.clone(), at: 0..0 },
+                    bytes: None,
+                });
+            } else {
+                wrong.push(format!("the index places {} in {}, which does not hold it", quoted(tensor), quoted(file)));
+            }
+        }
+        let mut unlisted: Vec<_> = found.into_keys().collect();
+        unlisted.sort_unstable();
+        wrong.extend(unlisted.into_iter().map(|name| format!("the index does not name {}", quoted(name))));
+        let more = wrong.len().saturating_sub(TOLD);
+        for what in wrong.into_iter().take(TOLD) {
+            let note = Note::new(Severity::Error, format!("Index and shards disagree: {what}"));
+            self.model.notes.push(note.why("readers that trust the index see another model"));
+        }
+        if more > 0 {
+            self.model
+                .notes
+                .push(Note::new(Severity::Error, format!("Index and shards disagree on {more} more tensors")));
+        }
+        let sum = self.model.tensors.iter().filter_map(|t| t.bytes).fold(0, u64::saturating_add);
+        if let Some(total) = index.total_size
+            && absent.is_empty()
+            && total != sum
+        {
+            let what = format!("The index states {total} bytes of tensors, the shards hold {sum}");
+            self.model.notes.push(Note::new(Severity::Warning, what));
+        }
+        self.model.tensors.append(&mut absent);
+    }
+}
+
+/// An array's place, moved to file `number`.
+fn in_file(mut value: MetaValue, number: usize) -> MetaValue {
+    if let MetaValue::Array(array) = &mut value {
+        if let Some(place) = &mut array.place {
+            place.file = number;
+        }
+        array.head = std::mem::take(&mut array.head).into_iter().map(|item| in_file(item, number)).collect();
+    }
+    value
+}
+
+/// Finds the external data of an ONNX model among the files given; returns which of them it uses.
+///
+/// A location is compared with names, never opened: one that leaves the model's folder matches nothing.
+pub(super) fn external(model: &mut ModelFile, onnx: &str, files: &SourceSet) -> Vec<usize> {
+    let folder = onnx.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
+    let mut known: HashMap<String, Option<(usize, usize)>> = HashMap::new();
+    let mut used = Vec::new();
+    let (mut lost, mut short): (HashMap<String, u64>, u64) = (HashMap::new(), 0);
+    for tensor in &mut model.tensors {
+        let Place::Missing { file, at } = &tensor.place else { continue };
+        let found = known.entry(file.clone()).or_insert_with(|| {
+            let name = format!("{folder}{}", plain_location(file)?);
+            let given = files.files().iter().position(|f| f.name() == name && name != onnx)?;
+            used.push(given);
+            let number = model.files.len();
+            let bytes = files.files()[given].len();
+            model.files.push(FileSummary { name, bytes, role: "external data".into() });
+            Some((number, given))
+        });
+        let Some((number, given)) = *found else {
+            *lost.entry(file.clone()).or_default() += 1;
+            continue;
+        };
+        let len = files.files()[given].len();
+        // Without a length the data goes on to the file's end.
+        let end =
+            if at.end == u64::MAX { tensor.bytes.and_then(|n| at.start.checked_add(n)).unwrap_or(len) } else { at.end };
+        if end <= len && at.start <= end {
+            tensor.place = Place::Here { file: number, at: at.start..end };
+        } else {
+            short += 1;
+            if short <= TOLD as u64 {
+                let what = format!(
+                    "{} lies at bytes {}..{end} of {}, which has {len}",
+                    quoted(&tensor.name),
+                    at.start,
+                    quoted(file)
+                );
+                model.notes.push(Note::new(Severity::Error, what).at(number, len));
+            }
+        }
+    }
+    let mut lost: Vec<_> = lost.into_iter().collect();
+    lost.sort_unstable();
+    for (file, tensors) in lost.into_iter().take(TOLD) {
+        let note = if plain_location(&file).is_some() {
+            let what = format!("{} is missing: it holds the data of {tensors} tensors", quoted(&file));
+            Note::new(Severity::Error, what).advice("give it together with the model")
+        } else {
+            let what = format!("{tensors} tensors are said to lie in {}, outside the model's folder", quoted(&file));
+            Note::new(Severity::Error, what).why("a model must not name files elsewhere; the location is not followed")
+        };
+        model.notes.push(note);
+    }
+    for number in 1..model.files.len() {
+        let mut map = sections::map(number, model.files[number].bytes, &[], &model.tensors, 4096);
+        model.sections.append(&mut map);
+    }
+    used
+}
+
+/// A relative location within the model's folder, with `.` steps removed; `None` for any other.
+fn plain_location(location: &str) -> Option<String> {
+    if location.contains(['\\', ':', '\0']) || location.starts_with('/') {
+        return None;
+    }
+    let steps: Vec<&str> = location.split('/').filter(|s| !s.is_empty() && *s != ".").collect();
+    (!steps.is_empty() && !steps.contains(&"..")).then(|| steps.join("/"))
+}
+
+/// Writes a JSON value as metadata: nested keys joined by dots, lists of plain values as arrays; null says nothing.
+pub(super) fn flatten(key: &str, value: &Json, out: &mut Metadata) {
+    match value {
+        Json::Object(members) => {
+            for (name, value) in members {
+                flatten(&format!("{key}.{name}"), value, out);
+            }
+        }
+        Json::Array(items) if items.iter().any(|i| matches!(i, Json::Object(_) | Json::Array(_) | Json::Null)) => {
+            for (i, item) in items.iter().enumerate() {
+                flatten(&format!("{key}.{i}"), item, out);
+            }
+        }
+        Json::Array(items) => out.push(key, MetaValue::Array(plain_array(items))),
+        other => {
+            if let Some(value) = scalar(other) {
+                out.push(key, value);
+            }
+        }
+    }
+}
+
+fn plain_array(items: &[Json]) -> MetaArray {
+    let head: Vec<MetaValue> = items.iter().filter_map(scalar).collect();
+    let kinds: HashSet<MetaType> = head.iter().map(MetaValue::kind).collect();
+    let item = match kinds.len() {
+        1 => kinds.into_iter().next().unwrap_or(MetaType::String),
+        2 if kinds.contains(&MetaType::U64) && kinds.contains(&MetaType::I64) => MetaType::I64,
+        _ if !kinds.contains(&MetaType::String) && !kinds.contains(&MetaType::Bool) && !kinds.is_empty() => {
+            MetaType::F64
+        }
+        _ => MetaType::String,
+    };
+    let uniform = |value: MetaValue| match (item, value) {
+        (MetaType::I64, MetaValue::Unsigned(n, _)) if i64::try_from(n).is_ok() => MetaValue::Signed(n as i64, item),
+        (MetaType::F64, MetaValue::Unsigned(n, _)) => MetaValue::Float(n as f64, item),
+        (MetaType::F64, MetaValue::Signed(n, _)) => MetaValue::Float(n as f64, item),
+        (MetaType::String, MetaValue::Unsigned(n, _)) => MetaValue::String(n.to_string()),
+        (MetaType::String, MetaValue::Signed(n, _)) => MetaValue::String(n.to_string()),
+        (MetaType::String, MetaValue::Float(n, _)) => MetaValue::String(n.to_string()),
+        (MetaType::String, MetaValue::Bool(b)) => MetaValue::String(b.to_string()),
+        (_, value) => value,
+    };
+    let head: Vec<MetaValue> = head.into_iter().map(uniform).collect();
+    MetaArray { item, len: head.len() as u64, head, place: None }
+}
+
+fn scalar(value: &Json) -> Option<MetaValue> {
+    Some(match value {
+        Json::Bool(b) => MetaValue::Bool(*b),
+        Json::String(s) => MetaValue::String(s.clone()),
+        Json::Number(n) => match (n.as_u64(), n.as_i64(), n.as_f64()) {
+            (Some(n), ..) => MetaValue::Unsigned(n, MetaType::U64),
+            (None, Some(n), _) => MetaValue::Signed(n, MetaType::I64),
+            (.., Some(n)) => MetaValue::Float(n, MetaType::F64),
+            _ => return None,
+        },
+        _ => return None,
+    })
+}

@@ -1,0 +1,175 @@
+//! The JSON header: entries in file order, each with its place.
+
+use std::collections::HashSet;
+
+use crate::{
+    fault::{Fault, Result},
+    formats::{
+        codec::json::{Json, Scanner},
+        findings::{Findings, quoted},
+    },
+    model::{MetaValue, Metadata},
+    source::Limits,
+};
+
+/// Dimensions above are taken for damage.
+const DIMS_MOST: usize = 64;
+
+/// One tensor as stated.
+pub(super) struct Stated {
+    pub(super) name: String,
+    pub(super) dtype: String,
+    pub(super) shape: Vec<u64>,
+    /// Relative to the end of the header.
+    pub(super) offsets: (u64, u64),
+    /// Where its key stands.
+    pub(super) at: u64,
+}
+
+/// What the header says.
+#[derive(Default)]
+pub(super) struct Header {
+    pub(super) metadata: Metadata,
+    pub(super) tensors: Vec<Stated>,
+    /// The header was understood to its end.
+    pub(super) complete: bool,
+}
+
+/// Reads the header's `text`, which starts at byte 8; what comes before a fault is kept.
+pub(super) fn read(text: &[u8], header: &mut Header, findings: &mut Findings, limits: &Limits) {
+    let mut scanner = Scanner::new(text, 8);
+    if text.first().is_some_and(|b| *b != b'{') {
+        findings.warn("start", 8, "The header starts with white space", "the format demands '{' at byte 8");
+    }
+    match entries(&mut scanner, header, findings, limits) {
+        Ok(()) => header.complete = true,
+        Err(fault) => {
+            let what = format!(
+                "The header could not be read to its end: {}. Shown are the {} tensors before",
+                fault.what,
+                header.tensors.len()
+            );
+            findings.error("header", fault.at.unwrap_or(8), what, "the safetensors library refuses the file");
+            return;
+        }
+    }
+    let tail = scanner.rest();
+    let (at, odd) = (scanner.position(), tail.iter().position(|b| *b != b' '));
+    match odd.map(|i| (at + i as u64, tail.iter().all(u8::is_ascii_whitespace))) {
+        None => {}
+        Some((at, true)) => {
+            findings.warn(
+                "padding",
+                at,
+                "The header is padded with other white space than spaces",
+                "the format pads with 0x20",
+            );
+        }
+        Some((at, false)) => {
+            findings.error(
+                "padding",
+                at,
+                "The header's JSON is followed by other bytes",
+                "the safetensors library refuses the file",
+            );
+        }
+    }
+}
+
+fn entries(scanner: &mut Scanner<'_>, header: &mut Header, findings: &mut Findings, limits: &Limits) -> Result<()> {
+    let mut names = HashSet::new();
+    let mut first = true;
+    scanner.expect(b'{')?;
+    while scanner.member(b'}', std::mem::take(&mut first))? {
+        scanner.peek();
+        let at = scanner.position();
+        let name = scanner.string()?.into_owned();
+        scanner.expect(b':')?;
+        if name == "__metadata__" {
+            metadata(scanner, header, findings)?;
+        } else {
+            if header.tensors.len() as u64 == limits.tensors {
+                return Err(Fault::limit(format!("more than {} tensors", limits.tensors)).at(at));
+            }
+            let stated = tensor(scanner, name.clone(), at, findings)?;
+            header.tensors.push(stated);
+        }
+        if !names.insert(name.clone()) {
+            let what = format!("The header names {} more than once", quoted(&name));
+            findings.error("duplicate names", at, what, "two readers may see two models; the format forbids it");
+        }
+    }
+    Ok(())
+}
+
+fn metadata(scanner: &mut Scanner<'_>, header: &mut Header, findings: &mut Findings) -> Result<()> {
+    scanner.peek();
+    let at = scanner.position();
+    match scanner.value()? {
+        Json::Null => {
+            findings.warn("metadata", at, "__metadata__ is null", "an object of strings is expected");
+        }
+        Json::Object(members) => {
+            let mut seen = HashSet::new();
+            for (key, value) in members {
+                if !seen.insert(key.clone()) {
+                    let what = format!("__metadata__ names {} more than once", quoted(&key));
+                    findings.warn("metadata", at, what, "readers differ in which they take");
+                }
+                match value {
+                    Json::String(text) => header.metadata.push(key, MetaValue::String(text)),
+                    _ => {
+                        let what = format!("{} of __metadata__ is no string", quoted(&key));
+                        findings.error("metadata", at, what, "the safetensors library refuses the file");
+                    }
+                }
+            }
+        }
+        _ => findings.error("metadata", at, "__metadata__ is no object", "the safetensors library refuses the file"),
+    }
+    Ok(())
+}
+
+fn tensor(scanner: &mut Scanner<'_>, name: String, at: u64, findings: &mut Findings) -> Result<Stated> {
+    let (mut dtype, mut shape, mut offsets) = (None, None, None);
+    let mut first = true;
+    scanner.expect(b'{')?;
+    while scanner.member(b'}', std::mem::take(&mut first))? {
+        let key = scanner.string()?;
+        scanner.expect(b':')?;
+        let again = match &*key {
+            "dtype" => dtype.replace(scanner.string()?.into_owned()).is_some(),
+            "shape" => shape.replace(numbers(scanner, DIMS_MOST)?).is_some(),
+            "data_offsets" => offsets.replace(numbers(scanner, 2)?).is_some(),
+            _ => {
+                let what = format!("{} has an entry {} that the format does not know", quoted(&name), quoted(&key));
+                findings.warn("extra entries", scanner.position(), what, "readers ignore it");
+                scanner.value()?;
+                false
+            }
+        };
+        if again {
+            return Err(Fault::file(scanner.position(), format!("{} states its {key} twice", quoted(&name))));
+        }
+    }
+    let missing = |what: &str| Fault::file(at, format!("{} states no {what}", quoted(&name)));
+    let shape = shape.ok_or_else(|| missing("shape"))?;
+    let dtype = dtype.ok_or_else(|| missing("dtype"))?;
+    let offsets = match offsets.ok_or_else(|| missing("data_offsets"))?.as_slice() {
+        &[begin, end] => (begin, end),
+        _ => return Err(missing("begin and end in its data_offsets")),
+    };
+    Ok(Stated { name, dtype, shape, offsets, at })
+}
+
+fn numbers(scanner: &mut Scanner<'_>, most: usize) -> Result<Vec<u64>> {
+    let mut numbers = Vec::new();
+    scanner.expect(b'[')?;
+    while scanner.member(b']', numbers.is_empty())? {
+        if numbers.len() == most {
+            return Err(scanner.fault(&format!("at most {most} numbers")));
+        }
+        numbers.push(scanner.whole()?);
+    }
+    Ok(numbers)
+}

@@ -1,0 +1,53 @@
+//! The byte map: every byte of a file in exactly one section.
+
+use std::ops::Range;
+
+use crate::model::{Place, Section, SectionKind, TensorEntry};
+
+/// Builds the map of one file of `len` bytes from its fixed parts and its tensors.
+///
+/// `parts` are header ranges in order. Between them and the tensors lies [`SectionKind::Padding`] where it is
+/// shorter than `alignment` and ends on a multiple of it, else a gap; after the last tensor, trailing bytes.
+/// Where tensors overlap, each byte goes to the one that starts first.
+pub(super) fn map(
+    file: usize,
+    len: u64,
+    parts: &[(Range<u64>, SectionKind)],
+    tensors: &[TensorEntry],
+    alignment: u64,
+) -> Vec<Section> {
+    let mut known: Vec<(Range<u64>, SectionKind)> = parts.to_vec();
+    for (i, tensor) in tensors.iter().enumerate() {
+        if let Place::Here { file: f, at } = &tensor.place
+            && *f == file
+        {
+            known.push((at.clone(), SectionKind::Tensor(i)));
+        }
+    }
+    // Ends second: of two that start together the shorter comes first and both get their bytes.
+    known.sort_by_key(|(at, _)| (at.start, at.end));
+    let mut sections = Vec::with_capacity(known.len() * 2 + 1);
+    let mut done = 0;
+    for (at, kind) in known {
+        let (start, end) = (at.start.max(done).min(len), at.end.min(len));
+        if end <= start {
+            continue;
+        }
+        if start > done {
+            sections.push(Section { file, at: done..start, kind: between(done, start, alignment) });
+        }
+        sections.push(Section { file, at: start..end, kind });
+        done = end;
+    }
+    if done < len {
+        let padding = alignment > 0 && len - done < alignment && len.is_multiple_of(alignment);
+        let kind = if padding { SectionKind::Padding } else { SectionKind::Trailing };
+        sections.push(Section { file, at: done..len, kind });
+    }
+    sections
+}
+
+fn between(from: u64, to: u64, alignment: u64) -> SectionKind {
+    let padding = alignment > 0 && to - from < alignment && to.is_multiple_of(alignment);
+    if padding { SectionKind::Padding } else { SectionKind::Gap }
+}
