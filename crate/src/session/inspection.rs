@@ -162,7 +162,7 @@ impl<'a> TensorData<'a> {
             .in_file(&summary.name));
         }
         let row_len = entry.shape.row_len().max(1);
-        Ok(Self { entry, file: source, at, spec, elements, rows: elements / row_len, row_len, big_endian: model.version.ends_with("big endian") })
+        Ok(Self { entry, file: source, at, spec, elements, rows: elements / row_len, row_len, big_endian: model.big_endian() })
     }
     fn block_count(&self) -> u64 {
         self.elements.div_ceil(u64::from(self.spec.block_len))

@@ -48,7 +48,7 @@ pub(super) async fn load_weights(
             let rows = rows_per_piece.min(load.rows - first);
             let from = at.start + (load.first_row + first) * row;
             let mut bytes = source.read(from..from + rows * row).await?;
-            if model.version.ends_with("big endian") {
+            if model.big_endian() {
                 crate::tensor::swap_to_little(entry.encoding, &mut bytes);
             }
             let rows_in_slot = to_slot(entry.encoding, slot_encoding, entry.shape.row_len(), &bytes)?;
