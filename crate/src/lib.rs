@@ -18,11 +18,19 @@
 
 pub mod engine;
 pub mod faces;
+#[forbid(unsafe_code)]
 pub mod fault;
+#[forbid(unsafe_code)]
 pub mod formats;
+#[forbid(unsafe_code)]
 pub mod model;
+#[forbid(unsafe_code)]
 pub mod report;
+#[forbid(unsafe_code)]
 pub mod session;
+#[forbid(unsafe_code)]
 pub mod source;
+#[forbid(unsafe_code)]
 pub mod tensor;
+#[forbid(unsafe_code)]
 pub mod tokenizer;

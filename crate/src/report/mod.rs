@@ -11,6 +11,8 @@ mod model;
 mod ops;
 mod tensors;
 mod tokens;
+#[cfg(test)]
+mod typescript;
 
 pub use describe::items;
 pub use fault::FaultReport;

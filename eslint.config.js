@@ -1,0 +1,55 @@
+import tseslint from "typescript-eslint";
+
+/** Rooms of the page from top to bottom; each may import the ones it names, all of them below it. */
+const ROOMS = {
+  views: ["views", "widgets", "state", "lib"],
+  widgets: ["widgets", "lib"],
+  state: ["state", "wire", "lib"],
+  wire: ["wire", "lib"],
+  worker: ["worker", "wire", "wasm"],
+  lib: ["lib"],
+};
+const ALL = ["views", "widgets", "state", "wire", "worker", "wasm", "lib", "styles"];
+
+/** Types of reports and calls are vocabulary, not machinery: views and widgets may name them. */
+const TYPES_ONLY = { views: ["wire"], widgets: [] };
+
+const layers = Object.entries(ROOMS).map(([room, may]) => ({
+  files: [`www/src/${room}/**/*.{ts,tsx}`],
+  rules: {
+    "@typescript-eslint/no-restricted-imports": [
+      "error",
+      {
+        patterns: ALL.filter((other) => !may.includes(other)).map((other) => ({
+          group: [`**/${other}/**`],
+          allowTypeImports: TYPES_ONLY[room]?.includes(other) ?? false,
+          message: `The room ${room} may import ${may.join(", ")} only (house.md, front end).`,
+        })),
+      },
+    ],
+  },
+}));
+
+export default tseslint.config(
+  { ignores: ["dist/", "target/", "node_modules/", "www/src/wasm/", "www/public/", "test-results/", "playwright-report/"] },
+  ...tseslint.configs.recommended,
+  {
+    files: ["**/*.{ts,tsx}"],
+    rules: {
+      "@typescript-eslint/no-unused-vars": ["error", { argsIgnorePattern: "^_" }],
+      "@typescript-eslint/consistent-type-imports": "error",
+      eqeqeq: ["error", "always", { null: "ignore" }],
+      "no-restricted-syntax": [
+        "error",
+        { selector: "MemberExpression[property.name=/^(innerHTML|outerHTML|insertAdjacentHTML)$/]", message: "Model files are hostile: build text nodes." },
+        { selector: "JSXAttribute[name.name='dangerouslySetInnerHTML']", message: "Model files are hostile: build text nodes." },
+      ],
+    },
+  },
+  {
+    // The document belongs to views and widgets: state is tested without one.
+    files: ["www/src/{state,wire,lib}/**/*.ts"],
+    rules: { "no-restricted-globals": ["error", "document", "window", "location", "history", "localStorage"] },
+  },
+  ...layers,
+);

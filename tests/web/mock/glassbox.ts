@@ -1,0 +1,124 @@
+/** A stand-in for the wasm with the contract of worker/glassbox.ts. What it does is chosen by the opened file's name. */
+import type { WasmModel } from "../../../www/src/worker/glassbox.ts";
+import type { DeviceReport, GeneratedReport, ModelReport, PeekReport, PieceReport, TokensReport } from "../../../www/src/wire/report.ts";
+import { hostile, huge, llama, onnx } from "./reports.ts";
+
+export default async function init(): Promise<void> {}
+export function start(): void {}
+
+const CPU: DeviceReport = { index: null, name: "CPU", backend: "CPU", driver: "", tier: null, detail: "wasm SIMD128, one thread.", software: false, limits: [], reason: "The only graphics adapter is a software one, which is slower than the CPU." };
+const GPU: DeviceReport = { index: 0, name: "Imaginary RTX 9000", backend: "WebGPU", driver: "", tier: "subgroup", detail: "Subgroups of 32; kernels checked on this GPU: 14 of 14.", software: false, limits: [], reason: "Chosen because it is a real graphics device." };
+
+export async function devices(): Promise<string> {
+  return JSON.stringify({ devices: [GPU, CPU] });
+}
+export async function test_ops(): Promise<string> {
+  return JSON.stringify({ device: CPU, ops: [], ok: true });
+}
+
+const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+const faultText = (blame: string, what: string, file: string, at: number | null, because: string[] = []) => JSON.stringify({ blame, what, file, at, because });
+const STORY = ", there was a little fox named Lily. She loved to play in the green forest. One day, she saw a big red ball. She wanted to play with it, but it was too high. Lily asked her friend the owl for help. The owl flew up and gave her the ball. They played until the sun went down, and they were happy.";
+
+export class Model implements WasmModel {
+  private read = 0;
+  private readonly name: string;
+  private readonly about: ModelReport;
+
+  private constructor(name: string, about: ModelReport) {
+    this.name = name;
+    this.about = about;
+    this.read = about.bytes_read;
+  }
+
+  static async open(names: string[], files: Blob[]): Promise<Model> {
+    const name = names[0] ?? "";
+    const size = files.reduce((n, f) => n + f.size, 0);
+    if (name.startsWith("slow")) await wait(600_000);
+    if (name.startsWith("trap")) throw new WebAssembly.RuntimeError("unreachable");
+    if (name.endsWith(".txt")) throw faultText("unsupported", "This is none of the formats that Glassbox reads: it begins with 48 65 6c 6c, expected GGUF, a safetensors header length or an ONNX model", name, 0);
+    if (name.startsWith("broken")) throw faultText("file", "The header says 4,294,967,295 metadata entries, but the file has 200,000 bytes", name, 16, ["a count was larger than the bytes that could hold it"]);
+    const about = name.startsWith("huge") ? huge(name) : name.startsWith("hostile") ? hostile(name) : name.endsWith(".onnx") ? onnx(name, size) : llama(name, size);
+    return new Model(name, about);
+  }
+
+  report(): string { return JSON.stringify(this.about); }
+  bytes_read(): number { return this.read; }
+
+  async array(key: string, start: number, count: number): Promise<string> {
+    this.read += count * 9;
+    return JSON.stringify(Array.from({ length: count }, (_, i) => (key.endsWith("tokens") ? `token${start + i}` : 1)));
+  }
+
+  async peek(tensor: number, first: number, rows: number, stats: boolean): Promise<string> {
+    if (this.name.startsWith("crash")) throw new WebAssembly.RuntimeError("memory access out of bounds");
+    const t = this.about.tensors[tensor];
+    if (t === undefined || t.place !== "here") throw faultText("file", "The tensor's bytes are not in this file", this.name, null);
+    if (tensor === 5 && this.name.startsWith("hostile")) throw faultText("file", "The tensor ends at byte 105,454,432, but the file has 200,000 bytes", this.name, 200_000);
+    const row = t.shape.at(-1) ?? 1;
+    const total = t.shape.slice(0, -1).reduce((a, b) => a * b, 1);
+    const value = (r: number, c: number) => Math.fround(Math.sin(r * 12.9898 + c * 78.233 + tensor) * Math.cos(c * 3.7 + r) * 0.12);
+    const bytes = stats ? (t.bytes ?? 0) : rows * row;
+    this.read = Math.min(this.about.bytes_total, this.read + bytes);
+    const bins = Array.from({ length: 64 }, (_, i) => Math.round(4000 * Math.exp(-(((i - 32) / 10) ** 2) / 2)));
+    const answer: PeekReport = {
+      name: t.name, shape: t.shape, encoding: t.encoding, about: "", file: this.name, offset: t.offset ?? 0, bytes: t.bytes ?? 0, first_row: first, row_len: row, rows: total,
+      values: Array.from({ length: Math.min(rows, total - first) }, (_, r) => Array.from({ length: row }, (_, c) => (r === 1 && c === 2 ? null : value(first + r, c)))),
+      block_hex: Array.from({ length: t.encoding === "Q6_K" ? 210 : 34 }, (_, i) => ((i * 37 + 11) & 255).toString(16).padStart(2, "0")).join(""),
+      stats: stats ? { count: row * total, min: -0.412, max: 0.398, mean: 0.00031, std: 0.0521, zeros: 12, nans: 0, infinities: 0, histogram: bins } : null,
+      bytes_read: bytes,
+    };
+    return JSON.stringify(answer);
+  }
+
+  tokenize(text: string, addSpecial: boolean): string {
+    const encoder = new TextEncoder();
+    const pieces: PieceReport[] = addSpecial ? [{ id: 1, text: "<|im_start|>", start: 0, end: 0, kind: "control", hex: "" }] : [];
+    let at = 0;
+    for (const found of text.matchAll(/ ?\p{L}{1,5}| ?\p{N}| ?[^\s\p{L}\p{N}]|\s/gu)) {
+      const bytes = encoder.encode(found[0]);
+      const hex = (b: Iterable<number>) => [...b].map((x) => x.toString(16).padStart(2, "0")).join("");
+      const wide = bytes.length > found[0].length + 1 && found[0].length <= 2;
+      if (wide) for (const [i, b] of [...bytes].entries()) pieces.push({ id: 3 + b, text: `<0x${hex([b]).toUpperCase()}>`, start: at + i, end: at + i + 1, kind: "byte", hex: hex([b]) });
+      else pieces.push({ id: [...found[0]].reduce((n, c) => (n * 31 + (c.codePointAt(0) ?? 0)) % 49_152, 7), text: found[0], start: at, end: at + bytes.length, kind: "normal", hex: hex(bytes) });
+      at += bytes.length;
+    }
+    const answer: TokensReport = { tokenizer: "Byte-level BPE (gpt2, pre smollm), 49,152 tokens", ids: pieces.map((p) => p.id), pieces, characters: [...text].length, bytes: encoder.encode(text).length, roundtrips: true, notes: [] };
+    return JSON.stringify(answer);
+  }
+
+  async load(device: string, progress: (json: string) => void): Promise<string> {
+    if (device === "gpu" && this.name.startsWith("nogpu")) throw faultText("device", "This browser offers no WebGPU adapter", this.name, null, ["navigator.gpu.requestAdapter() gave null"]);
+    const total = this.about.bytes_total;
+    const steps = this.name.startsWith("loading") ? 100_000 : 8;
+    for (let i = 1; i <= steps; i++) {
+      progress(JSON.stringify({ what: "Loading weights", done: Math.round((total * i) / steps), total }));
+      await wait(20);
+    }
+    this.read = total;
+    return JSON.stringify(device === "cpu" ? CPU : device === "gpu" ? GPU : CPU);
+  }
+
+  async generate(optionsJson: string, onToken: (json: string) => Promise<boolean> | boolean): Promise<string> {
+    const options = JSON.parse(optionsJson) as { prompt: string; max_tokens: number };
+    const words = STORY.match(/ ?[^\s]+/g) ?? [];
+    const ids: number[] = [];
+    let text = "";
+    let stop = "limit";
+    for (let i = 0; i < Math.min(options.max_tokens, 600); i++) {
+      await wait(this.name.startsWith("fast") ? 0 : 12);
+      const word = words[i % words.length] ?? "";
+      const probability = 0.35 + 0.6 * Math.abs(Math.sin(i * 1.7));
+      const token: GeneratedReport = {
+        id: i, text: word, probability,
+        alternatives: [[i, word, probability], [i + 1000, " red", (1 - probability) * 0.5], [i + 2000, " small", (1 - probability) * 0.2], [i + 3000, "\n", (1 - probability) * 0.1], [i + 4000, " Lily", (1 - probability) * 0.05]].map(([id, t, p]) => ({ id: id as number, text: t as string, probability: p as number })),
+      };
+      ids.push(i);
+      text += word;
+      if (await onToken(JSON.stringify(token))) { stop = "stopped"; break; }
+    }
+    return JSON.stringify({ prompt_ids: [1, 2, 3, 4], ids, text, stop, device: CPU, notes: [], timing: { load_s: 0.41, prefill_tokens: 4, prefill_s: 0.021, decode_tokens: ids.length - 1, decode_s: ids.length * 0.012, dispatches_per_token: 0, memory: 149_000_000 } });
+  }
+
+  free(): void {}
+}

@@ -1,0 +1,54 @@
+import { effect } from "@preact/signals";
+import { render } from "preact";
+
+import * as fit from "./state/fit.ts";
+import * as metadata from "./state/metadata.ts";
+import * as model from "./state/model.ts";
+import { arrive, follow, route } from "./state/route.ts";
+import * as run from "./state/run.ts";
+import * as tensors from "./state/tensors.ts";
+import { isTheme, theme } from "./state/theme.ts";
+import * as tokens from "./state/tokens.ts";
+import { App } from "./views/App/index.tsx";
+import { client } from "./wire/worker.ts";
+
+const THEME_KEY = "glassbox-theme";
+
+/** Reading storage throws where the browser forbids it. */
+function storedTheme(): string | null {
+  try {
+    return localStorage.getItem(THEME_KEY);
+  } catch {
+    return null;
+  }
+}
+const stored = storedTheme();
+if (isTheme(stored)) theme.value = stored;
+effect(() => {
+  if (theme.value === "system") delete document.documentElement.dataset["theme"];
+  else document.documentElement.dataset["theme"] = theme.value;
+  try {
+    localStorage.setItem(THEME_KEY, theme.value);
+  } catch {
+    // Not remembered, then.
+  }
+});
+
+follow(location.hash, (hash, replace) => history[replace ? "replaceState" : "pushState"](null, "", hash));
+addEventListener("popstate", () => arrive(location.hash));
+addEventListener("hashchange", () => arrive(location.hash));
+effect(() => {
+  document.title = model.report.value === null ? "Glassbox" : `${model.title.value} \u2013 ${route.value.tab} \u2013 Glassbox`;
+});
+
+const reported = (navigator as { deviceMemory?: number }).deviceMemory;
+if (reported !== undefined) fit.memory.value = reported;
+
+model.attach(client);
+for (const watch of [tensors.watchModel, metadata.watchModel, tokens.watchModel, run.watchModel, fit.watchModel, tensors.watchSelection, tokens.watchText]) watch();
+
+const root = document.getElementById("app");
+if (root !== null) render(<App />, root);
+
+// The engine is fetched after the first paint: a frame, then whatever time is left over.
+requestAnimationFrame(() => setTimeout(model.warm, 0));

@@ -1,0 +1,85 @@
+import "./style.css";
+
+import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+
+import { fromDrop } from "../../lib/collect.ts";
+import { dismissFault, dismissLost, lost, openFault, openFiles, opening, report } from "../../state/model.ts";
+import { route } from "../../state/route.ts";
+import { Icon } from "../../widgets/Icon.tsx";
+import { Arrival } from "../Arrival/index.tsx";
+import { FaultCard } from "../Faults/index.tsx";
+import { Graph } from "../Graph/index.tsx";
+import { Header, OpeningBar } from "../Header/index.tsx";
+import { Metadata } from "../Metadata/index.tsx";
+import { Notes } from "../Notes/index.tsx";
+import { Overview } from "../Overview/index.tsx";
+import { Run } from "../Run/index.tsx";
+import { Tensors } from "../Tensors/index.tsx";
+import { Tokenizer } from "../Tokenizer/index.tsx";
+
+const VIEWS = { overview: Overview, metadata: Metadata, tensors: Tensors, graph: Graph, tokenizer: Tokenizer, run: Run, notes: Notes };
+
+export function App() {
+  const dragging = useDrops();
+  const open = report.value !== null;
+  const View = VIEWS[route.value.tab];
+  return (
+    <>
+      <a class="skip button" href="#main" onClick={(e) => { e.preventDefault(); document.getElementById("main")?.focus(); }}>Skip to the content</a>
+      {open ? <Header /> : null}
+      <main id="main" tabIndex={-1} class={open ? "page" : "page arrival"}>
+        {open ? (
+          <div class="banners" aria-live="polite">
+            {opening.value !== null ? <div class="card"><OpeningBar /></div> : null}
+            {openFault.value !== null ? <FaultCard title="That could not be opened" fault={openFault.value} onDismiss={dismissFault} /> : null}
+            {lost.value !== null ? <LostCard why={lost.value} /> : null}
+          </div>
+        ) : null}
+        {open ? <View /> : <Arrival />}
+      </main>
+      {dragging ? <div class="drop-over" aria-hidden="true"><div><Icon name="cube" size={56} /><p>Drop to open</p></div></div> : null}
+    </>
+  );
+}
+
+function LostCard({ why }: { why: string }) {
+  return (
+    <div class="card fault warning" role="alert">
+      <div class="row">
+        <Icon name="warning" />
+        <strong>The engine had to be restarted</strong>
+        <button type="button" class="button plain push" onClick={dismissLost} aria-label="Dismiss"><Icon name="cross" size={14} /></button>
+      </div>
+      <p>{why}. The file will be opened again by the next thing you do with it; what is shown here is still true.</p>
+    </div>
+  );
+}
+
+/** Dropping works everywhere and at any time. */
+function useDrops(): boolean {
+  const depth = useSignal(0);
+  useEffect(() => {
+    const files = (e: DragEvent) => e.dataTransfer?.types.includes("Files") ?? false;
+    const enter = (e: DragEvent) => { if (files(e)) { e.preventDefault(); depth.value += 1; } };
+    const leave = (e: DragEvent) => { if (files(e)) depth.value = Math.max(0, depth.value - 1); };
+    const over = (e: DragEvent) => { if (files(e)) e.preventDefault(); };
+    const drop = (e: DragEvent) => {
+      depth.value = 0;
+      if (e.dataTransfer === null || !files(e)) return;
+      e.preventDefault();
+      void fromDrop(e.dataTransfer).then((chosen) => openFiles(chosen));
+    };
+    addEventListener("dragenter", enter);
+    addEventListener("dragleave", leave);
+    addEventListener("dragover", over);
+    addEventListener("drop", drop);
+    return () => {
+      removeEventListener("dragenter", enter);
+      removeEventListener("dragleave", leave);
+      removeEventListener("dragover", over);
+      removeEventListener("drop", drop);
+    };
+  }, []);
+  return depth.value > 0;
+}

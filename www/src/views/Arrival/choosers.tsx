@@ -1,0 +1,28 @@
+import { useRef } from "preact/hooks";
+
+import { fromList } from "../../lib/collect.ts";
+import { openFiles, openSample } from "../../state/model.ts";
+import { Icon } from "../../widgets/Icon.tsx";
+
+/** The ways to open something without dropping it. */
+export function Choosers({ onChosen = () => {} }: { onChosen?: () => void }) {
+  const files = useRef<HTMLInputElement>(null);
+  const folder = useRef<HTMLInputElement>(null);
+  const chosen = (input: HTMLInputElement) => {
+    const list = fromList(input.files ?? []);
+    // Emptied, so that choosing the same file again counts as a change.
+    input.value = "";
+    if (list.length === 0) return;
+    onChosen();
+    void openFiles(list);
+  };
+  return (
+    <div class="choosers">
+      <button type="button" class="button primary" onClick={() => files.current?.click()}><Icon name="file" />Choose files</button>
+      <button type="button" class="button" onClick={() => folder.current?.click()}><Icon name="folder" />Choose folder</button>
+      <button type="button" class="button" onClick={() => { onChosen(); void openSample(); }}>Try the sample</button>
+      <input ref={files} class="quiet" type="file" multiple tabIndex={-1} aria-hidden="true" data-testid="files" onChange={(e) => chosen(e.currentTarget)} />
+      <input ref={folder} class="quiet" type="file" {...{ webkitdirectory: true }} tabIndex={-1} aria-hidden="true" data-testid="folder" onChange={(e) => chosen(e.currentTarget)} />
+    </div>
+  );
+}

@@ -1,0 +1,31 @@
+import "./style.css";
+
+import { dismissFault, openFault, opening } from "../../state/model.ts";
+import { Icon } from "../../widgets/Icon.tsx";
+import { FaultCard } from "../Faults/index.tsx";
+import { OpeningBar, ThemeSwitch } from "../Header/index.tsx";
+import { Choosers } from "./choosers.tsx";
+
+export function Arrival() {
+  return (
+    <div class="arrive">
+      <div class="row corner"><div class="logo"><Icon name="cube" size={22} /><span>Glassbox</span></div><span class="push"><ThemeSwitch /></span></div>
+      <div class="case">
+        <Icon name="cube" size={72} />
+        <h1>Drop a model, or a whole folder</h1>
+        <p class="muted">Look inside it, see how it splits text, run it on your own machine.</p>
+        <Choosers />
+        <div class="below" aria-live="polite">
+          {opening.value !== null ? <OpeningBar /> : openFault.value !== null ? (
+            <FaultCard title="That could not be opened" fault={openFault.value} onDismiss={dismissFault} />
+          ) : (
+            <div class="small muted promise">
+              <p>Reads GGUF, safetensors, ONNX and Hugging Face folders.</p>
+              <p>Nothing leaves this machine. Files are read in pieces, never whole.</p>
+            </div>
+          )}
+        </div>
+      </div>
+    </div>
+  );
+}

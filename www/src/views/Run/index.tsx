@@ -1,0 +1,147 @@
+import "./style.css";
+
+import type { GeneratedReport } from "../../wire/report.ts";
+import { bytes, count, rate, seconds } from "../../lib/format.ts";
+import { report } from "../../state/model.ts";
+import {
+  asked, busy, CHUNK, chunks, device, finished, live, loaded, loadSpeed, phase, pointed, produced, progress, prompt, run, runFault, stop,
+} from "../../state/run.ts";
+import { Icon } from "../../widgets/Icon.tsx";
+import { Meter } from "../../widgets/Meter.tsx";
+import { Segmented } from "../../widgets/Segmented.tsx";
+import { Text } from "../../widgets/Text.tsx";
+import { FaultCard } from "../Faults/index.tsx";
+import { Alternatives } from "./alternatives.tsx";
+import { Settings } from "./settings.tsx";
+
+export function Run() {
+  const model = report.value;
+  if (model === null) return null;
+  if (model.runnable !== null) {
+    return (
+      <section class="card nothing">
+        <h2>This model cannot be run here</h2>
+        <p class="break"><Text value={model.runnable} /></p>
+        <p class="muted">What else can run it is listed in the overview. Everything but running works: its metadata, tensors and tokenizer are all here.</p>
+      </section>
+    );
+  }
+  return (
+    <div class="split run">
+      <section class="card writing">
+        <Output />
+        <Prompt />
+      </section>
+      <div class="stack">
+        <Machine />
+        <Alternatives />
+        <Settings />
+      </div>
+    </div>
+  );
+}
+
+function Output() {
+  const nothing = chunks.value.length === 0;
+  return (
+    <>
+      <div class="out" tabIndex={0} role="region" aria-label="Text written by the model" onMouseLeave={() => (pointed.value = null)}>
+        {nothing && phase.value === "idle" && finished.value === null ? (
+          <p class="muted">What the model writes appears here. Each word then tells how likely it was, and what else could have stood there.</p>
+        ) : (
+          <p class="text"><span class="muted"><Text value={asked.value} lines /></span>{chunks.value.map((chunk, i) => <Chunk key={i} chunk={chunk} first={i * CHUNK} />)}{busy.value ? <span class="caret" aria-hidden="true" /> : null}</p>
+        )}
+      </div>
+      <div class="state small muted" role="status"><State /></div>
+      {runFault.value !== null ? <FaultCard title="The run ended with a failure" fault={runFault.value} /> : null}
+    </>
+  );
+}
+
+/** One chunk of tokens: drawn again only while it grows, or when a token in it is pointed at. */
+function Chunk({ chunk, first }: { chunk: readonly GeneratedReport[]; first: number }) {
+  const at = pointed.value;
+  return (
+    <>
+      {chunk.map((token, i) => (
+        <span
+          key={i}
+          class={at === first + i ? "token on" : "token"}
+          onMouseEnter={() => (pointed.value = first + i)}
+          onClick={() => (pointed.value = first + i)}
+        ><Text value={token.text} lines /></span>
+      ))}
+    </>
+  );
+}
+
+const ENDS: Record<string, string> = { "end token": "the model ended its text", limit: "the limit of new tokens was reached", context: "the context is full", stopped: "stopped" };
+
+function State() {
+  switch (phase.value) {
+    case "loading": {
+      const p = progress.value;
+      const amount = p === null ? "Loading the model" : `${p.what}: ${bytes(p.done)} of ${bytes(p.total)}`;
+      return <><span>{amount}{loadSpeed.value === null ? "" : `, ${bytes(loadSpeed.value)}/s`}</span><Meter label="Loading the model" share={p === null || p.total === 0 ? null : p.done / p.total} now={amount} /></>;
+    }
+    case "reading": return <span>Reading the prompt…</span>;
+    case "writing": return <span>{count(produced.value)} tokens so far</span>;
+    case "idle": {
+      const done = finished.value;
+      if (done === null) return <span>{" "}</span>;
+      return <span>{count(done.ids.length)} new tokens; {ENDS[done.stop] ?? done.stop}.</span>;
+    }
+  }
+}
+
+function Prompt() {
+  const go = () => void run();
+  return (
+    <form class="prompt" onSubmit={(e) => { e.preventDefault(); go(); }}>
+      <textarea
+        class="field"
+        rows={3}
+        aria-label="Prompt"
+        placeholder="The beginning of a text; the model writes on"
+        value={prompt.value}
+        onInput={(e) => (prompt.value = e.currentTarget.value)}
+        onKeyDown={(e) => { if (e.key === "Enter" && (e.ctrlKey || e.metaKey)) { e.preventDefault(); go(); } }}
+      />
+      <div class="row">
+        {busy.value
+          ? <button type="button" class="button primary" onClick={stop}>Stop</button>
+          : <button type="submit" class="button primary">{loaded.value === null ? "Load and run" : "Run"}</button>}
+        <Segmented label="Device" value={device.value} disabled={busy.value} onChange={(d) => (device.value = d)} options={[{ value: "auto", label: "Automatic" }, { value: "gpu", label: "GPU" }, { value: "cpu", label: "CPU" }]} />
+        <span class="small muted push hint">Ctrl + Enter runs</span>
+      </div>
+    </form>
+  );
+}
+
+function Machine() {
+  const timing = finished.value?.timing;
+  const stream = live.value;
+  const d = loaded.value;
+  const decode = timing ? rate(timing.decode_tokens, timing.decode_s) : stream === null ? "–" : rate(stream.tokens - 1, (stream.last - stream.first) / 1000);
+  const figure = (name: string, value: string) => <div><dt>{name}</dt><dd>{value}</dd></div>;
+  return (
+    <section class="card machine">
+      <h2>Speed and device</h2>
+      <dl class="figures">
+        {figure("tokens/s written", decode)}
+        {figure("tokens/s read", timing ? rate(timing.prefill_tokens, timing.prefill_s) : "–")}
+        {figure("to first token", timing ? seconds(timing.prefill_s) : "–")}
+        {figure("to load", timing && timing.load_s > 0 ? seconds(timing.load_s) : "–")}
+        {figure("on the device", timing ? bytes(timing.memory) : "–")}
+      </dl>
+      {d === null ? <p class="small muted device">Automatic takes a real graphics device where there is one, and the CPU otherwise. What was taken, and why, is shown here once the model is loaded.</p> : (
+        <div class="device small">
+          <p><strong><Text value={d.name} /></strong> <span class="muted">{[d.backend, d.tier === null ? null : `tier ${d.tier}`, d.software ? "software" : null].filter((x) => x !== null && x !== d.name).join(" · ")}</span></p>
+          <p class="muted break"><Text value={[d.reason, d.detail].filter((x) => x !== "").join(" ")} /></p>
+        </div>
+      )}
+      {(finished.value?.notes ?? []).map((n, i) => <p key={i} class="small note-line"><Icon name="info" size={14} /> <Text value={n} /></p>)}
+    </section>
+  );
+}
+

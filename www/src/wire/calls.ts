@@ -1,0 +1,52 @@
+import type {
+  DeviceReport, DevicesReport, FaultReport, GeneratedReport, ModelReport, OpsReport, PeekReport, ProgressReport, RunReport, TokensReport,
+} from "./report.ts";
+
+/** A file and the name under which the model knows it: its path inside the dropped folder. */
+export interface NamedFile {
+  name: string;
+  file: Blob;
+}
+
+export type DeviceChoice = "auto" | "gpu" | "cpu";
+export type MetaItem = string | number | boolean | null;
+
+export interface GenerateOptions {
+  prompt: string;
+  max_tokens: number;
+  temperature: number;
+  top_k: number;
+  top_p: number;
+  min_p: number;
+  seed: number;
+}
+
+/** One line per question the page may ask its worker. */
+export interface Calls {
+  warm: { ask: Record<never, never>; tell: { subgroups: boolean }; piece: never };
+  open: { ask: { files: NamedFile[] }; tell: ModelReport; piece: never };
+  close: { ask: Record<never, never>; tell: null; piece: never };
+  array: { ask: { key: string; start: number; count: number }; tell: MetaItem[]; piece: never };
+  peek: { ask: { tensor: number; firstRow: number; rows: number; stats: boolean }; tell: PeekReport; piece: never };
+  tokenize: { ask: { text: string; addSpecial: boolean; parseSpecial: boolean }; tell: TokensReport; piece: never };
+  load: { ask: { device: DeviceChoice }; tell: DeviceReport; piece: ProgressReport };
+  generate: { ask: GenerateOptions; tell: RunReport; piece: GeneratedReport };
+  devices: { ask: Record<never, never>; tell: DevicesReport; piece: never };
+  testOps: { ask: { device: string; tier: string }; tell: OpsReport; piece: never };
+}
+export type CallName = keyof Calls;
+
+/** What the page sends. */
+export type Question =
+  | { [C in CallName]: { id: number; call: C; ask: Calls[C]["ask"] } }[CallName]
+  | { id: number; call: "cancel" };
+
+/**
+ * What the worker sends. Reports travel as the JSON text that the wasm wrote: a string crosses threads far faster than
+ * a graph of objects. `read` is the open model's byte counter.
+ */
+export type Reply =
+  | { id: number; kind: "tell"; json: string; read: number | null }
+  | { id: number; kind: "piece"; json: string; read: number | null }
+  | { id: number; kind: "fault"; fault: FaultReport; read: number | null }
+  | { id: number; kind: "trap"; fault: FaultReport };

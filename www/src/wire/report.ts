@@ -1,0 +1,494 @@
+// Generated from crate/src/report/ by its test; do not edit. To renew it:
+//   GLASSBOX_BLESS=1 cargo test -p glassbox --lib typescript
+
+/** Everything the overview, metadata, tensor and notes views show. */
+export interface ModelReport {
+  /** "GGUF", "safetensors", "ONNX". */
+  format: string;
+  /** Format version as people write it. */
+  version: string;
+  /** Length of all files in bytes. */
+  bytes_total: number;
+  /** Bytes read to make this report. */
+  bytes_read: number;
+  /** One sentence: what this is. */
+  summary: string;
+  /** "llama", where the file says so. */
+  architecture: string | null;
+  /** Sum of all tensors' elements. */
+  parameters: number;
+  /** Tensor bytes times 8 divided by parameters. */
+  bits_per_weight: number | null;
+  /** Name, author, licence, base model, ...: label and value, in order of interest. */
+  identity: Fact[];
+  /** Layers, heads, widths, vocabulary, context, ...: label and value. */
+  shape: Fact[];
+  /** The files that belong to it. */
+  files: FileReport[];
+  /** The chain original model -> GGUF | ONNX, and its parts. */
+  place: PlaceReport;
+  /** What can run it. */
+  runners: RunnerReport[];
+  /** Memory needed to run it here, where the engine knows the architecture. */
+  fit: FitReport | null;
+  /** Totals by encoding, largest first. */
+  encodings: EncodingReport[];
+  /** Metadata in file order. */
+  metadata: MetadataReport[];
+  /** Tensors in file order. */
+  tensors: TensorReport[];
+  /** The operator graph, for formats that hold one. */
+  graph: GraphReport | null;
+  /** The byte map. */
+  sections: SectionReport[];
+  /** Findings, most severe first. */
+  notes: NoteReport[];
+  /** Description of the tokenizer, where there is one that can be loaded. */
+  tokenizer: string | null;
+  /** Whether `run` works; else why not. */
+  runnable: string | null;
+}
+
+/** A label and a value. */
+export interface Fact {
+  /** "Layers". */
+  label: string;
+  /** "22". */
+  value: string;
+  /** The metadata key it comes from, or how it was worked out. */
+  source: string | null;
+}
+
+/** One file. */
+export interface FileReport {
+  /** Name. */
+  name: string;
+  /** Length in bytes. */
+  bytes: number;
+  /** "weights", "shard 1 of 2", "configuration", ... */
+  role: string;
+}
+
+/** Where the file sits in the chain from the original model to its conversions. */
+export interface PlaceReport {
+  /** "original", "gguf" or "onnx": which stage this is. */
+  stage: string;
+  /** One sentence. */
+  sentence: string;
+  /** The parts of the chain in order. */
+  parts: PartReport[];
+}
+
+/** One part of the chain. */
+export interface PartReport {
+  /** "original" or "gguf" or "onnx". */
+  stage: string;
+  /** "Weights", "config.json", "Tokenizer". */
+  name: string;
+  /** "here", "inside" (part of the file), "missing", "not needed" or "elsewhere" (another stage of the chain). */
+  state: string;
+  /** File name, or what is missing and why it matters. */
+  detail: string;
+}
+
+/** A program that runs this kind of file. */
+export interface RunnerReport {
+  /** "Glassbox", "llama.cpp", ... */
+  name: string;
+  /** "yes", "no" or "partly". */
+  verdict: string;
+  /** Why not, or what it needs. */
+  detail: string;
+}
+
+/** Memory to run it: the working is shown by the parts. */
+export interface FitReport {
+  /** Weight bytes. */
+  weights: number;
+  /** Key and value cache bytes per token of context (f32 here). */
+  cache_per_token: number;
+  /** Activations and other scratch. */
+  scratch: number;
+  /** The longest context the model was made for. */
+  context: number;
+}
+
+/** Totals of one encoding. */
+export interface EncodingReport {
+  /** Name. */
+  encoding: string;
+  /** Number of tensors. */
+  tensors: number;
+  /** Their bytes. */
+  bytes: number;
+  /** Their elements. */
+  elements: number;
+  /** Bits per value. */
+  bits: number | null;
+  /** How a block is laid out. */
+  about: string;
+}
+
+/** One metadata entry. */
+export interface MetadataReport {
+  /** Key. */
+  key: string;
+  /** "u32", "string", "array of string", ... */
+  type: string;
+  /** The value: string, number or boolean; for an array its first items. */
+  value: string | number | boolean | (string | number | boolean | null)[] | null;
+  /** Number of items of an array. */
+  length?: number;
+  /** What a standard key means. */
+  meaning?: string;
+}
+
+/** One tensor. */
+export interface TensorReport {
+  /** Name. */
+  name: string;
+  /** Slowest dimension first. */
+  shape: number[];
+  /** Encoding. */
+  encoding: string;
+  /** Absolute byte offset in its file; null where it has no bytes there. */
+  offset: number | null;
+  /** Bytes; null where unknown. */
+  bytes: number | null;
+  /** Its file's name, also when that file is missing. */
+  file: string | null;
+  /** "here", "missing", "inline" or "absent". */
+  place: string;
+}
+
+/** An operator graph in numbers. */
+export interface GraphReport {
+  /** Name. */
+  name: string;
+  /** "ai.onnx 17", ... */
+  opsets: string[];
+  /** Inputs. */
+  inputs: GraphValueReport[];
+  /** Outputs. */
+  outputs: GraphValueReport[];
+  /** Nodes of the top graph in order. */
+  nodes: GraphNodeReport[];
+  /** Operator types with their number, most frequent first. */
+  operators: [string, number][];
+  /** Subgraphs. */
+  subgraphs: number;
+}
+
+/** An input or output. */
+export interface GraphValueReport {
+  /** Name. */
+  name: string;
+  /** Element type. */
+  encoding: string | null;
+  /** Dimensions. */
+  dims: string[];
+}
+
+/** One node. */
+export interface GraphNodeReport {
+  /** Name. */
+  name: string;
+  /** Operator, with its domain unless that is ai.onnx. */
+  op: string;
+  /** Values read. */
+  inputs: string[];
+  /** Values written. */
+  outputs: string[];
+}
+
+/** One range of the byte map. */
+export interface SectionReport {
+  /** Index into `files`. */
+  file: number;
+  /** First byte. */
+  start: number;
+  /** One past the last byte. */
+  end: number;
+  /** "header", "metadata", "tensor list", "padding", "tensors", "graph", "gap" or "trailing". */
+  kind: string;
+  /** Tensors in a run of them (neighbours are joined in this report). */
+  tensors: number;
+}
+
+/** One finding. */
+export interface NoteReport {
+  /** "error", "warning" or "info". */
+  severity: string;
+  /** What was found. */
+  what: string;
+  /** File concerned. */
+  file: string | null;
+  /** Byte offset. */
+  at: number | null;
+  /** Why it matters. */
+  why: string | null;
+  /** What to do. */
+  advice: string | null;
+}
+
+/** Values, statistics and place of one tensor. */
+export interface PeekReport {
+  /** Name. */
+  name: string;
+  /** Slowest dimension first. */
+  shape: number[];
+  /** Encoding. */
+  encoding: string;
+  /** How a block is laid out. */
+  about: string;
+  /** File name. */
+  file: string;
+  /** Absolute byte offset. */
+  offset: number;
+  /** Bytes. */
+  bytes: number;
+  /** First row of `values`. */
+  first_row: number;
+  /** Values per row. */
+  row_len: number;
+  /** The tensor's number of rows. */
+  rows: number;
+  /** Decoded rows; NaN and infinities are null (JSON has neither). */
+  values: (number | null)[][];
+  /** The bytes of the first block shown, in hexadecimal. */
+  block_hex: string;
+  /** Over the whole tensor; absent unless asked for. */
+  stats: StatsReport | null;
+  /** Bytes read for this answer. */
+  bytes_read: number;
+}
+
+/** Statistics over a whole tensor. */
+export interface StatsReport {
+  /** Values. */
+  count: number;
+  /** Smallest finite value. */
+  min: number;
+  /** Largest finite value. */
+  max: number;
+  /** Mean of the finite values. */
+  mean: number;
+  /** Population standard deviation of the finite values. */
+  std: number;
+  /** Exact zeros. */
+  zeros: number;
+  /** NaNs. */
+  nans: number;
+  /** Infinities. */
+  infinities: number;
+  /** Equal bins from `min` to `max`. */
+  histogram: number[];
+}
+
+/** Ids and pieces of a text. */
+export interface TokensReport {
+  /** "Byte-level BPE (gpt2, pre gpt-2), 512 tokens". */
+  tokenizer: string;
+  /** Ids in order. */
+  ids: number[];
+  /** Pieces in order. */
+  pieces: PieceReport[];
+  /** Characters of the text. */
+  characters: number;
+  /** Bytes of the text. */
+  bytes: number;
+  /** Whether decoding gives the text back. */
+  roundtrips: boolean;
+  /** Findings. */
+  notes: NoteReport[];
+}
+
+/** One token. */
+export interface PieceReport {
+  /** Token id. */
+  id: number;
+  /** Its text; bytes that are no complete character as `<0xE2>`. */
+  text: string;
+  /** First byte of the input that it covers. */
+  start: number;
+  /** One past the last. */
+  end: number;
+  /** "normal", "control", "user-defined", "unknown" or "byte". */
+  kind: string;
+  /** Its bytes in hexadecimal. */
+  hex: string;
+}
+
+/** The device in use. */
+export interface DeviceReport {
+  /** Number to give to `--device`; null for the CPU. */
+  index: number | null;
+  /** "NVIDIA H200", "CPU". */
+  name: string;
+  /** "Vulkan", "WebGPU", "CPU". */
+  backend: string;
+  /** Driver name and version. */
+  driver: string;
+  /** "core", "subgroup" or null on the CPU. */
+  tier: string | null;
+  /** Features in words. */
+  detail: string;
+  /** A software GPU. */
+  software: boolean;
+  /** Limits in words: label and value. */
+  limits: Fact[];
+  /** Why this one was chosen. */
+  reason: string;
+}
+
+/** Devices of this machine. */
+export interface DevicesReport {
+  /** All of them; the CPU last. */
+  devices: DeviceReport[];
+}
+
+/** One generated token, streamed. */
+export interface GeneratedReport {
+  /** Token id. */
+  id: number;
+  /** Text that became complete with it (may be empty). */
+  text: string;
+  /** Probability of the token before sampling filters, where logits were read. */
+  probability: number | null;
+  /** The likeliest tokens: id, text, probability; where logits were read. */
+  alternatives: AlternativeReport[];
+}
+
+/** A token that was likely. */
+export interface AlternativeReport {
+  /** Token id. */
+  id: number;
+  /** Its text. */
+  text: string;
+  /** Its probability. */
+  probability: number;
+}
+
+/** A finished generation. */
+export interface RunReport {
+  /** The prompt's ids. */
+  prompt_ids: number[];
+  /** The generated ids. */
+  ids: number[];
+  /** The generated text. */
+  text: string;
+  /** Why it ended: "end token", "limit", "context" or "stopped". */
+  stop: string;
+  /** The device. */
+  device: DeviceReport;
+  /** Times and counts. */
+  timing: TimingReport;
+  /** Logits of the last prompt position, where asked for. */
+  logits?: number[];
+  /** Findings: software adapters, steps down, odd tokenizers. */
+  notes: string[];
+}
+
+/** Times of a run. */
+export interface TimingReport {
+  /** Loading weights to the device, seconds. */
+  load_s: number;
+  /** Prompt tokens. */
+  prefill_tokens: number;
+  /** Time to the first token, seconds. */
+  prefill_s: number;
+  /** Tokens decoded after the first. */
+  decode_tokens: number;
+  /** Their time, seconds. */
+  decode_s: number;
+  /** Dispatches of one decoded token. */
+  dispatches_per_token: number;
+  /** Bytes the device holds. */
+  memory: number;
+}
+
+/** Progress of a long piece of work. */
+export interface ProgressReport {
+  /** What is being done: "Loading weights". */
+  what: string;
+  /** Done so far. */
+  done: number;
+  /** Of how much. */
+  total: number;
+}
+
+/** Speed of a model on a device. */
+export interface BenchReport {
+  /** Model file. */
+  model: string;
+  /** The device. */
+  device: DeviceReport;
+  /** Prompt length. */
+  prefill_tokens: number;
+  /** Median prefill speed. */
+  prefill_tokens_per_s: number;
+  /** Decoded tokens per repetition. */
+  decode_tokens: number;
+  /** Median decode speed. */
+  decode_tokens_per_s: number;
+  /** Smallest and largest of the repetitions: prefill, decode. */
+  prefill_range: [number, number];
+  /** As above. */
+  decode_range: [number, number];
+  /** Repetitions. */
+  repetitions: number;
+  /** Bytes of weights and cache that one decoded token reads. */
+  bytes_per_token: number;
+  /** bytes_per_token times speed, GB/s. */
+  gigabytes_per_s: number;
+  /** Kernel launches of one decoded token. */
+  dispatches_per_token: number;
+  /** Submits of one decoded token. */
+  submits_per_token: number;
+  /** Seconds to load. */
+  load_s: number;
+  /** Bytes the device holds. */
+  memory: number;
+}
+
+/** The whole table of `test-ops`. */
+export interface OpsReport {
+  /** The device. */
+  device: DeviceReport;
+  /** One row per kernel, encoding and shape. */
+  ops: OpReport[];
+  /** All of them within tolerance. */
+  ok: boolean;
+}
+
+/** One comparison. */
+export interface OpReport {
+  /** Kernel. */
+  kernel: string;
+  /** Weight encoding; empty where there is none. */
+  encoding: string;
+  /** The shape, in words. */
+  shape: string;
+  /** Normalised mean squared error against the scalar twin. */
+  nmse: number;
+  /** The tolerance. */
+  tolerance: number;
+  /** Within tolerance and no write outside the output. */
+  ok: boolean;
+  /** What went wrong, where something did. */
+  detail: string | null;
+}
+
+/** A failure: whose doing, what, where, and the causes below it. */
+export interface FaultReport {
+  /** "source", "file", "unsupported", "limit", "device", "caller" or "bug". */
+  blame: string;
+  /** One sentence. */
+  what: string;
+  /** File concerned. */
+  file: string | null;
+  /** Byte offset in it. */
+  at: number | null;
+  /** Underlying failures, outermost first. */
+  because: string[];
+}
