@@ -45,7 +45,7 @@ fn choice(device: &str) -> Result<DeviceChoice, JsValue> {
 /// Devices: a `DevicesReport`.
 #[wasm_bindgen]
 pub async fn devices() -> Result<String, JsValue> {
-    let devices = session::list_devices().await.map_err(|f| throw(&f))?;
+    let devices = session::list_devices(&gpu_options("")).await.map_err(|f| throw(&f))?;
     json(&DevicesReport { devices: devices.iter().map(DeviceReport::listed).collect() })
 }
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use crate::{
     fault::Result,
     report::{DeviceReport, DevicesReport, RunReport},
-    session::{Generation, GenerationOptions, Inspection, Sampling, list_devices},
+    session::{Generation, GenerationOptions, GpuOptions, Inspection, Sampling, list_devices},
 };
 
 use super::{
@@ -84,7 +84,7 @@ fn summary(report: &RunReport) {
 
 /// Lists adapters and the CPU.
 pub(super) fn devices(json: bool) -> Result<Exit> {
-    let devices = terminal::block_on(list_devices())?;
+    let devices = terminal::block_on(list_devices(&GpuOptions::default()))?;
     let report = DevicesReport { devices: devices.iter().map(DeviceReport::listed).collect() };
     if json {
         terminal::json(&report)?;
