@@ -1,11 +1,44 @@
 //! Text to ids and back, with a preview; built on the `tokenizers` crate.
+//!
+//! A `tokenizer.json` runs through the crate's own steps ([`Vocabulary::from_json`]); a GGUF's
+//! metadata becomes what llama.cpp makes of it ([`Vocabulary::from_gguf`]): special tokens are cut
+//! out first, then the rest is split and merged. A tokenizer that is not known is refused.
+
+mod alphabet;
+mod byte_bpe;
+mod charsmap;
+mod from_gguf;
+mod from_json;
+mod json_model;
+mod json_steps;
+mod limits;
+mod preview;
+mod specials;
+mod splitters;
+mod spm;
+mod streaming;
+mod table;
 
 use std::ops::Range;
 
-use crate::{
-    fault::{Fault, Result},
-    model::Note,
-};
+pub use self::streaming::TextStream;
+use self::{byte_bpe::ByteBpe, from_json::Pipeline, specials::Specials, spm::Spm, streaming::Joiner, table::Table};
+use crate::{fault::Result, model::Note};
+
+/// Names of tokens that end a turn or a text, which llama.cpp takes as such whatever the keys say.
+const END_TEXTS: &[&str] = &[
+    "<EOT>",
+    "<end_of_turn>",
+    "<|call|>",
+    "<|end_of_text|>",
+    "<|end|>",
+    "<|endoftext|>",
+    "<|eom_id|>",
+    "<|eot_id|>",
+    "<|im_end|>",
+    "<|return|>",
+    "_<EOT>",
+];
 
 /// The tokenizer keys of a GGUF file, as read from its metadata.
 #[derive(Debug, Clone, Default)]
@@ -84,83 +117,141 @@ pub struct Preview {
     pub roundtrips: bool,
 }
 
+/// An id and the bytes of the text that it covers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Token {
+    id: u32,
+    span: Range<usize>,
+}
+
+/// How text between special tokens becomes ids.
+enum Method {
+    Spm(Spm),
+    ByteBpe(ByteBpe),
+    Json(Box<Pipeline>),
+}
+
 /// A loaded tokenizer.
-pub struct Vocabulary {}
+pub struct Vocabulary {
+    title: String,
+    table: Table,
+    method: Method,
+    specials: Specials,
+    joiner: Joiner,
+    before: Vec<u32>,
+    after: Vec<u32>,
+    end_ids: Vec<u32>,
+    notes: Vec<Note>,
+}
 
 impl Vocabulary {
-    /// From a `tokenizer.json`.
+    /// From a `tokenizer.json`. Truncation and padding are switched off, with a note.
     ///
     /// # Errors
-    /// The JSON is no tokenizer that the crate knows.
-    pub fn from_json(_json: &[u8]) -> Result<Self> {
-        Err(Fault::unsupported("tokenizer.json is not read yet"))
+    /// The JSON is no tokenizer that the crate knows, contradicts itself, or exceeds a limit.
+    pub fn from_json(json: &[u8]) -> Result<Self> {
+        from_json::build(json)
     }
-    /// From a GGUF's metadata.
+    /// From a GGUF's metadata: kinds `llama` and `gpt2`.
     ///
     /// # Errors
-    /// The kind or its pre-tokenizer is unknown (no guess is made), or keys contradict each other.
-    pub fn from_gguf(_keys: GgufVocabulary) -> Result<Self> {
-        Err(Fault::unsupported("GGUF vocabularies are not read yet"))
+    /// The kind or its pre-tokenizer is unknown (no guess is made), keys contradict each other, or
+    /// a limit is exceeded.
+    pub fn from_gguf(keys: GgufVocabulary) -> Result<Self> {
+        from_gguf::build(&keys)
     }
     /// "SentencePiece BPE (llama), 32000 tokens": for people.
+    #[must_use]
     pub fn describe(&self) -> String {
-        String::new()
+        format!("{}, {} tokens", self.title, self.len())
     }
     /// Number of ids.
+    #[must_use]
     pub fn len(&self) -> usize {
-        0
+        self.table.len()
     }
     /// True without tokens.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
     /// Findings about the tokenizer itself.
+    #[must_use]
     pub fn notes(&self) -> &[Note] {
-        &[]
+        &self.notes
     }
-    /// Ids only: the fast path.
+    /// The id of a token as the vocabulary writes it ("▁the", "Ġthe", "<s>").
+    #[must_use]
+    pub fn id_of(&self, text: &str) -> Option<u32> {
+        self.table.id_of(text)
+    }
+    /// A token as the vocabulary writes it.
+    #[must_use]
+    pub fn token_text(&self, id: u32) -> Option<&str> {
+        self.table.get(id).map(|entry| &*entry.text)
+    }
+    /// What a token is; ids outside the vocabulary are unknown.
+    #[must_use]
+    pub fn kind(&self, id: u32) -> PieceKind {
+        self.table.get(id).map_or(PieceKind::Unknown, |entry| entry.kind)
+    }
+    /// Ids only.
     ///
     /// # Errors
-    /// The text cannot be encoded.
-    pub fn encode(&self, _text: &str, _options: EncodeOptions) -> Result<Vec<u32>> {
-        Err(Fault::unsupported("not yet"))
+    /// The text cannot be encoded: it exceeds a limit, or holds what the tokenizer has no token for.
+    pub fn encode(&self, text: &str, options: EncodeOptions) -> Result<Vec<u32>> {
+        Ok(self.tokens(text, options)?.into_iter().map(|token| token.id).collect())
     }
     /// Ids with pieces and spans.
     ///
+    /// Spans are exact bytes where the tokens' bytes follow each other through the text (so one may
+    /// begin inside a character); elsewhere they are whole characters.
+    ///
     /// # Errors
-    /// The text cannot be encoded.
-    pub fn preview(&self, _text: &str, _options: EncodeOptions) -> Result<Preview> {
-        Err(Fault::unsupported("not yet"))
+    /// As [`Vocabulary::encode`].
+    pub fn preview(&self, text: &str, options: EncodeOptions) -> Result<Preview> {
+        preview::preview(self, text, options)
     }
     /// The raw bytes that a token adds to the text (a leading space for "▁the", nothing for control tokens).
-    pub fn token_bytes(&self, _id: u32) -> Vec<u8> {
-        Vec::new()
+    #[must_use]
+    pub fn token_bytes(&self, id: u32) -> Vec<u8> {
+        self.table.bytes(id)
     }
-    /// Ids to text, as the tokenizer's decoder joins them; control tokens left out.
-    pub fn decode(&self, _ids: &[u32]) -> String {
-        String::new()
+    /// Ids to text, as the tokenizer's decoder joins them; control tokens and unknown ids left out.
+    #[must_use]
+    pub fn decode(&self, ids: &[u32]) -> String {
+        streaming::decode(self, ids)
     }
     /// Ids that end a generation (EOS, EOT, EOM).
+    #[must_use]
     pub fn end_ids(&self) -> &[u32] {
-        &[]
+        &self.end_ids
     }
-}
 
-/// Turns a stream of ids into text, holding back bytes of a character that is not complete yet.
-#[derive(Default)]
-pub struct TextStream {
-    held: Vec<u8>,
-    started: bool,
-}
-
-impl TextStream {
-    /// The text that is complete after this id.
-    pub fn push(&mut self, vocabulary: &Vocabulary, id: u32) -> String {
-        let _ = (&self.held, self.started, vocabulary, id);
-        String::new()
-    }
-    /// What is still held back, with replacement characters.
-    pub fn finish(self) -> String {
-        String::from_utf8_lossy(&self.held).into_owned()
+    /// Tokens of a text, with those added around it; of a tokenizer.json, spans are the crate's.
+    fn tokens(&self, text: &str, options: EncodeOptions) -> Result<Vec<Token>> {
+        limits::check_text(text)?;
+        let added = |ids: &[u32], at: usize| -> Vec<Token> {
+            let ids = if options.add_special { ids } else { &[] };
+            ids.iter().map(|id| Token { id: *id, span: at..at }).collect()
+        };
+        let mut tokens = added(&self.before, 0);
+        if let Method::Json(pipeline) = &self.method {
+            let mut own = pipeline.encode(text, options.parse_special)?;
+            preview::tighten(self, text, &mut own);
+            tokens.append(&mut own);
+        } else {
+            for fragment in self.specials.cut(&self.table, text, options.parse_special) {
+                let (part, start) = (&text[fragment.span.clone()], fragment.span.start);
+                match (fragment.special, &self.method) {
+                    (Some(id), _) => tokens.push(Token { id, span: fragment.span }),
+                    (None, Method::Spm(spm)) => spm.encode(&self.table, part, start, &mut tokens),
+                    (None, Method::ByteBpe(bpe)) => bpe.encode(part, start, &mut tokens)?,
+                    (None, Method::Json(_)) => {}
+                }
+            }
+        }
+        tokens.extend(added(&self.after, text.len()));
+        Ok(tokens)
     }
 }

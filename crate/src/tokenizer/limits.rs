@@ -1,0 +1,39 @@
+//! Named limits of a vocabulary: every one has a diagnostic that says it was reached.
+
+use crate::fault::{Fault, Result};
+
+/// Tokens of one vocabulary; the largest known ones have about 262,000.
+pub(super) const TOKENS: usize = 1 << 22;
+/// Bytes of one token.
+pub(super) const TOKEN_BYTES: usize = 1 << 16;
+/// Merges of one vocabulary; the largest known ones have about 515,000.
+pub(super) const MERGES: usize = 1 << 23;
+/// Control and user-defined tokens, each of which is looked for in every text.
+pub(super) const SPECIALS: usize = 1 << 16;
+/// Bytes of one regular expression.
+pub(super) const PATTERN_BYTES: usize = 1 << 14;
+/// Bytes of one text to encode.
+pub(super) const TEXT_BYTES: usize = 1 << 26;
+/// White space characters in one run: the regex engine keeps one stack entry for each.
+pub(super) const WHITESPACE_RUN: usize = 500_000;
+
+/// A fault if `found` of something exceeds its limit.
+pub(super) fn check(what: &str, found: usize, limit: usize) -> Result<()> {
+    if found <= limit {
+        return Ok(());
+    }
+    Err(Fault::limit(format!("{what}: {found} found, at most {limit} are accepted")))
+}
+
+/// Checks a text before it is encoded.
+pub(super) fn check_text(text: &str) -> Result<()> {
+    check("bytes of text to tokenize", text.len(), TEXT_BYTES)?;
+    let mut run = 0;
+    for c in text.chars() {
+        run = if c.is_whitespace() { run + 1 } else { 0 };
+        if run > WHITESPACE_RUN {
+            return check("white space characters in a row", run, WHITESPACE_RUN);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,66 @@
+//! Finding special tokens that are written out in a text, as llama.cpp does
+//! (`tokenizer_st_partition` in `src/llama-vocab.cpp`): the longest token first, each over what
+//! the earlier ones left.
+
+use std::ops::Range;
+
+use super::{PieceKind, table::Table};
+
+/// Ids that are looked for, longest text first.
+#[derive(Debug, Default)]
+pub(super) struct Specials {
+    ids: Vec<u32>,
+}
+
+/// A stretch of the text: ordinary, or one special token.
+pub(super) struct Fragment {
+    pub span: Range<usize>,
+    pub special: Option<u32>,
+}
+
+impl Specials {
+    /// All control, unknown and user-defined tokens of a table.
+    pub(super) fn of(table: &Table) -> Self {
+        let is_special = |kind| matches!(kind, PieceKind::Control | PieceKind::Unknown | PieceKind::UserDefined);
+        let mut ids: Vec<u32> = (0..)
+            .zip(table.entries())
+            .filter(|(_, entry)| is_special(entry.kind) && !entry.text.is_empty())
+            .map(|(id, _)| id)
+            .collect();
+        ids.sort_by_key(|id| std::cmp::Reverse(table.get(*id).map_or(0, |entry| entry.text.len())));
+        Self { ids }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Cuts a text; without `parse_special` only user-defined tokens are found.
+    pub(super) fn cut(&self, table: &Table, text: &str, parse_special: bool) -> Vec<Fragment> {
+        let mut fragments = vec![Fragment { span: 0..text.len(), special: None }];
+        let wanted = |kind| parse_special || kind == PieceKind::UserDefined;
+        for (id, entry) in self.ids.iter().filter_map(|id| Some((*id, table.get(*id)?))) {
+            if !wanted(entry.kind) || !text.contains(&*entry.text) {
+                continue;
+            }
+            let mut finer = Vec::with_capacity(fragments.len() + 2);
+            for fragment in fragments {
+                if fragment.special.is_some() {
+                    finer.push(fragment);
+                    continue;
+                }
+                let mut done = fragment.span.start;
+                for (at, found) in text[fragment.span.clone()].match_indices(&*entry.text) {
+                    let start = fragment.span.start + at;
+                    finer.push(Fragment { span: done..start, special: None });
+                    done = start + found.len();
+                    finer.push(Fragment { span: start..done, special: Some(id) });
+                }
+                finer.push(Fragment { span: done..fragment.span.end, special: None });
+            }
+            finer.retain(|fragment| !fragment.span.is_empty());
+            fragments = finer;
+        }
+        fragments
+    }
+}

@@ -1,0 +1,137 @@
+//! Ids back to text, whole or as they come.
+
+use tokenizers::{Decoder, decoders::DecoderWrapper};
+
+use super::{Vocabulary, table::Table};
+
+/// What happens to the space before the first word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum First {
+    /// It stays.
+    Keep,
+    /// One is dropped.
+    StripOne,
+    /// All of the first token's are dropped.
+    StripAll,
+}
+
+/// How tokens become text.
+#[derive(Debug)]
+pub(super) enum Joiner {
+    /// Their bytes follow each other.
+    Bytes(First),
+    /// WordPiece: a space before each word but the first; with clean-up, none before punctuation.
+    Words {
+        /// Whether to clean up.
+        cleanup: bool,
+    },
+    /// As the crate's decoder says, which may need all tokens at once.
+    Crate(Option<Box<DecoderWrapper>>),
+}
+
+impl Joiner {
+    /// Bytes of one shown token, for joiners that work token by token.
+    fn bytes(&self, table: &Table, id: u32, is_first: bool) -> Vec<u8> {
+        let mut bytes = table.bytes(id);
+        match self {
+            Self::Bytes(first) if is_first => match first {
+                First::Keep => {}
+                First::StripOne if bytes.first() == Some(&b' ') => drop(bytes.remove(0)),
+                First::StripOne => {}
+                First::StripAll => bytes.retain(|byte| *byte != b' '),
+            },
+            Self::Words { cleanup } => {
+                if is_first {
+                    bytes = table.get(id).map_or_else(Vec::new, |entry| entry.text.as_bytes().to_vec());
+                }
+                if *cleanup {
+                    let text = String::from_utf8_lossy(&bytes);
+                    bytes = tokenizers::decoders::wordpiece::cleanup(&text).into_bytes();
+                }
+            }
+            Self::Bytes(_) | Self::Crate(_) => {}
+        }
+        bytes
+    }
+}
+
+fn is_shown(table: &Table, id: u32) -> bool {
+    table.get(id).is_some_and(|entry| !entry.hidden)
+}
+
+/// See [`Vocabulary::decode`].
+pub(super) fn decode(vocabulary: &Vocabulary, ids: &[u32]) -> String {
+    let table = &vocabulary.table;
+    let shown = ids.iter().copied().filter(|id| is_shown(table, *id));
+    if let Joiner::Crate(decoder) = &vocabulary.joiner {
+        let tokens: Vec<String> = shown.filter_map(|id| table.get(id)).map(|entry| entry.text.to_string()).collect();
+        return match decoder {
+            Some(decoder) => decoder.decode(tokens).unwrap_or_default(),
+            None => tokens.join(" "),
+        };
+    }
+    let mut bytes = Vec::new();
+    for (nth, id) in shown.enumerate() {
+        bytes.extend(vocabulary.joiner.bytes(table, id, nth == 0));
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Turns a stream of ids into text, holding back bytes of a character that is not complete yet.
+#[derive(Default)]
+pub struct TextStream {
+    held: Vec<u8>,
+    started: bool,
+    /// Only for decoders that need all tokens: everything so far, and how much of it was given out.
+    ids: Vec<u32>,
+    given: usize,
+}
+
+impl TextStream {
+    /// The text that is complete after this id.
+    pub fn push(&mut self, vocabulary: &Vocabulary, id: u32) -> String {
+        if !is_shown(&vocabulary.table, id) {
+            return String::new();
+        }
+        if matches!(vocabulary.joiner, Joiner::Crate(_)) {
+            return self.push_whole(vocabulary, id);
+        }
+        self.held.extend(vocabulary.joiner.bytes(&vocabulary.table, id, !self.started));
+        self.started = true;
+        let mut text = String::new();
+        let mut kept = 0;
+        for chunk in self.held.utf8_chunks() {
+            let invalid = chunk.invalid();
+            kept += chunk.valid().len();
+            text.push_str(chunk.valid());
+            let is_last = kept + invalid.len() == self.held.len();
+            let may_complete = std::str::from_utf8(invalid).is_err_and(|e| e.error_len().is_none());
+            if is_last && may_complete {
+                break;
+            }
+            if !invalid.is_empty() {
+                text.push(char::REPLACEMENT_CHARACTER);
+                kept += invalid.len();
+            }
+        }
+        self.held.drain(..kept);
+        text
+    }
+
+    /// What is still held back, with replacement characters.
+    #[must_use]
+    pub fn finish(self) -> String {
+        String::from_utf8_lossy(&self.held).into_owned()
+    }
+
+    fn push_whole(&mut self, vocabulary: &Vocabulary, id: u32) -> String {
+        self.ids.push(id);
+        let whole = decode(vocabulary, &self.ids);
+        let news = whole.get(self.given..).unwrap_or_default();
+        // A character that is not complete shows as U+FFFD, and the next id may still change it.
+        let ready = news.trim_end_matches(char::REPLACEMENT_CHARACTER);
+        self.held = news[ready.len()..].as_bytes().to_vec();
+        self.given += ready.len();
+        ready.to_owned()
+    }
+}
