@@ -25,7 +25,7 @@ PROMPTS = (
     "Once upon a time",
     "Zoé was a shy mouse.",
     "Once upon a time, there was a brave bear named Tom who lived near a big forest. One day,",
-    "\"Thank you!\" said Anna. Anna learned",
+    "Once upon a time, there was a curious girl named Anna. She lived near a big forest. Anna had a blue",
     "",
 )
 
