@@ -70,7 +70,7 @@ async fn open_gpu(choice: &DeviceChoice, options: &GpuOptions) -> Result<gpu::Gp
 }
 
 fn cpu(options: &GpuOptions, reason: String) -> CpuDevice {
-    CpuDevice::with_reason(options.threads, reason)
+    CpuDevice::new((options.threads > 0).then_some(options.threads)).because(reason)
 }
 
 /// All adapters, and the CPU last.
