@@ -101,13 +101,22 @@ fn npm_packages() -> Outcome {
         say("npm packages", "there");
         return Ok(());
     }
-    // Browsers come from the system, and no package may run a script of its own while it is installed.
-    let verb = if lock.is_some() { "ci" } else { "install" };
-    retry(3, || {
-        run(npm(&[verb, "--ignore-scripts", "--no-audit", "--no-fund"]).env("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1"))
-    })?;
-    say("npm packages", &format!("installed by npm {verb}"));
-    Ok(())
+    let attempts: &[&[&str]] = match lock {
+        // A registry that lacks a package for some other system makes `ci` refuse the lock file; `install` then keeps its versions.
+        Some(_) => &[&["ci"], &["install", "--no-save"]],
+        None => &[&["install"]],
+    };
+    let mut outcome = Ok(());
+    for verb in attempts {
+        // Browsers come from the system, and no package may run a script of its own while it is installed.
+        let words = [verb, ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"].as_slice()].concat();
+        outcome = retry(2, || run(npm(&words).env("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1")));
+        if outcome.is_ok() {
+            say("npm packages", &format!("installed by npm {}", verb[0]));
+            break;
+        }
+    }
+    outcome
 }
 
 /// Installs packages where this machine's package manager can do so without asking; else says what to do.

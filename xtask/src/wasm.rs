@@ -63,7 +63,12 @@ fn bind(compiled: &Path, folder: &Path) -> Outcome {
         fs::remove_dir_all(folder).map_err(|e| format!("cannot remove {}: {e}", folder.display()))?;
     }
     let mut bindgen = Bindgen::new();
-    bindgen.input_path(compiled).typescript(true).remove_name_section(true).remove_producers_section(true);
+    bindgen
+        .input_path(compiled)
+        .typescript(true)
+        .omit_default_module_path(false)
+        .remove_name_section(true)
+        .remove_producers_section(true);
     bindgen.web(true).and_then(|b| b.generate(folder)).map_err(|e| format!("wasm-bindgen: {e:#}"))
 }
 

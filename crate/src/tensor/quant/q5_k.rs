@@ -1,0 +1,55 @@
+//! Q5_K: 256 weights in 8 groups of 32, a 6-bit scale and a 6-bit minimum per group, 5 bits each.
+//!
+//! ```text
+//! byte 0        2           4                       16         48          176
+//!      | d: f16 | dmin: f16 | scales, minima: 12 b | qh: 32 b | qs: 128 b |      w = d * scale * q - dmin * min
+//! ```
+//! Low four bits as in Q4_K; the fifth bit of weight l of group g is bit g of `qh[l]`.
+
+use bytemuck::{Pod, Zeroable};
+
+use super::{QK_K, Words, decode_blocks, encode_blocks, fit::TwoLevel, k_scales, words};
+use crate::tensor::float::f16_le;
+
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+struct Block {
+    d: [u8; 2],
+    dmin: [u8; 2],
+    scales: [u8; 12],
+    qh: [u8; 32],
+    qs: [[u8; 32]; 4],
+}
+
+const _: () = assert!(size_of::<Block>() == 176);
+
+pub(in crate::tensor) const WORDS: &[Words] = &[words(0, 2, 2)];
+
+pub(in crate::tensor) fn decode(bytes: &[u8], out: &mut [f32]) {
+    decode_blocks(bytes, out, |b: &Block, out: &mut [f32; QK_K]| {
+        let (d, dmin) = (f16_le(b.d), f16_le(b.dmin));
+        let (scales, mins) = k_scales::unpack(&b.scales);
+        for (group, out) in out.as_chunks_mut::<32>().0.iter_mut().enumerate() {
+            let (step, min) = (d * f32::from(scales[group]), dmin * f32::from(mins[group]));
+            let (shift, qs) = (group % 2 * 4, &b.qs[group / 2]);
+            for (l, out) in out.iter_mut().enumerate() {
+                let q = qs[l] >> shift & 15 | (b.qh[l] >> group & 1) << 4;
+                *out = step * f32::from(q) - min;
+            }
+        }
+    });
+}
+
+/// Each group's range (with zero) spans the 32 levels.
+pub(in crate::tensor) fn encode(values: &[f32], bytes: &mut [u8]) {
+    encode_blocks(values, bytes, |x: &[f32; QK_K]| {
+        let fit = TwoLevel::<8>::fit(x, 31, 63);
+        let (mut qs, mut qh) = ([[0; 32]; 4], [0; 32]);
+        for (i, v) in x.iter().enumerate() {
+            let (group, q) = (i / 32, fit.level(i / 32, *v, 31));
+            qs[group / 2][i % 32] |= (q & 15) << (group % 2 * 4);
+            qh[i % 32] |= (q >> 4) << group;
+        }
+        Block { d: fit.d, dmin: fit.dmin, scales: k_scales::pack(&fit.scales, &fit.mins), qh, qs }
+    });
+}
