@@ -84,7 +84,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, lane: Lane) {
     workgroupBarrier();
 
     // A team has as many lanes as the next power of two above head_dim.
-    let team_bits = select(32u - countLeadingZeros(p.head_dim - 1u), 0u, p.head_dim == 1u);
+    let team_bits = 32u - countLeadingZeros(p.head_dim - 1u);
     let dimension = lane.index & ((1u << team_bits) - 1u);
     let team = lane.index >> team_bits;
     let teams = WG >> team_bits;

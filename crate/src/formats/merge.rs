@@ -312,19 +312,25 @@ fn in_file(mut value: MetaValue, number: usize) -> MetaValue {
 /// A location is compared with names, never opened: one that leaves the model's folder matches nothing.
 pub(super) fn external(model: &mut ModelFile, onnx: &str, files: &SourceSet) -> Vec<usize> {
     let folder = onnx.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
+    // By location as stated; two spellings of one path share its number.
     let mut known: HashMap<String, Option<(usize, usize)>> = HashMap::new();
-    let mut used = Vec::new();
+    let mut used: Vec<usize> = Vec::new();
     let (mut lost, mut short): (HashMap<String, u64>, u64) = (HashMap::new(), 0);
     for tensor in &mut model.tensors {
         let Place::Missing { file, at } = &tensor.place else { continue };
+        if file == onnx {
+            continue; // Its own bytes, beyond the end of a cut file; noted when read.
+        }
         let found = known.entry(file.clone()).or_insert_with(|| {
             let name = format!("{folder}{}", plain_location(file)?);
             let given = files.files().iter().position(|f| f.name() == name && name != onnx)?;
+            if let Some(known) = used.iter().position(|u| *u == given) {
+                return Some((known + 1, given));
+            }
             used.push(given);
-            let number = model.files.len();
             let bytes = files.files()[given].len();
             model.files.push(FileSummary { name, bytes, role: "external data".into() });
-            Some((number, given))
+            Some((used.len(), given))
         });
         let Some((number, given)) = *found else {
             *lost.entry(file.clone()).or_default() += 1;
