@@ -42,8 +42,8 @@ impl OpsReport {
         let ops: Vec<OpReport> = results
             .iter()
             .map(|r| OpReport {
-                kernel: r.kernel.clone(),
-                encoding: r.encoding.clone(),
+                kernel: r.kernel.name().to_owned(),
+                encoding: r.encoding.map(|e| e.name()).unwrap_or_default(),
                 shape: r.shape.clone(),
                 nmse: r.nmse,
                 tolerance: r.tolerance,

@@ -3,9 +3,10 @@
 use crate::{
     engine::{
         device::{Device, DeviceChoice, DeviceInfo, Tier, cpu::CpuDevice, gpu},
+        plan::Program,
         test_ops::{self, OpResult},
     },
-    fault::{Fault, Result},
+    fault::{Blame, Fault, Result},
 };
 
 /// Dispatches in a chain of the gap experiment.
@@ -45,28 +46,42 @@ impl GpuOptions {
     }
 }
 
-/// Opens the device of a choice; `Auto` takes the CPU, and says why, when there is no real GPU.
+/// Opens the device of a choice and plans a model for it; `Auto` takes the CPU, and says why, when there is no
+/// real GPU or it computes wrongly.
 ///
-/// A GPU first compares its kernels with their CPU twins on small shapes; it steps down a tier, or under
-/// `Auto` gives way to the CPU, when one is wrong.
+/// A GPU first compares the kernels that the plan uses with their CPU twins on small shapes, and steps down a tier
+/// when one is wrong.
 ///
 /// # Errors
-/// There is no such adapter, it refuses, or its kernels compute wrongly.
-pub async fn open_device(choice: &DeviceChoice, options: &GpuOptions) -> Result<Box<dyn Device>> {
+/// There is no such adapter, it refuses, its kernels compute wrongly, or the model cannot be planned.
+pub(super) async fn open_device(
+    choice: &DeviceChoice,
+    options: &GpuOptions,
+    plan: &dyn Fn(u64) -> Result<Program>,
+) -> Result<(Box<dyn Device>, Program)> {
+    let on_cpu = |reason: String| -> Result<(Box<dyn Device>, Program)> {
+        let device = cpu(options, reason);
+        let program = plan(device.info().max_slot_bytes)?;
+        Ok((Box::new(device), program))
+    };
     if *choice == DeviceChoice::Cpu {
-        return Ok(Box::new(cpu(options, "the CPU was asked for".into())));
+        return on_cpu("the CPU was asked for".into());
     }
-    match open_gpu(choice, options).await {
-        Ok(device) => Ok(Box::new(device)),
-        Err(fault) if *choice == DeviceChoice::Auto => Ok(Box::new(cpu(options, format!("on the CPU: {}", fault.what)))),
-        Err(fault) => Err(fault),
+    match open_gpu(choice, options, plan).await {
+        Err(fault) if *choice == DeviceChoice::Auto && fault.blame == Blame::Device => on_cpu(format!("on the CPU: {}", fault.what)),
+        other => other,
     }
 }
 
-async fn open_gpu(choice: &DeviceChoice, options: &GpuOptions) -> Result<gpu::GpuDevice> {
+async fn open_gpu(
+    choice: &DeviceChoice,
+    options: &GpuOptions,
+    plan: &dyn Fn(u64) -> Result<Program>,
+) -> Result<(Box<dyn Device>, Program)> {
     let mut device = gpu::GpuDevice::open(choice, &options.engine()?).await?;
-    test_ops::self_test(&mut device).await?;
-    Ok(device)
+    let program = plan(device.info().max_slot_bytes)?;
+    test_ops::self_test(&mut device, &program).await?;
+    Ok((Box::new(device), program))
 }
 
 fn cpu(options: &GpuOptions, reason: String) -> CpuDevice {
@@ -133,7 +148,7 @@ pub async fn test_ops(choice: &DeviceChoice, options: &GpuOptions, only: &str) -
         return Err(Fault::caller("the CPU's kernels are the reference: name a GPU"));
     }
     let mut device = gpu::GpuDevice::open(choice, &options.engine()?).await?;
-    let results = test_ops::run_all(&mut device, only).await?;
+    let results = test_ops::run_all(&mut device, only).await;
     Ok((device.info().clone(), results))
 }
 

@@ -142,11 +142,12 @@ impl Generation {
         let clock = Stopwatch::start();
         let known = engine::can_run(inspection.model())?;
         let vocabulary = inspection.vocabulary().await;
-        let mut device = open_device(&choice, &gpu).await?;
         let context = context.unwrap_or(known.config.context.min(DEFAULT_CONTEXT));
         let tables = loader::tables(&inspection).await?;
         let options = engine::PrepareOptions { context: Some(context), tables, ..Default::default() };
-        let program = Rc::new(engine::prepare(inspection.model(), &options, device.info().max_slot_bytes)?);
+        let plan = |max_slot_bytes| engine::prepare(inspection.model(), &options, max_slot_bytes);
+        let (mut device, program) = open_device(&choice, &gpu, &plan).await?;
+        let program = Rc::new(program);
         device.load(&program).await?;
         loader::load_weights(&inspection, &program, device.as_mut(), on_progress).await?;
         device.finish_load().await?;
@@ -273,7 +274,8 @@ impl Generation {
 
     /// A fresh device with the same program and weights.
     async fn reload(&mut self) -> Result<()> {
-        let mut device = open_device(&self.choice, &self.gpu).await?;
+        let same = |_| Ok(Program::clone(&self.program));
+        let (mut device, _) = open_device(&self.choice, &self.gpu, &same).await?;
         device.load(&self.program).await?;
         loader::load_weights(&self.inspection, &self.program, device.as_mut(), &mut |_| {}).await?;
         device.finish_load().await?;

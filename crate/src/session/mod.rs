@@ -10,7 +10,7 @@ mod timing;
 mod vocabulary;
 
 pub use bench::{Speed, bench};
-pub use devices::{DeviceEntry, GpuOptions, dispatch_gap, list_devices, open_device, test_ops};
+pub use devices::{DeviceEntry, GpuOptions, dispatch_gap, list_devices, test_ops};
 pub use generation::{Alternative, OnToken, Generated, Generation, GenerationOptions, Outcome, Progress, StopReason};
 pub use inspection::{Inspection, Peek};
 pub use timing::{Stopwatch, Timing};
