@@ -11,16 +11,14 @@ pub(super) struct Simd128;
 #[derive(Clone, Copy)]
 pub(super) struct Pair(v128, v128);
 
-/// An instruction on both vectors (instructions are no `Fn`, so this is no function).
-macro_rules! both {
-    ($f:ident, $a:expr) => {{
-        let a = $a;
-        Pair($f(a.0), $f(a.1))
-    }};
-    ($f:ident, $a:expr, $b:expr) => {{
-        let (a, b) = ($a, $b);
-        Pair($f(a.0, b.0), $f(a.1, b.1))
-    }};
+#[inline(always)]
+fn each(a: Pair, f: impl Fn(v128) -> v128) -> Pair {
+    Pair(f(a.0), f(a.1))
+}
+
+#[inline(always)]
+fn both(a: Pair, b: Pair, f: impl Fn(v128, v128) -> v128) -> Pair {
+    Pair(f(a.0, b.0), f(a.1, b.1))
 }
 
 /// f16 bits in 32-bit lanes to f32: the exponent is rebiased by a multiplication, so subnormals come out right.
@@ -59,31 +57,31 @@ impl Lanes for Simd128 {
     }
     #[inline(always)]
     unsafe fn add(a: Pair, b: Pair) -> Pair {
-        both!(f32x4_add, a, b)
+        both(a, b, |x, y| f32x4_add(x, y))
     }
     #[inline(always)]
     unsafe fn sub(a: Pair, b: Pair) -> Pair {
-        both!(f32x4_sub, a, b)
+        both(a, b, |x, y| f32x4_sub(x, y))
     }
     #[inline(always)]
     unsafe fn mul(a: Pair, b: Pair) -> Pair {
-        both!(f32x4_mul, a, b)
+        both(a, b, |x, y| f32x4_mul(x, y))
     }
     #[inline(always)]
     unsafe fn div(a: Pair, b: Pair) -> Pair {
-        both!(f32x4_div, a, b)
+        both(a, b, |x, y| f32x4_div(x, y))
     }
     #[inline(always)]
     unsafe fn max(a: Pair, b: Pair) -> Pair {
-        both!(f32x4_pmax, a, b)
+        both(a, b, |x, y| f32x4_pmax(x, y))
     }
     #[inline(always)]
     unsafe fn min(a: Pair, b: Pair) -> Pair {
-        both!(f32x4_pmin, a, b)
+        both(a, b, |x, y| f32x4_pmin(x, y))
     }
     #[inline(always)]
     unsafe fn fma(a: Pair, b: Pair, c: Pair) -> Pair {
-        both!(f32x4_add, c, both!(f32x4_mul, a, b))
+        both(c, both(a, b, |x, y| f32x4_mul(x, y)), |x, y| f32x4_add(x, y))
     }
     #[inline(always)]
     unsafe fn sum(v: Pair) -> f32 {
@@ -112,31 +110,31 @@ impl Lanes for Simd128 {
     }
     #[inline(always)]
     unsafe fn and(a: Pair, b: Pair) -> Pair {
-        both!(v128_and, a, b)
+        both(a, b, |x, y| v128_and(x, y))
     }
     #[inline(always)]
     unsafe fn or(a: Pair, b: Pair) -> Pair {
-        both!(v128_or, a, b)
+        both(a, b, |x, y| v128_or(x, y))
     }
     #[inline(always)]
     unsafe fn add_i(a: Pair, b: Pair) -> Pair {
-        both!(i32x4_add, a, b)
+        both(a, b, |x, y| i32x4_add(x, y))
     }
     #[inline(always)]
     unsafe fn sub_i(a: Pair, b: Pair) -> Pair {
-        both!(i32x4_sub, a, b)
+        both(a, b, |x, y| i32x4_sub(x, y))
     }
     #[inline(always)]
     unsafe fn shl(a: Pair, n: u32) -> Pair {
-        Pair(i32x4_shl(a.0, n), i32x4_shl(a.1, n))
+        each(a, |v| i32x4_shl(v, n))
     }
     #[inline(always)]
     unsafe fn shr(a: Pair, n: u32) -> Pair {
-        Pair(u32x4_shr(a.0, n), u32x4_shr(a.1, n))
+        each(a, |v| u32x4_shr(v, n))
     }
     #[inline(always)]
     unsafe fn to_f(a: Pair) -> Pair {
-        both!(f32x4_convert_i32x4, a)
+        each(a, |x| f32x4_convert_i32x4(x))
     }
     #[inline(always)]
     unsafe fn from_bits(a: Pair) -> Pair {
@@ -154,12 +152,11 @@ impl Lanes for Simd128 {
     #[inline(always)]
     unsafe fn lookup(lanes: Pair, table: &[i8; 16]) -> Pair {
         let table = unsafe { v128_load(table.as_ptr().cast()) };
-        let pick = |v| f32x4_convert_i32x4(i32x4_shr(i32x4_shl(i8x16_swizzle(table, v), 24), 24));
-        Pair(pick(lanes.0), pick(lanes.1))
+        each(lanes, |v| f32x4_convert_i32x4(i32x4_shr(i32x4_shl(i8x16_swizzle(table, v), 24), 24)))
     }
     #[inline(always)]
     unsafe fn halves(p: *const u8) -> Pair {
-        both!(widen_halves, unsafe { Self::u16s(p) })
+        each(unsafe { Self::u16s(p) }, widen_halves)
     }
     #[inline(always)]
     unsafe fn half(bits: u16) -> f32 {
