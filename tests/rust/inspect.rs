@@ -127,7 +127,7 @@ fn a_value_of_unknown_type_ends_the_list_and_says_where() {
     );
     assert_eq!(model.metadata.len(), 6);
     let note = &model.notes[0];
-    assert_eq!((note.severity, note.at), (Severity::Error, Some(0xcb)));
+    assert_eq!((note.severity, note.at), (Severity::Error, Some(0xcc)));
     assert!(note.what.contains("value type 13 of \"dict1\""), "{}", note.what);
 }
 
@@ -159,4 +159,432 @@ fn every_encoding_of_the_quant_zoo_is_named_and_sized() {
         assert_eq!(Some(at.end - at.start), tensor.bytes, "{}", tensor.name);
         assert!(!matches!(tensor.encoding, Encoding::UnknownGgml(_)), "{}", tensor.name);
     }
+}
+
+#[path = "common/synth_header.rs"]
+mod synth_header;
+#[path = "common/writers.rs"]
+mod writers;
+
+use files::{in_memory, open_bytes};
+use glassbox::{
+    model::{FormatId, SectionKind},
+    source::{ByteSource, FileSource},
+    tensor::Shape,
+};
+use synth_header::{gguf, safetensors, write_sparse};
+
+#[test]
+fn every_value_type_is_read_as_written() {
+    let mut file = writers::Gguf::small();
+    file.entries.clear();
+    for (key, value) in writers::Value::one_of_each() {
+        file.set(key, value);
+    }
+    let model = open_bytes("all.gguf", &file.bytes()).expect("opens");
+    assert_well_formed(&model);
+    let get = |key: &str| model.metadata.get(key).cloned().expect(key);
+    assert_eq!(get("u8"), MetaValue::Unsigned(200, MetaType::U8));
+    assert_eq!(get("i8"), MetaValue::Signed(-128, MetaType::I8));
+    assert_eq!(get("u16"), MetaValue::Unsigned(60000, MetaType::U16));
+    assert_eq!(get("i16"), MetaValue::Signed(-30000, MetaType::I16));
+    assert_eq!(get("u32"), MetaValue::Unsigned(4_000_000_000, MetaType::U32));
+    assert_eq!(get("i32"), MetaValue::Signed(-2_000_000_000, MetaType::I32));
+    assert_eq!(get("f32"), MetaValue::Float(1.5, MetaType::F32));
+    assert_eq!(get("bool"), MetaValue::Bool(true));
+    assert_eq!(get("string"), MetaValue::String("grüße".into()));
+    assert_eq!(get("u64"), MetaValue::Unsigned(u64::MAX, MetaType::U64));
+    assert_eq!(get("i64"), MetaValue::Signed(i64::MIN, MetaType::I64));
+    assert_eq!(get("f64"), MetaValue::Float(-2.25, MetaType::F64));
+    let MetaValue::Array(nested) = get("nested") else { panic!("an array") };
+    assert_eq!((nested.item, nested.len, nested.place.is_none()), (MetaType::Array, 2, true));
+    let MetaValue::Array(inner) = &nested.head[0] else { panic!("an array") };
+    assert_eq!(inner.head, [MetaValue::Unsigned(1, MetaType::U8), MetaValue::Unsigned(2, MetaType::U8)]);
+    assert!(model.notes.iter().any(|n| n.what.contains("array of arrays")));
+}
+
+#[test]
+fn all_versions_and_byte_orders_tell_the_same() {
+    let reference = open_bytes("x.gguf", &writers::Plain::file(3, false)).expect("opens");
+    assert_eq!(reference.tensors[0].shape, Shape(vec![2, 3]));
+    for (version, big_endian) in [(1, false), (2, false), (1, true), (2, true), (3, true)] {
+        let bytes = writers::Plain::file(version, big_endian);
+        let model = open_bytes("x.gguf", &bytes).unwrap_or_else(|f| panic!("{version} {big_endian}: {f}"));
+        assert_well_formed(&model);
+        assert_eq!(model.version, format!("{version}{}", if big_endian { ", big endian" } else { "" }));
+        assert_eq!(model.big_endian(), big_endian);
+        assert_eq!(model.metadata, reference.metadata);
+        assert_eq!(
+            (&model.tensors[0].name, &model.tensors[0].shape),
+            (&reference.tensors[0].name, &reference.tensors[0].shape)
+        );
+        let Place::Here { at, .. } = &model.tensors[0].place else { panic!("placed") };
+        assert_eq!(bytes[at.start as usize..at.end as usize], [7; 24]);
+        assert_eq!(troubles(&model).iter().filter(|n| !n.contains("version 1")).count(), 0);
+    }
+}
+
+#[test]
+fn a_custom_alignment_moves_the_data() {
+    for alignment in [1usize, 8, 64, 4096] {
+        let mut file = writers::Gguf::small();
+        file.alignment = alignment;
+        file.set("general.alignment", writers::Value::u32(alignment as u32));
+        let bytes = file.bytes();
+        let model = open_bytes("x.gguf", &bytes).expect("opens");
+        assert_well_formed(&model);
+        assert_eq!(troubles(&model), Vec::<&str>::new(), "{alignment}");
+        for (tensor, written) in model.tensors.iter().zip(&file.tensors) {
+            let Place::Here { at, .. } = &tensor.place else { panic!("placed") };
+            assert_eq!(bytes[at.start as usize..at.end as usize], written.data, "{alignment}");
+        }
+    }
+}
+
+#[test]
+fn a_sparse_2_gib_file_costs_its_header_and_at_most_1_mib() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (tensors, vocabulary) in [(300, 151_936), (300, 128_256), (30_000, 0), (30_000, 151_936)] {
+        let (header, len) = gguf(synth_header::Shape { tensors, vocabulary, file_bytes: 2 << 30 });
+        let path = folder.path().join("sparse.gguf");
+        write_sparse(&path, &header, len).expect("a sparse file");
+        let files = on_disk(folder.path(), &["sparse.gguf"]);
+        let model = open(&files).expect("opens");
+        std::fs::remove_file(&path).expect("removed");
+        assert!(len >= 2 << 30);
+        assert_eq!(model.tensors.len() as u64, tensors);
+        assert_eq!(troubles(&model), Vec::<&str>::new());
+        assert_well_formed(&model);
+        let most = header.len() as u64 + (1 << 20);
+        let read = files.bytes_read();
+        assert!(read <= most, "{read} bytes read of {most} allowed");
+        eprintln!("gguf {tensors} tensors, {vocabulary} tokens: header {} bytes, read {read}", header.len());
+    }
+    let (header, len) = safetensors(synth_header::Shape { tensors: 30_000, vocabulary: 0, file_bytes: 2 << 30 });
+    let path = folder.path().join("sparse.safetensors");
+    write_sparse(&path, &header, len).expect("a sparse file");
+    let files = on_disk(folder.path(), &["sparse.safetensors"]);
+    let model = open(&files).expect("opens");
+    assert_eq!((model.tensors.len(), troubles(&model)), (30_000, vec![]));
+    assert!(files.bytes_read() <= header.len() as u64 + (1 << 20));
+}
+
+#[test]
+fn safetensors_files_hold_what_the_crate_finds() {
+    let Some(corpus) = corpus() else { return };
+    for name in [
+        "quant/dtype-zoo.safetensors",
+        "triple/mnist.safetensors",
+        "safetensors/burn-multi_layer.safetensors",
+        "safetensors/encodec-jfk-codes.safetensors",
+        "safetensors/lora-gpt2/adapter_model.safetensors",
+        "safetensors/samples/overall.safetensors",
+        "hf-llama2xs/model-00001-of-00002.safetensors",
+    ] {
+        let bytes = std::fs::read(corpus.join(name)).expect(name);
+        // Alone under a neutral name: a shard's name would make it ask for its siblings.
+        let model = open_bytes("x.safetensors", &bytes).unwrap_or_else(|f| panic!("{name}: {f}"));
+        assert_well_formed(&model);
+        assert!(model.notes.iter().all(|n| n.severity < Severity::Warning), "{name}: {:?}", model.notes);
+        same_as_the_crate(&model, &bytes);
+    }
+}
+
+/// Names, dtypes, shapes and bytes are the crate's.
+fn same_as_the_crate(model: &ModelFile, bytes: &[u8]) {
+    let theirs = ::safetensors::SafeTensors::deserialize(bytes).expect("the crate accepts it");
+    assert_eq!(model.tensors.len(), theirs.len());
+    for tensor in &model.tensors {
+        let view = theirs.tensor(&tensor.name).expect("the crate has it");
+        assert_eq!(tensor.shape.0, view.shape().iter().map(|d| *d as u64).collect::<Vec<_>>());
+        assert_eq!(format!("{:?}", tensor.encoding).to_uppercase(), format!("{:?}", view.dtype()), "{}", tensor.name);
+        let Place::Here { at, .. } = &tensor.place else { panic!("placed") };
+        assert_eq!(&bytes[at.start as usize..at.end as usize], view.data());
+    }
+}
+
+#[test]
+fn a_hugging_face_folder_is_one_model() {
+    let Some(corpus) = corpus() else { return };
+    let names = [
+        "hf-llama2xs/config.json",
+        "hf-llama2xs/generation_config.json",
+        "hf-llama2xs/model-00002-of-00002.safetensors",
+        "hf-llama2xs/model.safetensors.index.json",
+        "hf-llama2xs/model-00001-of-00002.safetensors",
+        "hf-llama2xs/tokenizer.json",
+        "hf-llama2xs/tokenizer_config.json",
+    ];
+    let files = on_disk(&corpus, &names);
+    let model = open(&files).expect("opens");
+    assert_well_formed(&model);
+    assert_eq!(troubles(&model), Vec::<&str>::new());
+    let roles: Vec<_> = model.files.iter().map(|f| f.role.as_str()).collect();
+    assert_eq!(
+        roles,
+        [
+            "shard 1 of 2",
+            "shard 2 of 2",
+            "configuration",
+            "generation settings",
+            "index",
+            "tokenizer",
+            "tokenizer settings"
+        ]
+    );
+    assert_eq!(model.metadata.string("config.model_type"), Some("llama"));
+    assert_eq!(model.metadata.unsigned("config.hidden_size"), Some(64));
+    assert_eq!(model.metadata.get("config.rms_norm_eps"), Some(&MetaValue::Float(1e-5, MetaType::F64)));
+    assert_eq!(model.metadata.get("config.tie_word_embeddings"), Some(&MetaValue::Bool(true)));
+    let architectures = model.metadata.array("config.architectures").expect("a list");
+    assert_eq!(architectures.head, [MetaValue::String("LlamaForCausalLM".into())]);
+    assert!(model.tensors.iter().all(|t| t.encoding == Encoding::F16 && matches!(t.place, Place::Here { .. })));
+
+    // The same tensors without the index; and with a shard missing, its tensors by name.
+    let shards = on_disk(&corpus, &[names[2], names[4]]);
+    assert_eq!(open(&shards).expect("opens").tensors, model.tensors);
+    let part = open(&on_disk(&corpus, &[names[0], names[2], names[3]])).expect("opens");
+    assert_well_formed(&part);
+    assert_eq!(part.tensors.len(), model.tensors.len());
+    let absent: Vec<_> = part.tensors.iter().filter(|t| t.encoding == Encoding::Unknown).collect();
+    assert!(!absent.is_empty());
+    for tensor in absent {
+        assert!(matches!(&tensor.place, Place::Missing { file, .. } if file == "model-00001-of-00002.safetensors"));
+    }
+    assert!(part.notes[0].what.contains("\"model-00001-of-00002.safetensors\" is missing: part 1 of 2"));
+    let alone = open(&on_disk(&corpus, &[names[4]])).expect("opens");
+    assert!(alone.notes[0].what.contains("model-00002-of-00002.safetensors\" is missing"));
+}
+
+#[test]
+fn an_index_that_contradicts_its_shards_is_noted() {
+    let a = writers::safetensors(r#"{"x":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}"#, &[1, 2]);
+    let b = writers::safetensors(
+        r#"{"y":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"z":{"dtype":"U8","shape":[1],"data_offsets":[2,3]}}"#,
+        &[1, 2, 3],
+    );
+    let index =
+        br#"{"metadata":{"total_size":99},"weight_map":{"x":"b.safetensors","y":"b.safetensors","q":"a.safetensors"}}"#;
+    let files =
+        [("m/a.safetensors", &a[..]), ("m/b.safetensors", &b[..]), ("m/model.safetensors.index.json", &index[..])];
+    let model = open(&in_memory(&files)).expect("opens");
+    assert_well_formed(&model);
+    let all: Vec<_> = troubles(&model);
+    for expected in [
+        "the index places \"x\" in \"b.safetensors\", it lies in a.safetensors",
+        "the index places \"q\" in \"a.safetensors\", which does not hold it",
+        "the index does not name \"z\"",
+        "The index states 99 bytes of tensors, the shards hold 5",
+    ] {
+        assert!(all.iter().any(|n| n.contains(expected)), "{expected} in {all:?}");
+    }
+}
+
+#[test]
+fn gguf_splits_are_one_model_and_a_missing_part_is_named() {
+    let part = |no: u16, name: &str| {
+        let mut file = writers::Gguf::small();
+        file.tensors.truncate(1);
+        file.tensors[0].name = name.into();
+        if no > 0 {
+            file.entries.clear();
+        }
+        file.set("split.no", writers::Value(2, no.to_le_bytes().to_vec()));
+        file.set("split.count", writers::Value(2, 3u16.to_le_bytes().to_vec()));
+        file.set("split.tensors.count", writers::Value(5, 3i32.to_le_bytes().to_vec()));
+        file.bytes()
+    };
+    let (a, b, c) = (part(0, "a"), part(1, "b"), part(2, "c"));
+    let name = |n: u32| format!("big-{n:05}-of-00003.gguf");
+    let (n1, n2, n3) = (name(1), name(2), name(3));
+    let model = open(&in_memory(&[(&n3, &c), (&n1, &a), (&n2, &b)])).expect("opens");
+    assert_well_formed(&model);
+    assert_eq!(model.tensors.iter().map(|t| t.name.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
+    assert_eq!(model.metadata.string("general.name"), Some("small"));
+    assert_eq!(troubles(&model), Vec::<&str>::new());
+    let part = open(&in_memory(&[(&n1, &a), (&n3, &c)])).expect("opens");
+    assert_eq!(part.notes[0].what, "\"big-00002-of-00003.gguf\" is missing: part 2 of 3");
+    assert_eq!(part.tensors.len(), 2);
+    let lone = open(&in_memory(&[("renamed.gguf", &b)])).expect("opens");
+    assert!(lone.notes[0].what.contains("part 2 of a model split in 3 files"), "{}", lone.notes[0].what);
+    let swapped = open(&in_memory(&[(&n1, &a), (&n2, &c), (&n3, &b)])).expect("opens");
+    assert!(swapped.notes[0].what.contains("calls itself part 3 of 3, its name part 2 of 3"));
+}
+
+#[test]
+fn onnx_files_hold_the_nodes_and_initializers_that_the_manifest_counts() {
+    // Name, IR version, ai.onnx opset, nodes, initializers, subgraphs.
+    for (name, ir, opset, nodes, initializers, subgraphs) in [
+        ("ortx-test_bert_tokenizer", 7, 14, 1, 0, 0),
+        ("light_squeezenet", 3, 9, 105, 52, 0),
+        ("silero_model_micro", 6, 11, 456, 88, 4),
+        ("wonnx-single_relu", 3, 6, 1, 0, 0),
+        ("ortx-bert_qa_decoder_base", 8, 16, 14, 0, 0),
+        ("light_resnet50", 3, 9, 415, 269, 0),
+        ("iris", 8, 17, 3, 0, 0),
+        ("light_bvlc_alexnet", 3, 9, 40, 17, 0),
+        ("wonnx-mnist-8", 3, 8, 12, 8, 0),
+        ("magika_standard_v1", 7, 13, 88, 31, 0),
+        ("pytorch_super_resolution", 8, 15, 8, 8, 0),
+        ("silero_vad_half", 8, 16, 96, 15, 6),
+        ("wonnx-opt-mnist", 3, 8, 8, 7, 0),
+    ] {
+        let Some((_, model)) = corpus_file(&format!("onnx/{name}.onnx")) else { return };
+        let graph = model.graph.as_ref().expect("a graph");
+        assert_eq!(model.version, format!("IR {ir}"), "{name}");
+        assert!(
+            graph.opsets.iter().any(|(d, v)| (d.is_empty() || d == "ai.onnx") && *v == opset),
+            "{name}: {:?}",
+            graph.opsets
+        );
+        // The manifest counts those that the top graph's own nodes hold.
+        assert_eq!(graph.nodes.iter().map(|n| n.subgraphs).sum::<u32>(), subgraphs, "{name}");
+        assert!(graph.subgraphs >= u64::from(subgraphs), "{name}");
+        // The manifest counts nodes of all graphs where there are subgraphs.
+        let all = graph.nodes.len() as u64 + graph.inner_nodes;
+        assert!(graph.nodes.len() == nodes || all == nodes as u64, "{name}: {} top, {all} in all", graph.nodes.len());
+        let made: std::collections::HashSet<_> = graph.nodes.iter().flat_map(|n| &n.outputs).collect();
+        let constants = model.tensors.iter().filter(|t| made.contains(&t.name)).count();
+        eprintln!(
+            "{name}: {} tensors, {constants} constants of the top graph, {} notes",
+            model.tensors.len(),
+            model.notes.len()
+        );
+        if subgraphs == 0 {
+            let named = model.tensors.iter().filter(|t| !made.contains(&t.name) && !t.name.contains(".value")).count();
+            assert_eq!(named, initializers, "{name}");
+        }
+        assert_eq!(troubles(&model), Vec::<&str>::new(), "{name}");
+        assert!(!graph.inputs.is_empty() && !graph.outputs.is_empty(), "{name}");
+    }
+    let Some((_, model)) = corpus_file("triple/mnist.onnx") else { return };
+    assert_eq!((model.tensors.len(), encodings(&model)), (18, counts(&[("F32", 18)])));
+    assert_eq!(model.graph.map(|g| (g.nodes.len(), g.inputs.len())), Some((13, 1)));
+}
+
+#[test]
+fn an_onnx_graph_is_read_with_its_constants_and_subgraphs() {
+    let bytes = writers::small_onnx();
+    let model = open_bytes("m.onnx", &bytes).expect("opens");
+    assert_well_formed(&model);
+    assert_eq!(troubles(&model), Vec::<&str>::new());
+    assert_eq!(model.format, FormatId::Onnx);
+    let graph = model.graph.as_ref().expect("a graph");
+    assert_eq!((graph.nodes.len(), graph.inner_nodes, graph.subgraphs, graph.name.as_str()), (4, 1, 1, "main"));
+    assert_eq!((graph.nodes[0].op.as_str(), &graph.nodes[0].inputs[..]), ("Add", &["x".to_owned(), "w".into()][..]));
+    assert_eq!(graph.nodes[3].subgraphs, 1);
+    assert_eq!(
+        graph.inputs.iter().map(|v| (v.name.as_str(), v.dims.join(","))).collect::<Vec<_>>(),
+        [("x", "batch,3".into())]
+    );
+    let constant = model.tensor("k").expect("named after its output");
+    assert_eq!((constant.encoding, &constant.shape), (Encoding::I64, &Shape(vec![1])));
+    let w = model.tensor("w").expect("w");
+    let Place::Here { at, .. } = &w.place else { panic!("placed") };
+    assert_eq!(bytes[at.start as usize..at.end as usize], [5; 24]);
+    assert!(model.sections.iter().all(|s| matches!(s.kind, SectionKind::Graph | SectionKind::Tensor(_))));
+}
+
+#[test]
+fn onnx_values_in_typed_fields_lie_here_only_where_their_bytes_are_the_values() {
+    use writers::{Message, onnx_model};
+    let tensor = |kind: u64, n: u64| Message::new().int(1, n).int(2, kind);
+    let floats: Vec<u8> = [1.0f32, -2.0].iter().flat_map(|f| f.to_le_bytes()).collect();
+    let graph = Message::new()
+        .message(5, &tensor(1, 2).bytes(4, &floats).bytes(8, "packed"))
+        .message(5, &tensor(1, 2).bytes(4, &floats[..4]).bytes(4, &floats[4..]).bytes(8, "pieces"))
+        .message(5, &tensor(10, 2).bytes(5, [1, 2]).bytes(8, "halves in varints"))
+        .message(5, &tensor(7, 2).int(7, 1).int(7, 2).bytes(8, "unpacked"))
+        .message(5, &tensor(8, 1).bytes(6, "text").bytes(8, "strings"))
+        .message(5, &tensor(1, 0).bytes(8, "empty"));
+    let bytes = onnx_model(&graph).0;
+    let model = open_bytes("m.onnx", &bytes).expect("opens");
+    assert_well_formed(&model);
+    assert_eq!(troubles(&model), Vec::<&str>::new());
+    let place = |name: &str| &model.tensor(name).expect(name).place;
+    let Place::Here { at, .. } = place("packed") else { panic!("here") };
+    assert_eq!(bytes[at.start as usize..at.end as usize], floats);
+    for name in ["pieces", "halves in varints", "unpacked", "strings"] {
+        assert_eq!(place(name), &Place::Inline, "{name}");
+    }
+    assert_eq!(place("empty"), &Place::Absent);
+}
+
+#[test]
+fn onnx_external_data_is_found_by_exact_relative_name_only() {
+    use writers::{Message, onnx_model};
+    let tensor = |name: &str, location: &str, offset: u64| {
+        let pair = |key: &str, value: &str| Message::new().bytes(1, key).bytes(2, value);
+        let t = Message::new().int(1, 4).int(2, 2).bytes(8, name);
+        t.message(13, &pair("location", location))
+            .message(13, &pair("offset", &offset.to_string()))
+            .message(13, &pair("length", "4"))
+            .int(14, 1)
+    };
+    let graph = Message::new()
+        .message(5, &tensor("here", "weights/data.bin", 4))
+        .message(5, &tensor("dotted", "./weights/./data.bin", 0))
+        .message(5, &tensor("above", "../secret", 0))
+        .message(5, &tensor("absolute", "/etc/passwd", 0))
+        .message(5, &tensor("other system", "weights\\data.bin", 0))
+        .message(5, &tensor("missing", "data.bin", 0))
+        .message(5, &tensor("beyond", "weights/data.bin", 6));
+    let onnx = onnx_model(&graph).0;
+    let files = in_memory(&[
+        ("m/model.onnx", &onnx),
+        ("m/weights/data.bin", &[9; 8]),
+        ("secret", &[1; 8]),
+        ("etc/passwd", &[1; 8]),
+    ]);
+    let model = open(&files).expect("opens");
+    assert_well_formed(&model);
+    let place = |name: &str| model.tensor(name).expect(name).place.clone();
+    assert_eq!(place("here"), Place::Here { file: 1, at: 4..8 });
+    assert_eq!(place("dotted"), Place::Here { file: 1, at: 0..4 });
+    for name in ["above", "absolute", "other system", "missing", "beyond"] {
+        assert!(matches!(place(name), Place::Missing { .. }), "{name}");
+    }
+    let all = troubles(&model);
+    assert_eq!(all.iter().filter(|n| n.contains("outside the model's folder")).count(), 3, "{all:?}");
+    assert!(all.iter().any(|n| n.contains("\"data.bin\" is missing: it holds the data of 1 tensors")), "{all:?}");
+    assert!(all.iter().any(|n| n.contains("\"beyond\" lies at bytes 6..10")), "{all:?}");
+}
+
+#[test]
+fn thousands_of_inline_initializers_cost_one_pass() {
+    use writers::{Message, onnx_model, onnx_tensor};
+    let graph =
+        (0..5000).fold(Message::new(), |g, i| g.message(5, &onnx_tensor(&format!("w{i}"), 2, &[9000], &[0; 9000])));
+    let bytes = onnx_model(&graph).0;
+    let files = in_memory(&[("m.onnx", &bytes)]);
+    let model = open(&files).expect("opens");
+    assert_eq!(model.tensors.len(), 5000);
+    assert!(
+        files.bytes_read() <= bytes.len() as u64,
+        "no byte is read twice: {} of {}",
+        files.bytes_read(),
+        bytes.len()
+    );
+}
+
+#[test]
+fn of_several_models_the_one_nearest_the_root_is_opened_and_the_others_noted() {
+    let gguf = writers::Gguf::small().bytes();
+    let onnx = writers::small_onnx();
+    let st = writers::small_safetensors();
+    let files =
+        in_memory(&[("repo/onnx/model.onnx", &onnx), ("repo/model.safetensors", &st), ("repo/old/x.gguf", &gguf)]);
+    let model = open(&files).expect("opens");
+    assert_well_formed(&model);
+    assert_eq!((model.format, model.files[0].name.as_str()), (FormatId::Safetensors, "repo/model.safetensors"));
+    assert_eq!(model.notes.iter().filter(|n| n.what.contains("holds another")).count(), 2);
+}
+
+#[test]
+fn a_file_on_disk_reads_only_what_is_asked() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("f"), [1, 2, 3, 4]).expect("written");
+    let file = FileSource::open(&folder.path().join("f"), "f").expect("opens");
+    assert_eq!(block_on(file.read(1..3)).expect("reads"), [2, 3]);
+    assert!(FileSource::open(folder.path(), "d").is_err());
 }

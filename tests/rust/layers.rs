@@ -22,8 +22,14 @@ const FLOORS: &[Row] = &[
 ];
 
 /// Files that may choose by platform; each picks one of two files with equal signatures.
-const PLATFORM_FILES: &[&str] =
-    &["engine/device/cpu/mod.rs", "engine/device/gpu/mod.rs", "faces/mod.rs", "main.rs", "source/mod.rs"];
+const PLATFORM_FILES: &[&str] = &[
+    "engine/device/cpu/dispatch.rs",
+    "engine/device/cpu/mod.rs",
+    "engine/device/gpu/mod.rs",
+    "faces/mod.rs",
+    "main.rs",
+    "source/mod.rs",
+];
 
 /// Where each dependency of the crate may be named: a file, or a folder with its slash.
 const OUTSIDE: &[(&str, &[&str])] = &[
@@ -34,11 +40,11 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("console_error_panic_hook", &["faces/wasm.rs"]),
     ("fancy_regex", &["tokenizer/"]),
     ("getrandom", &[]),
-    ("half", &["tensor/float.rs"]),
+    ("half", &["engine/device/cpu/", "tensor/float.rs"]),
     ("indicatif", &["faces/cli/"]),
     ("js_sys", &["source/web.rs", "faces/wasm.rs", "engine/device/gpu/"]),
     ("safetensors", &["formats/"]),
-    ("serde", &["report/", "tokenizer/"]),
+    ("serde", &["faces/", "report/", "tokenizer/"]),
     ("serde_json", &["formats/", "tokenizer/", "session/", "report/", "faces/"]),
     ("tokenizers", &["tokenizer/"]),
     ("wasm_bindgen", &["source/web.rs", "faces/wasm.rs", "engine/device/gpu/"]),

@@ -72,7 +72,7 @@ fn bind(compiled: &Path, folder: &Path) -> Outcome {
     bindgen.web(true).and_then(|b| b.generate(folder)).map_err(|e| format!("wasm-bindgen: {e:#}"))
 }
 
-/// Shrinks the wasm without losing the speed of its SIMD loops (measured: see the comment at `profile.wasm`).
+/// Shrinks the wasm: for speed (-O3), since what is hot are SIMD loops; the size has its own limit in `sizes`.
 fn optimise(wasm: &Path) -> Outcome {
     const FEATURES: &[&str] = &[
         "--enable-simd",

@@ -175,28 +175,19 @@ impl Whole {
         }
         let (no, count) = (read.metadata.unsigned("split.no"), read.metadata.unsigned("split.count"));
         let mut note = |what: String| self.model.notes.push(Note::new(Severity::Error, what).at(number, 0));
-        match (no, count) {
-            (Some(no), Some(count)) if part.total > 1 => {
-                if count != part.total as u64 || no.checked_add(1) != Some(part.number as u64) {
-                    let told = no.saturating_add(1);
-                    note(format!(
-                        "{} calls itself part {told} of {count}, its name part {} of {}",
-                        quoted(&part.name),
-                        part.number,
-                        part.total
-                    ));
-                }
+        let named = part.total as u64;
+        let part_told = no.map_or("a part".into(), |no| format!("part {}", no.saturating_add(1)));
+        let fits = no.and_then(|no| no.checked_add(1)) == Some(part.number as u64);
+        match count {
+            Some(count) if named > 1 && !(fits && count == named) => {
+                let name = quoted(&part.name);
+                note(format!("{name} calls itself {part_told} of {count}, its name part {} of {named}", part.number));
             }
-            (_, Some(count)) if count > 1 => {
-                let told = no.map_or("a part".into(), |no| format!("part {}", no.saturating_add(1)));
-                note(format!("This is {told} of a model split in {count} files; the others were not given"));
+            Some(count) if named == 1 && count > 1 => {
+                note(format!("This is {part_told} of a model split in {count} files; the others were not given"));
             }
-            _ if part.total > 1 => {
-                note(format!(
-                    "{} is named as one of {} parts but holds no split.count",
-                    quoted(&part.name),
-                    part.total
-                ));
+            None if named > 1 => {
+                note(format!("{} is named as one of {named} parts but holds no split.count", quoted(&part.name)));
             }
             _ => {}
         }
@@ -312,19 +303,25 @@ fn in_file(mut value: MetaValue, number: usize) -> MetaValue {
 /// A location is compared with names, never opened: one that leaves the model's folder matches nothing.
 pub(super) fn external(model: &mut ModelFile, onnx: &str, files: &SourceSet) -> Vec<usize> {
     let folder = onnx.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
+    // By location as stated; two spellings of one path share its number.
     let mut known: HashMap<String, Option<(usize, usize)>> = HashMap::new();
-    let mut used = Vec::new();
+    let mut used: Vec<usize> = Vec::new();
     let (mut lost, mut short): (HashMap<String, u64>, u64) = (HashMap::new(), 0);
     for tensor in &mut model.tensors {
         let Place::Missing { file, at } = &tensor.place else { continue };
+        if file == onnx {
+            continue; // Its own bytes, beyond the end of a cut file; noted when read.
+        }
         let found = known.entry(file.clone()).or_insert_with(|| {
             let name = format!("{folder}{}", plain_location(file)?);
             let given = files.files().iter().position(|f| f.name() == name && name != onnx)?;
+            if let Some(known) = used.iter().position(|u| *u == given) {
+                return Some((known + 1, given));
+            }
             used.push(given);
-            let number = model.files.len();
             let bytes = files.files()[given].len();
             model.files.push(FileSummary { name, bytes, role: "external data".into() });
-            Some((number, given))
+            Some((used.len(), given))
         });
         let Some((number, given)) = *found else {
             *lost.entry(file.clone()).or_default() += 1;

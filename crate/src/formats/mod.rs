@@ -7,6 +7,7 @@ mod gguf;
 mod items;
 mod lookalike;
 mod merge;
+mod onnx;
 mod safetensors;
 mod sections;
 
@@ -55,7 +56,7 @@ pub trait Reader {
 }
 
 /// All readers.
-pub static FORMATS: &[&dyn Format] = &[&gguf::Gguf, &safetensors::Safetensors];
+pub static FORMATS: &[&dyn Format] = &[&gguf::Gguf, &onnx::Onnx, &safetensors::Safetensors];
 
 /// Reads the model that the files hold together: recognises each by its content, reads headers, merges shards.
 ///

@@ -30,7 +30,7 @@ impl<'a> Feed<'a> {
     /// # Errors
     /// The source fails.
     pub async fn open(file: &'a SourceFile, limits: &Limits) -> Result<Self> {
-        let head = HEAD.min(limits.read_ahead.max(512)).min(file.len());
+        let head = HEAD.min(file.len());
         let mut window = Window::new(file.name(), file.len());
         window.insert(0, file.read(0..head).await?);
         let most = limits.read_ahead;

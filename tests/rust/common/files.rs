@@ -1,5 +1,5 @@
 //! Where test files are, and how tests open models.
-#![allow(dead_code, reason = "each test uses its part")]
+#![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
 
 use std::{
     future::Future,

@@ -211,7 +211,7 @@ pub(crate) fn load_random(device: &mut dyn Device, program: &Program, seed: u64)
         for row in 0..rows {
             let id = (load.tensor as u64) << 32 | (load.first_row + u64::from(row));
             let mut random = Random(seed ^ id.wrapping_mul(0x2545_f491_4f6c_dd1d));
-            let size = if rows == 1 { 1.0 } else { 2.0 / (row_len as f32).sqrt() };
+            let size = if rows == 1 && load.first_row == 0 { 1.0 } else { 2.0 / (row_len as f32).sqrt() };
             let bytes = random_rows(encoding, row_len as usize, size, &mut random);
             device.upload(load.slot, row, &bytes).unwrap();
         }

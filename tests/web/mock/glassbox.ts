@@ -87,7 +87,7 @@ export class Model implements WasmModel {
     return JSON.stringify(answer);
   }
 
-  async load(device: string, progress: (json: string) => void): Promise<string> {
+  async load(device: string, _tier: string, progress: (json: string) => void): Promise<string> {
     if (device === "gpu" && this.name.startsWith("nogpu")) throw faultText("device", "This browser offers no WebGPU adapter", this.name, null, ["navigator.gpu.requestAdapter() gave null"]);
     const total = this.about.bytes_total;
     const steps = this.name.startsWith("loading") ? 100_000 : 8;
@@ -119,6 +119,8 @@ export class Model implements WasmModel {
     }
     return JSON.stringify({ prompt_ids: [1, 2, 3, 4], ids, text, stop, device: CPU, notes: [], timing: { load_s: 0.41, prefill_tokens: 4, prefill_s: 0.021, decode_tokens: ids.length - 1, decode_s: ids.length * 0.012, dispatches_per_token: 0, memory: 149_000_000 } });
   }
+
+  async bench(): Promise<string> { throw faultText("unsupported", "The stand-in has no speed", this.name, null); }
 
   free(): void {}
 }

@@ -50,6 +50,15 @@ export function real(x: number | null, digits = 4): string {
   return text.replace("-", "\u2212");
 }
 
+/** A single-precision number by the fewest digits that mean it: 0.000009999999747378752 is 0.00001. */
+export function single(x: number): string {
+  for (let digits = 1; digits <= 9; digits++) {
+    const short = Number(x.toPrecision(digits));
+    if (Math.fround(short) === Math.fround(x)) return String(short);
+  }
+  return String(x);
+}
+
 /** 0.1234 as "12.3 %". */
 export function percent(share: number): string {
   const value = share * 100;

@@ -53,18 +53,18 @@ function reveal(char: string): Segment {
   const code = char.codePointAt(0) ?? 0;
   const number = `U+${code.toString(16).toUpperCase().padStart(4, "0")}`;
   const name = NAMES[code] ?? (code >= 0xe0000 && code <= 0xe007f ? "TAG CHARACTER" : code < 0x20 ? "CONTROL CHARACTER" : "INVISIBLE CHARACTER");
-  // Control pictures exist for C0 and DEL; everything else is written by number.
-  const picture = code < 0x20 ? String.fromCodePoint(0x2400 + code) : code === 0x7f ? "\u2421" : `<${number}>`;
-  return { text: picture, hidden: `${number} ${name}` };
+  return { text: `<${number}>`, hidden: `${number} ${name}` };
 }
+
+/** Signs that people know for tab and line end. */
+const MARKS: Record<string, string> = { "<U+0009>": "\u2192", "<U+000A>": "\u21b5" };
 
 /** Spaces, tabs and line ends of a token made visible; everything else as `segments`. */
 export function tokenSegments(text: string): Segment[] {
   const out: Segment[] = [];
   for (const part of segments(text)) {
     if (part.hidden !== undefined) {
-      const mark = part.text === "\u2409" ? "\u2192" : part.text === "\u240a" ? "\u21b5" : part.text;
-      out.push({ ...part, text: mark });
+      out.push({ ...part, text: MARKS[part.text] ?? part.text });
       continue;
     }
     for (const run of part.text.split(/([ \u2581]+)/)) {

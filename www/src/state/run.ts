@@ -12,7 +12,7 @@ export type Phase = "idle" | "loading" | "reading" | "writing";
 export const prompt = signal("");
 export const device = signal<DeviceChoice>("auto");
 export const options = signal<Omit<GenerateOptions, "prompt">>({
-  max_tokens: 200, temperature: 0.8, top_k: 40, top_p: 0.95, min_p: 0.05, seed: 1,
+  max_tokens: 200, temperature: 0.8, top_k: 40, top_p: 0.95, min_p: 0.05, seed: 1, alternatives: true,
 });
 export const phase = signal<Phase>("idle");
 export const progress = signal<ProgressReport | null>(null);
@@ -117,7 +117,7 @@ async function load(signal: AbortSignal): Promise<void> {
   loaded.value = null;
   const choice = device.value;
   const begun = performance.now();
-  const report = await askModel("load", { device: choice }, {
+  const report = await askModel("load", { device: choice, tier: "" }, {
     signal,
     onPiece: (p) => {
       batch(() => {

@@ -21,10 +21,13 @@ const NO_TENSORS: TensorReport[] = [];
 export const tensors = computed(() => report.value?.tensors ?? NO_TENSORS);
 
 /** Texts to search in, and keys that sort numbers in names as people count; made once per model. */
-const index = computed(() => ({
-  texts: tensors.value.map((t) => `${t.name}\n${t.encoding}\n${t.shape.join("x")}\n${t.place}`.toLowerCase()),
-  names: tensors.value.map((t) => t.name.replace(/\d+/g, (digits) => digits.padStart(12, "0"))),
-}));
+const index = computed(() => {
+  const list = tensors.value;
+  const texts = list.map((t) => `${t.name}\n${t.encoding}\n${t.shape.join("x")}\n${t.place}`.toLowerCase());
+  const names = list.map((t) => t.name.replace(/\d+/g, (digits) => digits.padStart(12, "0")));
+  const byName = list.map((_, i) => i).sort((a, b) => ((names[a] ?? "") < (names[b] ?? "") ? -1 : (names[a] ?? "") > (names[b] ?? "") ? 1 : a - b));
+  return { texts, byName };
+});
 
 /** Every term must occur in the name, the encoding, the place or the shape; "576x1536", "576×1536" and "576,1536" are one. */
 export function terms(search: string): string[] {
@@ -38,24 +41,21 @@ export function terms(search: string): string[] {
 /** Indices of the tensors that the search finds, in the order asked for. */
 export const found = computed<number[]>(() => {
   const wanted = terms(route.value.tab === "tensors" ? route.value.search : "");
-  const { texts, names } = index.value;
-  const hits: number[] = [];
-  for (let i = 0; i < texts.length; i++) {
-    const text = texts[i] ?? "";
-    if (wanted.every((t) => text.includes(t))) hits.push(i);
-  }
-  return hits.sort(comparison(sort.value, names, tensors.value));
+  const { texts, byName } = index.value;
+  const hits = byName.filter((i) => wanted.every((t) => texts[i]?.includes(t)));
+  const { key, descending } = sort.value;
+  // Sorting is stable: equals stay in the order of their names.
+  return key === "name" ? (descending ? hits.reverse() : hits) : hits.sort(comparison(sort.value, tensors.value));
 });
 
-function comparison({ key, descending }: Sort, names: string[], list: TensorReport[]): (a: number, b: number) => number {
+function comparison({ key, descending }: Sort, list: TensorReport[]): (a: number, b: number) => number {
   const sign = descending ? -1 : 1;
-  const byName = (a: number, b: number) => ((names[a] ?? "") < (names[b] ?? "") ? -1 : (names[a] ?? "") > (names[b] ?? "") ? 1 : a - b);
   const elements = (i: number) => list[i]?.shape.reduce((n, d) => n * d, 1) ?? 0;
   switch (key) {
-    case "name": return (a, b) => sign * byName(a, b);
-    case "encoding": return (a, b) => sign * (list[a]?.encoding ?? "").localeCompare(list[b]?.encoding ?? "") || byName(a, b);
-    case "shape": return (a, b) => sign * (elements(a) - elements(b)) || byName(a, b);
-    case "bytes": return (a, b) => sign * ((list[a]?.bytes ?? 0) - (list[b]?.bytes ?? 0)) || byName(a, b);
+    case "name": return () => 0;
+    case "encoding": return (a, b) => sign * (list[a]?.encoding ?? "").localeCompare(list[b]?.encoding ?? "");
+    case "shape": return (a, b) => sign * (elements(a) - elements(b));
+    case "bytes": return (a, b) => sign * ((list[a]?.bytes ?? 0) - (list[b]?.bytes ?? 0));
   }
 }
 
@@ -74,7 +74,9 @@ export const rows = computed<Row[]>(() => {
     return found.value.map((i) => ({ kind: "tensor", key: `t${i}`, label: tensors.value[i]?.name ?? "", level: 0, index: i }));
   }
   const choice = toggled.value;
-  return flatten(tree.value, (key, level, members) => choice.get(key) ?? opensByItself(level, members), sort.value.key === "bytes");
+  const chosen = selected.value === null ? null : route.value.tensor;
+  const isOpen = (key: string, level: number, members: number) => choice.get(key) ?? (opensByItself(level, members) || chosen?.startsWith(key) === true);
+  return flatten(tree.value, isOpen, sort.value.key === "bytes");
 });
 
 export function toggle(key: string, open: boolean): void {

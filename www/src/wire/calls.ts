@@ -1,5 +1,5 @@
 import type {
-  DeviceReport, DevicesReport, FaultReport, GeneratedReport, ModelReport, OpsReport, PeekReport, ProgressReport, RunReport, TokensReport,
+  BenchReport, DeviceReport, DevicesReport, FaultReport, GeneratedReport, ModelReport, OpsReport, PeekReport, ProgressReport, RunReport, TokensReport,
 } from "./report.ts";
 
 /** A file and the name under which the model knows it: its path inside the dropped folder. */
@@ -19,6 +19,8 @@ export interface GenerateOptions {
   top_p: number;
   min_p: number;
   seed: number;
+  /** Read each token's probability and its alternatives back; costs a little speed. */
+  alternatives: boolean;
 }
 
 /** One line per question the page may ask its worker. */
@@ -29,10 +31,12 @@ export interface Calls {
   array: { ask: { key: string; start: number; count: number }; tell: MetaItem[]; piece: never };
   peek: { ask: { tensor: number; firstRow: number; rows: number; stats: boolean }; tell: PeekReport; piece: never };
   tokenize: { ask: { text: string; addSpecial: boolean; parseSpecial: boolean }; tell: TokensReport; piece: never };
-  load: { ask: { device: DeviceChoice }; tell: DeviceReport; piece: ProgressReport };
+  /** `tier` forces one ("core", "subgroup"); empty takes the best that passes its self-test. */
+  load: { ask: { device: DeviceChoice; tier: string }; tell: DeviceReport; piece: ProgressReport };
   generate: { ask: GenerateOptions; tell: RunReport; piece: GeneratedReport };
   devices: { ask: Record<never, never>; tell: DevicesReport; piece: never };
-  testOps: { ask: { device: string; tier: string }; tell: OpsReport; piece: never };
+  bench: { ask: { prefill: number; decode: number; repetitions: number }; tell: BenchReport; piece: never };
+  testOps: { ask: { device: string; tier: string; only: string }; tell: OpsReport; piece: never };
 }
 export type CallName = keyof Calls;
 

@@ -5,8 +5,9 @@ export interface WasmModel {
   array(key: string, start: number, count: number): Promise<string>;
   peek(tensor: number, firstRow: number, rows: number, stats: boolean): Promise<string>;
   tokenize(text: string, addSpecial: boolean, parseSpecial: boolean): string | Promise<string>;
-  load(device: string, progress: (json: string) => void): Promise<string>;
+  load(device: string, tier: string, progress: (json: string) => void): Promise<string>;
   generate(options: string, onToken: (json: string) => Promise<boolean> | boolean): Promise<string>;
+  bench(prefill: number, decode: number, repetitions: number): Promise<string>;
   free(): void;
 }
 
@@ -14,6 +15,6 @@ export interface Wasm {
   default(): Promise<unknown>;
   start(subgroups: boolean): void;
   devices(): Promise<string>;
-  test_ops(device: string, tier: string): Promise<string>;
+  test_ops(device: string, tier: string, only: string): Promise<string>;
   Model: { open(names: string[], files: Blob[]): Promise<WasmModel> };
 }

@@ -42,10 +42,11 @@ export class Engine {
     array: ({ key, start, count }) => this.opened().array(key, start, count),
     peek: ({ tensor, firstRow, rows, stats }) => this.opened().peek(tensor, firstRow, rows, stats),
     tokenize: async ({ text, addSpecial, parseSpecial }) => this.opened().tokenize(text, addSpecial, parseSpecial),
-    load: ({ device }, emit) => this.opened().load(device, emit),
+    load: ({ device, tier }, emit) => this.opened().load(device, tier, emit),
     generate: (ask, emit, stop) => this.generate(ask, emit, stop),
     devices: async () => (await this.start()).wasm.devices(),
-    testOps: async ({ device, tier }) => (await this.start()).wasm.test_ops(device, tier),
+    bench: ({ prefill, decode, repetitions }) => this.opened().bench(prefill, decode, repetitions),
+    testOps: async ({ device, tier, only }) => (await this.start()).wasm.test_ops(device, tier, only),
   };
 
   private generate(ask: Calls["generate"]["ask"], emit: (json: string) => void, stop: AbortSignal): Promise<string> {

@@ -20,18 +20,6 @@ const DIMS_MOST: u32 = 64;
 const DIMS_GGML: usize = 4;
 /// ggml's longest name, with its closing NUL.
 const NAME_GGML: usize = 64;
-/// Types that ggml had and removed: what they were.
-const REMOVED: &[(u32, &str)] = &[
-    (4, "Q4_2"),
-    (5, "Q4_3"),
-    (31, "Q4_0_4_4"),
-    (32, "Q4_0_4_8"),
-    (33, "Q4_0_8_8"),
-    (36, "IQ4_NL_4_4"),
-    (37, "IQ4_NL_4_8"),
-    (38, "IQ4_NL_8_8"),
-];
-
 /// One line of the tensor list as stated.
 pub(super) struct Info {
     name: String,
@@ -100,7 +88,9 @@ pub(super) fn model(reader: GgufReader, file: &Window) -> ModelFile {
         .zip(places)
         .map(|(Info { name, shape, encoding, .. }, (place, bytes))| TensorEntry { name, shape, encoding, place, bytes })
         .collect();
-    if complete && !tensors.is_empty() && metadata.string("general.architecture").is_none() {
+    // Later parts of a split model leave it to the first.
+    let first = metadata.unsigned("split.no").is_none_or(|no| no == 0);
+    if complete && first && !tensors.is_empty() && metadata.string("general.architecture").is_none() {
         findings.warn(
             "architecture",
             head.end,
@@ -160,12 +150,8 @@ fn check(info: &Info, findings: &mut Findings) {
         );
     }
     match info.encoding {
-        Encoding::UnknownGgml(id) => {
-            let was = REMOVED.iter().find(|(removed, _)| *removed == id);
-            let what = was.map_or_else(
-                || format!("{} is of ggml type {id}, which Glassbox does not know", name()),
-                |(_, was)| format!("{} is of ggml type {id}, {was}, which ggml has removed", name()),
-            );
+        Encoding::UnknownGgml(_) => {
+            let what = format!("{} is of {}, whose size Glassbox does not know", name(), info.encoding);
             findings.warn(
                 "types",
                 info.at,
@@ -173,19 +159,24 @@ fn check(info: &Info, findings: &mut Findings) {
                 "its size follows only from the next tensor; llama.cpp refuses the file",
             );
         }
-        encoding => {
-            if size(info).is_none()
-                && let Some(block) = encoding.spec().map(|s| u64::from(s.block_len))
-                && info.shape.row_len() % block != 0
-            {
-                let what = format!(
-                    "Rows of {} hold {} elements, no multiple of {encoding}'s {block}",
-                    name(),
-                    info.shape.row_len()
-                );
-                findings.error("rows", info.at, what, "the rows cannot be stored; llama.cpp refuses the file");
-            }
-        }
+        encoding => check_size(info, encoding, findings),
+    }
+}
+
+/// Whole blocks in each row, and a size that 64 bits count.
+fn check_size(info: &Info, encoding: Encoding, findings: &mut Findings) {
+    let countable = info.shape.elements().is_some_and(|n| i64::try_from(n).is_ok());
+    let Some(block) = encoding.spec().map(|s| u64::from(s.block_len)) else { return };
+    if size(info).is_some() || !countable {
+        return;
+    }
+    let (name, row) = (quoted(&info.name), info.shape.row_len());
+    if row % block != 0 {
+        let what = format!("Rows of {name} hold {row} elements, no multiple of {encoding}'s {block}");
+        findings.error("rows", info.at, what, "the rows cannot be stored; llama.cpp refuses the file");
+    } else {
+        let what = format!("{name} of shape {} takes more bytes than 64 bits count", info.shape);
+        findings.error("sizes", info.at, what, "no such tensor can exist; its bytes are not placed");
     }
 }
 
@@ -217,7 +208,7 @@ impl Layer<'_> {
     fn place(&self, infos: &[Info], findings: &mut Findings) -> Vec<(Place, Option<u64>)> {
         let starts: Vec<Option<u64>> = infos.iter().map(|info| self.data.checked_add(info.offset)).collect();
         let mut order: Vec<usize> = (0..infos.len()).collect();
-        order.sort_by_key(|i| (starts[*i].unwrap_or(u64::MAX), size(&infos[*i]).unwrap_or(0)));
+        order.sort_by_cached_key(|i| (starts[*i].unwrap_or(u64::MAX), size(&infos[*i]).unwrap_or(0)));
         let ends = self.ends(infos, &starts, &order);
         self.check_offsets(infos, findings);
         self.check_overlap(infos, &starts, &ends, &order, findings);
@@ -276,7 +267,7 @@ impl Layer<'_> {
                 let what = format!("{} starts at {} of the data, {at} expected", name(), info.offset);
                 findings.warn("order of tensors", info.at, what, "llama.cpp refuses gaps and another order");
             }
-            let padded = |n: u64| Some(info.offset.checked_add(n)?.checked_next_multiple_of(self.alignment)?);
+            let padded = |n: u64| info.offset.checked_add(n)?.checked_next_multiple_of(self.alignment);
             expected = size(info).and_then(padded);
         }
     }

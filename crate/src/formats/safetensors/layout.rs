@@ -5,43 +5,17 @@ use crate::{
     formats::findings::{Findings, quoted},
     model::{Place, TensorEntry},
     source::Window,
-    tensor::{Encoding, Shape},
+    tensor::{Encoding, EncodingSpec, Shape},
 };
-
-/// Every dtype with the bits of one value.
-const DTYPES: &[(&str, Encoding, u64)] = &[
-    ("BF16", Encoding::BF16, 16),
-    ("BOOL", Encoding::Bool, 8),
-    ("C64", Encoding::C64, 64),
-    ("F16", Encoding::F16, 16),
-    ("F32", Encoding::F32, 32),
-    ("F4", Encoding::F4, 4),
-    ("F64", Encoding::F64, 64),
-    ("F6_E2M3", Encoding::F6_E2M3, 6),
-    ("F6_E3M2", Encoding::F6_E3M2, 6),
-    ("F8_E4M3", Encoding::F8_E4M3, 8),
-    ("F8_E4M3FNUZ", Encoding::F8_E4M3FNUZ, 8),
-    ("F8_E5M2", Encoding::F8_E5M2, 8),
-    ("F8_E5M2FNUZ", Encoding::F8_E5M2FNUZ, 8),
-    ("F8_E8M0", Encoding::F8_E8M0, 8),
-    ("I16", Encoding::I16, 16),
-    ("I32", Encoding::I32, 32),
-    ("I64", Encoding::I64, 64),
-    ("I8", Encoding::I8, 8),
-    ("U16", Encoding::U16, 16),
-    ("U32", Encoding::U32, 32),
-    ("U64", Encoding::U64, 64),
-    ("U8", Encoding::U8, 8),
-];
 
 const REFUSED: &str = "the safetensors library refuses the file";
 
 /// The tensors with their places; `data` is where the data starts.
 pub(super) fn place(header: Header, data: u64, file: &Window, findings: &mut Findings) -> Vec<TensorEntry> {
     check_cover(&header, data, file, findings);
-    if data % 8 != 0 {
+    if !data.is_multiple_of(8) {
         let what = format!("The data starts at byte {data}, no multiple of 8");
-        findings.info("alignment", data, what, "values cannot be mapped in place");
+        findings.info("alignment", data.min(file.len()), what, "values cannot be mapped in place");
     }
     if header.complete && header.tensors.is_empty() {
         findings.info("empty", 8, "The file holds no tensors", "");
@@ -52,13 +26,15 @@ pub(super) fn place(header: Header, data: u64, file: &Window, findings: &mut Fin
 fn entry(stated: Stated, data: u64, file: &Window, findings: &mut Findings) -> TensorEntry {
     let Stated { name, dtype, shape, offsets: (begin, end), at } = stated;
     let shape = Shape(shape);
-    let row = DTYPES.binary_search_by_key(&dtype.as_str(), |row| row.0).ok().and_then(|i| DTYPES.get(i));
+    let encoding = Encoding::from_safetensors(&dtype);
+    let spec = encoding.and_then(Encoding::spec);
     let told = || quoted(&name);
     if name.is_empty() {
         findings.info("unnamed tensors", at, "A tensor has no name", "");
     }
-    let bits = row.and_then(|row| shape.elements().map(|n| u128::from(n) * u128::from(row.2)));
-    match (row, bits) {
+    // Bytes times the block's length, which divides them unless the last byte is only partly filled.
+    let scaled = spec.and_then(|s| Some(u128::from(shape.elements()?) * u128::from(s.block_bytes)));
+    match (spec, scaled) {
         (None, _) => {
             let what = format!("{} is of dtype {}, which Glassbox does not know", told(), quoted(&dtype));
             findings.error("dtypes", at, what, REFUSED);
@@ -67,26 +43,20 @@ fn entry(stated: Stated, data: u64, file: &Window, findings: &mut Findings) -> T
             let what = format!("{} of shape {shape} has more elements than 64 bits count", told());
             findings.error("sizes", at, what, REFUSED);
         }
-        (Some(_), Some(bits)) if bits % 8 != 0 => {
+        (Some(spec), Some(scaled)) if scaled % u128::from(spec.block_len) != 0 => {
             let what = format!("{} of shape {shape} and {dtype} does not fill whole bytes", told());
             findings.error("sizes", at, what, REFUSED);
         }
-        (Some(row), Some(bits)) => {
-            let found = end.saturating_sub(begin);
-            if begin <= end && bits / 8 != u128::from(found) {
-                let what = format!(
-                    "{} of shape {shape} and {dtype} takes {} bytes, its offsets span {found}",
-                    told(),
-                    bits / 8
-                );
+        (Some(spec), Some(scaled)) => {
+            let (need, found) = (scaled / u128::from(spec.block_len), end.saturating_sub(begin));
+            let start = data.saturating_add(begin);
+            if begin <= end && need != u128::from(found) {
+                let what =
+                    format!("{} of shape {shape} and {dtype} takes {need} bytes, its offsets span {found}", told());
                 findings.error("sizes", at, what, REFUSED);
-            } else if row.2 >= 16 && found > 0 && (u128::from(data) + u128::from(begin)) % u128::from(row.2 / 8) != 0 {
-                let what = format!(
-                    "{} starts at byte {} of the file, no multiple of {}",
-                    told(),
-                    data.saturating_add(begin),
-                    row.2 / 8
-                );
+            } else if found > 0 && start % u64::from(spec.block_bytes) != 0 && spec.block_len == 1 {
+                let what =
+                    format!("{} starts at byte {start} of the file, no multiple of {}", told(), spec.block_bytes);
                 findings.info("alignment of tensors", at, what, "readers that map values in place must copy it");
             }
         }
@@ -96,9 +66,16 @@ fn entry(stated: Stated, data: u64, file: &Window, findings: &mut Findings) -> T
         (Some(start), Some(end)) if start <= end => Place::Missing { file: file.name().to_owned(), at: start..end },
         _ => Place::Absent,
     };
-    let bytes = bits.filter(|b| b % 8 == 0).and_then(|b| u64::try_from(b / 8).ok());
-    let bytes = if row.is_none() { end.checked_sub(begin) } else { bytes };
-    TensorEntry { name, shape, encoding: row.map_or(Encoding::Unknown, |row| row.1), place, bytes }
+    let whole = |n: u128, spec: &EncodingSpec| {
+        let len = u128::from(spec.block_len);
+        n.is_multiple_of(len).then(|| u64::try_from(n / len).ok()).flatten()
+    };
+    let bytes = match (scaled, spec) {
+        (Some(n), Some(spec)) => whole(n, spec),
+        (_, Some(_)) => None,
+        (_, None) => end.checked_sub(begin),
+    };
+    TensorEntry { name, shape, encoding: encoding.unwrap_or(Encoding::Unknown), place, bytes }
 }
 
 /// The format demands that tensors cover the data without holes, overlaps or trailing bytes.
@@ -110,17 +87,17 @@ fn check_cover(header: &Header, data: u64, file: &Window, findings: &mut Finding
     let mut cut: Vec<&Stated> = Vec::new();
     for tensor in order {
         let (begin, end) = tensor.offsets;
-        let name = quoted(&tensor.name);
+        let name = || quoted(&tensor.name);
         if begin > end {
-            let what = format!("{name} ends at {end}, before it begins at {begin}");
+            let what = format!("{} ends at {end}, before it begins at {begin}", name());
             findings.error("offsets", tensor.at, what, REFUSED);
             continue;
         }
         if begin > done {
-            let what = format!("Nothing names bytes {done}..{begin} of the data, before {name}");
+            let what = format!("Nothing names bytes {done}..{begin} of the data, before {}", name());
             findings.error("holes", tensor.at, what, REFUSED);
         } else if begin < done {
-            let what = format!("{name} (bytes {begin}..{end} of the data) overlaps what ends at {done}");
+            let what = format!("{} (bytes {begin}..{end} of the data) overlaps what ends at {done}", name());
             findings.error("overlaps", tensor.at, what, REFUSED);
         }
         if end > len {

@@ -28,7 +28,7 @@ export function App() {
     <>
       <a class="skip button" href="#main" onClick={(e) => { e.preventDefault(); document.getElementById("main")?.focus(); }}>Skip to the content</a>
       {open ? <Header /> : null}
-      <main id="main" tabIndex={-1} class={open ? "page" : "page arrival"}>
+      <main key={open ? "model" : "arrival"} id="main" tabIndex={-1} class={open ? "page" : "page arrival"}>
         {open ? (
           <div class="banners" aria-live="polite">
             {opening.value !== null ? <div class="card"><OpeningBar /></div> : null}

@@ -15,16 +15,14 @@ export function Arrival() {
         <h1>Drop a model, or a whole folder</h1>
         <p class="muted">Look inside it, see how it splits text, run it on your own machine.</p>
         <Choosers />
-        <div class="below" aria-live="polite">
-          {opening.value !== null ? <OpeningBar /> : openFault.value !== null ? (
-            <FaultCard title="That could not be opened" fault={openFault.value} onDismiss={dismissFault} />
-          ) : (
-            <div class="small muted promise">
-              <p>Reads GGUF, safetensors, ONNX and Hugging Face folders.</p>
-              <p>Nothing leaves this machine. Files are read in pieces, never whole.</p>
-            </div>
-          )}
+        <div class="small muted promise">
+          <p>Reads GGUF, safetensors, ONNX and Hugging Face folders.</p>
+          <p>Nothing leaves this machine. Files are read in pieces, never whole.</p>
         </div>
+      </div>
+      <div class="below" aria-live="polite">
+        {opening.value !== null ? <div class="card"><OpeningBar /></div> : null}
+        {openFault.value !== null ? <FaultCard title="That could not be opened" fault={openFault.value} onDismiss={dismissFault} /> : null}
       </div>
     </div>
   );

@@ -44,7 +44,7 @@ function Signature({ title, values }: { title: string; values: GraphValueReport[
       {values.length === 0 ? <p class="muted">None are named.</p> : (
         <table>
           <thead><tr><th scope="col">Name</th><th scope="col">Type</th><th scope="col" class="num">Shape</th></tr></thead>
-          <tbody>{values.slice(0, 200).map((v, i) => <tr key={i}><th scope="row" class="mono break"><Text value={v.name} /></th><td>{v.encoding ?? "–"}</td><td class="num break">{v.dims.length === 0 ? "scalar" : <Text value={v.dims.join(" × ")} />}</td></tr>)}</tbody>
+          <tbody>{values.slice(0, 200).map((v, i) => <tr key={i}><th scope="row" class="mono break"><Text value={v.name} /></th><td>{v.encoding ?? "–"}</td><td class="num break dims">{v.dims.length === 0 ? "scalar" : <Text value={v.dims.join(" × ")} />}</td></tr>)}</tbody>
         </table>
       )}
     </section>

@@ -1,6 +1,6 @@
 import "./style.css";
 
-import { useId } from "preact/hooks";
+import { useEffect, useId, useRef } from "preact/hooks";
 
 import { bytes } from "../../lib/format.ts";
 import { formatHash, type Tab } from "../../lib/hash.ts";
@@ -47,11 +47,14 @@ const LABELS: Record<Tab, string> = { overview: "Overview", metadata: "Metadata"
 
 function Tabs() {
   const model = report.value;
+  const nav = useRef<HTMLElement>(null);
+  // On narrow screens the tabs scroll sideways: the current one must be in sight.
+  useEffect(() => nav.current?.querySelector("[aria-current]")?.scrollIntoView({ inline: "nearest", block: "nearest" }), [route.value.tab]);
   if (model === null) return null;
   const tabs = (Object.keys(LABELS) as Tab[]).filter((t) => t !== "graph" || model.graph !== null);
   const urgent = model.notes.filter((n) => n.severity !== "info").length;
   return (
-    <nav class="tabs" aria-label="Views of this model">
+    <nav ref={nav} class="tabs" aria-label="Views of this model">
       {tabs.map((tab) => (
         <a
           key={tab}

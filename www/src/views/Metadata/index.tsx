@@ -2,7 +2,7 @@ import "./style.css";
 
 import { useSignal } from "@preact/signals";
 
-import { count, plural } from "../../lib/format.ts";
+import { count, plural, single } from "../../lib/format.ts";
 import { closePages, entries, PAGE, pages, showPage } from "../../state/metadata.ts";
 import { report } from "../../state/model.ts";
 import { go, route } from "../../state/route.ts";
@@ -51,14 +51,14 @@ function Entry({ entry }: { entry: MetadataReport }) {
         {entry.meaning !== undefined ? <span class="meaning small muted">{entry.meaning}</span> : null}
       </th>
       <td class="type small muted"><Text value={entry.type} /></td>
-      <td>{Array.isArray(entry.value) ? <ArrayValue entry={entry} /> : <Scalar value={entry.value} name={entry.key} />}</td>
+      <td>{Array.isArray(entry.value) ? <ArrayValue entry={entry} /> : <Scalar value={entry.value} name={entry.key} narrow={entry.type === "f32"} />}</td>
     </tr>
   );
 }
 
-function Scalar({ value, name }: { value: MetadataReport["value"]; name: string }) {
+function Scalar({ value, name, narrow }: { value: MetadataReport["value"]; name: string; narrow: boolean }) {
   const whole = useSignal(false);
-  if (typeof value === "number") return <Copyable text={String(value)} name={name}>{Number.isInteger(value) ? count(value) : String(value)}</Copyable>;
+  if (typeof value === "number") return <Copyable text={String(value)} name={name}>{Number.isInteger(value) ? count(value) : narrow ? single(value) : String(value)}</Copyable>;
   if (typeof value !== "string") return <Copyable text={String(value)} name={name}>{String(value)}</Copyable>;
   if (value === "") return <span class="muted">empty</span>;
   const lines = value.includes("\n");

@@ -135,16 +135,16 @@ function Files({ model }: { model: ModelReport }) {
       <h2>{model.files.length === 1 ? "In the file" : "In the files"}</h2>
       <div class="table-box" tabIndex={0} role="region" aria-label="Files and what lies in them">
         <table>
-          <thead><tr><th scope="col">Part</th><th scope="col" class="num">First byte</th><th scope="col" class="num">Size</th></tr></thead>
+          <thead><tr><th scope="col">Part</th><th scope="col" class="num wide">First byte</th><th scope="col" class="num">Size</th></tr></thead>
           {model.files.slice(0, MOST_SECTIONS).map((file, i) => {
             const sections = model.sections.filter((s) => s.file === i);
             return (
               <tbody key={i}>
-                <tr><th scope="rowgroup" class="filename"><span class="break"><Text value={file.name} /></span> <span class="muted">{file.role}</span></th><td class="num" /><td class="num">{bytes(file.bytes)}</td></tr>
+                <tr><th scope="rowgroup" class="filename"><span class="break"><Text value={file.name} /></span> <span class="muted">{file.role}</span></th><td class="num wide" /><td class="num">{bytes(file.bytes)}</td></tr>
                 {sections.slice(0, MOST_SECTIONS).map((s, k) => (
                   <tr key={k}>
                     <td class="part"><Swatch colour={SECTION_COLOURS[s.kind] ?? "var(--c-grey)"} />{s.kind}{s.tensors > 0 ? <span class="muted">, {plural(s.tensors, "tensor")}</span> : null}</td>
-                    <td class="num">{count(s.start)}</td>
+                    <td class="num wide">{count(s.start)}</td>
                     <td class="num">{bytes(s.end - s.start)}</td>
                   </tr>
                 ))}

@@ -62,13 +62,14 @@ function Elsewhere({ tensor }: { tensor: TensorReport }) {
 
 function Contents({ tensor }: { tensor: TensorReport }) {
   const { value, fault, busy } = values.value;
+  if (fault !== null) return <FaultCard title="The values could not be read" fault={fault} />;
   return (
     <>
       <h3>Statistics</h3>
       <Statistics tensor={tensor} />
       <h3>Values</h3>
-      {fault !== null ? <FaultCard title="The values could not be read" fault={fault} /> : <Values peek={value} busy={busy} rowsShown={rowsAtOnce(tensor.shape)} />}
-      {fault === null ? <Block peek={value} /> : null}
+      <Values peek={value} busy={busy} rowsShown={rowsAtOnce(tensor.shape)} />
+      <Block peek={value} />
     </>
   );
 }

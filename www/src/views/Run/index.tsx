@@ -49,7 +49,7 @@ function Output() {
         {nothing && phase.value === "idle" && finished.value === null ? (
           <p class="muted">What the model writes appears here. Each word then tells how likely it was, and what else could have stood there.</p>
         ) : (
-          <p class="text"><span class="muted"><Text value={asked.value} lines /></span>{chunks.value.map((chunk, i) => <Chunk key={i} chunk={chunk} first={i * CHUNK} />)}{busy.value ? <span class="caret" aria-hidden="true" /> : null}</p>
+          <p class={busy.value ? "text busy" : "text"}><span class="muted"><Text value={asked.value} lines /></span>{chunks.value.map((chunk, i) => <Chunk key={i} chunk={chunk} first={i * CHUNK} />)}</p>
         )}
       </div>
       <div class="state small muted" role="status"><State /></div>

@@ -1,6 +1,6 @@
 import { busy, options } from "../../state/run.ts";
 
-type Key = keyof typeof options.value;
+type Key = Exclude<keyof typeof options.value, "alternatives">;
 const FIELDS: { key: Key; label: string; about: string; min: number; max: number; step: number }[] = [
   { key: "max_tokens", label: "New tokens", about: "at most", min: 1, max: 100_000, step: 1 },
   { key: "temperature", label: "Temperature", about: "0 takes the likeliest", min: 0, max: 5, step: 0.1 },
@@ -23,6 +23,7 @@ export function Settings() {
           </label>
         ))}
       </div>
+      <label class="check"><input type="checkbox" checked={options.value.alternatives} disabled={busy.value} onChange={(e) => (options.value = { ...options.value, alternatives: e.currentTarget.checked })} /> Tell how likely each token was <span class="muted small">(a little slower)</span></label>
     </section>
   );
 }

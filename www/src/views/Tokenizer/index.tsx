@@ -147,7 +147,7 @@ function Detail({ piece, number }: { piece: PieceReport | undefined; number: num
     <dl class="facts detail">
       <dt>Piece</dt><dd>{piece === undefined ? <span class="muted">point at one, or use the arrow keys</span> : <>{count(number + 1)}: <span class="mono"><Runs of={tokenSegments(piece.text)} /></span></>}</dd>
       <dt>Id</dt><dd class="mono">{piece?.id ?? "–"}</dd>
-      <dt>Bytes</dt><dd class="mono">{piece === undefined ? "–" : hexPairs(piece.hex).slice(0, 24).join(" ") || "none"}{piece !== undefined && piece.end > piece.start ? <span class="muted"> at {count(piece.start)}–{count(piece.end - 1)}</span> : null}</dd>
+      <dt>Bytes</dt><dd class="mono">{piece === undefined ? "–" : hexPairs(piece.hex).slice(0, 24).join(" ") || "none"}{piece !== undefined && piece.end > piece.start ? <span class="muted"> at byte {count(piece.start)}{piece.end - piece.start > 1 ? ` to ${count(piece.end - 1)}` : null}</span> : null}</dd>
       <dt>Kind</dt><dd>{piece === undefined ? "–" : (KINDS[piece.kind] ?? piece.kind)}</dd>
     </dl>
   );

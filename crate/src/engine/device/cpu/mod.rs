@@ -73,6 +73,13 @@ impl CpuDevice {
         dispatch::available().iter().map(|k| k.name).collect()
     }
 
+    /// Says why the CPU was taken.
+    #[must_use]
+    pub fn because(mut self, reason: String) -> Self {
+        self.info.reason = reason;
+        self
+    }
+
     fn with(kernels: Option<&'static Kernels>, threads: Option<usize>) -> Self {
         let fast = kernels.map(|k| Fast::new(k, threads.unwrap_or_else(dispatch::default_threads)));
         let threads = fast.as_ref().map_or(1, Fast::threads);

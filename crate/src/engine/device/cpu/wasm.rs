@@ -57,31 +57,31 @@ impl Lanes for Simd128 {
     }
     #[inline(always)]
     unsafe fn add(a: Pair, b: Pair) -> Pair {
-        both(a, b, f32x4_add)
+        both(a, b, |x, y| f32x4_add(x, y))
     }
     #[inline(always)]
     unsafe fn sub(a: Pair, b: Pair) -> Pair {
-        both(a, b, f32x4_sub)
+        both(a, b, |x, y| f32x4_sub(x, y))
     }
     #[inline(always)]
     unsafe fn mul(a: Pair, b: Pair) -> Pair {
-        both(a, b, f32x4_mul)
+        both(a, b, |x, y| f32x4_mul(x, y))
     }
     #[inline(always)]
     unsafe fn div(a: Pair, b: Pair) -> Pair {
-        both(a, b, f32x4_div)
+        both(a, b, |x, y| f32x4_div(x, y))
     }
     #[inline(always)]
     unsafe fn max(a: Pair, b: Pair) -> Pair {
-        both(a, b, f32x4_pmax)
+        both(a, b, |x, y| f32x4_pmax(x, y))
     }
     #[inline(always)]
     unsafe fn min(a: Pair, b: Pair) -> Pair {
-        both(a, b, f32x4_pmin)
+        both(a, b, |x, y| f32x4_pmin(x, y))
     }
     #[inline(always)]
     unsafe fn fma(a: Pair, b: Pair, c: Pair) -> Pair {
-        both(c, both(a, b, f32x4_mul), f32x4_add)
+        both(c, both(a, b, |x, y| f32x4_mul(x, y)), |x, y| f32x4_add(x, y))
     }
     #[inline(always)]
     unsafe fn sum(v: Pair) -> f32 {
@@ -110,19 +110,19 @@ impl Lanes for Simd128 {
     }
     #[inline(always)]
     unsafe fn and(a: Pair, b: Pair) -> Pair {
-        both(a, b, v128_and)
+        both(a, b, |x, y| v128_and(x, y))
     }
     #[inline(always)]
     unsafe fn or(a: Pair, b: Pair) -> Pair {
-        both(a, b, v128_or)
+        both(a, b, |x, y| v128_or(x, y))
     }
     #[inline(always)]
     unsafe fn add_i(a: Pair, b: Pair) -> Pair {
-        both(a, b, i32x4_add)
+        both(a, b, |x, y| i32x4_add(x, y))
     }
     #[inline(always)]
     unsafe fn sub_i(a: Pair, b: Pair) -> Pair {
-        both(a, b, i32x4_sub)
+        both(a, b, |x, y| i32x4_sub(x, y))
     }
     #[inline(always)]
     unsafe fn shl(a: Pair, n: u32) -> Pair {
@@ -134,7 +134,7 @@ impl Lanes for Simd128 {
     }
     #[inline(always)]
     unsafe fn to_f(a: Pair) -> Pair {
-        each(a, f32x4_convert_i32x4)
+        each(a, |x| f32x4_convert_i32x4(x))
     }
     #[inline(always)]
     unsafe fn from_bits(a: Pair) -> Pair {

@@ -1,0 +1,98 @@
+//! One pure function per reader: bytes in, a well-formed description or a fault out, the same for any chunk size.
+#![allow(dead_code, unreachable_pub, reason = "each user takes its part")]
+
+use glassbox::{
+    fault::{Fault, Result},
+    formats::FORMATS,
+    model::{FormatId, ModelFile},
+    source::{Limits, Stop, Window},
+};
+
+use super::files::{assert_well_formed, in_memory, open};
+
+/// How the bytes reach a reader.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Arrival {
+    /// All at once.
+    Whole,
+    /// Only what is asked for, and what is passed is forgotten.
+    Asked,
+    /// What is asked for with some bytes around it, after a piece from elsewhere.
+    Scattered,
+}
+
+/// Runs a format's reader over bytes that arrive in some way.
+pub fn read(id: FormatId, bytes: &[u8], arrival: Arrival) -> Result<ModelFile> {
+    let format = FORMATS.iter().find(|f| f.id() == id).expect("a reader");
+    let len = bytes.len() as u64;
+    let mut window = Window::new("f", len);
+    let insert = |window: &mut Window, from: u64, to: u64| {
+        let (from, to) = (from.min(len), to.min(len));
+        window.insert(from, bytes[from as usize..to.max(from) as usize].to_vec());
+    };
+    if arrival == Arrival::Whole {
+        insert(&mut window, 0, len);
+    }
+    let limits = Limits::default();
+    let mut reader = format.reader();
+    let mut last = None;
+    loop {
+        match reader.advance(&window, &limits) {
+            Ok(()) => return Ok(reader.finish(&window)),
+            Err(Stop::Bad(fault)) => return Err(fault),
+            Err(Stop::Need(need)) => {
+                assert!(need.end <= len && need.start < need.end, "only bytes of the file are needed: {need:?}");
+                assert_ne!(Some(&need), last.as_ref(), "what was given is not asked for again");
+                if arrival == Arrival::Asked {
+                    window.forget(reader.position());
+                } else {
+                    let far = need.end.wrapping_mul(7) % len;
+                    insert(&mut window, far, far + 11);
+                }
+                let extra = if arrival == Arrival::Asked { 0 } else { 5 };
+                insert(&mut window, need.start.saturating_sub(extra), need.end + extra);
+                last = Some(need);
+            }
+        }
+    }
+}
+
+/// Every way of arrival tells the same, and opening gives a well-formed description.
+fn check(id: FormatId, name: &str, bytes: &[u8]) -> Result<ModelFile, Fault> {
+    let whole = read(id, bytes, Arrival::Whole);
+    for arrival in [Arrival::Asked, Arrival::Scattered] {
+        let other = read(id, bytes, arrival);
+        // NaN is not equal to itself: compare what is printed.
+        assert_eq!(format!("{whole:?}"), format!("{other:?}"), "{arrival:?}");
+    }
+    let opened = open(&in_memory(&[(name, bytes)]));
+    if let Ok(model) = &opened {
+        assert_well_formed(model);
+    }
+    opened
+}
+
+/// GGUF.
+pub fn gguf(bytes: &[u8]) {
+    let _ = check(FormatId::Gguf, "fuzz.gguf", bytes);
+}
+
+/// safetensors; what the crate accepts must open, with the crate's tensors.
+pub fn safetensors(bytes: &[u8]) {
+    let ours = check(FormatId::Safetensors, "fuzz.safetensors", bytes);
+    if let Ok(theirs) = ::safetensors::SafeTensors::deserialize(bytes) {
+        let model = ours.unwrap_or_else(|fault| panic!("the crate accepts what we refuse: {fault}"));
+        for (name, view) in theirs.iter() {
+            let found = model.tensors.iter().filter(|t| t.name == name);
+            let same = |t: &&glassbox::model::TensorEntry| {
+                t.shape.0 == view.shape().iter().map(|d| *d as u64).collect::<Vec<_>>()
+            };
+            assert!(found.clone().any(|t| same(&t)), "{name} as the crate has it");
+        }
+    }
+}
+
+/// ONNX.
+pub fn onnx(bytes: &[u8]) {
+    let _ = check(FormatId::Onnx, "fuzz.onnx", bytes);
+}

@@ -1,0 +1,242 @@
+import { beforeEach, describe, expect, it } from "vitest";
+
+import * as model from "../../../www/src/state/model.ts";
+import { arrive, follow, go, route } from "../../../www/src/state/route.ts";
+import * as run from "../../../www/src/state/run.ts";
+import * as tensors from "../../../www/src/state/tensors.ts";
+import * as tokens from "../../../www/src/state/tokens.ts";
+import { buildTree, flatten, parts } from "../../../www/src/state/tree.ts";
+import type { CallName } from "../../../www/src/wire/calls.ts";
+import { FaultError } from "../../../www/src/wire/fault.ts";
+import type { ModelReport } from "../../../www/src/wire/report.ts";
+import { huge, llama, onnx } from "../mock/reports.ts";
+
+type Answer = (question: never, options?: { onPiece?: (p: never) => void; signal?: AbortSignal }) => unknown;
+/** What was asked, and the answers to give. */
+let asked: CallName[] = [];
+let answers: Partial<Record<CallName, Answer>> = {};
+
+const asker = {
+  ask: (call: CallName, question: never, options?: never) => {
+    asked.push(call);
+    const answer = answers[call];
+    return answer === undefined ? new Promise(() => {}) : (async () => answer(question, options))();
+  },
+  restart: () => {},
+  onBytesRead: (_: number) => {},
+  onRestart: (_: string) => {},
+};
+
+const FILE = [{ name: "a.gguf", file: new Blob([]) }];
+
+async function open(report: ModelReport): Promise<void> {
+  answers = { ...answers, open: () => report };
+  await model.openFiles(FILE);
+}
+
+beforeEach(() => {
+  asked = [];
+  answers = {};
+  model.attach(asker as never);
+  follow("#overview", () => {});
+  tensors.mode.value = "table";
+  tensors.sort.value = { key: "name", descending: false };
+});
+
+describe("opening", () => {
+  it("shows the model, its counter and its status", async () => {
+    await open(llama("a.gguf", 0));
+    expect(model.title.value).toBe("a.gguf");
+    expect(model.bytesRead.value).toBe(1_811_584);
+    expect(model.status.value).toEqual({ kind: "ok", text: "whole" });
+    expect(model.opening.value).toBeNull();
+  });
+  it("that fails keeps what was open and says why", async () => {
+    await open(llama("a.gguf", 0));
+    answers = { open: () => { throw new FaultError({ blame: "file", what: "torn", file: null, at: 4, because: [] }); } };
+    await model.openFiles(FILE);
+    expect(model.openFault.value?.what).toBe("torn");
+    expect(model.title.value).toBe("a.gguf");
+  });
+  it("again after the worker was lost happens by itself, once", async () => {
+    await open(llama("a.gguf", 0));
+    asker.onRestart("unreachable");
+    expect(model.lost.value).toBe("unreachable");
+    answers = { ...answers, array: () => [1] };
+    asked = [];
+    await model.askModel("array", { key: "k", start: 0, count: 1 });
+    await model.askModel("array", { key: "k", start: 1, count: 1 });
+    expect(asked).toEqual(["open", "array", "array"]);
+  });
+  it("counts missing tensors in the status", async () => {
+    const report = llama("a.gguf", 0);
+    report.tensors = report.tensors.map((t, i) => (i < 3 ? { ...t, place: "missing" } : t));
+    await open(report);
+    expect(model.status.value).toEqual({ kind: "bad", text: "3 tensors missing" });
+  });
+});
+
+describe("the route", () => {
+  it("pushes steps, replaces while typing, and drops the search with its tab", () => {
+    const written: [string, boolean][] = [];
+    follow("#overview", (hash, replace) => written.push([hash, replace]));
+    go({ tab: "tensors" });
+    go({ search: "attn" }, true);
+    go({ tab: "metadata" });
+    expect(written).toEqual([["#tensors", false], ["#tensors?q=attn", true], ["#metadata", false]]);
+    arrive("#tensors?q=attn");
+    expect(route.value.search).toBe("attn");
+    expect(written).toHaveLength(3);
+  });
+});
+
+describe("the tensor list", () => {
+  beforeEach(async () => {
+    await open(llama("a.gguf", 0));
+    go({ tab: "tensors" });
+  });
+  const names = () => tensors.found.value.map((i) => tensors.tensors.value[i]?.name);
+
+  it("sorts numbers in names as people count", () => {
+    go({ search: "ffn_down" });
+    expect(names().slice(0, 12).map((n) => n?.split(".")[1])).toEqual(["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11"]);
+  });
+  it("finds by name and encoding and shape, all terms at once", () => {
+    go({ search: "ffn Q6 576x1536" });
+    expect(names()).toHaveLength(30);
+    go({ search: "ffn q6 1536 × 576" });
+    expect(names()).toHaveLength(0);
+    go({ search: "attn_v q8_0 192,576" });
+    expect(names()).toHaveLength(30);
+  });
+  it("sorts by size, largest first, then turned round", () => {
+    tensors.sortBy("bytes");
+    expect(names()[0]).toBe("token_embd.weight");
+    tensors.sortBy("bytes");
+    expect(names().at(-1)).toBe("token_embd.weight");
+  });
+  it("as a tree rolls sizes up and opens the way to the chosen tensor", () => {
+    tensors.mode.value = "tree";
+    const group = (key: string) => tensors.rows.value.find((r) => r.kind === "group" && r.key === key);
+    expect(group("blk.")).toMatchObject({ open: true, tensors: 270 });
+    expect(group("blk.7.")).toMatchObject({ open: false, tensors: 9, bytes: 2304 * 2 + 228096 * 2 + 76032 + 117504 + 497664 * 2 + 725760 });
+    go({ tensor: "blk.7.attn_q.weight" });
+    expect(group("blk.7.")).toMatchObject({ open: true });
+    tensors.toggle("blk.7.", false);
+    expect(group("blk.7.")).toMatchObject({ open: false });
+  });
+  it("of 100,000 tensors is searched whole", async () => {
+    await open(huge("huge.gguf"));
+    expect(tensors.found.value).toHaveLength(100_001);
+    go({ search: "blk.77 ffn q4" });
+    // Layers 77, 770 to 779 and 7700 to 7799, each with a gate and an up projection.
+    expect(tensors.found.value).toHaveLength(222);
+  });
+});
+
+describe("names as a tree", () => {
+  const tensor = (name: string) => ({ name, shape: [1], encoding: "F32", offset: 0, bytes: 4, file: null, place: "here" });
+  const labels = (list: string[]) => flatten(buildTree(list.map(tensor), list.map((_, i) => i)), () => true, false).map((r) => `${" ".repeat(r.level)}${r.label}`);
+
+  it("split after dots and slashes and lose nothing", () => {
+    for (const name of ["blk.0.attn_q.weight", "/model/layers.0/attn", "..", "a", "", "onnx::MatMul_1"]) expect(parts(name).join("")).toBe(name);
+  });
+  it("merge a chain with a single member", () => {
+    expect(labels(["model.layers.0.a", "model.layers.0.b"])).toEqual(["model.layers.0", " a", " b"]);
+    expect(labels(["token_embd.weight", "output.weight"])).toEqual(["token_embd.weight", "output.weight"]);
+  });
+  it("of hostile depth stay shallow", () => {
+    expect(parts("a.".repeat(10_000)).length).toBeLessThanOrEqual(24);
+  });
+});
+
+describe("tokenizing", () => {
+  it("asks for the last text only while one question is out", async () => {
+    await open(llama("a.gguf", 0));
+    const seen: string[] = [];
+    answers = {
+      tokenize: async ({ text }: { text: string }) => {
+        seen.push(text);
+        if (seen.length === 1) { tokens.text.value = "b"; tokens.text.value = "c"; }
+        return { tokenizer: "t", ids: [1], pieces: [{ id: 1, text, start: 0, end: 1, kind: "normal", hex: "" }], characters: 1, bytes: 1, roundtrips: true, notes: [] };
+      },
+    };
+    tokens.text.value = "a";
+    await tokens.tokenize();
+    expect(seen).toEqual(["a", "c"]);
+    expect(tokens.tokens.value.value?.text).toBe("c");
+  });
+  it("links a piece to its characters and a selection to its pieces", async () => {
+    await open(llama("a.gguf", 0));
+    const pieces = [[0, 3], [3, 4], [4, 8]].map(([start, end], i) => ({ id: i, text: "", start, end, kind: "normal", hex: "" }));
+    answers = { tokenize: () => ({ tokenizer: "t", ids: [], pieces, characters: 3, bytes: 8, roundtrips: true, notes: [] }) };
+    tokens.text.value = "日a🚀";
+    await tokens.tokenize();
+    tokens.pointed.value = 2;
+    expect(tokens.marked.value).toEqual([2, 4]);
+    tokens.selection.value = [0, 2];
+    expect([...tokens.touched.value]).toEqual([0, 1]);
+    tokens.selection.value = [1, 1];
+    expect([...tokens.touched.value]).toEqual([1]);
+  });
+});
+
+describe("running", () => {
+  const device = { index: null, name: "CPU", backend: "CPU", driver: "", tier: null, detail: "", software: false, limits: [], reason: "" };
+  const finished = (ids: number[]) => ({ prompt_ids: [1], ids, text: "", stop: "limit", device, notes: [], timing: { load_s: 0, prefill_tokens: 1, prefill_s: 1, decode_tokens: 1, decode_s: 1, dispatches_per_token: 0, memory: 0 } });
+  const token = (id: number) => ({ id, text: "x", probability: null, alternatives: [] });
+
+  it("loads once, streams every token in order, and loads again for another device", async () => {
+    const stopWatching = run.watchModel();
+    await open(llama("a.gguf", 0));
+    answers = {
+      load: () => device,
+      generate: (_q, options) => {
+        for (let i = 0; i < 150; i++) options?.onPiece?.(token(i) as never);
+        return finished(Array.from({ length: 150 }, (_, i) => i));
+      },
+    };
+    asked = [];
+    await run.run();
+    expect(run.produced.value).toBe(150);
+    expect(Array.from({ length: 150 }, (_, i) => run.piece(i)?.id)).toEqual(Array.from({ length: 150 }, (_, i) => i));
+    expect(run.phase.value).toBe("idle");
+    await run.run();
+    run.device.value = "cpu";
+    await run.run();
+    expect(asked).toEqual(["load", "generate", "generate", "load", "generate"]);
+    run.device.value = "auto";
+    stopWatching();
+  });
+  it("stops by a signal and keeps what was written", async () => {
+    const stopWatching = run.watchModel();
+    await open(llama("a.gguf", 0));
+    answers = {
+      load: () => device,
+      generate: (_q, options) => {
+        options?.onPiece?.(token(0) as never);
+        run.stop();
+        expect(options?.signal?.aborted).toBe(true);
+        return { ...finished([0]), stop: "stopped" };
+      },
+    };
+    await run.run();
+    expect(run.produced.value).toBe(1);
+    expect(run.finished.value?.stop).toBe("stopped");
+    stopWatching();
+  });
+  it("shows a failure and is ready again", async () => {
+    const stopWatching = run.watchModel();
+    await open(llama("a.gguf", 0));
+    answers = { load: () => { throw new FaultError({ blame: "device", what: "lost", file: null, at: null, because: [] }); } };
+    await run.run();
+    expect(run.runFault.value?.what).toBe("lost");
+    expect(run.busy.value).toBe(false);
+    stopWatching();
+  });
+});
+
+it("a file without tensors or tokenizer is a whole file too", async () => {
+  await open({ ...onnx("m.onnx", 0), tensors: [], notes: [] });
+  expect(model.status.value.kind).toBe("ok");
+});
