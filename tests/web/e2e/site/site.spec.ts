@@ -1,5 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 
+import type { Page } from "@playwright/test";
+
 import { bytes, count, shape } from "../../../../www/src/lib/format.ts";
 import { accessible, expect, SITE, test } from "../page.ts";
 
@@ -17,7 +19,7 @@ test.beforeAll(() => {
   expect(existsSync("dist/index.html"), "dist/ is missing: run `npm run build` first").toBe(true);
 });
 
-async function openSampleFile(page: import("@playwright/test").Page, files: string[], hash = "overview"): Promise<void> {
+async function openSampleFile(page: Page, files: string[], hash = "overview"): Promise<void> {
   await page.goto(`${SITE}#${hash}`);
   await page.getByTestId("files").first().setInputFiles(files.map((f) => `${SAMPLE}/${f}`));
   await expect(page.getByRole("navigation", { name: "Views of this model" })).toBeVisible();
