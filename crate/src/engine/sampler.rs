@@ -156,9 +156,9 @@ mod tests {
             let better = logits.iter().filter(|l| **l > logits[choice.id as usize]).count();
             let k = if how.temperature == 0.0 { 1 } else if how.top_k == 0 { logits.len() } else { how.top_k };
             prop_assert!(better < k);
-            let best = logits.iter().copied().fold(f32::MIN, f32::max) as f64;
-            let reach = if how.is_greedy() { 0.0 } else { (how.min_p as f64).ln() };
-            prop_assert!(logits[choice.id as usize] as f64 >= best + reach - 1e-4);
+            let floor = if how.is_greedy() { 0.0 } else { f64::from(how.min_p).ln() };
+            let top = logits.iter().copied().fold(f32::MIN, f32::max);
+            prop_assert!(f64::from(logits[choice.id as usize]) >= f64::from(top) + floor - 1e-4);
             prop_assert!(choice.alternatives.windows(2).all(|w| w[0].1 >= w[1].1));
         }
 

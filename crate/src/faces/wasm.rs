@@ -1,1 +1,206 @@
-//! Bindings for the page's worker.
+//! Bindings for the page's worker: every answer is the JSON of a report struct, every failure that of a
+//! [`FaultReport`].
+
+use std::{cell::{Cell, RefCell}, ops::Range, rc::Rc};
+
+use js_sys::{Function, JsString, Promise};
+use serde::Deserialize;
+use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
+use wasm_bindgen_futures::JsFuture;
+
+use crate::{
+    fault::{Fault, LocalFuture},
+    report::{DeviceReport, DevicesReport, FaultReport, GeneratedReport, ModelReport, OpsReport, PeekReport, ProgressReport, RunReport, TokensReport},
+    session::{self, DeviceChoice, EncodeOptions, Generation, GenerationOptions, GpuOptions, Inspection, Progress, Sampling},
+    source::{ByteSource, FileSource, SourceSet},
+};
+
+thread_local! {
+    static SUBGROUPS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// To be called once: readable panics, and whether the page's shim has got the `subgroups` feature granted.
+#[wasm_bindgen]
+pub fn start(subgroups: bool) {
+    console_error_panic_hook::set_once();
+    SUBGROUPS.set(subgroups);
+}
+
+fn gpu_options(tier: &str) -> GpuOptions {
+    GpuOptions { tier: (!tier.is_empty()).then(|| tier.to_owned()), subgroups: SUBGROUPS.get(), ..GpuOptions::default() }
+}
+
+fn throw(fault: &Fault) -> JsValue {
+    json(&FaultReport::from(fault)).map_or_else(|_| JsValue::from_str(&fault.to_string()), JsValue::from)
+}
+
+fn json(report: &impl serde::Serialize) -> Result<String, JsValue> {
+    serde_json::to_string(report).map_err(|e| JsValue::from_str(&format!("a report cannot be written as JSON: {e}")))
+}
+
+fn choice(device: &str) -> Result<DeviceChoice, JsValue> {
+    DeviceChoice::parse(device).ok_or_else(|| throw(&Fault::caller(format!("\"{device}\" is none of auto, gpu, cpu"))))
+}
+
+/// Devices: a `DevicesReport`.
+#[wasm_bindgen]
+pub async fn devices() -> Result<String, JsValue> {
+    let devices = session::list_devices(&gpu_options("")).await.map_err(|f| throw(&f))?;
+    json(&DevicesReport { devices: devices.iter().map(DeviceReport::listed).collect() })
+}
+
+/// Every kernel against its CPU twin: an `OpsReport`. `tier` is "core", "subgroup" or "".
+#[wasm_bindgen]
+pub async fn test_ops(device: String, tier: String, only: String) -> Result<String, JsValue> {
+    let (device, results) = session::test_ops(&choice(&device)?, &gpu_options(&tier), &only).await.map_err(|f| throw(&f))?;
+    json(&OpsReport::of(&device, &results))
+}
+
+/// An opened model; its files stay with the browser and are read in slices.
+#[wasm_bindgen]
+pub struct Model {
+    inspection: Rc<Inspection>,
+    report: String,
+    generation: Rc<RefCell<Option<Generation>>>,
+}
+
+#[wasm_bindgen]
+impl Model {
+    /// Opens the model that the files hold together.
+    pub async fn open(names: Vec<String>, files: Vec<web_sys::Blob>) -> Result<Model, JsValue> {
+        if names.len() != files.len() {
+            return Err(throw(&Fault::caller("as many names as files are needed")));
+        }
+        let sources = names.into_iter().zip(files).map(|(name, blob)| Rc::new(FileSource::new(name, blob)) as Rc<dyn ByteSource>);
+        let inspection = Inspection::open(SourceSet::new(sources)).await.map_err(|f| throw(&f))?;
+        let report = json(&ModelReport::of(&inspection).await)?;
+        Ok(Self { inspection: Rc::new(inspection), report, generation: Rc::default() })
+    }
+    /// The `ModelReport`.
+    pub fn report(&self) -> String {
+        self.report.clone()
+    }
+    /// Bytes read from the files so far.
+    pub fn bytes_read(&self) -> f64 {
+        self.inspection.files().bytes_read() as f64
+    }
+    /// Items of a metadata array as a JSON array.
+    pub async fn array(&self, key: String, start: f64, count: f64) -> Result<String, JsValue> {
+        let items = self.inspection.array(&key, range(start, count)).await.map_err(|f| throw(&f))?;
+        json(&crate::report::items(&items))
+    }
+    /// Rows of a tensor: a `PeekReport`.
+    pub async fn peek(&self, tensor: usize, first_row: f64, rows: f64, stats: bool) -> Result<String, JsValue> {
+        let before = self.inspection.files().bytes_read();
+        let peek = self.inspection.peek(tensor, range(first_row, rows), stats, &mut |_| {}).await.map_err(|f| throw(&f))?;
+        json(&PeekReport::of(&self.inspection, &peek, self.inspection.files().bytes_read() - before))
+    }
+    /// How the tokenizer splits a text: a `TokensReport`.
+    pub async fn tokenize(&self, text: String, add_special: bool, parse_special: bool) -> Result<String, JsValue> {
+        let vocabulary = self.inspection.vocabulary().await.map_err(|f| throw(&f))?;
+        let preview = vocabulary.preview(&text, EncodeOptions { add_special, parse_special }).map_err(|f| throw(&f))?;
+        json(&TokensReport::of(&vocabulary, &text, &preview))
+    }
+    /// Loads the weights onto a device: a `DeviceReport`; `progress` gets `ProgressReport`s.
+    pub async fn load(&self, device: String, tier: String, progress: Function) -> Result<String, JsValue> {
+        self.generation.replace(None);
+        let mut on_progress = |p: Progress| {
+            if let Ok(text) = json(&ProgressReport::from(p)) {
+                // A page that throws here loses its progress bar, nothing else.
+                let _ = progress.call1(&JsValue::NULL, &text.into());
+            }
+        };
+        let generation = Generation::load(Rc::clone(&self.inspection), choice(&device)?, gpu_options(&tier), None, &mut on_progress)
+            .await
+            .map_err(|f| throw(&f))?;
+        let report = json(&DeviceReport::of(generation.device()))?;
+        self.generation.replace(Some(generation));
+        Ok(report)
+    }
+    /// Generates text: `on_token` gets a `GeneratedReport` and resolves to true to stop; a `RunReport` at the end.
+    pub async fn generate(&self, options: String, on_token: Function) -> Result<String, JsValue> {
+        let asked: Asked = serde_json::from_str(&options).map_err(|e| throw(&Fault::caller(format!("options: {e}"))))?;
+        let mut generation =
+            self.generation.take().ok_or_else(|| throw(&Fault::caller("load the model first; or it is already generating")))?;
+        let outcome = generation.generate(&asked.prompt, &asked.options(), &mut |token| ask_page(&on_token, token)).await;
+        let report = outcome.map(|o| RunReport::of(&generation, o));
+        self.generation.replace(Some(generation));
+        json(&report.map_err(|f| throw(&f))?)
+    }
+    /// Prefill and decode speed: a `BenchReport`.
+    pub async fn bench(&self, prefill: u32, decode: u32, repetitions: u32) -> Result<String, JsValue> {
+        let mut generation =
+            self.generation.take().ok_or_else(|| throw(&Fault::caller("load the model first; or it is already generating")))?;
+        let speed = session::bench(&mut generation, prefill, decode, repetitions).await;
+        let name = self.inspection.model().files.first().map(|f| f.name.clone()).unwrap_or_default();
+        let report = speed.map(|s| crate::report::BenchReport::of(name, &generation, &s));
+        self.generation.replace(Some(generation));
+        json(&report.map_err(|f| throw(&f))?)
+    }
+}
+
+/// What the page asks of a generation.
+#[derive(Deserialize)]
+struct Asked {
+    prompt: String,
+    max_tokens: u32,
+    #[serde(default)]
+    temperature: f32,
+    #[serde(default)]
+    top_k: u32,
+    #[serde(default = "one")]
+    top_p: f32,
+    #[serde(default)]
+    min_p: f32,
+    #[serde(default)]
+    seed: u64,
+    #[serde(default)]
+    alternatives: bool,
+    #[serde(default)]
+    logits: bool,
+}
+
+fn one() -> f32 {
+    1.0
+}
+
+impl Asked {
+    fn options(&self) -> GenerationOptions {
+        GenerationOptions {
+            max_tokens: self.max_tokens,
+            sampling: Sampling {
+                temperature: self.temperature,
+                top_k: self.top_k as usize,
+                top_p: self.top_p,
+                min_p: self.min_p,
+                seed: self.seed,
+            },
+            alternatives: self.alternatives,
+            keep_logits: self.logits,
+        }
+    }
+}
+
+/// Hands a token to the page; a page that fails or answers nothing does not stop the run.
+fn ask_page(on_token: &Function, token: &session::Generated) -> LocalFuture<'static, bool> {
+    let text = json(&GeneratedReport::from(token)).unwrap_or_default();
+    let answer = on_token.call1(&JsValue::NULL, &JsString::from(text));
+    Box::pin(async move {
+        match answer.map(|a| a.dyn_into::<Promise>()) {
+            Ok(Ok(promise)) => JsFuture::from(promise).await.is_ok_and(|v| v.is_truthy()),
+            Ok(Err(value)) => value.is_truthy(),
+            Err(_) => true,
+        }
+    })
+}
+
+fn range(start: f64, count: f64) -> Range<u64> {
+    let start = start.max(0.0) as u64;
+    start..start.saturating_add(count.max(0.0) as u64)
+}
+
+/// The crate's version.
+#[wasm_bindgen]
+pub fn version() -> String {
+    env!("CARGO_PKG_VERSION").to_owned()
+}

@@ -175,28 +175,19 @@ impl Whole {
         }
         let (no, count) = (read.metadata.unsigned("split.no"), read.metadata.unsigned("split.count"));
         let mut note = |what: String| self.model.notes.push(Note::new(Severity::Error, what).at(number, 0));
-        match (no, count) {
-            (Some(no), Some(count)) if part.total > 1 => {
-                if count != part.total as u64 || no.checked_add(1) != Some(part.number as u64) {
-                    let told = no.saturating_add(1);
-                    note(format!(
-                        "{} calls itself part {told} of {count}, its name part {} of {}",
-                        quoted(&part.name),
-                        part.number,
-                        part.total
-                    ));
-                }
+        let named = part.total as u64;
+        let part_told = no.map_or("a part".into(), |no| format!("part {}", no.saturating_add(1)));
+        let fits = no.and_then(|no| no.checked_add(1)) == Some(part.number as u64);
+        match count {
+            Some(count) if named > 1 && !(fits && count == named) => {
+                let name = quoted(&part.name);
+                note(format!("{name} calls itself {part_told} of {count}, its name part {} of {named}", part.number));
             }
-            (_, Some(count)) if count > 1 => {
-                let told = no.map_or("a part".into(), |no| format!("part {}", no.saturating_add(1)));
-                note(format!("This is {told} of a model split in {count} files; the others were not given"));
+            Some(count) if named == 1 && count > 1 => {
+                note(format!("This is {part_told} of a model split in {count} files; the others were not given"));
             }
-            _ if part.total > 1 => {
-                note(format!(
-                    "{} is named as one of {} parts but holds no split.count",
-                    quoted(&part.name),
-                    part.total
-                ));
+            None if named > 1 => {
+                note(format!("{} is named as one of {named} parts but holds no split.count", quoted(&part.name)));
             }
             _ => {}
         }

@@ -2,6 +2,13 @@
 
 use serde::Serialize;
 
+use crate::{
+    engine::device::DeviceInfo,
+    session::{Alternative, DeviceEntry, Generated, Generation, Outcome, Progress, Speed, StopReason},
+};
+
+use super::Fact;
+
 /// The device in use.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
@@ -21,7 +28,7 @@ pub struct DeviceReport {
     /// A software GPU.
     pub software: bool,
     /// Limits in words: label and value.
-    pub limits: Vec<super::Fact>,
+    pub limits: Vec<Fact>,
     /// Why this one was chosen.
     pub reason: String,
 }
@@ -155,4 +162,99 @@ pub struct BenchReport {
     /// Bytes the device holds.
     #[cfg_attr(test, ts(type = "number"))]
     pub memory: u64,
+}
+
+impl DeviceReport {
+    /// A device that is open.
+    pub fn of(info: &DeviceInfo) -> Self {
+        Self {
+            index: None,
+            name: info.name.clone(),
+            backend: info.backend.clone(),
+            driver: info.driver.clone(),
+            tier: info.tier.map(|t| t.name().to_owned()),
+            detail: info.detail.clone(),
+            software: info.software,
+            limits: Vec::new(),
+            reason: info.reason.clone(),
+        }
+    }
+    /// A device that was listed.
+    pub fn listed(entry: &DeviceEntry) -> Self {
+        let limits = entry.limits.iter().map(|(label, value)| Fact { label: label.clone(), value: value.clone(), source: None });
+        Self { index: entry.index, limits: limits.collect(), ..Self::of(&entry.info) }
+    }
+}
+
+impl From<&Generated> for GeneratedReport {
+    fn from(token: &Generated) -> Self {
+        let alternative = |a: &Alternative| AlternativeReport { id: a.id, text: a.text.clone(), probability: a.probability };
+        Self {
+            id: token.id,
+            text: token.text.clone(),
+            probability: token.probability,
+            alternatives: token.alternatives.iter().map(alternative).collect(),
+        }
+    }
+}
+
+impl From<Progress> for ProgressReport {
+    fn from(progress: Progress) -> Self {
+        Self { what: progress.what.to_owned(), done: progress.done, total: progress.total }
+    }
+}
+
+impl RunReport {
+    /// A finished generation on its device.
+    pub fn of(generation: &Generation, outcome: Outcome) -> Self {
+        let t = outcome.timing;
+        Self {
+            prompt_ids: outcome.prompt_ids,
+            ids: outcome.ids,
+            text: outcome.text,
+            stop: match outcome.stop {
+                StopReason::EndToken => "end token",
+                StopReason::Limit => "limit",
+                StopReason::Context => "context",
+                StopReason::Stopped => "stopped",
+            },
+            device: DeviceReport::of(generation.device()),
+            timing: TimingReport {
+                load_s: t.load_s,
+                prefill_tokens: t.prefill_tokens,
+                prefill_s: t.prefill_s,
+                decode_tokens: t.decode_tokens,
+                decode_s: t.decode_s,
+                dispatches_per_token: t.dispatches_per_token,
+                memory: t.memory,
+            },
+            logits: outcome.logits,
+            notes: outcome.notes,
+        }
+    }
+}
+
+impl BenchReport {
+    /// Medians of a measurement.
+    pub fn of(model: String, generation: &Generation, speed: &Speed) -> Self {
+        let median = |v: &[f64]| v.get(v.len() / 2).copied().unwrap_or(0.0);
+        let range = |v: &[f64]| [v.first().copied().unwrap_or(0.0), v.last().copied().unwrap_or(0.0)];
+        Self {
+            model,
+            device: DeviceReport::of(generation.device()),
+            prefill_tokens: speed.prefill_tokens,
+            prefill_tokens_per_s: median(&speed.prefill),
+            decode_tokens: speed.decode_tokens,
+            decode_tokens_per_s: median(&speed.decode),
+            prefill_range: range(&speed.prefill),
+            decode_range: range(&speed.decode),
+            repetitions: speed.decode.len() as u32,
+            bytes_per_token: speed.bytes_per_token,
+            gigabytes_per_s: speed.bytes_per_token as f64 * median(&speed.decode) / 1e9,
+            dispatches_per_token: speed.dispatches_per_token,
+            submits_per_token: speed.submits_per_token,
+            load_s: generation.load_s(),
+            memory: generation.memory(),
+        }
+    }
 }

@@ -2,8 +2,11 @@
 //!
 //! TypeScript types are derived from these structs by a test (`www/src/wire/report.ts`).
 
+mod describe;
+mod facts;
 mod fault;
 mod generation;
+mod keys;
 mod model;
 mod ops;
 mod tensors;
@@ -11,6 +14,7 @@ mod tokens;
 #[cfg(test)]
 mod typescript;
 
+pub use describe::items;
 pub use fault::FaultReport;
 pub use generation::*;
 pub use model::*;

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::engine::{device::DeviceInfo, test_ops::OpResult};
+
 /// The whole table of `test-ops`.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
@@ -32,4 +34,24 @@ pub struct OpReport {
     pub ok: bool,
     /// What went wrong, where something did.
     pub detail: Option<String>,
+}
+
+impl OpsReport {
+    /// Results of a run on a device.
+    pub fn of(device: &DeviceInfo, results: &[OpResult]) -> Self {
+        let ops: Vec<OpReport> = results
+            .iter()
+            .map(|r| OpReport {
+                kernel: r.kernel.name().to_owned(),
+                encoding: r.encoding.map(|e| e.name()).unwrap_or_default(),
+                shape: r.shape.clone(),
+                nmse: r.nmse,
+                tolerance: r.tolerance,
+                ok: r.ok,
+                detail: r.detail.clone(),
+            })
+            .collect();
+        let ok = !ops.is_empty() && ops.iter().all(|o| o.ok);
+        Self { device: super::DeviceReport::of(device), ops, ok }
+    }
 }

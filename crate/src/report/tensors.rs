@@ -2,6 +2,11 @@
 
 use serde::Serialize;
 
+use crate::{
+    model::Place,
+    session::{Inspection, Peek},
+};
+
 /// Values, statistics and place of one tensor.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
@@ -71,4 +76,48 @@ pub struct StatsReport {
     /// Equal bins from `min` to `max`.
     #[cfg_attr(test, ts(type = "number[]"))]
     pub histogram: Vec<u64>,
+}
+
+impl PeekReport {
+    /// Decoded rows with their tensor's place.
+    pub fn of(inspection: &Inspection, peek: &Peek, bytes_read: u64) -> Self {
+        let model = inspection.model();
+        let entry = &model.tensors[peek.tensor];
+        let row_len = entry.shape.row_len().max(1);
+        let (file, at) = match &entry.place {
+            Place::Here { file, at } => (model.files[*file].name.clone(), at.clone()),
+            _ => (String::new(), 0..0),
+        };
+        Self {
+            name: entry.name.clone(),
+            shape: entry.shape.0.clone(),
+            encoding: entry.encoding.name(),
+            about: entry.encoding.spec().map(|s| s.about.to_owned()).unwrap_or_default(),
+            file,
+            offset: at.start,
+            bytes: entry.bytes.unwrap_or(at.end - at.start),
+            first_row: peek.rows.start,
+            row_len,
+            rows: entry.shape.elements().unwrap_or(0) / row_len,
+            values: peek.values.chunks(row_len as usize).map(<[f32]>::to_vec).collect(),
+            block_hex: hex(&peek.block),
+            stats: peek.stats.as_ref().map(|(s, h)| StatsReport {
+                count: s.count,
+                min: s.min,
+                max: s.max,
+                mean: s.mean,
+                std: s.std,
+                zeros: s.zeros,
+                nans: s.nans,
+                infinities: s.infinities,
+                histogram: h.counts.clone(),
+            }),
+            bytes_read,
+        }
+    }
+}
+
+/// Bytes as "00 1f ...".
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect::<Vec<_>>().join(" ")
 }

@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
-use super::NoteReport;
+use crate::tokenizer::{Piece, PieceKind, Preview, Vocabulary};
+
+use super::{NoteReport, tensors::hex};
 
 /// Ids and pieces of a text.
 #[derive(Debug, Clone, Serialize)]
@@ -44,4 +46,53 @@ pub struct PieceReport {
     pub kind: &'static str,
     /// Its bytes in hexadecimal.
     pub hex: String,
+}
+
+impl TokensReport {
+    /// An encoded text with its counts.
+    pub fn of(vocabulary: &Vocabulary, text: &str, preview: &Preview) -> Self {
+        Self {
+            tokenizer: vocabulary.describe(),
+            ids: preview.pieces.iter().map(|p| p.id).collect(),
+            pieces: preview.pieces.iter().map(PieceReport::of).collect(),
+            characters: text.chars().count() as u64,
+            bytes: text.len() as u64,
+            roundtrips: preview.roundtrips,
+            notes: vocabulary.notes().iter().chain(&preview.notes).map(NoteReport::from).collect(),
+        }
+    }
+}
+
+impl PieceReport {
+    fn of(piece: &Piece) -> Self {
+        Self {
+            id: piece.id,
+            text: visible(piece),
+            start: piece.span.start as u64,
+            end: piece.span.end as u64,
+            kind: match piece.kind {
+                PieceKind::Normal => "normal",
+                PieceKind::Control => "control",
+                PieceKind::UserDefined => "user-defined",
+                PieceKind::Unknown => "unknown",
+                PieceKind::Byte => "byte",
+            },
+            hex: hex(&piece.bytes),
+        }
+    }
+}
+
+/// The piece's text, with bytes that are no whole character written as `<0xE2>`.
+fn visible(piece: &Piece) -> String {
+    if piece.bytes.is_empty() {
+        return piece.text.clone();
+    }
+    let mut text = String::new();
+    for chunk in piece.bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            text.push_str(&format!("<0x{byte:02X}>"));
+        }
+    }
+    text
 }

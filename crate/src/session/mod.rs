@@ -1,1 +1,22 @@
 //! An opened model, and a running generation.
+
+mod bench;
+mod devices;
+mod generation;
+mod inspection;
+mod loader;
+pub mod synth;
+mod timing;
+mod vocabulary;
+
+pub use bench::{Speed, bench};
+pub use devices::{DeviceEntry, GpuOptions, dispatch_gap, list_devices, test_ops};
+pub use generation::{Alternative, OnToken, Generated, Generation, GenerationOptions, Outcome, Progress, StopReason};
+pub use inspection::{Inspection, Peek};
+pub use timing::{Stopwatch, Timing};
+pub use vocabulary::open_vocabulary;
+
+pub use crate::{
+    engine::{device::DeviceChoice, sampler::Sampling},
+    tokenizer::EncodeOptions,
+};

@@ -63,7 +63,7 @@ impl<'w> Cursor<'w> {
     /// # Errors
     /// The bytes are missing or beyond the end.
     pub fn take(&mut self, n: u64) -> Result<&'w [u8], Stop> {
-        let end = self.at.checked_add(n).unwrap_or(u64::MAX);
+        let end = self.at.saturating_add(n);
         let bytes = self.window.bytes(self.at..end)?;
         self.at = end;
         Ok(bytes)

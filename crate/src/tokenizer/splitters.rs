@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn every_regex_compiles_and_no_name_has_two_rows() {
-        let mut names = Vec::new();
+        let mut names: Vec<&str> = Vec::new();
         for row in SPLITTERS {
             assert!(row.names.is_sorted(), "{:?}", row.names);
             names.extend(row.names);

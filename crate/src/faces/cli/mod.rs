@@ -1,6 +1,73 @@
-//! The `glassbox` command line.
+//! The `glassbox` command line: arguments, output and exit codes; what is decided is decided below.
 
-/// Runs the command of this process.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+mod args;
+mod bench;
+mod inspect;
+mod peek;
+mod run;
+mod synth;
+mod terminal;
+mod tokenize;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::{
+    fault::{Blame, Fault, Result},
+    report::FaultReport,
+};
+
+use args::{Args, Command};
+
+/// How a command ended, as an exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Exit {
+    /// 0: fine.
+    Fine,
+    /// 1: the file has errors, or a comparison failed.
+    Findings,
+}
+
+/// Runs the command of this process. Exit codes: 0 fine, 1 the file has errors or a comparison failed,
+/// 2 wrong usage, 3 device or I/O failure.
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    let json = args.json;
+    match dispatch(args) {
+        Ok(Exit::Fine) => ExitCode::SUCCESS,
+        Ok(Exit::Findings) => ExitCode::from(1),
+        Err(fault) => {
+            if json {
+                let report = serde_json::json!({ "fault": FaultReport::from(&fault) });
+                terminal::out(&format!("{report}\n"));
+            }
+            terminal::fault(&fault);
+            ExitCode::from(exit_code(&fault))
+        }
+    }
+}
+
+fn exit_code(fault: &Fault) -> u8 {
+    match fault.blame {
+        Blame::File | Blame::Unsupported | Blame::Limit => 1,
+        Blame::Caller => 2,
+        Blame::Source | Blame::Device | Blame::Bug => 3,
+    }
+}
+
+fn dispatch(args: Args) -> Result<Exit> {
+    let json = args.json;
+    match args.command {
+        Command::Inspect(a) => inspect::run(&a, json),
+        Command::Peek(a) => peek::run(&a, json),
+        Command::Tokenize(a) => tokenize::run(&a, json),
+        Command::Run(a) => run::run(&a, json),
+        Command::Devices => run::devices(json),
+        Command::Bench(a) => bench::run(&a, json),
+        Command::TestOps(a) => bench::test_ops(&a, json),
+        Command::Synth(a) => synth::run(&a, json),
+        Command::Gap(a) => bench::gap(&a, json),
+        Command::TimeOpen(a) => bench::time_open(&a, json),
+    }
 }

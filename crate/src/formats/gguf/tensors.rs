@@ -208,7 +208,7 @@ impl Layer<'_> {
     fn place(&self, infos: &[Info], findings: &mut Findings) -> Vec<(Place, Option<u64>)> {
         let starts: Vec<Option<u64>> = infos.iter().map(|info| self.data.checked_add(info.offset)).collect();
         let mut order: Vec<usize> = (0..infos.len()).collect();
-        order.sort_by_key(|i| (starts[*i].unwrap_or(u64::MAX), size(&infos[*i]).unwrap_or(0)));
+        order.sort_by_cached_key(|i| (starts[*i].unwrap_or(u64::MAX), size(&infos[*i]).unwrap_or(0)));
         let ends = self.ends(infos, &starts, &order);
         self.check_offsets(infos, findings);
         self.check_overlap(infos, &starts, &ends, &order, findings);
@@ -267,7 +267,7 @@ impl Layer<'_> {
                 let what = format!("{} starts at {} of the data, {at} expected", name(), info.offset);
                 findings.warn("order of tensors", info.at, what, "llama.cpp refuses gaps and another order");
             }
-            let padded = |n: u64| Some(info.offset.checked_add(n)?.checked_next_multiple_of(self.alignment)?);
+            let padded = |n: u64| info.offset.checked_add(n)?.checked_next_multiple_of(self.alignment);
             expected = size(info).and_then(padded);
         }
     }

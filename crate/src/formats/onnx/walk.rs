@@ -287,12 +287,7 @@ impl Walk {
             (8, Wire::Bytes(_)) => self.tensor.name = text(field, file, string, limits)?,
             (4 | 10, _) => self.tensor.values(bytes, true),
             (5 | 6 | 7 | 11, _) => self.tensor.values(bytes, false),
-            (9, Wire::Bytes(_)) => {
-                if self.tensor.raw.replace(field.payload..field.end()).is_some() {
-                    let what = format!("{} holds raw_data twice; the last counts", quoted(&self.tensor.name));
-                    self.findings.warn("values", self.at, what, "protobuf lets the last value win");
-                }
-            }
+            (9, Wire::Bytes(_)) => self.take_raw(field),
             (14, Wire::Varint(n)) => self.tensor.external = n == 1,
             _ => {}
         }
@@ -300,6 +295,13 @@ impl Walk {
             return Err(Fault::limit(format!("more than {DIMS_MOST} dimensions")).at(self.at).into());
         }
         Ok(())
+    }
+    /// Raw values: their place, not their bytes.
+    fn take_raw(&mut self, field: &Field) {
+        if self.tensor.raw.replace(field.payload..field.end()).is_some() {
+            let what = format!("{} holds raw_data twice; the last counts", quoted(&self.tensor.name));
+            self.findings.warn("values", self.at, what, "protobuf lets the last value win");
+        }
     }
     /// A message has ended.
     fn close(&mut self, kind: Kind, file: &Window) {

@@ -13,7 +13,7 @@ const REFUSED: &str = "the safetensors library refuses the file";
 /// The tensors with their places; `data` is where the data starts.
 pub(super) fn place(header: Header, data: u64, file: &Window, findings: &mut Findings) -> Vec<TensorEntry> {
     check_cover(&header, data, file, findings);
-    if data % 8 != 0 {
+    if !data.is_multiple_of(8) {
         let what = format!("The data starts at byte {data}, no multiple of 8");
         findings.info("alignment", data.min(file.len()), what, "values cannot be mapped in place");
     }
@@ -68,7 +68,7 @@ fn entry(stated: Stated, data: u64, file: &Window, findings: &mut Findings) -> T
     };
     let whole = |n: u128, spec: &EncodingSpec| {
         let len = u128::from(spec.block_len);
-        (n % len == 0).then(|| u64::try_from(n / len).ok()).flatten()
+        n.is_multiple_of(len).then(|| u64::try_from(n / len).ok()).flatten()
     };
     let bytes = match (scaled, spec) {
         (Some(n), Some(spec)) => whole(n, spec),
@@ -87,17 +87,17 @@ fn check_cover(header: &Header, data: u64, file: &Window, findings: &mut Finding
     let mut cut: Vec<&Stated> = Vec::new();
     for tensor in order {
         let (begin, end) = tensor.offsets;
-        let name = quoted(&tensor.name);
+        let name = || quoted(&tensor.name);
         if begin > end {
-            let what = format!("{name} ends at {end}, before it begins at {begin}");
+            let what = format!("{} ends at {end}, before it begins at {begin}", name());
             findings.error("offsets", tensor.at, what, REFUSED);
             continue;
         }
         if begin > done {
-            let what = format!("Nothing names bytes {done}..{begin} of the data, before {name}");
+            let what = format!("Nothing names bytes {done}..{begin} of the data, before {}", name());
             findings.error("holes", tensor.at, what, REFUSED);
         } else if begin < done {
-            let what = format!("{name} (bytes {begin}..{end} of the data) overlaps what ends at {done}");
+            let what = format!("{} (bytes {begin}..{end} of the data) overlaps what ends at {done}", name());
             findings.error("overlaps", tensor.at, what, REFUSED);
         }
         if end > len {

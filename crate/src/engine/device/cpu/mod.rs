@@ -1,4 +1,7 @@
 //! The CPU: keeps weights in their file's bytes and runs the same plans as a GPU.
+//!
+//! Every kernel has a scalar twin (`scalar.rs`, the oracle). The hot ones are also written over
+//! vectors (`lanes.rs`), compiled for each instruction set and chosen at run time (`dispatch.rs`).
 
 use super::{Counters, Device, DeviceInfo};
 use crate::{
@@ -9,15 +12,33 @@ use crate::{
     fault::{Fault, LocalFuture, Result},
 };
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod blocks;
 mod buffer;
+mod dispatch;
+mod fast;
+mod lanes;
+mod linear;
+mod pool;
+mod portable;
+mod rows;
 mod scalar;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod wasm;
 
 pub use buffer::CpuBuffer;
+use dispatch::Kernels;
+use fast::Fast;
 pub use scalar::run_reference;
 
 /// The CPU as a device.
 pub struct CpuDevice {
     info: DeviceInfo,
+    /// `None`: the scalar twins.
+    fast: Option<Fast>,
     program: Program,
     slots: Vec<CpuBuffer>,
     /// Rows uploaded to each weight slot.
@@ -27,21 +48,56 @@ pub struct CpuDevice {
 }
 
 impl CpuDevice {
-    /// A device that runs the scalar twins: slow, and right by construction.
+    /// The fastest kernels of this processor on `threads` threads; `None`: one for each core.
+    pub fn new(threads: Option<usize>) -> Self {
+        Self::with(dispatch::available().first().copied(), threads)
+    }
+
+    /// The scalar twins: slow, and right by construction.
     pub fn scalar() -> Self {
+        Self::with(None, Some(1))
+    }
+
+    /// The kernels of one of [`CpuDevice::instruction_sets`], for comparisons.
+    ///
+    /// # Errors
+    /// This processor has no such instructions.
+    pub fn with_instructions(name: &str, threads: Option<usize>) -> Result<Self> {
+        let table = dispatch::available().into_iter().find(|k| k.name == name);
+        let table = table.ok_or_else(|| Fault::caller(format!("this processor has no {name}")))?;
+        Ok(Self::with(Some(table), threads))
+    }
+
+    /// Instruction sets of this processor that kernels were compiled for, the best first.
+    pub fn instruction_sets() -> Vec<&'static str> {
+        dispatch::available().iter().map(|k| k.name).collect()
+    }
+
+    /// Says why the CPU was taken.
+    #[must_use]
+    pub fn because(mut self, reason: String) -> Self {
+        self.info.reason = reason;
+        self
+    }
+
+    fn with(kernels: Option<&'static Kernels>, threads: Option<usize>) -> Self {
+        let fast = kernels.map(|k| Fast::new(k, threads.unwrap_or_else(dispatch::default_threads)));
+        let threads = fast.as_ref().map_or(1, Fast::threads);
+        let plural = if threads == 1 { "" } else { "s" };
         let info = DeviceInfo {
             name: "CPU".into(),
             backend: "CPU".into(),
             driver: String::new(),
             tier: None,
-            detail: "scalar twins, 1 thread".into(),
+            detail: format!("{}, {threads} thread{plural}", kernels.map_or("scalar twins", |k| k.name)),
             software: false,
             // A buffer's length is an isize, and a 32-bit heap does not find much more in one piece.
             max_slot_bytes: (isize::MAX as u64).min(1 << 40) / 2,
-            reason: "the reference kernels were asked for".into(),
+            reason: "the CPU was asked for".into(),
         };
         Self {
             info,
+            fast,
             program: Program::default(),
             slots: Vec::new(),
             uploaded: Vec::new(),
@@ -83,10 +139,15 @@ impl CpuDevice {
         for slot in outputs {
             taken.push(std::mem::replace(self.slot_mut(*slot)?, CpuBuffer::U32(Vec::new())));
         }
+        let mut fast = self.fast.take();
         let result = inputs.iter().map(|s| self.slot(*s)).collect::<Result<Vec<_>>>().and_then(|inputs| {
             let mut outputs: Vec<_> = taken.iter_mut().collect();
-            scalar::run(step.kernel, &step.params, &inputs, &mut outputs)
+            match &mut fast {
+                Some(fast) => fast.run(step.kernel, &step.params, &step.bind, &inputs, &mut outputs),
+                None => scalar::run(step.kernel, &step.params, &inputs, &mut outputs),
+            }
         });
+        self.fast = fast;
         for (slot, buffer) in outputs.iter().zip(taken) {
             *self.slot_mut(*slot)? = buffer;
         }

@@ -1,0 +1,214 @@
+//! Arguments and their help.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand};
+
+use crate::session::{DeviceChoice, GpuOptions};
+
+/// Look inside model files, preview their tokenization, run them on your own GPU.
+#[derive(Parser)]
+#[command(
+    name = "glassbox",
+    version,
+    about,
+    after_help = "Examples:\n  glassbox inspect model.gguf\n  glassbox inspect my-model-folder --tensors\n  glassbox peek model.gguf token_embd.weight --rows 0..4 --stats\n  glassbox tokenize model.gguf \"Hello, world\"\n  glassbox run model.gguf -p \"Once upon a time\" -n 100\n\nNothing leaves this machine; files are read in pieces and never executed.\nExit codes: 0 fine, 1 the file has errors, 2 wrong usage, 3 device or I/O failure."
+)]
+pub(super) struct Args {
+    /// Print one JSON object on standard output and nothing else.
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Identify and describe a model: one file, several, or a folder.
+    Inspect(InspectArgs),
+    /// Decoded values, statistics and histogram of one tensor.
+    Peek(PeekArgs),
+    /// How a model's tokenizer splits a text.
+    Tokenize(TokenizeArgs),
+    /// Generate text.
+    Run(RunArgs),
+    /// The GPUs of this machine, their tiers and limits, and the CPU.
+    Devices,
+    /// Measure prefill and decode speed.
+    Bench(BenchArgs),
+    /// Compare every GPU kernel with its CPU twin.
+    TestOps(TestOpsArgs),
+    /// Write a model of real shape with random weights, for benchmarks.
+    Synth(SynthArgs),
+    /// Measure the time between dependent dispatches of a GPU.
+    #[command(hide = true)]
+    Gap(TestOpsArgs),
+    /// Measure how long reading a model's headers takes.
+    #[command(hide = true)]
+    TimeOpen(TimeOpenArgs),
+}
+
+#[derive(ClapArgs)]
+#[command(after_help = "Examples:\n  glassbox inspect model.gguf\n  glassbox inspect model-00001-of-00002.safetensors model-00002-of-00002.safetensors\n  glassbox inspect hf-folder --tensors --json")]
+pub(super) struct InspectArgs {
+    /// Files or folders.
+    #[arg(required = true)]
+    pub(super) paths: Vec<PathBuf>,
+    /// List every tensor.
+    #[arg(long)]
+    pub(super) tensors: bool,
+    /// List every metadata entry.
+    #[arg(long)]
+    pub(super) metadata: bool,
+}
+
+#[derive(ClapArgs)]
+#[command(after_help = "Example:\n  glassbox peek model.gguf blk.0.attn_q.weight --rows 0..2 --stats")]
+pub(super) struct PeekArgs {
+    /// File or folder.
+    pub(super) path: PathBuf,
+    /// Tensor name.
+    pub(super) tensor: String,
+    /// Rows to decode, first..end.
+    #[arg(long, default_value = "0..4", value_parser = rows)]
+    pub(super) rows: std::ops::Range<u64>,
+    /// Read the whole tensor for statistics and a histogram.
+    #[arg(long)]
+    pub(super) stats: bool,
+}
+
+#[derive(ClapArgs)]
+#[command(after_help = "Examples:\n  glassbox tokenize model.gguf \"Hello, world\"\n  cat text.txt | glassbox tokenize tokenizer.json -")]
+pub(super) struct TokenizeArgs {
+    /// A model, a folder or a tokenizer.json.
+    pub(super) path: PathBuf,
+    /// The text; - reads it from standard input.
+    #[arg(default_value = "-")]
+    pub(super) text: String,
+    /// Add BOS, EOS and the like, as the tokenizer's rules say.
+    #[arg(long)]
+    pub(super) add_special: bool,
+    /// Recognise special tokens written in the text.
+    #[arg(long)]
+    pub(super) parse_special: bool,
+}
+
+#[derive(ClapArgs)]
+#[command(after_help = "Examples:\n  glassbox run model.gguf -p \"Once upon a time\"\n  glassbox run model.gguf -p \"Once upon a time\" --temp 0.8 --top-p 0.95 --seed 7 -n 200")]
+pub(super) struct RunArgs {
+    /// File or folder.
+    pub(super) path: PathBuf,
+    /// The text to continue.
+    #[arg(short, long)]
+    pub(super) prompt: String,
+    /// The most tokens to generate.
+    #[arg(short = 'n', long, default_value_t = 128)]
+    pub(super) tokens: u32,
+    /// Temperature; 0 always takes the likeliest token.
+    #[arg(long, default_value_t = 0.0)]
+    pub(super) temp: f32,
+    /// Keep only the k likeliest tokens; 0 keeps all.
+    #[arg(long, default_value_t = 40)]
+    pub(super) top_k: u32,
+    /// Keep the likeliest tokens whose probabilities reach this sum.
+    #[arg(long, default_value_t = 0.95)]
+    pub(super) top_p: f32,
+    /// Drop tokens less likely than this share of the likeliest.
+    #[arg(long, default_value_t = 0.05)]
+    pub(super) min_p: f32,
+    /// The same seed gives the same text on every device.
+    #[arg(long, default_value_t = 0)]
+    pub(super) seed: u64,
+    /// Put the logits of the last prompt position into the JSON.
+    #[arg(long)]
+    pub(super) logits: bool,
+    #[command(flatten)]
+    pub(super) device: DeviceArgs,
+}
+
+#[derive(ClapArgs)]
+#[command(after_help = "Example:\n  glassbox synth --size 135m --quant Q8_0 -o m.gguf && glassbox bench m.gguf -p 128 -n 32")]
+pub(super) struct BenchArgs {
+    /// File or folder.
+    pub(super) path: PathBuf,
+    /// Prompt tokens.
+    #[arg(short, long, default_value_t = 512)]
+    pub(super) prefill: u32,
+    /// Tokens to decode.
+    #[arg(short = 'n', long, default_value_t = 128)]
+    pub(super) decode: u32,
+    /// Repetitions, after one warm-up; medians are printed.
+    #[arg(short, long, default_value_t = 3)]
+    pub(super) repetitions: u32,
+    #[command(flatten)]
+    pub(super) device: DeviceArgs,
+}
+
+#[derive(ClapArgs)]
+pub(super) struct TestOpsArgs {
+    /// Only kernels whose name contains this.
+    #[arg(long, default_value = "")]
+    pub(super) only: String,
+    #[command(flatten)]
+    pub(super) device: DeviceArgs,
+}
+
+#[derive(ClapArgs)]
+#[command(after_help = "Sizes: tiny, 135m (SmolLM2), k256-138m (all rows cut by 256), 0.5b (Qwen2.5), 1.1b (TinyLlama), 1b (Llama 3.2), 3b, 8b.\nQuantizations: F32 F16 BF16 Q8_0 Q4_0 Q4_1 Q5_0 Q5_1 Q2_K Q3_K Q4_K Q5_K Q6_K IQ4_NL.")]
+pub(super) struct SynthArgs {
+    /// Architecture.
+    #[arg(long, default_value = "llama")]
+    pub(super) arch: String,
+    /// Which shape.
+    #[arg(long, default_value = "135m")]
+    pub(super) size: String,
+    /// Encoding of the matrices.
+    #[arg(long, default_value = "Q8_0")]
+    pub(super) quant: String,
+    /// File to write.
+    #[arg(short, long)]
+    pub(super) output: PathBuf,
+}
+
+#[derive(ClapArgs)]
+pub(super) struct TimeOpenArgs {
+    /// Files or folders of one model.
+    #[arg(required = true)]
+    pub(super) paths: Vec<PathBuf>,
+    /// Repetitions, after one warm-up.
+    #[arg(short, long, default_value_t = 9)]
+    pub(super) repetitions: u32,
+}
+
+/// Where to run.
+#[derive(ClapArgs)]
+pub(super) struct DeviceArgs {
+    /// auto (a real GPU, else the CPU), gpu (also a software one), cpu, or a number from `glassbox devices`.
+    #[arg(long, default_value = "auto", value_parser = device)]
+    pub(super) device: DeviceChoice,
+    /// Threads of the CPU path; 0 takes one per core.
+    #[arg(long, default_value_t = 0)]
+    pub(super) threads: usize,
+    /// Longest sequence in tokens; the default is the model's own, at most 4096.
+    #[arg(long)]
+    pub(super) context: Option<u32>,
+}
+
+impl DeviceArgs {
+    /// What the session needs to open the device; `GLASSBOX_TIER` forces a tier.
+    pub(super) fn options(&self) -> GpuOptions {
+        GpuOptions { tier: std::env::var("GLASSBOX_TIER").ok(), threads: self.threads, ..GpuOptions::default() }
+    }
+}
+
+fn device(text: &str) -> Result<DeviceChoice, String> {
+    DeviceChoice::parse(text).ok_or_else(|| format!("\"{text}\" is none of auto, gpu, cpu or an adapter's number"))
+}
+
+fn rows(text: &str) -> Result<std::ops::Range<u64>, String> {
+    let wrong = || format!("\"{text}\" is not of the form first..end, such as 0..4");
+    let (first, end) = text.split_once("..").ok_or_else(wrong)?;
+    let first = if first.is_empty() { 0 } else { first.parse().map_err(|_| wrong())? };
+    let end = if end.is_empty() { u64::MAX } else { end.parse().map_err(|_| wrong())? };
+    if first > end { Err(wrong()) } else { Ok(first..end) }
+}

@@ -1,0 +1,104 @@
+//! `glassbox bench`, `glassbox test-ops` and the dispatch-gap experiment.
+
+use std::rc::Rc;
+
+use crate::{
+    fault::Result,
+    report::{BenchReport, OpsReport},
+    session::{Generation, Inspection, Stopwatch, bench, dispatch_gap, test_ops as run_ops},
+};
+
+use super::{
+    Exit,
+    args::{BenchArgs, TestOpsArgs, TimeOpenArgs},
+    terminal::{self, BOLD, Bar, DIM, GREEN, RED, bytes, plain, table},
+};
+
+/// Runs the command.
+pub(super) fn run(args: &BenchArgs, json: bool) -> Result<Exit> {
+    let files = terminal::open(std::slice::from_ref(&args.path))?;
+    let report = terminal::block_on(async {
+        let inspection = Rc::new(Inspection::open(files).await?);
+        let name = inspection.model().files.first().map(|f| f.name.clone()).unwrap_or_default();
+        let bar = Bar::new(json);
+        let context = args.device.context.or(Some(args.prefill.saturating_add(args.decode).saturating_add(1)));
+        let mut generation =
+            Generation::load(inspection, args.device.device.clone(), args.device.options(), context, &mut |p| bar.show(p)).await?;
+        bar.done();
+        let speed = bench(&mut generation, args.prefill, args.decode, args.repetitions).await?;
+        Ok(BenchReport::of(name, &generation, &speed))
+    })?;
+    if json {
+        terminal::json(&report)?;
+        return Ok(Exit::Fine);
+    }
+    terminal::out(&format!("{BOLD}{}{BOLD:#} on {} {DIM}({} {}){DIM:#}\n", plain(&report.model), plain(&report.device.name), report.device.backend, report.device.detail));
+    let range = |r: [f64; 2]| format!("({:.1} to {:.1})", r[0], r[1]);
+    let rows = vec![
+        vec![format!("prefill of {}", report.prefill_tokens), format!("{:9.1} tokens/s", report.prefill_tokens_per_s), range(report.prefill_range)],
+        vec![format!("decode of {}", report.decode_tokens), format!("{:9.1} tokens/s", report.decode_tokens_per_s), range(report.decode_range)],
+        vec!["read per token".into(), format!("{:>9}", bytes(report.bytes_per_token)), format!("{:.1} GB/s", report.gigabytes_per_s)],
+        vec!["dispatches per token".into(), format!("{:9.1}", report.dispatches_per_token), format!("{:.2} submits", report.submits_per_token)],
+        vec!["load".into(), format!("{:9.2} s", report.load_s), format!("{} on the device", bytes(report.memory))],
+    ];
+    terminal::out(&table(&rows, 2));
+    Ok(Exit::Fine)
+}
+
+/// Compares kernels with their twins.
+pub(super) fn test_ops(args: &TestOpsArgs, json: bool) -> Result<Exit> {
+    let (device, results) = terminal::block_on(run_ops(&args.device.device, &args.device.options(), &args.only))?;
+    let report = OpsReport::of(&device, &results);
+    if json {
+        terminal::json(&report)?;
+    } else {
+        terminal::out(&format!("{BOLD}{}{BOLD:#} {DIM}{} {}{DIM:#}\n", plain(&report.device.name), report.device.backend, report.device.detail));
+        let rows: Vec<_> = report
+            .ops
+            .iter()
+            .map(|o| {
+                let verdict = if o.ok { format!("{GREEN}ok{GREEN:#}") } else { format!("{RED}WRONG{RED:#} {}", o.detail.clone().unwrap_or_default()) };
+                vec![o.kernel.clone(), o.encoding.clone(), o.shape.clone(), format!("{:.1e} of {:.0e}", o.nmse, o.tolerance), verdict]
+            })
+            .collect();
+        terminal::out(&table(&rows, 2));
+        let wrong = report.ops.iter().filter(|o| !o.ok).count();
+        terminal::out(&format!("\n{} passed, {wrong} failed\n", report.ops.len() - wrong));
+    }
+    Ok(if report.ok { Exit::Fine } else { Exit::Findings })
+}
+
+/// The time between dependent dispatches of one pass.
+pub(super) fn gap(args: &TestOpsArgs, json: bool) -> Result<Exit> {
+    let lines = terminal::block_on(dispatch_gap(&args.device.device, &args.device.options()))?;
+    if json {
+        terminal::json(&lines.iter().map(|(k, v)| serde_json::json!({ "what": k, "value": v })).collect::<Vec<_>>())?;
+    } else {
+        terminal::out(&table(&lines.into_iter().map(|(k, v)| vec![k, v]).collect::<Vec<_>>(), 0));
+    }
+    Ok(Exit::Fine)
+}
+
+/// Milliseconds to open a model's headers, without starting a process each time.
+pub(super) fn time_open(args: &TimeOpenArgs, json: bool) -> Result<Exit> {
+    let mut times = Vec::new();
+    let (mut read, mut tensors) = (0, 0);
+    for repetition in 0..=args.repetitions.max(1) {
+        let clock = Stopwatch::start();
+        let files = terminal::open(&args.paths)?;
+        let inspection = terminal::block_on(Inspection::open(files))?;
+        let seconds = clock.seconds();
+        (read, tensors) = (inspection.files().bytes_read(), inspection.model().tensors.len());
+        if repetition > 0 {
+            times.push(seconds * 1e3);
+        }
+    }
+    times.sort_by(f64::total_cmp);
+    let (low, mid, high) = (times[0], times[times.len() / 2], times[times.len() - 1]);
+    if json {
+        terminal::json(&serde_json::json!({ "ms": mid, "ms_min": low, "ms_max": high, "bytes_read": read, "tensors": tensors }))?;
+    } else {
+        terminal::out(&format!("{mid:.2} ms ({low:.2} to {high:.2}), {tensors} tensors, {} read\n", bytes(read)));
+    }
+    Ok(Exit::Fine)
+}

@@ -1,0 +1,103 @@
+//! `glassbox run` and `glassbox devices`.
+
+use std::rc::Rc;
+
+use crate::{
+    fault::Result,
+    report::{DeviceReport, DevicesReport, RunReport},
+    session::{Generation, GenerationOptions, GpuOptions, Inspection, Sampling, list_devices},
+};
+
+use super::{
+    Exit,
+    args::RunArgs,
+    terminal::{self, BOLD, Bar, DIM, bytes, plain, table},
+};
+
+/// Runs the command: text goes to standard output as it comes.
+pub(super) fn run(args: &RunArgs, json: bool) -> Result<Exit> {
+    let files = terminal::open(std::slice::from_ref(&args.path))?;
+    let options = GenerationOptions {
+        max_tokens: args.tokens,
+        sampling: Sampling { temperature: args.temp, top_k: args.top_k as usize, top_p: args.top_p, min_p: args.min_p, seed: args.seed },
+        alternatives: false,
+        keep_logits: args.logits,
+    };
+    let report = terminal::block_on(async {
+        let inspection = Rc::new(Inspection::open(files).await?);
+        let bar = Bar::new(json);
+        let mut generation =
+            Generation::load(inspection, args.device.device.clone(), args.device.options(), args.device.context, &mut |p| bar.show(p)).await?;
+        bar.done();
+        if !json {
+            terminal::err(&format!("{DIM}{}{DIM:#}", plain(&generation.device().reason)));
+            terminal::out(&format!("{BOLD}{}{BOLD:#}", printable(&args.prompt)));
+        }
+        let outcome = generation
+            .generate(&args.prompt, &options, &mut |token| {
+                if !json {
+                    terminal::out(&printable(&token.text));
+                }
+                Box::pin(std::future::ready(false))
+            })
+            .await?;
+        Ok(RunReport::of(&generation, outcome))
+    })?;
+    if json {
+        terminal::json(&report)?;
+    } else {
+        terminal::out("\n");
+        summary(&report);
+    }
+    Ok(Exit::Fine)
+}
+
+/// Model text for a terminal: line breaks and tabs stay, other control characters are made visible.
+fn printable(text: &str) -> String {
+    text.split_inclusive(['\n', '\t'])
+        .map(|part| match part.strip_suffix(['\n', '\t']) {
+            Some(head) => format!("{}{}", plain(head), &part[head.len()..]),
+            None => plain(part),
+        })
+        .collect()
+}
+
+fn summary(report: &RunReport) {
+    let t = &report.timing;
+    let rate = |n: u32, s: f64| if s > 0.0 { f64::from(n) / s } else { 0.0 };
+    terminal::err(&format!(
+        "\n{DIM}{}: load {:.2} s ({}), prefill {} tokens at {:.1} tokens/s, decode {} tokens at {:.1} tokens/s, {} dispatches a token; stopped: {}{DIM:#}",
+        plain(&report.device.name),
+        t.load_s,
+        bytes(t.memory),
+        t.prefill_tokens,
+        rate(t.prefill_tokens, t.prefill_s),
+        t.decode_tokens,
+        rate(t.decode_tokens, t.decode_s),
+        t.dispatches_per_token,
+        report.stop
+    ));
+    for note in report.notes.iter().filter(|n| **n != report.device.reason) {
+        terminal::err(&format!("{DIM}{}{DIM:#}", plain(note)));
+    }
+}
+
+/// Lists adapters and the CPU.
+pub(super) fn devices(json: bool) -> Result<Exit> {
+    let devices = terminal::block_on(list_devices(&GpuOptions::default()))?;
+    let report = DevicesReport { devices: devices.iter().map(DeviceReport::listed).collect() };
+    if json {
+        terminal::json(&report)?;
+        return Ok(Exit::Fine);
+    }
+    for device in &report.devices {
+        let number = device.index.map_or_else(|| "cpu".to_owned(), |i| i.to_string());
+        terminal::out(&format!("{BOLD}{number}  {}{BOLD:#}  {DIM}{} {}{DIM:#}\n", plain(&device.name), device.backend, plain(&device.driver)));
+        let mut rows = vec![vec!["tier".into(), device.tier.clone().unwrap_or_else(|| "-".into())], vec!["features".into(), device.detail.clone()]];
+        rows.extend(device.limits.iter().map(|f| vec![f.label.clone(), f.value.clone()]));
+        rows.push(vec!["chosen".into(), device.reason.clone()]);
+        terminal::out(&table(&rows, 3));
+        terminal::out("\n");
+    }
+    Ok(Exit::Fine)
+}

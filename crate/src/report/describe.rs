@@ -1,0 +1,267 @@
+//! From an opened model to its report: what it is, where it sits, what can run it.
+
+use crate::{
+    engine,
+    fault::Fault,
+    formats::ArrayItems,
+    model::{FormatId, MetaArray, MetaValue, ModelFile, Note, Place, SectionKind, Severity},
+    session::Inspection,
+    tensor::Encoding,
+};
+
+use super::{
+    EncodingReport, FileReport, FitReport, GraphNodeReport, GraphReport, GraphValueReport, MetadataReport, ModelReport, NoteReport,
+    SectionReport, TensorReport, facts, keys,
+};
+
+/// Array items that a report shows inline.
+const INLINE_ITEMS: usize = 8;
+
+impl ModelReport {
+    /// Everything a face shows of an opened model; asks for the tokenizer, which reads its arrays.
+    pub async fn of(inspection: &Inspection) -> Self {
+        let model = inspection.model();
+        let bytes_read = inspection.files().bytes_read();
+        let runnable = engine::can_run(model);
+        let tokenizer = tokenizer_kind(inspection);
+        let parameters = model.parameters();
+        let bytes: u64 = model.tensors.iter().filter_map(|t| t.bytes).fold(0, u64::saturating_add);
+        let mut notes: Vec<NoteReport> = model.notes.iter().map(|n| NoteReport::of(n, model)).collect();
+        notes.sort_by_key(|n| match n.severity {
+            "error" => 0,
+            "warning" => 1,
+            _ => 2,
+        });
+        Self {
+            format: model.format.name().into(),
+            version: model.version.clone(),
+            bytes_total: inspection.files().bytes_total(),
+            bytes_read,
+            summary: facts::sentence(model),
+            architecture: facts::architecture(model),
+            parameters,
+            bits_per_weight: (parameters > 0 && bytes > 0).then(|| bytes as f64 * 8.0 / parameters as f64),
+            identity: facts::identity(model),
+            shape: facts::shape(model),
+            files: model
+                .files
+                .iter()
+                .map(|f| FileReport { name: f.name.clone(), bytes: f.bytes, role: f.role.clone() })
+                .collect(),
+            place: facts::place(model, tokenizer.is_some()),
+            runners: facts::runners(model, &runnable, tokenizer.is_some()),
+            fit: runnable.as_ref().ok().map(|s| FitReport {
+                weights: s.weights,
+                cache_per_token: s.cache_per_token,
+                scratch: s.scratch,
+                context: u64::from(s.config.context),
+            }),
+            encodings: encodings(model),
+            metadata: model.metadata.iter().map(|(k, v)| metadata(k, v)).collect(),
+            tensors: model.tensors.iter().map(|t| TensorReport::of(t, model)).collect(),
+            graph: model.graph.as_ref().map(graph),
+            sections: sections(model),
+            notes,
+            tokenizer,
+            runnable: runnable.err().map(|f: Fault| f.to_string()),
+        }
+    }
+}
+
+/// The kind of tokenizer that seems to be here; loading it is left until someone asks.
+fn tokenizer_kind(inspection: &Inspection) -> Option<String> {
+    let model = inspection.model();
+    let meta = &model.metadata;
+    if let Some(kind) = meta.string("tokenizer.ggml.model").filter(|k| !matches!(*k, "none" | "no_vocab")) {
+        let tokens = meta.array("tokenizer.ggml.tokens").map_or(0, |a| a.len);
+        let pre = meta.string("tokenizer.ggml.pre").map(|p| format!(", pre-tokenizer {p}")).unwrap_or_default();
+        return Some(format!("{kind}{pre}, {tokens} tokens"));
+    }
+    let file = inspection.files().files().iter().find(|f| f.name().ends_with("tokenizer.json"))?;
+    Some(file.name().to_owned())
+}
+
+impl NoteReport {
+    /// A note with its file's name.
+    pub fn of(note: &Note, model: &ModelFile) -> Self {
+        let file = note.file.and_then(|f| model.files.get(f)).map(|f| f.name.clone());
+        Self { file, ..Self::from(note) }
+    }
+}
+
+impl From<&Note> for NoteReport {
+    fn from(note: &Note) -> Self {
+        Self {
+            severity: match note.severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+                Severity::Info => "info",
+            },
+            what: note.what.clone(),
+            file: None,
+            at: note.at,
+            why: note.why.clone(),
+            advice: note.advice.clone(),
+        }
+    }
+}
+
+impl TensorReport {
+    fn of(tensor: &crate::model::TensorEntry, model: &ModelFile) -> Self {
+        let (file, offset, place) = match &tensor.place {
+            Place::Here { file, at } => (model.files.get(*file).map(|f| f.name.clone()), Some(at.start), "here"),
+            Place::Missing { file, at } => (Some(file.clone()), Some(at.start), "missing"),
+            Place::Inline => (None, None, "inline"),
+            Place::Absent => (None, None, "absent"),
+        };
+        Self {
+            name: tensor.name.clone(),
+            shape: tensor.shape.0.clone(),
+            encoding: tensor.encoding.name(),
+            offset,
+            bytes: tensor.bytes,
+            file,
+            place,
+        }
+    }
+}
+
+fn encodings(model: &ModelFile) -> Vec<EncodingReport> {
+    let mut totals: Vec<(Encoding, u64, u64, u64)> = Vec::new();
+    for tensor in &model.tensors {
+        let bytes = tensor.bytes.unwrap_or(0);
+        let elements = tensor.shape.elements().unwrap_or(0);
+        match totals.iter_mut().find(|t| t.0 == tensor.encoding) {
+            Some(total) => {
+                total.1 += 1;
+                total.2 = total.2.saturating_add(bytes);
+                total.3 = total.3.saturating_add(elements);
+            }
+            None => totals.push((tensor.encoding, 1, bytes, elements)),
+        }
+    }
+    totals.sort_by_key(|t| std::cmp::Reverse(t.2));
+    totals
+        .into_iter()
+        .map(|(encoding, tensors, bytes, elements)| EncodingReport {
+            encoding: encoding.name(),
+            tensors,
+            bytes,
+            elements,
+            bits: encoding.spec().map(|s| f64::from(s.block_bytes) * 8.0 / f64::from(s.block_len)),
+            about: encoding.spec().map(|s| s.about.to_owned()).unwrap_or_default(),
+        })
+        .collect()
+}
+
+fn metadata(key: &str, value: &MetaValue) -> MetadataReport {
+    let (kind, length) = match value {
+        MetaValue::Array(a) => (format!("array of {}", a.item.name()), Some(a.len)),
+        other => (other.kind().name().to_owned(), None),
+    };
+    MetadataReport { key: key.to_owned(), kind, value: json(value), length, meaning: keys::meaning(key) }
+}
+
+fn json(value: &MetaValue) -> serde_json::Value {
+    match value {
+        MetaValue::Unsigned(n, _) => (*n).into(),
+        MetaValue::Signed(n, _) => (*n).into(),
+        // Through f32's shortest text, so that 1e-5 does not print as 0.000009999999747378752.
+        MetaValue::Float(x, crate::model::MetaType::F32) => {
+            (*x as f32).to_string().parse::<f64>().map_or(serde_json::Value::Null, Into::into)
+        }
+        MetaValue::Float(x, _) => (*x).into(),
+        MetaValue::Bool(b) => (*b).into(),
+        MetaValue::String(s) => s.as_str().into(),
+        MetaValue::Array(MetaArray { head, .. }) => head.iter().take(INLINE_ITEMS).map(json).collect(),
+    }
+}
+
+fn graph(graph: &crate::model::OpGraph) -> GraphReport {
+    let value = |v: &crate::model::GraphValue| GraphValueReport {
+        name: v.name.clone(),
+        encoding: v.encoding.map(|e| e.name()),
+        dims: v.dims.clone(),
+    };
+    let op = |domain: &str, op: &str| if domain.is_empty() || domain == "ai.onnx" { op.to_owned() } else { format!("{domain}.{op}") };
+    let mut operators: Vec<(String, u64)> = Vec::new();
+    let mut index = std::collections::HashMap::new();
+    for node in &graph.nodes {
+        let name = op(&node.domain, &node.op);
+        let at = *index.entry(name.clone()).or_insert_with(|| {
+            operators.push((name, 0));
+            operators.len() - 1
+        });
+        operators[at].1 += 1;
+    }
+    operators.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    GraphReport {
+        name: graph.name.clone(),
+        opsets: graph
+            .opsets
+            .iter()
+            .map(|(domain, version)| format!("{} {version}", if domain.is_empty() { "ai.onnx" } else { domain }))
+            .collect(),
+        inputs: graph.inputs.iter().map(value).collect(),
+        outputs: graph.outputs.iter().map(value).collect(),
+        nodes: graph
+            .nodes
+            .iter()
+            .map(|n| GraphNodeReport {
+                name: n.name.clone(),
+                op: op(&n.domain, &n.op),
+                inputs: n.inputs.clone(),
+                outputs: n.outputs.clone(),
+            })
+            .collect(),
+        operators,
+        subgraphs: graph.subgraphs,
+    }
+}
+
+/// The byte map with neighbouring tensors joined.
+fn sections(model: &ModelFile) -> Vec<SectionReport> {
+    let mut out: Vec<SectionReport> = Vec::new();
+    for section in &model.sections {
+        let kind = match section.kind {
+            SectionKind::Header => "header",
+            SectionKind::Metadata => "metadata",
+            SectionKind::TensorList => "tensor list",
+            SectionKind::Padding => "padding",
+            SectionKind::Tensor(_) => "tensors",
+            SectionKind::Graph => "graph",
+            SectionKind::Gap => "gap",
+            SectionKind::Trailing => "trailing",
+        };
+        let tensors = u64::from(kind == "tensors");
+        let small_padding = kind == "padding" && section.at.end - section.at.start < 4096;
+        if let Some(last) = out.last_mut().filter(|l| l.file == section.file && l.end == section.at.start) {
+            let joins = last.kind == kind || (last.kind == "tensors" && small_padding);
+            if joins {
+                last.end = section.at.end;
+                last.tensors += tensors;
+                continue;
+            }
+        }
+        out.push(SectionReport { file: section.file, start: section.at.start, end: section.at.end, kind, tensors });
+    }
+    out
+}
+
+/// The name of a format as a stage of the chain.
+pub(super) fn stage(format: FormatId) -> &'static str {
+    match format {
+        FormatId::Gguf => "gguf",
+        FormatId::Onnx => "onnx",
+        FormatId::Safetensors => "original",
+    }
+}
+
+/// Items of a metadata array as JSON; bytes that are not UTF-8 are replaced.
+pub fn items(items: &ArrayItems) -> serde_json::Value {
+    match items {
+        ArrayItems::Strings(list) => list.iter().map(|b| String::from_utf8_lossy(b).into_owned()).collect(),
+        ArrayItems::Integers(list) => list.iter().copied().collect(),
+        ArrayItems::Floats(list) => list.iter().copied().collect(),
+    }
+}

@@ -1,0 +1,307 @@
+//! Facts in people's words, from a model's metadata and tensors.
+
+use crate::{
+    engine::ArchitectureSummary,
+    fault::Fault,
+    model::{FormatId, ModelFile, Place},
+};
+
+use super::{Fact, PartReport, PlaceReport, RunnerReport, describe::stage};
+
+/// The model's architecture as its files state it.
+pub(super) fn architecture(model: &ModelFile) -> Option<String> {
+    let meta = &model.metadata;
+    let stated = meta.string("general.architecture").or_else(|| meta.string("config.model_type"));
+    stated.map(str::to_owned).or_else(|| match meta.array("config.architectures")?.head.first()? {
+        crate::model::MetaValue::String(s) => Some(s.clone()),
+        _ => None,
+    })
+}
+
+/// 1.1e9 as "1.1 B".
+pub(super) fn count(n: u64) -> String {
+    let (divisor, unit) = match n {
+        0..=999 => return n.to_string(),
+        1_000..=999_999 => (1e3, "K"),
+        1_000_000..=999_999_999 => (1e6, "M"),
+        1_000_000_000..=999_999_999_999 => (1e9, "B"),
+        _ => (1e12, "T"),
+    };
+    let x = n as f64 / divisor;
+    if x < 10.0 { format!("{x:.2} {unit}") } else if x < 100.0 { format!("{x:.1} {unit}") } else { format!("{x:.0} {unit}") }
+}
+
+fn title(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map(|c| c.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+/// "Llama-architecture language model, 1.1 B parameters, 4.5 bits per weight, context 2048."
+pub(super) fn sentence(model: &ModelFile) -> String {
+    let meta = &model.metadata;
+    let kind = match (model.format, architecture(model)) {
+        (_, Some(arch)) if meta.string("general.type") == Some("adapter") => format!("LoRA adapter for a {arch} model"),
+        (_, Some(arch)) if arch == "clip" => "Vision or audio projector (mmproj)".into(),
+        (_, Some(arch)) if matches!(arch.as_str(), "bert" | "nomic-bert" | "jina-bert-v2" | "roberta") => {
+            format!("{}-architecture text encoder", title(&arch))
+        }
+        (FormatId::Gguf, Some(_)) if model.tensors.is_empty() => "Vocabulary without weights".into(),
+        (_, Some(arch)) => format!("{}-architecture model", title(&arch)),
+        (FormatId::Onnx, None) => {
+            let nodes = model.graph.as_ref().map_or(0, |g| g.nodes.len());
+            let producer = meta.string("producer_name").filter(|p| !p.is_empty()).map(|p| format!(" written by {p}")).unwrap_or_default();
+            format!("ONNX graph of {nodes} operators{producer}")
+        }
+        (FormatId::Safetensors, None) => "Weights without a configuration".into(),
+        (FormatId::Gguf, None) => "GGUF file that names no architecture".into(),
+    };
+    let mut parts = vec![kind];
+    let parameters = model.parameters();
+    if parameters > 0 {
+        parts.push(format!("{} parameters", count(parameters)));
+        let bytes: u64 = model.tensors.iter().filter_map(|t| t.bytes).fold(0, u64::saturating_add);
+        if bytes > 0 {
+            let bits = bytes as f64 * 8.0 / parameters as f64;
+            parts.push(format!("{} bits per weight", format!("{bits:.2}").trim_end_matches('0').trim_end_matches('.')));
+        }
+    }
+    if let Some(context) = number(model, &["context_length"], &["max_position_embeddings", "n_positions"]) {
+        parts.push(format!("context {context}"));
+    }
+    parts.join(", ") + "."
+}
+
+/// A number by GGUF key (without the architecture's prefix) or by config.json key.
+fn number(model: &ModelFile, gguf: &[&str], config: &[&str]) -> Option<u64> {
+    let meta = &model.metadata;
+    let arch = meta.string("general.architecture").unwrap_or_default();
+    gguf.iter()
+        .find_map(|k| meta.unsigned(&format!("{arch}.{k}")))
+        .or_else(|| config.iter().find_map(|k| meta.unsigned(&format!("config.{k}"))))
+}
+
+/// Name, author, licence, base model.
+pub(super) fn identity(model: &ModelFile) -> Vec<Fact> {
+    let rows: &[(&str, &[&str])] = &[
+        ("Name", &["general.name", "config._name_or_path", "name"]),
+        ("Author", &["general.author", "author"]),
+        ("Organization", &["general.organization"]),
+        ("Version", &["general.version"]),
+        ("Fine-tune", &["general.finetune"]),
+        ("Size label", &["general.size_label"]),
+        ("Description", &["general.description", "doc_string"]),
+        ("License", &["general.license", "license"]),
+        ("Base model", &["general.base_model.0.name"]),
+        ("Base model repository", &["general.base_model.0.repo_url"]),
+        ("Quantized by", &["general.quantized_by"]),
+        ("Source", &["general.source.url", "general.source.huggingface.repository", "general.url"]),
+        ("Producer", &["producer_name"]),
+        ("Producer version", &["producer_version"]),
+        ("Written with", &["config.transformers_version", "format"]),
+    ];
+    rows.iter()
+        .filter_map(|(label, keys)| {
+            let (key, value) = keys.iter().find_map(|k| Some((*k, model.metadata.string(k).filter(|v| !v.is_empty())?)))?;
+            Some(Fact { label: (*label).into(), value: value.into(), source: Some(key.into()) })
+        })
+        .collect()
+}
+
+/// Layers, heads, widths, vocabulary, RoPE, context.
+pub(super) fn shape(model: &ModelFile) -> Vec<Fact> {
+    let rows: &[(&str, &[&str], &[&str])] = &[
+        ("Layers", &["block_count"], &["num_hidden_layers", "n_layer"]),
+        ("Width", &["embedding_length"], &["hidden_size", "n_embd", "d_model"]),
+        ("Feed-forward width", &["feed_forward_length"], &["intermediate_size", "n_inner"]),
+        ("Attention heads", &["attention.head_count"], &["num_attention_heads", "n_head"]),
+        ("Key/value heads", &["attention.head_count_kv"], &["num_key_value_heads"]),
+        ("Head width", &["attention.key_length"], &["head_dim"]),
+        ("Experts", &["expert_count"], &["num_local_experts", "num_experts"]),
+        ("Experts used per token", &["expert_used_count"], &["num_experts_per_tok"]),
+        ("Context", &["context_length"], &["max_position_embeddings", "n_positions"]),
+        ("RoPE dimensions", &["rope.dimension_count"], &[]),
+        ("Vocabulary", &["vocab_size"], &["vocab_size"]),
+    ];
+    let meta = &model.metadata;
+    let arch = meta.string("general.architecture").unwrap_or_default().to_owned();
+    let mut facts: Vec<Fact> = rows
+        .iter()
+        .filter_map(|(label, gguf, config)| {
+            let keys = gguf.iter().map(|k| format!("{arch}.{k}")).chain(config.iter().map(|k| format!("config.{k}")));
+            let (key, n) = keys.into_iter().find_map(|k| meta.unsigned(&k).map(|n| (k, n)))?;
+            Some(Fact { label: (*label).into(), value: n.to_string(), source: Some(key) })
+        })
+        .collect();
+    let rope = [format!("{arch}.rope.freq_base"), "config.rope_theta".into()];
+    if let Some((key, theta)) = rope.into_iter().find_map(|k| meta.number(&k).map(|n| (k, n))) {
+        facts.push(Fact { label: "RoPE base".into(), value: format!("{theta}"), source: Some(key) });
+    }
+    if let Some(tokens) = meta.array("tokenizer.ggml.tokens").filter(|_| !facts.iter().any(|f| f.label == "Vocabulary")) {
+        facts.push(Fact { label: "Vocabulary".into(), value: tokens.len.to_string(), source: Some("length of tokenizer.ggml.tokens".into()) });
+    }
+    facts
+}
+
+fn missing_weights(model: &ModelFile) -> Option<String> {
+    let mut files: Vec<&str> = model
+        .tensors
+        .iter()
+        .filter_map(|t| if let Place::Missing { file, .. } = &t.place { Some(file.as_str()) } else { None })
+        .collect();
+    files.sort_unstable();
+    files.dedup();
+    match files.as_slice() {
+        [] => None,
+        [one] => Some(format!("{one} is missing")),
+        many => Some(format!("{} files are missing: {} ...", many.len(), many[..many.len().min(3)].join(", "))),
+    }
+}
+
+fn part(stage: &str, name: &str, state: &str, detail: impl Into<String>) -> PartReport {
+    PartReport { stage: stage.into(), name: name.into(), state: state.into(), detail: detail.into() }
+}
+
+fn file_with_role(model: &ModelFile, role: &str) -> Option<String> {
+    model.files.iter().find(|f| f.role.starts_with(role)).map(|f| f.name.clone())
+}
+
+/// Where the file sits in the chain original model (weights + config + tokenizer) -> GGUF | ONNX.
+pub(super) fn place(model: &ModelFile, tokenizer: bool) -> PlaceReport {
+    let here = stage(model.format);
+    let elsewhere = |stage: &str, name: &str, what: &str| part(stage, name, "elsewhere", what);
+    let weights_here = || match missing_weights(model) {
+        Some(what) => part(here, "Weights", "missing", what),
+        None if model.tensors.is_empty() => part(here, "Weights", "missing", "this file holds no tensors"),
+        None => part(here, "Weights", "here", format!("{} tensors", model.tensors.len())),
+    };
+    let tokenizer_file = || match model.files.iter().find(|f| f.name.ends_with("tokenizer.json") || f.name.ends_with("tokenizer.model")) {
+        Some(f) => part("original", "Tokenizer", "here", f.name.clone()),
+        None => part("original", "Tokenizer", "missing", "tokenizer.json is not among the files: text cannot be encoded without it"),
+    };
+    let origin = model
+        .metadata
+        .string("general.base_model.0.repo_url")
+        .or_else(|| model.metadata.string("general.source.url"))
+        .map_or_else(|| "the file does not say where it came from".to_owned(), |url| format!("stated: {url}"));
+    let (sentence, parts) = match model.format {
+        FormatId::Safetensors => {
+            let config = match file_with_role(model, "configuration") {
+                Some(name) => part("original", "config.json", "here", name),
+                None => part("original", "config.json", "missing", "without it the weights have no architecture: drop the whole folder"),
+            };
+            let whole = config.state == "here" && tokenizer_file().state == "here" && missing_weights(model).is_none();
+            (
+                if whole {
+                    "This is an original model: weights, configuration and tokenizer, from which GGUF and ONNX files are made."
+                } else {
+                    "These are an original model's weights; to be complete they need config.json and the tokenizer beside them."
+                },
+                vec![
+                    weights_here(),
+                    config,
+                    tokenizer_file(),
+                    elsewhere("gguf", "GGUF", "made by llama.cpp's convert_hf_to_gguf.py"),
+                    elsewhere("onnx", "ONNX", "made by optimum or torch.onnx"),
+                ],
+            )
+        }
+        FormatId::Gguf => (
+            "This is a conversion for llama.cpp and its relatives: one file with weights, configuration and tokenizer, made from an original model.",
+            vec![
+                elsewhere("original", "Weights", &origin),
+                elsewhere("original", "config.json", "its facts are in this file's metadata"),
+                elsewhere("original", "Tokenizer", "its vocabulary is in this file's metadata"),
+                weights_here(),
+                if model.metadata.string("general.architecture").is_some() {
+                    part("gguf", "Configuration", "inside", "metadata keys of the architecture")
+                } else {
+                    part("gguf", "Configuration", "missing", "general.architecture is not set")
+                },
+                if tokenizer {
+                    part("gguf", "Tokenizer", "inside", "tokenizer.ggml.* keys")
+                } else {
+                    part("gguf", "Tokenizer", "missing", "no tokenizer.ggml.* keys: text cannot be encoded")
+                },
+            ],
+        ),
+        FormatId::Onnx => (
+            "This is a conversion for ONNX Runtime and its relatives: a graph of operators with its weights, made from an original model.",
+            vec![
+                elsewhere("original", "Weights", &origin),
+                elsewhere("original", "config.json", "not needed to run the graph"),
+                tokenizer_file(),
+                weights_here(),
+                part("onnx", "Graph", "inside", format!("{} operators", model.graph.as_ref().map_or(0, |g| g.nodes.len()))),
+            ],
+        ),
+    };
+    PlaceReport { stage: here.into(), sentence: sentence.into(), parts }
+}
+
+fn runner(name: &str, verdict: &str, detail: impl Into<String>) -> RunnerReport {
+    RunnerReport { name: name.into(), verdict: verdict.into(), detail: detail.into() }
+}
+
+/// What can run the model, and what each would need.
+pub(super) fn runners(model: &ModelFile, runnable: &Result<ArchitectureSummary, Fault>, tokenizer: bool) -> Vec<RunnerReport> {
+    let glassbox = match runnable {
+        Ok(_) if !tokenizer => runner("Glassbox", "partly", "the weights run, but there is no tokenizer: add tokenizer.json"),
+        Ok(known) => runner(
+            "Glassbox",
+            "yes",
+            format!(
+                "in this browser or terminal, on a GPU or the CPU: {} layers of {}, all encodings have kernels",
+                known.config.layers, known.config.architecture
+            ),
+        ),
+        Err(fault) => runner("Glassbox", "no", fault.to_string()),
+    };
+    let broken = missing_weights(model);
+    let verdict = |fine: &'static str| if broken.is_some() { "no" } else { fine };
+    let need = |text: &str| broken.clone().unwrap_or_else(|| text.to_owned());
+    let mut list = vec![glassbox];
+    match model.format {
+        FormatId::Gguf => {
+            let refused = model.notes.iter().find(|n| n.what.contains("llama.cpp would refuse"));
+            let (v, d) = match refused {
+                Some(note) => ("no", note.what.clone()),
+                None => (verdict("yes"), need("if its version knows the architecture; memory for weights and cache")),
+            };
+            list.push(runner("llama.cpp", v, d.clone()));
+            for name in ["LlamaSharp (.NET)", "llama-cpp-python", "koboldcpp"] {
+                list.push(runner(name, v, if v == "no" { d.clone() } else { "built on llama.cpp: the same file".into() }));
+            }
+        }
+        FormatId::Safetensors => {
+            let config = file_with_role(model, "configuration").is_some();
+            let (v, d) = if config {
+                (verdict("yes"), need("Python with transformers; config.json is here"))
+            } else {
+                ("partly", "needs config.json and the tokenizer beside the weights".to_owned())
+            };
+            let modules = model.files.iter().any(|f| f.name.ends_with("modules.json"));
+            list.push(runner("PyTorch with transformers", v, d.clone()));
+            list.push(runner(
+                "sentence-transformers",
+                if modules { v } else { "no" },
+                if modules { d.clone() } else { "modules.json is not here: for text encoders only".into() },
+            ));
+            list.push(runner("vLLM", v, if v == "yes" { "a CUDA or ROCm GPU, and an architecture on its list".to_owned() } else { d }));
+        }
+        FormatId::Onnx => {
+            let custom: Vec<String> = model
+                .graph
+                .iter()
+                .flat_map(|g| g.opsets.iter())
+                .filter(|(d, _)| !matches!(d.as_str(), "" | "ai.onnx" | "ai.onnx.ml" | "com.microsoft"))
+                .map(|(d, _)| d.clone())
+                .collect();
+            if custom.is_empty() {
+                list.push(runner("ONNX Runtime", verdict("yes"), need("any language binding; in browsers as onnxruntime-web")));
+            } else {
+                list.push(runner("ONNX Runtime", "partly", format!("needs the custom operators of {}", custom.join(", "))));
+            }
+        }
+    }
+    list
+}

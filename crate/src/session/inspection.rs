@@ -1,0 +1,212 @@
+//! An opened model: its description, its arrays, its tensors' values and its tokenizer.
+
+use std::{cell::RefCell, ops::Range, rc::Rc};
+
+use crate::{
+    fault::{Fault, Result},
+    formats::{self, ArrayItems},
+    model::{ModelFile, Place, TensorEntry},
+    source::{Limits, SourceFile, SourceSet},
+    tensor::{EncodingSpec, Histogram, Stats},
+    tokenizer::Vocabulary,
+};
+
+use super::{Progress, vocabulary};
+
+/// Bytes of tensor data fetched at a time.
+const CHUNK: u64 = 4 << 20;
+/// The most values that one answer holds.
+const MAX_VALUES: u64 = 1 << 20;
+/// Bins of the histogram.
+const BINS: usize = 64;
+
+/// An opened model; nothing but its headers has been read.
+pub struct Inspection {
+    files: SourceSet,
+    model: ModelFile,
+    vocabulary: RefCell<Option<Result<Rc<Vocabulary>>>>,
+}
+
+/// Decoded rows of a tensor.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Peek {
+    /// Index into `ModelFile::tensors`.
+    pub tensor: usize,
+    /// The rows decoded.
+    pub rows: Range<u64>,
+    /// Their values, one after the other.
+    pub values: Vec<f32>,
+    /// Bytes of the first block shown.
+    pub block: Vec<u8>,
+    /// Over the whole tensor, where asked for.
+    pub stats: Option<(Stats, Histogram)>,
+}
+
+impl Inspection {
+    /// Opens the model that the files hold together, reading headers only.
+    ///
+    /// # Errors
+    /// None of the files is a model that Glassbox reads, or a header cannot be read at all.
+    pub async fn open(files: SourceSet) -> Result<Self> {
+        let model = formats::open(&files, &Limits::default()).await?;
+        Ok(Self { files, model, vocabulary: RefCell::new(None) })
+    }
+    /// The description.
+    pub fn model(&self) -> &ModelFile {
+        &self.model
+    }
+    /// The files given.
+    pub fn files(&self) -> &SourceSet {
+        &self.files
+    }
+    /// Items of a metadata array.
+    ///
+    /// # Errors
+    /// No such array, or its file cannot be read.
+    pub async fn array(&self, key: &str, range: Range<u64>) -> Result<ArrayItems> {
+        vocabulary::array_items(&self.files, &self.model, key, range).await
+    }
+    /// The model's tokenizer, made once: from its own metadata, else from a `tokenizer.json` beside it.
+    ///
+    /// # Errors
+    /// There is none, or it is of a kind that is not known.
+    pub async fn vocabulary(&self) -> Result<Rc<Vocabulary>> {
+        if let Some(known) = &*self.vocabulary.borrow() {
+            return known.clone();
+        }
+        let made = vocabulary::of_model(&self.files, &self.model).await.map(Rc::new);
+        *self.vocabulary.borrow_mut() = Some(made.clone());
+        made
+    }
+    /// The index of a tensor by name.
+    ///
+    /// # Errors
+    /// There is none; the fault names the most similar ones.
+    pub fn tensor_index(&self, name: &str) -> Result<usize> {
+        self.model.tensors.iter().position(|t| t.name == name).ok_or_else(|| {
+            let near: Vec<&str> =
+                self.model.tensors.iter().map(|t| t.name.as_str()).filter(|n| n.contains(name)).take(5).collect();
+            let hint = if near.is_empty() {
+                "`glassbox inspect --tensors` lists them".into()
+            } else {
+                format!("did you mean {}?", near.join(", "))
+            };
+            Fault::caller(format!("no tensor is named \"{name}\"; {hint}"))
+        })
+    }
+    /// Decodes rows of a tensor; with `stats`, reads the whole tensor in pieces.
+    ///
+    /// # Errors
+    /// The tensor's bytes are not here, its encoding has no decoder, or the rows do not exist.
+    pub async fn peek(
+        &self, tensor: usize, rows: Range<u64>, stats: bool, on_progress: &mut dyn FnMut(Progress),
+    ) -> Result<Peek> {
+        let data = TensorData::of(self, tensor)?;
+        let rows = rows.start.min(data.rows)..rows.end.min(data.rows);
+        let wanted = rows.end.saturating_sub(rows.start).saturating_mul(data.row_len);
+        if wanted > MAX_VALUES {
+            return Err(Fault::limit(format!(
+                "{wanted} values asked for; at most {MAX_VALUES} are shown at a time: ask for fewer rows"
+            )));
+        }
+        let first = rows.start * data.row_len;
+        let block_len = u64::from(data.spec.block_len);
+        let values = data.values(first..first + wanted).await?;
+        let block = data.blocks(first / block_len..(first / block_len + 1).min(data.block_count())).await?;
+        let stats = if stats { Some(data.stats(on_progress).await?) } else { None };
+        Ok(Peek { tensor, rows, values, block, stats })
+    }
+}
+
+/// A tensor's bytes in an open file, with everything checked that decoding needs.
+struct TensorData<'a> {
+    entry: &'a TensorEntry,
+    file: &'a SourceFile,
+    at: Range<u64>,
+    spec: &'static EncodingSpec,
+    elements: u64,
+    rows: u64,
+    row_len: u64,
+    big_endian: bool,
+}
+
+impl<'a> TensorData<'a> {
+    fn of(inspection: &'a Inspection, tensor: usize) -> Result<Self> {
+        let model = &inspection.model;
+        let entry = model.tensors.get(tensor).ok_or_else(|| Fault::caller(format!("there is no tensor number {tensor}")))?;
+        let name = &entry.name;
+        let (file, at) = match &entry.place {
+            Place::Here { file, at } => (*file, at.clone()),
+            Place::Missing { file, .. } => {
+                return Err(Fault::source(format!("the values of {name} are in {file}, which was not given")));
+            }
+            Place::Inline => {
+                return Err(Fault::unsupported(format!(
+                    "the values of {name} are stored inline as protobuf numbers, which are listed but not decoded"
+                )));
+            }
+            Place::Absent => return Err(Fault::file(0, format!("{name} names no bytes")).in_file(&model.files[0].name)),
+        };
+        let summary = model.files.get(file).ok_or_else(|| Fault::bug("a tensor's place names no file"))?;
+        let source = inspection.files.find(&summary.name).ok_or_else(|| Fault::bug("a file of the model is not open"))?;
+        let spec = entry.encoding.spec().filter(|s| s.decode.is_some()).ok_or_else(|| {
+            Fault::unsupported(format!("{name} is {}, which Glassbox lists but cannot decode", entry.encoding))
+        })?;
+        let elements = entry.shape.elements().ok_or_else(|| Fault::limit(format!("{name} has more elements than 64 bits count")))?;
+        let need = elements.div_ceil(u64::from(spec.block_len)).checked_mul(u64::from(spec.block_bytes));
+        if need.is_none_or(|need| at.end > source.len() || at.end - at.start < need) {
+            return Err(Fault::file(
+                at.start,
+                format!("{name} needs {} bytes, the file holds {}", need.unwrap_or(u64::MAX), source.len().saturating_sub(at.start).min(at.end - at.start)),
+            )
+            .in_file(&summary.name));
+        }
+        let row_len = entry.shape.row_len().max(1);
+        Ok(Self { entry, file: source, at, spec, elements, rows: elements / row_len, row_len, big_endian: model.big_endian() })
+    }
+    fn block_count(&self) -> u64 {
+        self.elements.div_ceil(u64::from(self.spec.block_len))
+    }
+    /// The bytes of whole blocks, in little-endian order.
+    async fn blocks(&self, blocks: Range<u64>) -> Result<Vec<u8>> {
+        let size = u64::from(self.spec.block_bytes);
+        let from = self.at.start + blocks.start * size;
+        let mut bytes = self.file.read(from..self.at.start + blocks.end * size).await?;
+        if self.big_endian {
+            crate::tensor::swap_to_little(self.entry.encoding, &mut bytes);
+        }
+        Ok(bytes)
+    }
+    async fn decoded(&self, blocks: Range<u64>) -> Result<Vec<f32>> {
+        let decode = self.spec.decode.ok_or_else(|| Fault::bug("decoder checked before"))?;
+        let bytes = self.blocks(blocks.clone()).await?;
+        let mut out = vec![0.0; ((blocks.end - blocks.start) * u64::from(self.spec.block_len)) as usize];
+        decode(&bytes, &mut out);
+        Ok(out)
+    }
+    async fn values(&self, elements: Range<u64>) -> Result<Vec<f32>> {
+        let len = u64::from(self.spec.block_len);
+        let blocks = elements.start / len..elements.end.div_ceil(len);
+        let mut values = self.decoded(blocks.clone()).await?;
+        values.truncate((elements.end - blocks.start * len) as usize);
+        values.drain(..(elements.start - blocks.start * len) as usize);
+        Ok(values)
+    }
+    /// Two passes over the bytes: extremes first, then bins between them.
+    async fn stats(&self, on_progress: &mut dyn FnMut(Progress)) -> Result<(Stats, Histogram)> {
+        let step = (CHUNK / u64::from(self.spec.block_bytes)).max(1) * u64::from(self.spec.block_len);
+        let total = self.elements.saturating_mul(2);
+        let mut progress = |done| on_progress(Progress { what: "Reading values", done, total });
+        let mut stats = Stats::default();
+        for start in (0..self.elements).step_by(step as usize) {
+            stats.add(&self.values(start..(start + step).min(self.elements)).await?);
+            progress((start + step).min(self.elements));
+        }
+        let mut histogram = Histogram::new(stats.min, stats.max, BINS);
+        for start in (0..self.elements).step_by(step as usize) {
+            histogram.add(&self.values(start..(start + step).min(self.elements)).await?);
+            progress(self.elements + (start + step).min(self.elements));
+        }
+        Ok((stats, histogram))
+    }
+}

@@ -1,0 +1,118 @@
+// Glassbox's wasm in Chromium, beside a peer on the same file in the same run.
+//   node tests/bench/browser.mjs open|run|memory FILE...      (PEER_BENCH=folder adds the peer)
+import fs from "node:fs";
+import http from "node:http";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+
+const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../..");
+const PEERS = process.env.PEER_BENCH;
+const [mode, ...files] = process.argv.slice(2);
+const RUNS = Number(process.env.RUNS ?? 5);
+const PREFILL = Number(process.env.PREFILL ?? 128);
+const DECODE = Number(process.env.DECODE ?? 32);
+const TYPES = { ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm" };
+
+/** Folders by URL prefix; the longest prefix that fits wins. */
+const ROOTS = [
+  ["/wasm/", path.join(ROOT, "www/src/wasm")],
+  ["/bench/", path.join(ROOT, "tests/bench")],
+  ...(PEERS ? [["/node_modules/", path.join(PEERS, "node_modules")], ["/", path.join(PEERS, "web")]] : []),
+];
+
+function answer(request, response) {
+  const name = decodeURIComponent(new URL(request.url, "http://x").pathname);
+  const [prefix, folder] = ROOTS.find(([p]) => name.startsWith(p)) ?? [];
+  const file = folder && path.resolve(folder, name.slice(prefix.length));
+  if (!file?.startsWith(folder) || !fs.existsSync(file) || !fs.statSync(file).isFile()) return response.writeHead(404).end();
+  response.writeHead(200, { "content-type": TYPES[path.extname(file)] ?? "application/octet-stream" });
+  fs.createReadStream(file).pipe(response);
+}
+
+function chromiumPath() {
+  const names = ["chromium", "chromium-browser", "google-chrome"];
+  const found = process.env.PATH.split(path.delimiter).flatMap((d) => names.map((n) => path.join(d, n))).find((f) => fs.existsSync(f));
+  return process.env.GLASSBOX_CHROMIUM ?? found;
+}
+
+const server = http.createServer(answer);
+await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+const origin = `http://127.0.0.1:${server.address().port}`;
+
+async function withPage(where, file, work) {
+  const browser = await chromium.launch({
+    executablePath: chromiumPath(),
+    args: ["--no-sandbox", "--headless=new", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"],
+    ignoreDefaultArgs: ["--headless"],
+  });
+  try {
+    const page = await (await browser.newContext()).newPage();
+    page.setDefaultTimeout(900_000);
+    await page.goto(origin + where);
+    await page.waitForFunction("window.benchLoaded");
+    await page.setInputFiles("#file", file);
+    return await work(page);
+  } finally {
+    await browser.close();
+  }
+}
+
+const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
+const line = (...cells) => console.log(cells.join("\t"));
+
+async function open(file) {
+  const name = path.basename(file);
+  const ours = await withPage("/bench/index.html", file, (page) => page.evaluate((runs) => glassbox.open(runs), RUNS));
+  line(name, "glassbox", `${median(ours.samples).toFixed(1)} ms`, `${(ours.bytes / 1e6).toFixed(2)} MB read`, `${ours.tensors} tensors`);
+  if (!PEERS) return;
+  const call = file.endsWith(".gguf") ? "ggufHeader" : "safetensorsFloor";
+  const peer = await withPage("/index.html", file, (page) => page.evaluate(([c, o]) => bench[c](o), [call, { runs: RUNS, warmup: 1 }]));
+  line(name, call, `${median(peer.samples).toFixed(1)} ms`, `${(peer.bytes / 1e6).toFixed(2)} MB read`, `${peer.tensors} tensors`);
+  line(name, "ratio", `${(median(peer.samples) / median(ours.samples)).toFixed(1)} times faster than the peer`);
+}
+
+/** Pseudo-words, as the peers' own driver makes them. */
+function prompt(seed, characters) {
+  let state = seed * 2654435761 + 12345;
+  const next = (n) => { state = (Math.imul(state, 1664525) + 1013904223) >>> 0; return Math.floor((state / 2 ** 32) * n); };
+  const pick = (s) => s[next(s.length)];
+  let text = "";
+  while (text.length < characters) text += ` ${pick("tnshrdlc")}${pick("eaoi")}${pick("tnsrl")}${next(2) ? pick("eaoi") : ""}`;
+  return text.slice(1, characters);
+}
+
+async function wllama(file) {
+  return withPage("/index.html", file, async (page) => {
+    await page.evaluate(() => bench.wllamaReady({ threads: 1, gpuLayers: 0, context: 1024 }));
+    const probe = await page.evaluate((p) => bench.wllamaRun({ prompts: [p], predict: 1, warmup: 0 }), prompt(99, 300));
+    const characters = Math.round((300 * PREFILL) / probe.rows[0].promptTokens);
+    const prompts = Array.from({ length: RUNS + 1 }, (_, i) => prompt(i + 1, characters));
+    const { rows } = await page.evaluate((o) => bench.wllamaRun(o), { prompts, predict: DECODE, warmup: 1 });
+    return {
+      prefill: median(rows.map((r) => (r.promptTokens / r.promptMs) * 1e3)),
+      decode: median(rows.map((r) => (r.predicted / r.predictedMs) * 1e3)),
+    };
+  });
+}
+
+async function run(file) {
+  const name = path.basename(file);
+  const ours = await withPage("/bench/index.html", file, (page) =>
+    page.evaluate((o) => glassbox.run(o), { prefill: PREFILL, decode: DECODE, repetitions: RUNS, device: process.env.DEVICE ?? "cpu" }));
+  line(name, "glassbox", `prefill ${ours.prefill_tokens_per_s.toFixed(1)}/s`, `decode ${ours.decode_tokens_per_s.toFixed(1)}/s`, ours.device.detail);
+  if (!PEERS) return;
+  const peer = await wllama(file);
+  line(name, "wllama", `prefill ${peer.prefill.toFixed(1)}/s`, `decode ${peer.decode.toFixed(1)}/s`, "one thread");
+  line(name, "ratio", `prefill ${(ours.prefill_tokens_per_s / peer.prefill).toFixed(2)}`, `decode ${(ours.decode_tokens_per_s / peer.decode).toFixed(2)}`);
+}
+
+async function memory(file) {
+  const out = await withPage("/bench/index.html", file, (page) => page.evaluate((d) => glassbox.memory(d), process.env.DEVICE ?? "cpu"));
+  line(path.basename(file), `wasm heap ${(out.heap / 1e6).toFixed(0)} MB`, `device ${(out.device / 1e6).toFixed(0)} MB`, out.name);
+}
+
+const modes = { open, run, memory };
+if (!modes[mode] || !files.length) throw new Error("say open, run or memory, and files");
+for (const file of files) await modes[mode](path.resolve(file));
+server.close();

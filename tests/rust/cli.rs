@@ -1,0 +1,228 @@
+//! The command line as a user meets it: output, JSON fields, exit codes.
+
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+use serde_json::Value;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn sample(name: &str) -> PathBuf {
+    root().join("tests/corpus/sample").join(name)
+}
+
+fn glassbox(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_glassbox")).args(args).stdin(Stdio::null()).output().expect("the command starts")
+}
+
+fn json(args: &[&str]) -> Value {
+    let output = glassbox(args);
+    assert!(
+        output.status.success(),
+        "{args:?} ended with {:?}: {}",
+        output.status.code(),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    serde_json::from_slice(&output.stdout).expect("standard output is one JSON object and nothing else")
+}
+
+fn path(p: &Path) -> &str {
+    p.to_str().expect("test paths are UTF-8")
+}
+
+/// The reference that the sample's own scripts wrote with float64 arithmetic.
+fn reference() -> Value {
+    serde_json::from_slice(&std::fs::read(sample("reference.json")).expect("the sample is in the repository")).expect("JSON")
+}
+
+#[test]
+fn inspect_gives_scripts_every_promised_field() {
+    let report = json(&["inspect", path(&sample("gguf/sample-q8_0.gguf")), "--json"]);
+    for field in
+        ["format", "version", "bytes_total", "bytes_read", "architecture", "parameters", "metadata", "tensors", "encodings", "notes", "files"]
+    {
+        assert!(!report[field].is_null(), "{field} is missing");
+    }
+    assert_eq!(report["format"], "GGUF");
+    assert_eq!(report["architecture"], "llama");
+    let tensor = &report["tensors"][0];
+    for field in ["name", "shape", "encoding", "offset", "bytes", "file"] {
+        assert!(!tensor[field].is_null(), "a tensor's {field} is missing");
+    }
+    let entry = &report["metadata"][0];
+    assert!(entry["key"].is_string() && entry["type"].is_string());
+    assert!(report["bytes_read"].as_u64() < report["bytes_total"].as_u64(), "tensor data was read");
+}
+
+#[test]
+fn a_folder_is_one_model_with_its_parts_named() {
+    let report = json(&["inspect", path(&sample("hf")), "--json"]);
+    assert_eq!(report["format"], "safetensors");
+    let parts = report["place"]["parts"].as_array().expect("parts");
+    let state = |name: &str| parts.iter().find(|p| p["name"] == name).map(|p| p["state"].clone());
+    assert_eq!(state("Weights"), Some("here".into()));
+    assert_eq!(state("config.json"), Some("here".into()));
+    assert_eq!(state("Tokenizer"), Some("here".into()));
+    assert_eq!(report["runnable"], Value::Null, "the folder runs");
+}
+
+#[test]
+fn inspect_for_people_says_what_it_is_and_what_runs_it() {
+    let output = glassbox(&["inspect", path(&sample("gguf/sample-q8_0.gguf")), "--tensors", "--metadata"]);
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    for expected in ["Llama-architecture", "Where it sits", "What can run it", "token_embd.weight", "general.architecture"] {
+        assert!(text.contains(expected), "\"{expected}\" is not in:\n{text}");
+    }
+    assert!(!text.contains('\u{1b}'), "colours only on a terminal");
+}
+
+#[test]
+fn peek_decodes_rows_and_statistics() {
+    let file = sample("gguf/sample-q8_0.gguf");
+    let report = json(&["peek", path(&file), "token_embd.weight", "--rows", "2..4", "--stats", "--json"]);
+    assert_eq!(report["values"].as_array().map(Vec::len), Some(2));
+    let stats = &report["stats"];
+    for field in ["min", "max", "mean", "std", "zeros", "nans"] {
+        assert!(!stats[field].is_null(), "{field} is missing");
+    }
+    let counted: u64 = stats["histogram"].as_array().expect("bins").iter().filter_map(Value::as_u64).sum();
+    assert_eq!(Some(counted), stats["count"].as_u64(), "every value is in one bin");
+    assert_eq!(stats["nans"], 0);
+}
+
+#[test]
+fn peek_of_an_unknown_tensor_suggests_names_and_is_wrong_usage() {
+    let output = glassbox(&["peek", path(&sample("gguf/sample-q8_0.gguf")), "attn_q"]);
+    assert_eq!(output.status.code(), Some(2));
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(text.contains("did you mean blk.0.attn_q.weight"), "{text}");
+}
+
+#[test]
+fn tokenize_reads_standard_input_and_gives_ids_with_spans() {
+    let file = sample("gguf/sample-q8_0.gguf");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_glassbox"))
+        .args(["tokenize", path(&file), "-", "--json"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the command starts");
+    child.stdin.take().expect("piped").write_all("Once upon a time".as_bytes()).expect("written");
+    let output = child.wait_with_output().expect("ends");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let pieces = report["pieces"].as_array().expect("pieces");
+    assert_eq!(pieces.len(), report["ids"].as_array().expect("ids").len());
+    assert_eq!(pieces[0]["start"], 0);
+    assert_eq!(pieces[pieces.len() - 1]["end"], 16);
+    assert_eq!(report["roundtrips"], true);
+}
+
+#[test]
+fn run_on_the_cpu_writes_the_story_that_the_reference_arithmetic_gives() {
+    let reference = reference();
+    let file = sample("gguf/sample-f16.gguf");
+    for prompt in reference["prompts"].as_array().expect("prompts") {
+        let text = prompt["prompt"].as_str().expect("a prompt");
+        if text.is_empty() {
+            continue;
+        }
+        let report = json(&["run", path(&file), "-p", text, "-n", "60", "--device", "cpu", "--json"]);
+        assert_eq!(report["prompt_ids"], prompt["prompt_ids"], "ids of \"{text}\"");
+        let expected: Vec<u64> =
+            prompt["greedy_ids"].as_array().expect("greedy ids").iter().filter_map(Value::as_u64).take(60).collect();
+        let got: Vec<u64> = report["ids"].as_array().expect("ids").iter().filter_map(Value::as_u64).collect();
+        let same = got.iter().zip(&expected).take_while(|(a, b)| a == b).count();
+        assert_eq!(same, got.len().min(expected.len()), "greedy ids of \"{text}\" part after {same}");
+        assert!(!got.is_empty());
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_text_and_another_seed_another() {
+    let file = sample("gguf/sample-q8_0.gguf");
+    let story = |seed: &str| {
+        json(&["run", path(&file), "-p", "Once upon a time", "-n", "80", "--temp", "0.9", "--seed", seed, "--device", "cpu", "--json"])
+            ["text"]
+            .as_str()
+            .expect("text")
+            .to_owned()
+    };
+    assert_eq!(story("7"), story("7"));
+    assert_ne!(story("7"), story("8"));
+}
+
+#[test]
+fn exit_codes_tell_files_usage_and_devices_apart() {
+    let missing = glassbox(&["inspect", "no-such-file.gguf"]);
+    assert_eq!(missing.status.code(), Some(3), "a file that cannot be opened");
+    assert!(String::from_utf8_lossy(&missing.stderr).contains("no-such-file.gguf"));
+    assert_eq!(glassbox(&["inspect"]).status.code(), Some(2), "wrong usage");
+    assert_eq!(glassbox(&["run", "x", "-p", "y", "--device", "toaster"]).status.code(), Some(2));
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = folder.path().join("notes.gguf");
+    std::fs::write(&text, "just some text, no model").expect("written");
+    assert_eq!(glassbox(&["inspect", path(&text)]).status.code(), Some(1), "no model");
+    let cut = folder.path().join("cut.gguf");
+    let whole = std::fs::read(sample("gguf/sample-q8_0.gguf")).expect("the sample");
+    std::fs::write(&cut, &whole[..whole.len() - 1000]).expect("written");
+    let output = glassbox(&["inspect", path(&cut), "--json"]);
+    assert_eq!(output.status.code(), Some(1), "a truncated model");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("what could be read is still reported");
+    assert!(!report["tensors"].as_array().expect("tensors").is_empty());
+}
+
+#[test]
+fn errors_are_json_too_when_json_was_asked_for() {
+    let output = glassbox(&["inspect", "no-such-file.gguf", "--json"]);
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(report["fault"]["blame"], "source");
+}
+
+#[test]
+fn escape_sequences_in_a_file_never_reach_the_terminal() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("escape.gguf");
+    let mut bytes = b"GGUF".to_vec();
+    bytes.extend(3u32.to_le_bytes());
+    bytes.extend(0u64.to_le_bytes());
+    bytes.extend(1u64.to_le_bytes());
+    for text in ["general.name", "\u{1b}]0;owned\u{7}\u{202e}evil"] {
+        bytes.extend((text.len() as u64).to_le_bytes());
+        bytes.extend(text.as_bytes());
+        if text == "general.name" {
+            bytes.extend(8u32.to_le_bytes());
+        }
+    }
+    std::fs::write(&file, bytes).expect("written");
+    let output = glassbox(&["inspect", path(&file), "--metadata"]);
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    assert!(text.contains("<U+001B>") && text.contains("<U+202E>"), "{text}");
+    assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'));
+}
+
+#[test]
+fn a_synthetic_model_opens_runs_and_is_measured() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("tiny.gguf");
+    for quant in ["Q8_0", "Q4_0", "F16"] {
+        json(&["synth", "--size", "tiny", "--quant", quant, "-o", path(&file), "--json"]);
+        let report = json(&["inspect", path(&file), "--json"]);
+        assert_eq!(report["notes"].as_array().expect("notes").iter().filter(|n| n["severity"] == "error").count(), 0);
+        let speed = json(&["bench", path(&file), "-p", "8", "-n", "4", "-r", "1", "--device", "cpu", "--json"]);
+        for field in ["prefill_tokens_per_s", "decode_tokens_per_s", "bytes_per_token", "dispatches_per_token"] {
+            assert!(speed[field].as_f64().is_some_and(|v| v > 0.0), "{field} of {quant}: {}", speed[field]);
+        }
+    }
+}
+
+#[test]
+fn devices_always_lists_the_cpu() {
+    let report = json(&["devices", "--json"]);
+    let devices = report["devices"].as_array().expect("devices");
+    assert!(devices.iter().any(|d| d["backend"] == "CPU"));
+}
