@@ -100,10 +100,10 @@ test("every kernel agrees with its CPU twin in this browser, in both tiers", asy
     return /[\w./-]*worker-[\w-]+\.js/.exec(await (await fetch(script)).text())?.[0] ?? "";
   });
   // A document of the same host without the page's policy may start the site's worker by its address.
-  await page.goto(`${SITE}icon.svg`);
+  await page.goto(`${SITE}sample/index.json`);
   for (const tier of ["core", "subgroup"]) {
     const answer = await page.evaluate(([address, asked]) => new Promise<{ kind: string; json?: string; fault?: unknown }>((resolve) => {
-      const port = new Worker(new URL(address as string, location.href), { type: "module" });
+      const port = new Worker(new URL(`../assets/${(address as string).split("/").at(-1)}`, location.href), { type: "module" });
       port.onmessage = (e) => resolve(e.data as { kind: string });
       port.postMessage({ id: 1, call: "testOps", ask: { device: "gpu", tier: asked, only: "" } });
     }), [worker, tier] as const);
@@ -117,6 +117,7 @@ test("every kernel agrees with its CPU twin in this browser, in both tiers", asy
 test("text is split as the reference tokenizer splits it", async ({ page }) => {
   await openSampleFile(page, ["gguf/sample-q8_0.gguf"], "tokenizer");
   await page.getByLabel("Add special tokens").uncheck();
+  await page.getByLabel("Read special tokens in the text").check();
   for (const { text, ids } of reference.tokenizer.filter((t) => t.text !== "" && !t.text.includes("\r"))) {
     await page.getByLabel("Text to split").fill(text);
     await expect.poll(async () => (await page.locator(".piece .id").allTextContents()).map(Number), { message: JSON.stringify(text) }).toEqual(ids);
