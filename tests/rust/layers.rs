@@ -50,6 +50,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("wasm_bindgen", &["source/web.rs", "faces/wasm.rs", "engine/device/gpu/"]),
     ("wasm_bindgen_futures", &["source/web.rs", "faces/wasm.rs", "engine/device/gpu/"]),
     ("web_sys", &["source/web.rs", "faces/wasm.rs", "engine/device/gpu/"]),
+    ("web_time", &["session/"]),
     ("wgpu", &["engine/device/gpu/"]),
 ];
 
@@ -416,8 +417,27 @@ fn every_path_in_the_tree_of_architecture_md_exists() {
     complain(&unnamed);
 }
 
+#[test]
+fn every_test_that_the_readme_names_exists() {
+    let mut files = Vec::new();
+    for folder in ["crate/src", "tests"] {
+        rust_files(&root().join(folder), &mut files);
+    }
+    let code: String = files.iter().map(|path| read(path)).collect();
+    let readme = read(&root().join("README.md"));
+    let named: Vec<&str> = readme.split('`').skip(1).step_by(2).filter(|word| is_a_sentence(word)).collect();
+    assert!(named.len() >= 8, "only {} tests found in the README", named.len());
+    let missing = named.iter().filter(|name| !code.contains(&format!("fn {name}(")));
+    complain(&missing.map(|name| format!("README.md names the test {name}, which does not exist")).collect::<Vec<_>>());
+}
+
+/// Test names are sentences of at least four words.
+fn is_a_sentence(word: &str) -> bool {
+    word.matches('_').count() >= 3 && word.chars().all(identifier)
+}
+
 /// Folders that the tree names and that a fresh clone does not hold yet.
-const MADE_BY_THE_BUILD: &[&str] = &["www/src/wasm/", "tests/bench/", "tests/fuzz/", "tests/golden/"];
+const MADE_BY_THE_BUILD: &[&str] = &["www/src/wasm/"];
 
 #[test]
 fn imports_are_found_in_all_their_spellings() {

@@ -3,9 +3,8 @@
 use crate::{
     engine,
     fault::Fault,
-    formats::ArrayItems,
     model::{FormatId, MetaArray, MetaValue, ModelFile, Note, Place, SectionKind, Severity},
-    session::Inspection,
+    session::{ArrayItems, Inspection},
     tensor::Encoding,
 };
 

@@ -17,6 +17,7 @@ pub use timing::{Stopwatch, Timing};
 pub use vocabulary::open_vocabulary;
 
 pub use crate::{
+    formats::ArrayItems,
     engine::{device::DeviceChoice, sampler::Sampling},
     tokenizer::EncodeOptions,
 };
