@@ -3,6 +3,7 @@ import type { CallName, Calls, Question, Reply } from "../wire/calls.ts";
 import { fault, FaultError, faultOf } from "../wire/fault.ts";
 import type { Wasm } from "./glassbox.ts";
 import { Engine } from "./handlers.ts";
+import { seal } from "./seal.ts";
 import { installSubgroupShim } from "./subgroups.ts";
 
 declare const self: DedicatedWorkerGlobalScope;
@@ -16,6 +17,7 @@ const engine = new Engine(async () => {
   } catch (error) {
     throw new FaultError(fault("source", "Glassbox's engine could not be loaded from the page's host; reload the page to try again", [faultOf(error).what]));
   }
+  seal(self);
   wasm.start(subgroups);
   return { wasm, subgroups };
 });

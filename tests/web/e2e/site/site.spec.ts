@@ -1,5 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 
+import type { Page } from "@playwright/test";
+
 import { bytes, count, shape } from "../../../../www/src/lib/format.ts";
 import { accessible, expect, SITE, test } from "../page.ts";
 
@@ -17,7 +19,7 @@ test.beforeAll(() => {
   expect(existsSync("dist/index.html"), "dist/ is missing: run `npm run build` first").toBe(true);
 });
 
-async function openSampleFile(page: import("@playwright/test").Page, files: string[], hash = "overview"): Promise<void> {
+async function openSampleFile(page: Page, files: string[], hash = "overview"): Promise<void> {
   await page.goto(`${SITE}#${hash}`);
   await page.getByTestId("files").first().setInputFiles(files.map((f) => `${SAMPLE}/${f}`));
   await expect(page.getByRole("navigation", { name: "Views of this model" })).toBeVisible();
@@ -98,10 +100,10 @@ test("every kernel agrees with its CPU twin in this browser, in both tiers", asy
     return /[\w./-]*worker-[\w-]+\.js/.exec(await (await fetch(script)).text())?.[0] ?? "";
   });
   // A document of the same host without the page's policy may start the site's worker by its address.
-  await page.goto(`${SITE}icon.svg`);
+  await page.goto(`${SITE}sample/index.json`);
   for (const tier of ["core", "subgroup"]) {
     const answer = await page.evaluate(([address, asked]) => new Promise<{ kind: string; json?: string; fault?: unknown }>((resolve) => {
-      const port = new Worker(new URL(address as string, location.href), { type: "module" });
+      const port = new Worker(new URL(`../assets/${(address as string).split("/").at(-1)}`, location.href), { type: "module" });
       port.onmessage = (e) => resolve(e.data as { kind: string });
       port.postMessage({ id: 1, call: "testOps", ask: { device: "gpu", tier: asked, only: "" } });
     }), [worker, tier] as const);
@@ -115,6 +117,7 @@ test("every kernel agrees with its CPU twin in this browser, in both tiers", asy
 test("text is split as the reference tokenizer splits it", async ({ page }) => {
   await openSampleFile(page, ["gguf/sample-q8_0.gguf"], "tokenizer");
   await page.getByLabel("Add special tokens").uncheck();
+  await page.getByLabel("Read special tokens in the text").check();
   for (const { text, ids } of reference.tokenizer.filter((t) => t.text !== "" && !t.text.includes("\r"))) {
     await page.getByLabel("Text to split").fill(text);
     await expect.poll(async () => (await page.locator(".piece .id").allTextContents()).map(Number), { message: JSON.stringify(text) }).toEqual(ids);
