@@ -17,7 +17,7 @@ fn inputs8(row: u32, oct: u32) -> Eight {
 }
 #else
 fn inputs8(row: u32, oct: u32) -> Eight {
-    let at = (row * p.k >> 2u) + oct * 2u;
+    let at = ((row * p.k) >> 2u) + oct * 2u;
     return Eight(x[at], x[at + 1u]);
 }
 #endif
