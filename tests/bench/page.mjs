@@ -35,7 +35,7 @@ for (let i = 0; i <= RUNS; i++) {
     new MutationObserver(() => {
       const button = [...document.querySelectorAll("button")].find((b) => /try the sample/i.test(b.textContent) && !b.disabled);
       if (button && !window.pressed) { window.pressed = performance.now(); button.click(); }
-      if (!window.viewed && document.querySelector('[role="tab"]')) window.viewed = performance.now();
+      if (!window.viewed && [...document.querySelectorAll("nav a")].some((a) => /overview/i.test(a.textContent))) window.viewed = performance.now();
     }).observe(document, { subtree: true, childList: true, attributes: true });
   });
   await page.goto(url);

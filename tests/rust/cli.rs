@@ -37,15 +37,26 @@ fn path(p: &Path) -> &str {
 
 /// The reference that the sample's own scripts wrote with float64 arithmetic.
 fn reference() -> Value {
-    serde_json::from_slice(&std::fs::read(sample("reference.json")).expect("the sample is in the repository")).expect("JSON")
+    serde_json::from_slice(&std::fs::read(sample("reference.json")).expect("the sample is in the repository"))
+        .expect("JSON")
 }
 
 #[test]
 fn inspect_gives_scripts_every_promised_field() {
     let report = json(&["inspect", path(&sample("gguf/sample-q8_0.gguf")), "--json"]);
-    for field in
-        ["format", "version", "bytes_total", "bytes_read", "architecture", "parameters", "metadata", "tensors", "encodings", "notes", "files"]
-    {
+    for field in [
+        "format",
+        "version",
+        "bytes_total",
+        "bytes_read",
+        "architecture",
+        "parameters",
+        "metadata",
+        "tensors",
+        "encodings",
+        "notes",
+        "files",
+    ] {
         assert!(!report[field].is_null(), "{field} is missing");
     }
     assert_eq!(report["format"], "GGUF");
@@ -75,7 +86,9 @@ fn a_folder_is_one_model_with_its_parts_named() {
 fn inspect_for_people_says_what_it_is_and_what_runs_it() {
     let output = glassbox(&["inspect", path(&sample("gguf/sample-q8_0.gguf")), "--tensors", "--metadata"]);
     let text = String::from_utf8(output.stdout).expect("UTF-8");
-    for expected in ["Llama-architecture", "Where it sits", "What can run it", "token_embd.weight", "general.architecture"] {
+    for expected in
+        ["Llama-architecture", "Where it sits", "What can run it", "token_embd.weight", "general.architecture"]
+    {
         assert!(text.contains(expected), "\"{expected}\" is not in:\n{text}");
     }
     assert!(!text.contains('\u{1b}'), "colours only on a terminal");
@@ -146,8 +159,21 @@ fn run_on_the_cpu_writes_the_story_that_the_reference_arithmetic_gives() {
 fn the_same_seed_gives_the_same_text_and_another_seed_another() {
     let file = sample("gguf/sample-q8_0.gguf");
     let story = |seed: &str| {
-        json(&["run", path(&file), "-p", "Once upon a time", "-n", "80", "--temp", "0.9", "--seed", seed, "--device", "cpu", "--json"])
-            ["text"]
+        json(&[
+            "run",
+            path(&file),
+            "-p",
+            "Once upon a time",
+            "-n",
+            "80",
+            "--temp",
+            "0.9",
+            "--seed",
+            seed,
+            "--device",
+            "cpu",
+            "--json",
+        ])["text"]
             .as_str()
             .expect("text")
             .to_owned()

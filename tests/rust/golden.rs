@@ -46,7 +46,8 @@ fn reports_of_the_sample_equal_the_committed_ones() {
     let mut wrong = Vec::new();
     for (name, files) in CASES {
         let sources = files.iter().map(|f| {
-            let bytes = std::fs::read(root.join("tests/corpus/sample").join(f)).expect("the sample is in the repository");
+            let bytes =
+                std::fs::read(root.join("tests/corpus/sample").join(f)).expect("the sample is in the repository");
             let base = f.rsplit('/').next().expect("a name");
             Rc::new(MemorySource::new(base, bytes)) as Rc<dyn ByteSource>
         });

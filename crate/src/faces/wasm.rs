@@ -1,7 +1,11 @@
 //! Bindings for the page's worker: every answer is the JSON of a report struct, every failure that of a
 //! [`FaultReport`].
 
-use std::{cell::{Cell, RefCell}, ops::Range, rc::Rc};
+use std::{
+    cell::{Cell, RefCell},
+    ops::Range,
+    rc::Rc,
+};
 
 use js_sys::{Function, JsString, Promise};
 use serde::Deserialize;
@@ -10,8 +14,13 @@ use wasm_bindgen_futures::JsFuture;
 
 use crate::{
     fault::{Fault, LocalFuture},
-    report::{DeviceReport, DevicesReport, FaultReport, GeneratedReport, ModelReport, OpsReport, PeekReport, ProgressReport, RunReport, TokensReport},
-    session::{self, DeviceChoice, EncodeOptions, Generation, GenerationOptions, GpuOptions, Inspection, Progress, Sampling},
+    report::{
+        DeviceReport, DevicesReport, FaultReport, GeneratedReport, ModelReport, OpsReport, PeekReport, ProgressReport,
+        RunReport, TokensReport,
+    },
+    session::{
+        self, DeviceChoice, EncodeOptions, Generation, GenerationOptions, GpuOptions, Inspection, Progress, Sampling,
+    },
     source::{ByteSource, FileSource, SourceSet},
 };
 
@@ -27,7 +36,11 @@ pub fn start(subgroups: bool) {
 }
 
 fn gpu_options(tier: &str) -> GpuOptions {
-    GpuOptions { tier: (!tier.is_empty()).then(|| tier.to_owned()), subgroups: SUBGROUPS.get(), ..GpuOptions::default() }
+    GpuOptions {
+        tier: (!tier.is_empty()).then(|| tier.to_owned()),
+        subgroups: SUBGROUPS.get(),
+        ..GpuOptions::default()
+    }
 }
 
 fn throw(fault: &Fault) -> JsValue {
@@ -52,7 +65,8 @@ pub async fn devices() -> Result<String, JsValue> {
 /// Every kernel against its CPU twin: an `OpsReport`. `tier` is "core", "subgroup" or "".
 #[wasm_bindgen]
 pub async fn test_ops(device: String, tier: String, only: String) -> Result<String, JsValue> {
-    let (device, results) = session::test_ops(&choice(&device)?, &gpu_options(&tier), &only).await.map_err(|f| throw(&f))?;
+    let (device, results) =
+        session::test_ops(&choice(&device)?, &gpu_options(&tier), &only).await.map_err(|f| throw(&f))?;
     json(&OpsReport::of(&device, &results))
 }
 
@@ -71,7 +85,8 @@ impl Model {
         if names.len() != files.len() {
             return Err(throw(&Fault::caller("as many names as files are needed")));
         }
-        let sources = names.into_iter().zip(files).map(|(name, blob)| Rc::new(FileSource::new(name, blob)) as Rc<dyn ByteSource>);
+        let sources =
+            names.into_iter().zip(files).map(|(name, blob)| Rc::new(FileSource::new(name, blob)) as Rc<dyn ByteSource>);
         let inspection = Inspection::open(SourceSet::new(sources)).await.map_err(|f| throw(&f))?;
         let report = json(&ModelReport::of(&inspection).await)?;
         Ok(Self { inspection: Rc::new(inspection), report, generation: Rc::default() })
@@ -92,7 +107,8 @@ impl Model {
     /// Rows of a tensor: a `PeekReport`.
     pub async fn peek(&self, tensor: usize, first_row: f64, rows: f64, stats: bool) -> Result<String, JsValue> {
         let before = self.inspection.files().bytes_read();
-        let peek = self.inspection.peek(tensor, range(first_row, rows), stats, &mut |_| {}).await.map_err(|f| throw(&f))?;
+        let peek =
+            self.inspection.peek(tensor, range(first_row, rows), stats, &mut |_| {}).await.map_err(|f| throw(&f))?;
         json(&PeekReport::of(&self.inspection, &peek, self.inspection.files().bytes_read() - before))
     }
     /// How the tokenizer splits a text: a `TokensReport`.
@@ -110,27 +126,34 @@ impl Model {
                 let _ = progress.call1(&JsValue::NULL, &text.into());
             }
         };
-        let generation = Generation::load(Rc::clone(&self.inspection), choice(&device)?, gpu_options(&tier), None, &mut on_progress)
-            .await
-            .map_err(|f| throw(&f))?;
+        let generation =
+            Generation::load(Rc::clone(&self.inspection), choice(&device)?, gpu_options(&tier), None, &mut on_progress)
+                .await
+                .map_err(|f| throw(&f))?;
         let report = json(&DeviceReport::of(generation.device()))?;
         self.generation.replace(Some(generation));
         Ok(report)
     }
     /// Generates text: `on_token` gets a `GeneratedReport` and resolves to true to stop; a `RunReport` at the end.
     pub async fn generate(&self, options: String, on_token: Function) -> Result<String, JsValue> {
-        let asked: Asked = serde_json::from_str(&options).map_err(|e| throw(&Fault::caller(format!("options: {e}"))))?;
-        let mut generation =
-            self.generation.take().ok_or_else(|| throw(&Fault::caller("load the model first; or it is already generating")))?;
-        let outcome = generation.generate(&asked.prompt, &asked.options(), &mut |token| ask_page(&on_token, token)).await;
+        let asked: Asked =
+            serde_json::from_str(&options).map_err(|e| throw(&Fault::caller(format!("options: {e}"))))?;
+        let mut generation = self
+            .generation
+            .take()
+            .ok_or_else(|| throw(&Fault::caller("load the model first; or it is already generating")))?;
+        let outcome =
+            generation.generate(&asked.prompt, &asked.options(), &mut |token| ask_page(&on_token, token)).await;
         let report = outcome.map(|o| RunReport::of(&generation, o));
         self.generation.replace(Some(generation));
         json(&report.map_err(|f| throw(&f))?)
     }
     /// Prefill and decode speed: a `BenchReport`.
     pub async fn bench(&self, prefill: u32, decode: u32, repetitions: u32) -> Result<String, JsValue> {
-        let mut generation =
-            self.generation.take().ok_or_else(|| throw(&Fault::caller("load the model first; or it is already generating")))?;
+        let mut generation = self
+            .generation
+            .take()
+            .ok_or_else(|| throw(&Fault::caller("load the model first; or it is already generating")))?;
         let speed = session::bench(&mut generation, prefill, decode, repetitions).await;
         let name = self.inspection.model().files.first().map(|f| f.name.clone()).unwrap_or_default();
         let report = speed.map(|s| crate::report::BenchReport::of(name, &generation, &s));

@@ -9,8 +9,8 @@ use crate::{
 };
 
 use super::{
-    EncodingReport, FileReport, FitReport, GraphNodeReport, GraphReport, GraphValueReport, MetadataReport, ModelReport, NoteReport,
-    SectionReport, TensorReport, facts, keys,
+    EncodingReport, FileReport, FitReport, GraphNodeReport, GraphReport, GraphValueReport, MetadataReport, ModelReport,
+    NoteReport, SectionReport, TensorReport, facts, keys,
 };
 
 /// Array items that a report shows inline.
@@ -182,7 +182,9 @@ fn graph(graph: &crate::model::OpGraph) -> GraphReport {
         encoding: v.encoding.map(|e| e.name()),
         dims: v.dims.clone(),
     };
-    let op = |domain: &str, op: &str| if domain.is_empty() || domain == "ai.onnx" { op.to_owned() } else { format!("{domain}.{op}") };
+    let op = |domain: &str, op: &str| {
+        if domain.is_empty() || domain == "ai.onnx" { op.to_owned() } else { format!("{domain}.{op}") }
+    };
     let mut operators: Vec<(String, u64)> = Vec::new();
     let mut index = std::collections::HashMap::new();
     for node in &graph.nodes {

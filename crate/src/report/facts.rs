@@ -28,7 +28,13 @@ pub(super) fn count(n: u64) -> String {
         _ => (1e12, "T"),
     };
     let x = n as f64 / divisor;
-    if x < 10.0 { format!("{x:.2} {unit}") } else if x < 100.0 { format!("{x:.1} {unit}") } else { format!("{x:.0} {unit}") }
+    if x < 10.0 {
+        format!("{x:.2} {unit}")
+    } else if x < 100.0 {
+        format!("{x:.1} {unit}")
+    } else {
+        format!("{x:.0} {unit}")
+    }
 }
 
 fn title(word: &str) -> String {
@@ -49,7 +55,11 @@ pub(super) fn sentence(model: &ModelFile) -> String {
         (_, Some(arch)) => format!("{}-architecture model", title(&arch)),
         (FormatId::Onnx, None) => {
             let nodes = model.graph.as_ref().map_or(0, |g| g.nodes.len());
-            let producer = meta.string("producer_name").filter(|p| !p.is_empty()).map(|p| format!(" written by {p}")).unwrap_or_default();
+            let producer = meta
+                .string("producer_name")
+                .filter(|p| !p.is_empty())
+                .map(|p| format!(" written by {p}"))
+                .unwrap_or_default();
             format!("ONNX graph of {nodes} operators{producer}")
         }
         (FormatId::Safetensors, None) => "Weights without a configuration".into(),
@@ -101,7 +111,8 @@ pub(super) fn identity(model: &ModelFile) -> Vec<Fact> {
     ];
     rows.iter()
         .filter_map(|(label, keys)| {
-            let (key, value) = keys.iter().find_map(|k| Some((*k, model.metadata.string(k).filter(|v| !v.is_empty())?)))?;
+            let (key, value) =
+                keys.iter().find_map(|k| Some((*k, model.metadata.string(k).filter(|v| !v.is_empty())?)))?;
             Some(Fact { label: (*label).into(), value: value.into(), source: Some(key.into()) })
         })
         .collect()
@@ -136,8 +147,13 @@ pub(super) fn shape(model: &ModelFile) -> Vec<Fact> {
     if let Some((key, theta)) = rope.into_iter().find_map(|k| meta.number(&k).map(|n| (k, n))) {
         facts.push(Fact { label: "RoPE base".into(), value: format!("{theta}"), source: Some(key) });
     }
-    if let Some(tokens) = meta.array("tokenizer.ggml.tokens").filter(|_| !facts.iter().any(|f| f.label == "Vocabulary")) {
-        facts.push(Fact { label: "Vocabulary".into(), value: tokens.len.to_string(), source: Some("length of tokenizer.ggml.tokens".into()) });
+    if let Some(tokens) = meta.array("tokenizer.ggml.tokens").filter(|_| !facts.iter().any(|f| f.label == "Vocabulary"))
+    {
+        facts.push(Fact {
+            label: "Vocabulary".into(),
+            value: tokens.len.to_string(),
+            source: Some("length of tokenizer.ggml.tokens".into()),
+        });
     }
     facts
 }
@@ -174,10 +190,17 @@ pub(super) fn place(model: &ModelFile, tokenizer: bool) -> PlaceReport {
         None if model.tensors.is_empty() => part(here, "Weights", "missing", "this file holds no tensors"),
         None => part(here, "Weights", "here", format!("{} tensors", model.tensors.len())),
     };
-    let tokenizer_file = || match model.files.iter().find(|f| f.name.ends_with("tokenizer.json") || f.name.ends_with("tokenizer.model")) {
-        Some(f) => part("original", "Tokenizer", "here", f.name.clone()),
-        None => part("original", "Tokenizer", "missing", "tokenizer.json is not among the files: text cannot be encoded without it"),
-    };
+    let tokenizer_file =
+        || match model.files.iter().find(|f| f.name.ends_with("tokenizer.json") || f.name.ends_with("tokenizer.model"))
+        {
+            Some(f) => part("original", "Tokenizer", "here", f.name.clone()),
+            None => part(
+                "original",
+                "Tokenizer",
+                "missing",
+                "tokenizer.json is not among the files: text cannot be encoded without it",
+            ),
+        };
     let origin = model
         .metadata
         .string("general.base_model.0.repo_url")
@@ -187,7 +210,12 @@ pub(super) fn place(model: &ModelFile, tokenizer: bool) -> PlaceReport {
         FormatId::Safetensors => {
             let config = match file_with_role(model, "configuration") {
                 Some(name) => part("original", "config.json", "here", name),
-                None => part("original", "config.json", "missing", "without it the weights have no architecture: drop the whole folder"),
+                None => part(
+                    "original",
+                    "config.json",
+                    "missing",
+                    "without it the weights have no architecture: drop the whole folder",
+                ),
             };
             let whole = config.state == "here" && tokenizer_file().state == "here" && missing_weights(model).is_none();
             (
@@ -231,7 +259,12 @@ pub(super) fn place(model: &ModelFile, tokenizer: bool) -> PlaceReport {
                 elsewhere("original", "config.json", "not needed to run the graph"),
                 tokenizer_file(),
                 weights_here(),
-                part("onnx", "Graph", "inside", format!("{} operators", model.graph.as_ref().map_or(0, |g| g.nodes.len()))),
+                part(
+                    "onnx",
+                    "Graph",
+                    "inside",
+                    format!("{} operators", model.graph.as_ref().map_or(0, |g| g.nodes.len())),
+                ),
             ],
         ),
     };
@@ -243,9 +276,15 @@ fn runner(name: &str, verdict: &str, detail: impl Into<String>) -> RunnerReport 
 }
 
 /// What can run the model, and what each would need.
-pub(super) fn runners(model: &ModelFile, runnable: &Result<ArchitectureSummary, Fault>, tokenizer: bool) -> Vec<RunnerReport> {
+pub(super) fn runners(
+    model: &ModelFile,
+    runnable: &Result<ArchitectureSummary, Fault>,
+    tokenizer: bool,
+) -> Vec<RunnerReport> {
     let glassbox = match runnable {
-        Ok(_) if !tokenizer => runner("Glassbox", "partly", "the weights run, but there is no tokenizer: add tokenizer.json"),
+        Ok(_) if !tokenizer => {
+            runner("Glassbox", "partly", "the weights run, but there is no tokenizer: add tokenizer.json")
+        }
         Ok(known) => runner(
             "Glassbox",
             "yes",
@@ -269,7 +308,11 @@ pub(super) fn runners(model: &ModelFile, runnable: &Result<ArchitectureSummary, 
             };
             list.push(runner("llama.cpp", v, d.clone()));
             for name in ["LlamaSharp (.NET)", "llama-cpp-python", "koboldcpp"] {
-                list.push(runner(name, v, if v == "no" { d.clone() } else { "built on llama.cpp: the same file".into() }));
+                list.push(runner(
+                    name,
+                    v,
+                    if v == "no" { d.clone() } else { "built on llama.cpp: the same file".into() },
+                ));
             }
         }
         FormatId::Safetensors => {
@@ -286,7 +329,11 @@ pub(super) fn runners(model: &ModelFile, runnable: &Result<ArchitectureSummary, 
                 if modules { v } else { "no" },
                 if modules { d.clone() } else { "modules.json is not here: for text encoders only".into() },
             ));
-            list.push(runner("vLLM", v, if v == "yes" { "a CUDA or ROCm GPU, and an architecture on its list".to_owned() } else { d }));
+            list.push(runner(
+                "vLLM",
+                v,
+                if v == "yes" { "a CUDA or ROCm GPU, and an architecture on its list".to_owned() } else { d },
+            ));
         }
         FormatId::Onnx => {
             let custom: Vec<String> = model
@@ -297,9 +344,17 @@ pub(super) fn runners(model: &ModelFile, runnable: &Result<ArchitectureSummary, 
                 .map(|(d, _)| d.clone())
                 .collect();
             if custom.is_empty() {
-                list.push(runner("ONNX Runtime", verdict("yes"), need("any language binding; in browsers as onnxruntime-web")));
+                list.push(runner(
+                    "ONNX Runtime",
+                    verdict("yes"),
+                    need("any language binding; in browsers as onnxruntime-web"),
+                ));
             } else {
-                list.push(runner("ONNX Runtime", "partly", format!("needs the custom operators of {}", custom.join(", "))));
+                list.push(runner(
+                    "ONNX Runtime",
+                    "partly",
+                    format!("needs the custom operators of {}", custom.join(", ")),
+                ));
             }
         }
     }

@@ -181,14 +181,16 @@ impl DeviceReport {
     }
     /// A device that was listed.
     pub fn listed(entry: &DeviceEntry) -> Self {
-        let limits = entry.limits.iter().map(|(label, value)| Fact { label: label.clone(), value: value.clone(), source: None });
+        let limits =
+            entry.limits.iter().map(|(label, value)| Fact { label: label.clone(), value: value.clone(), source: None });
         Self { index: entry.index, limits: limits.collect(), ..Self::of(&entry.info) }
     }
 }
 
 impl From<&Generated> for GeneratedReport {
     fn from(token: &Generated) -> Self {
-        let alternative = |a: &Alternative| AlternativeReport { id: a.id, text: a.text.clone(), probability: a.probability };
+        let alternative =
+            |a: &Alternative| AlternativeReport { id: a.id, text: a.text.clone(), probability: a.probability };
         Self {
             id: token.id,
             text: token.text.clone(),

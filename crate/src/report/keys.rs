@@ -3,7 +3,9 @@
 /// One sentence on a key that readers may not know.
 pub(super) fn meaning(key: &str) -> Option<String> {
     let exact = EXACT.iter().find(|(k, _)| *k == key).map(|(_, m)| (*m).to_owned());
-    exact.or_else(|| SUFFIX.iter().find(|(k, _)| key.strip_suffix(k).is_some_and(|p| p.ends_with('.'))).map(|(_, m)| (*m).to_owned()))
+    exact.or_else(|| {
+        SUFFIX.iter().find(|(k, _)| key.strip_suffix(k).is_some_and(|p| p.ends_with('.'))).map(|(_, m)| (*m).to_owned())
+    })
 }
 
 /// Whole keys.
@@ -14,7 +16,10 @@ const EXACT: &[(&str, &str)] = &[
     ("general.file_type", "The encoding of most weights, as llama.cpp numbers them; single tensors may differ."),
     ("general.quantization_version", "Version of the block layouts; 2 since May 2023."),
     ("general.size_label", "Parameters in words, e.g. 7B."),
-    ("tokenizer.ggml.model", "Kind of tokenizer: llama (SentencePiece BPE), gpt2 (byte-level BPE), bert (WordPiece), t5 (Unigram), rwkv."),
+    (
+        "tokenizer.ggml.model",
+        "Kind of tokenizer: llama (SentencePiece BPE), gpt2 (byte-level BPE), bert (WordPiece), t5 (Unigram), rwkv.",
+    ),
     ("tokenizer.ggml.pre", "Which rules split text before merging; a wrong one gives wrong ids without any error."),
     ("tokenizer.ggml.tokens", "The text of every token, by id."),
     ("tokenizer.ggml.token_type", "1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte."),
@@ -37,7 +42,10 @@ const EXACT: &[(&str, &str)] = &[
     ("config.intermediate_size", "Width of the feed-forward layer."),
     ("config.num_hidden_layers", "Number of transformer blocks."),
     ("config.num_attention_heads", "Query heads per layer."),
-    ("config.num_key_value_heads", "Key and value heads per layer; fewer than query heads means grouped-query attention."),
+    (
+        "config.num_key_value_heads",
+        "Key and value heads per layer; fewer than query heads means grouped-query attention.",
+    ),
     ("config.max_position_embeddings", "The longest sequence the model was made for."),
     ("config.rope_theta", "Base of the rotary position frequencies."),
     ("config.tie_word_embeddings", "Whether the output head shares the embedding's weights."),

@@ -35,7 +35,10 @@ pub async fn bench(generation: &mut Generation, prefill: u32, decode: u32, repet
         return Err(Fault::caller("prefill, decode and repetitions must each be at least 1"));
     }
     if u64::from(prefill) + u64::from(decode) > u64::from(generation.context()) {
-        return Err(Fault::caller(format!("{prefill} + {decode} tokens do not fit the context of {}", generation.context())));
+        return Err(Fault::caller(format!(
+            "{prefill} + {decode} tokens do not fit the context of {}",
+            generation.context()
+        )));
     }
     let mut speed = Speed {
         prefill_tokens: prefill,

@@ -36,12 +36,13 @@ pub struct DeviceEntry {
 
 impl GpuOptions {
     fn engine(&self) -> Result<gpu::GpuOptions> {
-        let tier = match self.tier.as_deref() {
-            None => None,
-            Some(name) => Some(Tier::parse(name).ok_or_else(|| {
-                Fault::caller(format!("no tier is called \"{name}\"; there are core and subgroup"))
-            })?),
-        };
+        let tier =
+            match self.tier.as_deref() {
+                None => None,
+                Some(name) => Some(Tier::parse(name).ok_or_else(|| {
+                    Fault::caller(format!("no tier is called \"{name}\"; there are core and subgroup"))
+                })?),
+            };
         Ok(gpu::GpuOptions { tier, web_subgroups: self.subgroups, ..gpu::GpuOptions::default() })
     }
 }
@@ -68,7 +69,9 @@ pub(super) async fn open_device(
         return on_cpu("the CPU was asked for".into());
     }
     match open_gpu(choice, options, plan).await {
-        Err(fault) if *choice == DeviceChoice::Auto && fault.blame == Blame::Device => on_cpu(format!("on the CPU: {}", fault.what)),
+        Err(fault) if *choice == DeviceChoice::Auto && fault.blame == Blame::Device => {
+            on_cpu(format!("on the CPU: {}", fault.what))
+        }
         other => other,
     }
 }
@@ -96,7 +99,8 @@ pub async fn list_devices(options: &GpuOptions) -> Result<Vec<DeviceEntry>> {
     let adapters = gpu::list(&options.engine()?).await;
     let chosen = adapters.iter().position(|a| !a.software);
     let mut devices: Vec<DeviceEntry> = adapters.iter().map(|a| entry(a, chosen == Some(a.index))).collect();
-    let reason = if chosen.is_none() { "taken by --device auto: there is no real GPU" } else { "taken by --device cpu" };
+    let reason =
+        if chosen.is_none() { "taken by --device auto: there is no real GPU" } else { "taken by --device cpu" };
     let info = cpu(options, reason.into()).info().clone();
     devices.push(DeviceEntry { index: None, info, limits: Vec::new() });
     Ok(devices)

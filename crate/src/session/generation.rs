@@ -136,7 +136,10 @@ impl Generation {
     /// # Errors
     /// The architecture, an encoding or the tokenizer is not supported; the weights are not all here; the device fails.
     pub async fn load(
-        inspection: Rc<Inspection>, choice: DeviceChoice, gpu: GpuOptions, context: Option<u32>,
+        inspection: Rc<Inspection>,
+        choice: DeviceChoice,
+        gpu: GpuOptions,
+        context: Option<u32>,
         on_progress: &mut dyn FnMut(Progress),
     ) -> Result<Self> {
         let clock = Stopwatch::start();
@@ -186,7 +189,12 @@ impl Generation {
     ///
     /// # Errors
     /// The prompt does not fit the context; the device fails twice; logits are not finite.
-    pub async fn generate(&mut self, prompt: &str, options: &GenerationOptions, on_token: &mut OnToken<'_>) -> Result<Outcome> {
+    pub async fn generate(
+        &mut self,
+        prompt: &str,
+        options: &GenerationOptions,
+        on_token: &mut OnToken<'_>,
+    ) -> Result<Outcome> {
         let ids = self.vocabulary.clone()?.encode(prompt, EncodeOptions { add_special: true, parse_special: true })?;
         self.generate_ids(ids, options, on_token).await
     }
@@ -196,7 +204,10 @@ impl Generation {
     /// # Errors
     /// As [`Self::generate`]; an id beyond the vocabulary.
     pub async fn generate_ids(
-        &mut self, prompt: Vec<u32>, options: &GenerationOptions, on_token: &mut OnToken<'_>,
+        &mut self,
+        prompt: Vec<u32>,
+        options: &GenerationOptions,
+        on_token: &mut OnToken<'_>,
     ) -> Result<Outcome> {
         self.check_prompt(&prompt)?;
         let mut run = Run {
@@ -215,7 +226,9 @@ impl Generation {
                 Ok(stop) => break stop,
                 Err(fault) if fault.blame == Blame::Device && !recovered => {
                     recovered = true;
-                    self.notes.push(format!("the device failed ({fault}); the model was loaded again and went on from its history"));
+                    self.notes.push(format!(
+                        "the device failed ({fault}); the model was loaded again and went on from its history"
+                    ));
                     self.reload().await.map_err(|again| again.because(fault))?;
                 }
                 Err(fault) => return Err(fault),
@@ -267,7 +280,9 @@ impl Generation {
             )));
         }
         match prompt.iter().find(|id| **id >= self.program.vocab) {
-            Some(id) => Err(Fault::caller(format!("token {id} is beyond the model's vocabulary of {}", self.program.vocab))),
+            Some(id) => {
+                Err(Fault::caller(format!("token {id} is beyond the model's vocabulary of {}", self.program.vocab)))
+            }
             None => Ok(()),
         }
     }
@@ -284,7 +299,12 @@ impl Generation {
     }
 
     /// Runs until a stop or a fault; what was produced before a fault stays in `run`.
-    async fn attempt(&mut self, run: &mut Run, options: &GenerationOptions, on_token: &mut OnToken<'_>) -> Result<StopReason> {
+    async fn attempt(
+        &mut self,
+        run: &mut Run,
+        options: &GenerationOptions,
+        on_token: &mut OnToken<'_>,
+    ) -> Result<StopReason> {
         if run.ids.len() as u32 >= options.max_tokens {
             return Ok(StopReason::Limit);
         }
@@ -315,7 +335,12 @@ impl Generation {
 
     /// Greedy: ids stay on the device; the host only follows, a few submits behind.
     async fn decode_on_device(
-        &mut self, run: &mut Run, mut pos: u32, options: &GenerationOptions, logits_first: bool, on_token: &mut OnToken<'_>,
+        &mut self,
+        run: &mut Run,
+        mut pos: u32,
+        options: &GenerationOptions,
+        logits_first: bool,
+        on_token: &mut OnToken<'_>,
     ) -> Result<StopReason> {
         let depth = self.depth();
         let mut outstanding = 1;
@@ -365,7 +390,11 @@ impl Generation {
 
     /// Sampling: logits come to the host at every step.
     async fn decode_on_host(
-        &mut self, run: &mut Run, mut pos: u32, options: &GenerationOptions, on_token: &mut OnToken<'_>,
+        &mut self,
+        run: &mut Run,
+        mut pos: u32,
+        options: &GenerationOptions,
+        on_token: &mut OnToken<'_>,
     ) -> Result<StopReason> {
         loop {
             let logits = self.read_logits().await?;
@@ -377,13 +406,11 @@ impl Generation {
             let alternatives = choice
                 .alternatives
                 .iter()
-                .map(|(id, probability)| Alternative {
-                    id: *id,
-                    text: self.token_text(*id),
-                    probability: *probability,
-                })
+                .map(|(id, probability)| Alternative { id: *id, text: self.token_text(*id), probability: *probability })
                 .collect();
-            if let Some(stop) = self.emit(run, choice.id, Some(choice.probability), alternatives, options, on_token).await {
+            if let Some(stop) =
+                self.emit(run, choice.id, Some(choice.probability), alternatives, options, on_token).await
+            {
                 return Ok(stop);
             }
             if pos >= self.program.context {
@@ -397,8 +424,13 @@ impl Generation {
 
     /// Takes one id into the run; `Some` when the generation ends with it.
     async fn emit(
-        &self, run: &mut Run, id: u32, probability: Option<f32>, alternatives: Vec<Alternative>,
-        options: &GenerationOptions, on_token: &mut OnToken<'_>,
+        &self,
+        run: &mut Run,
+        id: u32,
+        probability: Option<f32>,
+        alternatives: Vec<Alternative>,
+        options: &GenerationOptions,
+        on_token: &mut OnToken<'_>,
     ) -> Option<StopReason> {
         if run.first_at.is_none() {
             run.first_at = Some(run.clock.seconds());

@@ -99,7 +99,11 @@ impl Inspection {
     /// # Errors
     /// The tensor's bytes are not here, its encoding has no decoder, or the rows do not exist.
     pub async fn peek(
-        &self, tensor: usize, rows: Range<u64>, stats: bool, on_progress: &mut dyn FnMut(Progress),
+        &self,
+        tensor: usize,
+        rows: Range<u64>,
+        stats: bool,
+        on_progress: &mut dyn FnMut(Progress),
     ) -> Result<Peek> {
         let data = TensorData::of(self, tensor)?;
         let rows = rows.start.min(data.rows)..rows.end.min(data.rows);
@@ -133,7 +137,8 @@ struct TensorData<'a> {
 impl<'a> TensorData<'a> {
     fn of(inspection: &'a Inspection, tensor: usize) -> Result<Self> {
         let model = &inspection.model;
-        let entry = model.tensors.get(tensor).ok_or_else(|| Fault::caller(format!("there is no tensor number {tensor}")))?;
+        let entry =
+            model.tensors.get(tensor).ok_or_else(|| Fault::caller(format!("there is no tensor number {tensor}")))?;
         let name = &entry.name;
         let (file, at) = match &entry.place {
             Place::Here { file, at } => (*file, at.clone()),
@@ -148,21 +153,38 @@ impl<'a> TensorData<'a> {
             Place::Absent => return Err(Fault::file(0, format!("{name} names no bytes")).in_file(&model.files[0].name)),
         };
         let summary = model.files.get(file).ok_or_else(|| Fault::bug("a tensor's place names no file"))?;
-        let source = inspection.files.find(&summary.name).ok_or_else(|| Fault::bug("a file of the model is not open"))?;
+        let source =
+            inspection.files.find(&summary.name).ok_or_else(|| Fault::bug("a file of the model is not open"))?;
         let spec = entry.encoding.spec().filter(|s| s.decode.is_some()).ok_or_else(|| {
             Fault::unsupported(format!("{name} is {}, which Glassbox lists but cannot decode", entry.encoding))
         })?;
-        let elements = entry.shape.elements().ok_or_else(|| Fault::limit(format!("{name} has more elements than 64 bits count")))?;
+        let elements = entry
+            .shape
+            .elements()
+            .ok_or_else(|| Fault::limit(format!("{name} has more elements than 64 bits count")))?;
         let need = elements.div_ceil(u64::from(spec.block_len)).checked_mul(u64::from(spec.block_bytes));
         if need.is_none_or(|need| at.end > source.len() || at.end - at.start < need) {
             return Err(Fault::file(
                 at.start,
-                format!("{name} needs {} bytes, the file holds {}", need.unwrap_or(u64::MAX), source.len().saturating_sub(at.start).min(at.end - at.start)),
+                format!(
+                    "{name} needs {} bytes, the file holds {}",
+                    need.unwrap_or(u64::MAX),
+                    source.len().saturating_sub(at.start).min(at.end - at.start)
+                ),
             )
             .in_file(&summary.name));
         }
         let row_len = entry.shape.row_len().max(1);
-        Ok(Self { entry, file: source, at, spec, elements, rows: elements / row_len, row_len, big_endian: model.big_endian() })
+        Ok(Self {
+            entry,
+            file: source,
+            at,
+            spec,
+            elements,
+            rows: elements / row_len,
+            row_len,
+            big_endian: model.big_endian(),
+        })
     }
     fn block_count(&self) -> u64 {
         self.elements.div_ceil(u64::from(self.spec.block_len))

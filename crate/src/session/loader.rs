@@ -7,7 +7,6 @@ use crate::{
         plan::{Program, SlotKind, WeightLoad},
         weights::to_slot,
     },
-
     fault::{Fault, Result},
     model::Place,
 };
@@ -22,7 +21,10 @@ const PIECE: u64 = 4 << 20;
 /// # Errors
 /// A tensor is not here or cannot be read; the device refuses.
 pub(super) async fn load_weights(
-    inspection: &Inspection, program: &Program, device: &mut dyn Device, on_progress: &mut dyn FnMut(Progress),
+    inspection: &Inspection,
+    program: &Program,
+    device: &mut dyn Device,
+    on_progress: &mut dyn FnMut(Progress),
 ) -> Result<()> {
     let mut total = 0u64;
     for load in &program.weights {

@@ -11,13 +11,13 @@ mod vocabulary;
 
 pub use bench::{Speed, bench};
 pub use devices::{DeviceEntry, GpuOptions, dispatch_gap, list_devices, test_ops};
-pub use generation::{Alternative, OnToken, Generated, Generation, GenerationOptions, Outcome, Progress, StopReason};
+pub use generation::{Alternative, Generated, Generation, GenerationOptions, OnToken, Outcome, Progress, StopReason};
 pub use inspection::{Inspection, Peek};
 pub use timing::{Stopwatch, Timing};
 pub use vocabulary::open_vocabulary;
 
 pub use crate::{
-    formats::ArrayItems,
     engine::{device::DeviceChoice, sampler::Sampling},
+    formats::ArrayItems,
     tokenizer::EncodeOptions,
 };

@@ -29,13 +29,83 @@ struct Sizes {
 /// Published shapes by their usual short names.
 const SIZES: &[Sizes] = &[
     Sizes { name: "tiny", layers: 2, width: 64, heads: 4, kv_heads: 2, ffn: 128, vocab: 512, context: 256, tied: true },
-    Sizes { name: "135m", layers: 30, width: 576, heads: 9, kv_heads: 3, ffn: 1536, vocab: 49152, context: 2048, tied: true },
-    Sizes { name: "k256-138m", layers: 16, width: 768, heads: 12, kv_heads: 4, ffn: 2048, vocab: 49152, context: 2048, tied: true },
-    Sizes { name: "0.5b", layers: 24, width: 896, heads: 14, kv_heads: 2, ffn: 4864, vocab: 151_936, context: 4096, tied: true },
-    Sizes { name: "1.1b", layers: 22, width: 2048, heads: 32, kv_heads: 4, ffn: 5632, vocab: 32000, context: 2048, tied: false },
-    Sizes { name: "1b", layers: 16, width: 2048, heads: 32, kv_heads: 8, ffn: 8192, vocab: 128_256, context: 8192, tied: true },
-    Sizes { name: "3b", layers: 28, width: 3072, heads: 24, kv_heads: 8, ffn: 8192, vocab: 128_256, context: 8192, tied: true },
-    Sizes { name: "8b", layers: 32, width: 4096, heads: 32, kv_heads: 8, ffn: 14336, vocab: 128_256, context: 8192, tied: false },
+    Sizes {
+        name: "135m",
+        layers: 30,
+        width: 576,
+        heads: 9,
+        kv_heads: 3,
+        ffn: 1536,
+        vocab: 49152,
+        context: 2048,
+        tied: true,
+    },
+    Sizes {
+        name: "k256-138m",
+        layers: 16,
+        width: 768,
+        heads: 12,
+        kv_heads: 4,
+        ffn: 2048,
+        vocab: 49152,
+        context: 2048,
+        tied: true,
+    },
+    Sizes {
+        name: "0.5b",
+        layers: 24,
+        width: 896,
+        heads: 14,
+        kv_heads: 2,
+        ffn: 4864,
+        vocab: 151_936,
+        context: 4096,
+        tied: true,
+    },
+    Sizes {
+        name: "1.1b",
+        layers: 22,
+        width: 2048,
+        heads: 32,
+        kv_heads: 4,
+        ffn: 5632,
+        vocab: 32000,
+        context: 2048,
+        tied: false,
+    },
+    Sizes {
+        name: "1b",
+        layers: 16,
+        width: 2048,
+        heads: 32,
+        kv_heads: 8,
+        ffn: 8192,
+        vocab: 128_256,
+        context: 8192,
+        tied: true,
+    },
+    Sizes {
+        name: "3b",
+        layers: 28,
+        width: 3072,
+        heads: 24,
+        kv_heads: 8,
+        ffn: 8192,
+        vocab: 128_256,
+        context: 8192,
+        tied: true,
+    },
+    Sizes {
+        name: "8b",
+        layers: 32,
+        width: 4096,
+        heads: 32,
+        kv_heads: 8,
+        ffn: 14336,
+        vocab: 128_256,
+        context: 8192,
+        tied: false,
+    },
 ];
 
 /// What to write.
@@ -77,10 +147,15 @@ impl Recipe {
         })?;
         let encoding = ENCODINGS
             .iter()
-            .find(|s| s.name.eq_ignore_ascii_case(quant) && (s.encode.is_some() || s.encoding == Encoding::F32) && s.ggml.is_some())
+            .find(|s| {
+                s.name.eq_ignore_ascii_case(quant)
+                    && (s.encode.is_some() || s.encoding == Encoding::F32)
+                    && s.ggml.is_some()
+            })
             .map(|s| s.encoding)
             .ok_or_else(|| {
-                let known: Vec<&str> = ENCODINGS.iter().filter(|s| s.encode.is_some() && s.ggml.is_some()).map(|s| s.name).collect();
+                let known: Vec<&str> =
+                    ENCODINGS.iter().filter(|s| s.encode.is_some() && s.ggml.is_some()).map(|s| s.name).collect();
                 Fault::caller(format!("\"{quant}\" cannot be written; {} can", known.join(", ")))
             })?;
         let tensors = tensors(&sizes, encoding);
@@ -119,7 +194,8 @@ fn head_encoding(encoding: Encoding, row_len: u64) -> Encoding {
 fn tensors(s: &Sizes, encoding: Encoding) -> Vec<Tensor> {
     let (width, ffn) = (u64::from(s.width), u64::from(s.ffn));
     let kv = width / u64::from(s.heads) * u64::from(s.kv_heads);
-    let vector = |name: String, n: u64| Tensor { name, rows: 1, row_len: n, one_dimension: true, encoding: Encoding::F32 };
+    let vector =
+        |name: String, n: u64| Tensor { name, rows: 1, row_len: n, one_dimension: true, encoding: Encoding::F32 };
     let matrix = |name: String, rows: u64, row_len: u64, e: Encoding| Tensor {
         name,
         rows,
@@ -128,7 +204,8 @@ fn tensors(s: &Sizes, encoding: Encoding) -> Vec<Tensor> {
         encoding: fallback(e, row_len),
     };
     let head = head_encoding(encoding, width);
-    let mut list = vec![matrix("token_embd.weight".into(), u64::from(s.vocab), width, if s.tied { head } else { encoding })];
+    let mut list =
+        vec![matrix("token_embd.weight".into(), u64::from(s.vocab), width, if s.tied { head } else { encoding })];
     if !s.tied {
         list.push(matrix("output.weight".into(), u64::from(s.vocab), width, head));
     }

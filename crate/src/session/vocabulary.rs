@@ -36,7 +36,8 @@ fn is_tokenizer_json(file: &SourceFile) -> bool {
 
 async fn from_json(file: &SourceFile) -> Result<Vocabulary> {
     if file.len() > MAX_JSON {
-        return Err(Fault::limit(format!("{} bytes; tokenizers of at most {MAX_JSON} bytes are read", file.len())).in_file(file.name()));
+        return Err(Fault::limit(format!("{} bytes; tokenizers of at most {MAX_JSON} bytes are read", file.len()))
+            .in_file(file.name()));
     }
     let json = file.read(0..file.len()).await?;
     Vocabulary::from_json(&json).map_err(|f| f.in_file(file.name()))
@@ -60,8 +61,14 @@ pub(super) async fn of_model(files: &SourceSet, model: &ModelFile) -> Result<Voc
 }
 
 /// Items of a metadata array, wherever they are.
-pub(super) async fn array_items(files: &SourceSet, model: &ModelFile, key: &str, range: Range<u64>) -> Result<ArrayItems> {
-    let array = model.metadata.array(key).ok_or_else(|| Fault::caller(format!("no metadata array is named \"{key}\"")))?;
+pub(super) async fn array_items(
+    files: &SourceSet,
+    model: &ModelFile,
+    key: &str,
+    range: Range<u64>,
+) -> Result<ArrayItems> {
+    let array =
+        model.metadata.array(key).ok_or_else(|| Fault::caller(format!("no metadata array is named \"{key}\"")))?;
     let range = range.start.min(array.len)..range.end.min(array.len);
     match &array.place {
         Some(place) => {
@@ -73,7 +80,9 @@ pub(super) async fn array_items(files: &SourceSet, model: &ModelFile, key: &str,
             Ok(if items.iter().any(|v| matches!(v, MetaValue::String(_) | MetaValue::Array(_))) {
                 ArrayItems::Strings(items.iter().map(text).collect())
             } else if items.iter().any(|v| matches!(v, MetaValue::Float(..))) {
-                ArrayItems::Floats(items.iter().map(|v| if let MetaValue::Float(x, _) = v { *x } else { f64::NAN }).collect())
+                ArrayItems::Floats(
+                    items.iter().map(|v| if let MetaValue::Float(x, _) = v { *x } else { f64::NAN }).collect(),
+                )
             } else {
                 ArrayItems::Integers(items.iter().map(integer).collect())
             })

@@ -49,7 +49,9 @@ pub(super) enum Command {
 }
 
 #[derive(ClapArgs)]
-#[command(after_help = "Examples:\n  glassbox inspect model.gguf\n  glassbox inspect model-00001-of-00002.safetensors model-00002-of-00002.safetensors\n  glassbox inspect hf-folder --tensors --json")]
+#[command(
+    after_help = "Examples:\n  glassbox inspect model.gguf\n  glassbox inspect model-00001-of-00002.safetensors model-00002-of-00002.safetensors\n  glassbox inspect hf-folder --tensors --json"
+)]
 pub(super) struct InspectArgs {
     /// Files or folders.
     #[arg(required = true)]
@@ -78,7 +80,9 @@ pub(super) struct PeekArgs {
 }
 
 #[derive(ClapArgs)]
-#[command(after_help = "Examples:\n  glassbox tokenize model.gguf \"Hello, world\"\n  cat text.txt | glassbox tokenize tokenizer.json -")]
+#[command(
+    after_help = "Examples:\n  glassbox tokenize model.gguf \"Hello, world\"\n  cat text.txt | glassbox tokenize tokenizer.json -"
+)]
 pub(super) struct TokenizeArgs {
     /// A model, a folder or a tokenizer.json.
     pub(super) path: PathBuf,
@@ -94,7 +98,9 @@ pub(super) struct TokenizeArgs {
 }
 
 #[derive(ClapArgs)]
-#[command(after_help = "Examples:\n  glassbox run model.gguf -p \"Once upon a time\"\n  glassbox run model.gguf -p \"Once upon a time\" --temp 0.8 --top-p 0.95 --seed 7 -n 200")]
+#[command(
+    after_help = "Examples:\n  glassbox run model.gguf -p \"Once upon a time\"\n  glassbox run model.gguf -p \"Once upon a time\" --temp 0.8 --top-p 0.95 --seed 7 -n 200"
+)]
 pub(super) struct RunArgs {
     /// File or folder.
     pub(super) path: PathBuf,
@@ -127,7 +133,9 @@ pub(super) struct RunArgs {
 }
 
 #[derive(ClapArgs)]
-#[command(after_help = "Example:\n  glassbox synth --size 135m --quant Q8_0 -o m.gguf && glassbox bench m.gguf -p 128 -n 32")]
+#[command(
+    after_help = "Example:\n  glassbox synth --size 135m --quant Q8_0 -o m.gguf && glassbox bench m.gguf -p 128 -n 32"
+)]
 pub(super) struct BenchArgs {
     /// File or folder.
     pub(super) path: PathBuf,
@@ -154,7 +162,9 @@ pub(super) struct TestOpsArgs {
 }
 
 #[derive(ClapArgs)]
-#[command(after_help = "Sizes: tiny, 135m (SmolLM2), k256-138m (all rows cut by 256), 0.5b (Qwen2.5), 1.1b (TinyLlama), 1b (Llama 3.2), 3b, 8b.\nQuantizations: F32 F16 BF16 Q8_0 Q4_0 Q4_1 Q5_0 Q5_1 Q2_K Q3_K Q4_K Q5_K Q6_K IQ4_NL.")]
+#[command(
+    after_help = "Sizes: tiny, 135m (SmolLM2), k256-138m (all rows cut by 256), 0.5b (Qwen2.5), 1.1b (TinyLlama), 1b (Llama 3.2), 3b, 8b.\nQuantizations: F32 F16 BF16 Q8_0 Q4_0 Q4_1 Q5_0 Q5_1 Q2_K Q3_K Q4_K Q5_K Q6_K IQ4_NL."
+)]
 pub(super) struct SynthArgs {
     /// Architecture.
     #[arg(long, default_value = "llama")]

@@ -23,7 +23,10 @@ pub(super) fn run(args: &BenchArgs, json: bool) -> Result<Exit> {
         let bar = Bar::new(json);
         let context = args.device.context.or(Some(args.prefill.saturating_add(args.decode).saturating_add(1)));
         let mut generation =
-            Generation::load(inspection, args.device.device.clone(), args.device.options(), context, &mut |p| bar.show(p)).await?;
+            Generation::load(inspection, args.device.device.clone(), args.device.options(), context, &mut |p| {
+                bar.show(p)
+            })
+            .await?;
         bar.done();
         let speed = bench(&mut generation, args.prefill, args.decode, args.repetitions).await?;
         Ok(BenchReport::of(name, &generation, &speed))
@@ -32,13 +35,35 @@ pub(super) fn run(args: &BenchArgs, json: bool) -> Result<Exit> {
         terminal::json(&report)?;
         return Ok(Exit::Fine);
     }
-    terminal::out(&format!("{BOLD}{}{BOLD:#} on {} {DIM}({} {}){DIM:#}\n", plain(&report.model), plain(&report.device.name), report.device.backend, report.device.detail));
+    terminal::out(&format!(
+        "{BOLD}{}{BOLD:#} on {} {DIM}({} {}){DIM:#}\n",
+        plain(&report.model),
+        plain(&report.device.name),
+        report.device.backend,
+        report.device.detail
+    ));
     let range = |r: [f64; 2]| format!("({:.1} to {:.1})", r[0], r[1]);
     let rows = vec![
-        vec![format!("prefill of {}", report.prefill_tokens), format!("{:9.1} tokens/s", report.prefill_tokens_per_s), range(report.prefill_range)],
-        vec![format!("decode of {}", report.decode_tokens), format!("{:9.1} tokens/s", report.decode_tokens_per_s), range(report.decode_range)],
-        vec!["read per token".into(), format!("{:>9}", bytes(report.bytes_per_token)), format!("{:.1} GB/s", report.gigabytes_per_s)],
-        vec!["dispatches per token".into(), format!("{:9.1}", report.dispatches_per_token), format!("{:.2} submits", report.submits_per_token)],
+        vec![
+            format!("prefill of {}", report.prefill_tokens),
+            format!("{:9.1} tokens/s", report.prefill_tokens_per_s),
+            range(report.prefill_range),
+        ],
+        vec![
+            format!("decode of {}", report.decode_tokens),
+            format!("{:9.1} tokens/s", report.decode_tokens_per_s),
+            range(report.decode_range),
+        ],
+        vec![
+            "read per token".into(),
+            format!("{:>9}", bytes(report.bytes_per_token)),
+            format!("{:.1} GB/s", report.gigabytes_per_s),
+        ],
+        vec![
+            "dispatches per token".into(),
+            format!("{:9.1}", report.dispatches_per_token),
+            format!("{:.2} submits", report.submits_per_token),
+        ],
         vec!["load".into(), format!("{:9.2} s", report.load_s), format!("{} on the device", bytes(report.memory))],
     ];
     terminal::out(&table(&rows, 2));
@@ -52,13 +77,28 @@ pub(super) fn test_ops(args: &TestOpsArgs, json: bool) -> Result<Exit> {
     if json {
         terminal::json(&report)?;
     } else {
-        terminal::out(&format!("{BOLD}{}{BOLD:#} {DIM}{} {}{DIM:#}\n", plain(&report.device.name), report.device.backend, report.device.detail));
+        terminal::out(&format!(
+            "{BOLD}{}{BOLD:#} {DIM}{} {}{DIM:#}\n",
+            plain(&report.device.name),
+            report.device.backend,
+            report.device.detail
+        ));
         let rows: Vec<_> = report
             .ops
             .iter()
             .map(|o| {
-                let verdict = if o.ok { format!("{GREEN}ok{GREEN:#}") } else { format!("{RED}WRONG{RED:#} {}", o.detail.clone().unwrap_or_default()) };
-                vec![o.kernel.clone(), o.encoding.clone(), o.shape.clone(), format!("{:.1e} of {:.0e}", o.nmse, o.tolerance), verdict]
+                let verdict = if o.ok {
+                    format!("{GREEN}ok{GREEN:#}")
+                } else {
+                    format!("{RED}WRONG{RED:#} {}", o.detail.clone().unwrap_or_default())
+                };
+                vec![
+                    o.kernel.clone(),
+                    o.encoding.clone(),
+                    o.shape.clone(),
+                    format!("{:.1e} of {:.0e}", o.nmse, o.tolerance),
+                    verdict,
+                ]
             })
             .collect();
         terminal::out(&table(&rows, 2));
@@ -96,7 +136,9 @@ pub(super) fn time_open(args: &TimeOpenArgs, json: bool) -> Result<Exit> {
     times.sort_by(f64::total_cmp);
     let (low, mid, high) = (times[0], times[times.len() / 2], times[times.len() - 1]);
     if json {
-        terminal::json(&serde_json::json!({ "ms": mid, "ms_min": low, "ms_max": high, "bytes_read": read, "tensors": tensors }))?;
+        terminal::json(
+            &serde_json::json!({ "ms": mid, "ms_min": low, "ms_max": high, "bytes_read": read, "tensors": tensors }),
+        )?;
     } else {
         terminal::out(&format!("{mid:.2} ms ({low:.2} to {high:.2}), {tensors} tensors, {} read\n", bytes(read)));
     }

@@ -29,7 +29,8 @@ pub(super) fn run(args: &InspectArgs, json: bool) -> Result<Exit> {
 fn text(report: &ModelReport, args: &InspectArgs) -> String {
     let mut out = String::new();
     let name = report.files.first().map(|f| f.name.as_str()).unwrap_or_default();
-    let more = if report.files.len() > 1 { format!(" and {} more files", report.files.len() - 1) } else { String::new() };
+    let more =
+        if report.files.len() > 1 { format!(" and {} more files", report.files.len() - 1) } else { String::new() };
     let _ = writeln!(out, "{BOLD}{}{BOLD:#}{more}", plain(name));
     let _ = writeln!(out, "{}", plain(&report.summary));
     let _ = writeln!(
@@ -45,13 +46,30 @@ fn text(report: &ModelReport, args: &InspectArgs) -> String {
     encodings(&mut out, report);
     place(&mut out, report);
     if let Some(graph) = &report.graph {
-        let _ = writeln!(out, "{BOLD}Graph{BOLD:#}  {} nodes, {} subgraphs, {}", graph.nodes.len(), graph.subgraphs, graph.opsets.join(", "));
+        let _ = writeln!(
+            out,
+            "{BOLD}Graph{BOLD:#}  {} nodes, {} subgraphs, {}",
+            graph.nodes.len(),
+            graph.subgraphs,
+            graph.opsets.join(", ")
+        );
         let row = |kind: &str, v: &crate::report::GraphValueReport| {
-            vec![kind.into(), short(&v.name, 40), v.encoding.clone().unwrap_or_default(), v.dims.iter().map(|d| short(d, 20)).collect::<Vec<_>>().join(" x ")]
+            vec![
+                kind.into(),
+                short(&v.name, 40),
+                v.encoding.clone().unwrap_or_default(),
+                v.dims.iter().map(|d| short(d, 20)).collect::<Vec<_>>().join(" x "),
+            ]
         };
-        let rows: Vec<_> = graph.inputs.iter().map(|v| row("input", v)).chain(graph.outputs.iter().map(|v| row("output", v))).collect();
+        let rows: Vec<_> = graph
+            .inputs
+            .iter()
+            .map(|v| row("input", v))
+            .chain(graph.outputs.iter().map(|v| row("output", v)))
+            .collect();
         out.push_str(&table(&rows, 2));
-        let operators: Vec<String> = graph.operators.iter().take(12).map(|(op, n)| format!("{} {n}", plain(op))).collect();
+        let operators: Vec<String> =
+            graph.operators.iter().take(12).map(|(op, n)| format!("{} {n}", plain(op))).collect();
         let _ = writeln!(out, "  operators: {}\n", operators.join(", "));
     }
     if args.metadata {
@@ -118,7 +136,13 @@ fn encodings(out: &mut String, report: &ModelReport) {
         .iter()
         .map(|e| {
             let share = e.bytes as f64 * 100.0 / total.max(1) as f64;
-            vec![e.encoding.clone(), format!("{:>5} tensors", e.tensors), format!("{:>9}", bytes(e.bytes)), format!("{share:5.1} %"), e.about.clone()]
+            vec![
+                e.encoding.clone(),
+                format!("{:>5} tensors", e.tensors),
+                format!("{:>9}", bytes(e.bytes)),
+                format!("{share:5.1} %"),
+                e.about.clone(),
+            ]
         })
         .collect();
     let _ = writeln!(out, "{BOLD}Encodings{BOLD:#}");

@@ -43,7 +43,14 @@ fn text(report: &PeekReport) -> String {
     let mut out = String::new();
     let shape = report.shape.iter().map(u64::to_string).collect::<Vec<_>>().join(" x ");
     let _ = writeln!(out, "{BOLD}{}{BOLD:#}  {} {shape}", plain(&report.name), report.encoding);
-    let _ = writeln!(out, "{DIM}{}; {} at byte {} of {}{DIM:#}\n", report.about, bytes(report.bytes), report.offset, plain(&report.file));
+    let _ = writeln!(
+        out,
+        "{DIM}{}; {} at byte {} of {}{DIM:#}\n",
+        report.about,
+        bytes(report.bytes),
+        report.offset,
+        plain(&report.file)
+    );
     let rows: Vec<Vec<String>> = report
         .values
         .iter()

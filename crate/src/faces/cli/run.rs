@@ -19,15 +19,27 @@ pub(super) fn run(args: &RunArgs, json: bool) -> Result<Exit> {
     let files = terminal::open(std::slice::from_ref(&args.path))?;
     let options = GenerationOptions {
         max_tokens: args.tokens,
-        sampling: Sampling { temperature: args.temp, top_k: args.top_k as usize, top_p: args.top_p, min_p: args.min_p, seed: args.seed },
+        sampling: Sampling {
+            temperature: args.temp,
+            top_k: args.top_k as usize,
+            top_p: args.top_p,
+            min_p: args.min_p,
+            seed: args.seed,
+        },
         alternatives: false,
         keep_logits: args.logits,
     };
     let report = terminal::block_on(async {
         let inspection = Rc::new(Inspection::open(files).await?);
         let bar = Bar::new(json);
-        let mut generation =
-            Generation::load(inspection, args.device.device.clone(), args.device.options(), args.device.context, &mut |p| bar.show(p)).await?;
+        let mut generation = Generation::load(
+            inspection,
+            args.device.device.clone(),
+            args.device.options(),
+            args.device.context,
+            &mut |p| bar.show(p),
+        )
+        .await?;
         bar.done();
         if !json {
             terminal::err(&format!("{DIM}{}{DIM:#}", plain(&generation.device().reason)));
@@ -92,8 +104,16 @@ pub(super) fn devices(json: bool) -> Result<Exit> {
     }
     for device in &report.devices {
         let number = device.index.map_or_else(|| "cpu".to_owned(), |i| i.to_string());
-        terminal::out(&format!("{BOLD}{number}  {}{BOLD:#}  {DIM}{} {}{DIM:#}\n", plain(&device.name), device.backend, plain(&device.driver)));
-        let mut rows = vec![vec!["tier".into(), device.tier.clone().unwrap_or_else(|| "-".into())], vec!["features".into(), device.detail.clone()]];
+        terminal::out(&format!(
+            "{BOLD}{number}  {}{BOLD:#}  {DIM}{} {}{DIM:#}\n",
+            plain(&device.name),
+            device.backend,
+            plain(&device.driver)
+        ));
+        let mut rows = vec![
+            vec!["tier".into(), device.tier.clone().unwrap_or_else(|| "-".into())],
+            vec!["features".into(), device.detail.clone()],
+        ];
         rows.extend(device.limits.iter().map(|f| vec![f.label.clone(), f.value.clone()]));
         rows.push(vec!["chosen".into(), device.reason.clone()]);
         terminal::out(&table(&rows, 3));

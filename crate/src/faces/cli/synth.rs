@@ -17,7 +17,8 @@ use super::{
 pub(super) fn run(args: &SynthArgs, json: bool) -> Result<Exit> {
     let recipe = synth::Recipe::new(&args.arch, &args.size, &args.quant)?;
     let path = args.output.display().to_string();
-    let file = File::create(&args.output).map_err(|e| Fault::source(format!("cannot be written: {e}")).in_file(&path))?;
+    let file =
+        File::create(&args.output).map_err(|e| Fault::source(format!("cannot be written: {e}")).in_file(&path))?;
     let bar = Bar::new(json);
     let written = synth::write(&recipe, &mut BufWriter::with_capacity(1 << 20, file), &mut |done, total| {
         bar.show(Progress { what: "Writing", done, total });

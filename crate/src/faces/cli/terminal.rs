@@ -62,7 +62,9 @@ pub(super) fn plain(text: &str) -> String {
         match c {
             '\n' => out.push('⏎'),
             '\t' => out.push('⇥'),
-            c if c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}') => {
+            c if c.is_control()
+                || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}') =>
+            {
                 let _ = write!(out, "<U+{:04X}>", c as u32);
             }
             c => out.push(c),
@@ -119,7 +121,8 @@ impl Bar {
             return Self(None);
         }
         let bar = ProgressBar::new(0);
-        if let Ok(style) = ProgressStyle::with_template("{msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {eta}") {
+        if let Ok(style) = ProgressStyle::with_template("{msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {eta}")
+        {
             bar.set_style(style.progress_chars("=> "));
         }
         Self(Some(bar))
@@ -183,7 +186,8 @@ pub(super) fn open(paths: &[PathBuf]) -> Result<SourceSet> {
 
 /// Regular files below a folder; links and hidden entries are passed over.
 fn walk(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> {
-    let fail = |e: std::io::Error| Fault::source(format!("cannot be listed: {e}")).in_file(&folder.display().to_string());
+    let fail =
+        |e: std::io::Error| Fault::source(format!("cannot be listed: {e}")).in_file(&folder.display().to_string());
     for entry in std::fs::read_dir(folder).map_err(fail)? {
         let entry = entry.map_err(fail)?;
         let kind = entry.file_type().map_err(fail)?;
@@ -204,7 +208,8 @@ fn walk(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> {
 
 /// One JSON object on standard output.
 pub(super) fn json(report: &impl serde::Serialize) -> Result<()> {
-    let text = serde_json::to_string_pretty(report).map_err(|e| Fault::bug(format!("a report cannot be written as JSON: {e}")))?;
+    let text = serde_json::to_string_pretty(report)
+        .map_err(|e| Fault::bug(format!("a report cannot be written as JSON: {e}")))?;
     out(&text);
     out("\n");
     Ok(())

@@ -41,7 +41,9 @@ fn text(given: &str) -> Result<String> {
         return Ok(given.to_owned());
     }
     let mut text = String::new();
-    std::io::stdin().read_to_string(&mut text).map_err(|e| Fault::source(format!("standard input cannot be read: {e}")))?;
+    std::io::stdin()
+        .read_to_string(&mut text)
+        .map_err(|e| Fault::source(format!("standard input cannot be read: {e}")))?;
     Ok(text)
 }
 
