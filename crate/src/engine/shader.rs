@@ -227,12 +227,11 @@ impl Composer<'_> {
                 (Some("#endif"), None, None) => {
                     open.pop().ok_or_else(|| wrong("#endif without #if"))?;
                 }
+                (Some("#import"), Some(_), None) if !live => {}
                 (Some("#import"), Some(name), None) => {
-                    if live {
-                        let part = self.part(name).ok_or_else(|| wrong("unknown part"))?;
-                        if !self.done.contains(&part.0) {
-                            self.add(part.0, part.1)?;
-                        }
+                    let part = self.part(name).ok_or_else(|| wrong("unknown part"))?;
+                    if !self.done.contains(&part.0) {
+                        self.add(part.0, part.1)?;
                     }
                 }
                 (Some(word), ..) if word.starts_with('#') => return Err(wrong("unknown directive")),

@@ -20,10 +20,10 @@ const MAX_JSON: u64 = 256 << 20;
 /// # Errors
 /// None of the files holds a tokenizer.
 pub async fn open_vocabulary(files: SourceSet) -> Result<Vocabulary> {
-    if let Some(json) = files.files().iter().find(|f| is_tokenizer_json(f)) {
-        if files.files().len() == 1 {
-            return from_json(json).await;
-        }
+    if let [only] = files.files()
+        && is_tokenizer_json(only)
+    {
+        return from_json(only).await;
     }
     let inspection = Inspection::open(files).await?;
     of_model(inspection.files(), inspection.model()).await

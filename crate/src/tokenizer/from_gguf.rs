@@ -61,7 +61,7 @@ pub(super) fn build(keys: &GgufVocabulary) -> Result<Vocabulary> {
         }
         Some(row) => {
             let bpe = byte_level(keys, row, &table, &mut notes)?;
-            (format!("Byte-level BPE (gpt2, pre {pre})"), Method::ByteBpe(bpe), Joiner::Bytes(First::Keep))
+            (format!("Byte-level BPE (gpt2, pre {pre})"), Method::ByteBpe(Box::new(bpe)), Joiner::Bytes(First::Keep))
         }
     };
     if !is_llama && matches!(keys.pre.as_deref(), None | Some("default")) {
@@ -193,7 +193,7 @@ fn byte_level(keys: &GgufVocabulary, row: &Splitter, table: &Table, notes: &mut 
     }
     let vocab: Vocab = (0..)
         .zip(table.entries())
-        .filter(|(_, entry)| !entry.text.is_empty() && !(entry.kind == PieceKind::Normal && entry.hidden))
+        .filter(|(_, entry)| !entry.text.is_empty() && (entry.kind != PieceKind::Normal || !entry.hidden))
         .map(|(id, entry)| (entry.text.to_string(), id))
         .collect();
     let mut merges = Vec::with_capacity(keys.merges.len());

@@ -127,7 +127,7 @@ struct Token {
 /// How text between special tokens becomes ids.
 enum Method {
     Spm(Spm),
-    ByteBpe(ByteBpe),
+    ByteBpe(Box<ByteBpe>),
     Json(Box<Pipeline>),
 }
 

@@ -130,7 +130,7 @@ impl TextStream {
         let news = whole.get(self.given..).unwrap_or_default();
         // A character that is not complete shows as U+FFFD, and the next id may still change it.
         let ready = news.trim_end_matches(char::REPLACEMENT_CHARACTER);
-        self.held = news[ready.len()..].as_bytes().to_vec();
+        self.held = news.as_bytes()[ready.len()..].to_vec();
         self.given += ready.len();
         ready.to_owned()
     }

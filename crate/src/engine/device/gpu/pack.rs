@@ -30,8 +30,11 @@ struct Layout {
     /// The scale plane: f16 pairs (one word a block), or single f16s (two blocks a word).
     scale: Scale,
     /// Writes a block's planes and returns the scale word (or the f16 in its low half).
-    pack: fn(&[u8], &mut [&mut [u32]]) -> u32,
+    pack: PackBlock,
 }
+
+/// A block's bytes to its planes; returns the scale word.
+type PackBlock = fn(&[u8], &mut [&mut [u32]]) -> u32;
 
 enum Scale {
     Single,
@@ -40,20 +43,19 @@ enum Scale {
 
 fn layout(encoding: Encoding) -> Option<Layout> {
     use Scale::{Pair, Single};
-    let (len, bytes, planes, scale, pack): (_, _, &'static [usize], _, fn(&[u8], &mut [&mut [u32]]) -> u32) =
-        match encoding {
-            Encoding::Q8_0 => (32, 34, &[8], Single, q8_0),
-            Encoding::Q4_0 | Encoding::IQ4_NL => (32, 18, &[4], Single, q4_0),
-            Encoding::Q4_1 => (32, 20, &[4], Pair, q4_1),
-            Encoding::Q5_0 => (32, 22, &[4, 1], Single, q5_0),
-            Encoding::Q5_1 => (32, 24, &[4, 1], Pair, q5_1),
-            Encoding::Q2_K => (256, 84, &[16, 4], Pair, q2_k),
-            Encoding::Q3_K => (256, 110, &[16, 8, 4], Single, q3_k),
-            Encoding::Q4_K => (256, 144, &[32, 4], Pair, q4_k),
-            Encoding::Q5_K => (256, 176, &[32, 8, 4], Pair, q5_k),
-            Encoding::Q6_K => (256, 210, &[32, 16, 4], Single, q6_k),
-            _ => return None,
-        };
+    let (len, bytes, planes, scale, pack): (_, _, &'static [usize], _, PackBlock) = match encoding {
+        Encoding::Q8_0 => (32, 34, &[8], Single, q8_0),
+        Encoding::Q4_0 | Encoding::IQ4_NL => (32, 18, &[4], Single, q4_0),
+        Encoding::Q4_1 => (32, 20, &[4], Pair, q4_1),
+        Encoding::Q5_0 => (32, 22, &[4, 1], Single, q5_0),
+        Encoding::Q5_1 => (32, 24, &[4, 1], Pair, q5_1),
+        Encoding::Q2_K => (256, 84, &[16, 4], Pair, q2_k),
+        Encoding::Q3_K => (256, 110, &[16, 8, 4], Single, q3_k),
+        Encoding::Q4_K => (256, 144, &[32, 4], Pair, q4_k),
+        Encoding::Q5_K => (256, 176, &[32, 8, 4], Pair, q5_k),
+        Encoding::Q6_K => (256, 210, &[32, 16, 4], Single, q6_k),
+        _ => return None,
+    };
     Some(Layout { len, bytes, planes, scale, pack })
 }
 
