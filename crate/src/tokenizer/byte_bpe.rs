@@ -47,7 +47,7 @@ impl ByteBpe {
 
     /// Pieces in order; together they are the whole text.
     fn split(&self, text: &str) -> Result<Vec<Range<usize>>> {
-        let mut pieces = Vec::from([0..text.len()]);
+        let mut pieces: Vec<_> = std::iter::once(0..text.len()).collect();
         for regex in &self.splits {
             let mut finer = Vec::with_capacity(pieces.len() * 2);
             for piece in pieces {

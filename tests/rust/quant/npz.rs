@@ -10,7 +10,7 @@ fn u32_at(b: &[u8], at: usize) -> usize {
 }
 
 /// Arrays by name, without ".npy".
-pub fn read(zip: &[u8]) -> BTreeMap<String, Vec<f32>> {
+pub(crate) fn read(zip: &[u8]) -> BTreeMap<String, Vec<f32>> {
     let end = zip.windows(4).rposition(|w| w == b"PK\x05\x06").expect("a zip directory end");
     let (count, mut at) = (u16_at(zip, end + 10), u32_at(zip, end + 16));
     let mut arrays = BTreeMap::new();

@@ -41,7 +41,7 @@ impl<'a> Reader<'a> {
 }
 
 /// ggml type, elements and place by tensor name.
-pub fn tensors(file: &[u8], size: impl Fn(u32, u64) -> u64) -> BTreeMap<String, (u32, u64, Range<usize>)> {
+pub(crate) fn tensors(file: &[u8], size: impl Fn(u32, u64) -> u64) -> BTreeMap<String, (u32, u64, Range<usize>)> {
     let mut r = Reader { bytes: file, at: 0 };
     assert_eq!((r.take(4), r.u32()), (&b"GGUF"[..], 3));
     let (tensors, pairs) = (r.u64(), r.u64());

@@ -70,7 +70,7 @@ impl Value {
 }
 
 /// Reads the keys of a file.
-pub fn read(path: &Path) -> GgufVocabulary {
+pub(crate) fn read(path: &Path) -> GgufVocabulary {
     let mut reader = Reader { bytes: std::fs::read(path).unwrap(), at: 0 };
     assert_eq!(&reader.take::<4>(), b"GGUF");
     assert!(matches!(reader.u32(), 2 | 3));
