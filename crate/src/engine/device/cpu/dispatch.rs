@@ -96,21 +96,21 @@ kernels!(wasm_kernels, super::super::wasm::Simd128, "SIMD128");
 
 /// The tables that this processor can run, the best first.
 pub(super) fn available() -> Vec<&'static Kernels> {
-    let mut tables = Vec::new();
+    #[allow(unused_mut, reason = "some processors have the portable kernels only")]
+    let mut tables = vec![&portable_kernels::KERNELS];
     #[cfg(target_arch = "x86_64")]
     {
         let avx2 =
             is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c");
-        if avx2 && is_x86_feature_detected!("avx512f") {
-            tables.push(&avx512_kernels::KERNELS);
-        }
         if avx2 {
-            tables.push(&avx2_kernels::KERNELS);
+            tables.insert(0, &avx2_kernels::KERNELS);
+        }
+        if avx2 && is_x86_feature_detected!("avx512f") {
+            tables.insert(0, &avx512_kernels::KERNELS);
         }
     }
     #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-    tables.push(&wasm_kernels::KERNELS);
-    tables.push(&portable_kernels::KERNELS);
+    tables.insert(0, &wasm_kernels::KERNELS);
     tables
 }
 

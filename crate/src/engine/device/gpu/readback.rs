@@ -33,7 +33,7 @@ impl Signal {
         }
     }
     pub(super) fn is_done(&self) -> bool {
-        self.state().result.is_some()
+        self.result().is_some()
     }
     pub(super) fn result(&self) -> Option<Result<()>> {
         self.state().result.clone()
