@@ -34,7 +34,7 @@ type Device = "cpu" | "gpu";
 const LOGIT_TOLERANCE = 1e-3;
 const SAMPLE = "tests/corpus/sample";
 const CORPUS = process.env["GLASSBOX_CORPUS"] ?? "../shared/corpus";
-/** Everything on WebGPU: SwiftShader takes minutes for what the other devices do in seconds. */
+/** Every model, in full, on WebGPU too: SwiftShader takes five minutes for what the other devices do in seconds. */
 const ALL_GPU = process.env["GLASSBOX_ALL_GPU"] === "1";
 const LARGE = process.env["GLASSBOX_LARGE"] === "1";
 
@@ -79,11 +79,6 @@ const test = base.extend<{ engine: Engine }, { server: HarnessServer }>({
     await use(new Engine(page));
   },
 });
-
-/** Whole models on SwiftShader have not been seen to end on a busy machine yet, so they run on demand. */
-function onDemand(device: Device): void {
-  skipAloud(device === "cpu" || ALL_GPU, "whole models on SwiftShader, which take minutes; GLASSBOX_ALL_GPU=1 runs them");
-}
 
 /** Says aloud what is not compared, and why. */
 function skipAloud(unless: boolean, what: string): void {
@@ -157,7 +152,6 @@ for (const device of ["cpu", "gpu"] as const) {
 
   test(`models of the corpus give the reference's logits and greedy text on ${where}`, async ({ engine }) => {
     test.setTimeout(600_000);
-    onDemand(device);
     skipAloud(existsSync(join(CORPUS, "llama")), `stories260K and llama2xs, because the corpus is not at ${CORPUS}`);
     await engine.start();
     const models = corpusModels();
@@ -195,8 +189,7 @@ for (const { file, logits, runs } of SAMPLE_FILES) {
     if (device === "gpu" && !ALL_GPU && !/q8_0|q4_k_m/.test(file)) continue;
     test(`${file} gives the reference's logits and greedy ids on ${where}`, async ({ engine }) => {
       test.setTimeout(300_000);
-      onDemand(device);
-      await engine.start();
+        await engine.start();
       // Every prompt's logits; the first run to its end token, or to 64 tokens on SwiftShader.
       const most = device === "cpu" || ALL_GPU ? Infinity : 64;
       const options = runs.map((run, i) => ({ prompt: run.prompt, max_tokens: i === 0 ? Math.min(run.ids.length, most) : 1, logits: true }));
@@ -227,7 +220,6 @@ for (const device of ["cpu", "gpu"] as const) {
   const where = device === "cpu" ? "the wasm CPU path" : "SwiftShader";
   test(`a seed gives the ids that every device gives, on ${where}`, async ({ engine }) => {
     test.setTimeout(300_000);
-    onDemand(device);
     // The ids are those of `glassbox run --json` with these options, on the CPU and on llvmpipe.
     const golden = json<Seeds>("tests/golden/seeds.json");
     await engine.start();
