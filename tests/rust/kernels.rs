@@ -18,7 +18,7 @@ use glassbox::{
             gpu::{GpuDevice, GpuOptions, dispatch_gap, list},
         },
         kernel::KernelId,
-        plan::{PlanId, Program},
+        plan::{PlanId, Program, SlotKind},
         shader::BLOCKS,
         test_ops,
     },
@@ -249,6 +249,67 @@ fn logits_that_are_not_finite_are_counted_on_the_gpu_and_reported() {
     gpu.run(PlanId::Decode, 1).unwrap();
     let fault = block_on(gpu.picked()).unwrap_err();
     assert!(fault.blame == Blame::Device && fault.what.contains("not finite"), "{fault}");
+}
+
+#[test]
+fn a_device_that_is_lost_says_so_at_every_call_and_never_panics() {
+    let _turn = turn();
+    let Some(mut gpu) = gpu(Tier::Core) else { return };
+    let program = prepare(&random_llama(TINY, Encoding::Q8_0), CONTEXT, CHUNK, gpu.info().max_slot_bytes);
+    load_random(&mut gpu, &program, 1);
+    gpu.write_tokens(&[1, 2], 0).unwrap();
+    gpu.run(PlanId::PrefillPick, 1).unwrap();
+    gpu.destroy();
+    // What was submitted may still arrive; whatever is asked for later fails, and blames the device.
+    let mut outcomes = vec![block_on(gpu.picked()).map(|_| ())];
+    for _ in 0..3 {
+        outcomes.push(gpu.write_tokens(&[3], 2).and_then(|()| gpu.run(PlanId::Decode, 1)));
+        outcomes.push(block_on(gpu.picked()).map(|_| ()));
+        outcomes.push(block_on(gpu.read(program.logits.unwrap())).map(|_| ()));
+    }
+    outcomes.push(block_on(gpu.load(&program)));
+    let faults: Vec<_> = outcomes.into_iter().filter_map(Result::err).collect();
+    assert!(!faults.is_empty() && faults.iter().all(|f| f.blame == Blame::Device), "{faults:?}");
+    assert_eq!(gpu.write_tokens(&[3], 2).unwrap_err().blame, Blame::Device);
+}
+
+#[test]
+fn a_cache_beyond_what_the_adapter_binds_is_a_limit_with_both_numbers() {
+    let _turn = turn();
+    let Some(mut gpu) = gpu(Tier::Core) else { return };
+    let mut program = prepare(&random_llama(TINY, Encoding::Q8_0), CONTEXT, CHUNK, gpu.info().max_slot_bytes);
+    let cache = program.slots.iter_mut().find(|s| matches!(s.kind, SlotKind::Cache { .. })).unwrap();
+    cache.kind = SlotKind::Cache { len: u32::MAX };
+    let name = cache.name.clone();
+    let fault = block_on(gpu.load(&program)).unwrap_err();
+    assert_eq!(fault.blame, Blame::Limit, "{fault}");
+    assert!(fault.what.contains(&name) && fault.what.contains("17179869180 bytes"), "{fault}");
+    // The device is still good for a program that fits.
+    let program = prepare(&random_llama(TINY, Encoding::Q8_0), CONTEXT, CHUNK, gpu.info().max_slot_bytes);
+    load_random(&mut gpu, &program, 1);
+    gpu.write_tokens(&[1], 0).unwrap();
+    gpu.run(PlanId::Decode, 1).unwrap();
+    assert_eq!(block_on(gpu.picked()).unwrap().len(), 1);
+}
+
+#[test]
+fn checked_and_unchecked_shaders_give_the_same_words() {
+    let _turn = turn();
+    let mut found = Vec::new();
+    for checked in [true, false] {
+        let options = GpuOptions { tier: Some(Tier::Core), checked: Some(checked), ..GpuOptions::default() };
+        let Ok(mut gpu) = block_on(GpuDevice::open(&DeviceChoice::Gpu, &options)) else {
+            return eprintln!("skipped: release shaders, because there is no GPU");
+        };
+        // Odd sizes leave tails everywhere, and release shaders have no bounds checks.
+        let program = prepare(&random_llama(ODD, Encoding::F16), CONTEXT, CHUNK, gpu.info().max_slot_bytes);
+        load_random(&mut gpu, &program, 4);
+        let tokens: Vec<u32> = (0..23).map(|i| i * 7 % ODD.vocab as u32).collect();
+        found.push(logits(&mut gpu, &program, &tokens, 16));
+        let results = block_on(test_ops::run_all(&mut gpu, ""));
+        assert!(results.iter().all(|r| r.ok), "checked {checked}");
+    }
+    assert_eq!(found[0], found[1]);
 }
 
 #[test]

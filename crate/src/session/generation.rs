@@ -450,3 +450,104 @@ impl Generation {
         (run.ids.len() as u32 >= options.max_tokens).then_some(StopReason::Limit)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        engine::{device::Counters, plan::Slot},
+        source::{ByteSource, MemorySource, SourceSet},
+    };
+
+    /// A device that works for some runs, then is lost.
+    struct Lost {
+        inner: Box<dyn Device>,
+        runs_left: u32,
+    }
+
+    impl Device for Lost {
+        fn info(&self) -> &DeviceInfo {
+            self.inner.info()
+        }
+        fn load<'a>(&'a mut self, program: &'a Program) -> LocalFuture<'a, Result<(), Fault>> {
+            self.inner.load(program)
+        }
+        fn upload(&mut self, slot: Slot, first_row: u32, bytes: &[u8]) -> Result<()> {
+            self.inner.upload(slot, first_row, bytes)
+        }
+        fn finish_load(&mut self) -> LocalFuture<'_, Result<(), Fault>> {
+            self.inner.finish_load()
+        }
+        fn write_tokens(&mut self, tokens: &[u32], pos: u32) -> Result<()> {
+            self.inner.write_tokens(tokens, pos)
+        }
+        fn run(&mut self, plan: PlanId, times: u32) -> Result<()> {
+            self.runs_left = self.runs_left.checked_sub(1).ok_or_else(|| Fault::device("lost the GPU: a test"))?;
+            self.inner.run(plan, times)
+        }
+        fn read(&mut self, slot: Slot) -> LocalFuture<'_, Result<Vec<f32>, Fault>> {
+            self.inner.read(slot)
+        }
+        fn picked(&mut self) -> LocalFuture<'_, Result<Vec<u32>, Fault>> {
+            self.inner.picked()
+        }
+        fn reset(&mut self) {
+            self.inner.reset();
+        }
+        fn counters(&self) -> Counters {
+            self.inner.counters()
+        }
+        fn memory(&self) -> u64 {
+            self.inner.memory()
+        }
+    }
+
+    /// The CPU and memory sources are ready at once.
+    fn now<T>(future: impl Future<Output = T>) -> T {
+        match std::pin::pin!(future).poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
+            std::task::Poll::Ready(value) => value,
+            std::task::Poll::Pending => panic!("a future of the CPU was not ready at once"),
+        }
+    }
+
+    fn load() -> Generation {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/corpus/sample/gguf/sample-q4_0.gguf");
+        let bytes = std::fs::read(path).expect("the sample is in the repository");
+        let source = Rc::new(MemorySource::new("sample-q4_0.gguf", bytes)) as Rc<dyn ByteSource>;
+        let inspection = Rc::new(now(Inspection::open(SourceSet::new([source]))).expect("the sample opens"));
+        now(Generation::load(inspection, DeviceChoice::Cpu, GpuOptions::default(), None, &mut |_| {})).expect("loads")
+    }
+
+    fn write(generation: &mut Generation, options: &GenerationOptions) -> Result<(Outcome, Vec<u32>)> {
+        let mut told = Vec::new();
+        let mut on_token = |token: &Generated| -> LocalFuture<'static, bool> {
+            told.push(token.id);
+            Box::pin(async { false })
+        };
+        let outcome = now(generation.generate("Once upon a time", options, &mut on_token))?;
+        Ok((outcome, told))
+    }
+
+    #[test]
+    fn a_device_lost_at_any_step_is_opened_again_and_the_text_goes_on_as_if_nothing_had_happened() {
+        let greedy = Sampling::greedy();
+        let drawn = Sampling { temperature: 0.8, top_k: 40, top_p: 0.95, min_p: 0.05, seed: 3 };
+        for sampling in [greedy, drawn] {
+            let options = GenerationOptions { max_tokens: 40, sampling, alternatives: false, keep_logits: false };
+            let (want, _) = write(&mut load(), &options).expect("runs");
+            assert_eq!(want.ids.len(), 40);
+            for runs_left in [0, 1, 2, 17] {
+                let mut generation = load();
+                generation.device = Box::new(Lost { inner: generation.device, runs_left });
+                let (got, told) = write(&mut generation, &options).expect("recovers");
+                assert_eq!((&got.ids, &got.text), (&want.ids, &want.text), "lost after {runs_left} runs");
+                assert_eq!(told, want.ids, "every token is told once");
+                assert!(
+                    got.notes.iter().any(|n| n.contains("lost the GPU") && n.contains("loaded again")),
+                    "{:?}",
+                    got.notes
+                );
+            }
+        }
+    }
+}

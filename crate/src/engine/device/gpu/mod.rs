@@ -170,6 +170,11 @@ impl GpuDevice {
         self.info.reason = reason.to_owned();
     }
 
+    /// Destroys the device as a driver's reset would, so that tests see what becomes of a run.
+    pub fn destroy(&self) {
+        self.device.destroy();
+    }
+
     /// Overwrites the words of a slot that steps may write (for tests of single kernels).
     ///
     /// # Errors
