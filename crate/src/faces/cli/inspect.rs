@@ -98,7 +98,7 @@ fn text(report: &ModelReport, args: &InspectArgs) -> String {
                 let shape = t.shape.iter().map(u64::to_string).collect::<Vec<_>>().join(" x ");
                 let size = t.bytes.map_or_else(|| "?".into(), bytes);
                 let at = t.offset.map_or_else(|| t.place.to_owned(), |o| format!("at {o}"));
-                vec![plain(&t.name), t.encoding.to_string(), shape, format!("{size:>9}"), at]
+                vec![plain(t.name), t.encoding.to_string(), shape, format!("{size:>9}"), at]
             })
             .collect();
         let _ = writeln!(out, "{BOLD}Tensors{BOLD:#}  {}", rows.len());
