@@ -52,7 +52,8 @@ fn reports_of_the_sample_equal_the_committed_ones() {
             Rc::new(MemorySource::new(base, bytes)) as Rc<dyn ByteSource>
         });
         let set = SourceSet::new(sources);
-        let report = now(async { ModelReport::of(&Inspection::open(set).await.expect("the sample opens")).await });
+        let inspection = now(Inspection::open(set)).expect("the sample opens");
+        let report = now(ModelReport::of(&inspection));
         let text = serde_json::to_string_pretty(&report).expect("reports are JSON") + "\n";
         let golden = root.join("tests/golden").join(format!("{name}.json"));
         if std::env::var_os("GLASSBOX_BLESS").is_some() {

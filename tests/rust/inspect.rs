@@ -23,7 +23,7 @@ fn corpus_file(name: &str) -> Option<(SourceSet, ModelFile)> {
 fn encodings(model: &ModelFile) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for tensor in &model.tensors {
-        *counts.entry(tensor.encoding.name()).or_default() += 1;
+        *counts.entry(tensor.encoding.name().into_owned()).or_default() += 1;
     }
     counts
 }

@@ -74,7 +74,8 @@ pub async fn test_ops(device: String, tier: String, only: String) -> Result<Stri
 #[wasm_bindgen]
 pub struct Model {
     inspection: Rc<Inspection>,
-    report: String,
+    /// Kept on the page's side: handing it out copies nothing.
+    report: JsString,
     generation: Rc<RefCell<Option<Generation>>>,
 }
 
@@ -88,11 +89,11 @@ impl Model {
         let sources =
             names.into_iter().zip(files).map(|(name, blob)| Rc::new(FileSource::new(name, blob)) as Rc<dyn ByteSource>);
         let inspection = Inspection::open(SourceSet::new(sources)).await.map_err(|f| throw(&f))?;
-        let report = json(&ModelReport::of(&inspection).await)?;
+        let report = JsString::from(json(&ModelReport::of(&inspection).await)?);
         Ok(Self { inspection: Rc::new(inspection), report, generation: Rc::default() })
     }
     /// The `ModelReport`.
-    pub fn report(&self) -> String {
+    pub fn report(&self) -> JsString {
         self.report.clone()
     }
     /// Bytes read from the files so far.

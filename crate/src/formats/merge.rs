@@ -138,15 +138,20 @@ impl Whole {
         let first_tensor = self.model.tensors.len();
         let role = if part.total > 1 { format!("shard {} of {}", part.number, part.total) } else { "weights".into() };
         self.model.files.push(FileSummary { name: file.name().into(), bytes: file.len(), role });
-        let first = self.parts == 0;
         self.parts += 1;
         self.check_split(part, &read, number);
-        if first {
+        if number == 0 {
+            // It was read as file number 0, and that is what it is: nothing needs to be renumbered.
             self.model.version = read.version;
             self.model.graph = read.graph;
+            self.model.metadata = read.metadata;
+            self.model.tensors = read.tensors;
+            self.model.sections = read.sections;
+            self.model.notes.extend(read.notes);
+            return;
         }
         for (key, value) in read.metadata.into_entries() {
-            if first || (!key.starts_with("split.") && self.model.metadata.get(&key).is_none()) {
+            if !key.starts_with("split.") && self.model.metadata.get(&key).is_none() {
                 self.model.metadata.push(key, in_file(value, number));
             }
         }

@@ -3,7 +3,7 @@
 use crate::{
     engine,
     fault::Fault,
-    model::{FormatId, MetaArray, MetaValue, ModelFile, Note, Place, SectionKind, Severity},
+    model::{FormatId, MetaArray, MetaValue, ModelFile, Note, Place, SectionKind, Severity, TensorEntry},
     session::{ArrayItems, Inspection},
     tensor::Encoding,
 };
@@ -16,9 +16,9 @@ use super::{
 /// Array items that a report shows inline.
 const INLINE_ITEMS: usize = 8;
 
-impl ModelReport {
+impl<'a> ModelReport<'a> {
     /// Everything a face shows of an opened model; asks for the tokenizer, which reads its arrays.
-    pub async fn of(inspection: &Inspection) -> Self {
+    pub async fn of(inspection: &'a Inspection) -> Self {
         let model = inspection.model();
         let bytes_read = inspection.files().bytes_read();
         let runnable = engine::can_run(model);
@@ -105,17 +105,17 @@ impl From<&Note> for NoteReport {
     }
 }
 
-impl TensorReport {
-    fn of(tensor: &crate::model::TensorEntry, model: &ModelFile) -> Self {
+impl<'a> TensorReport<'a> {
+    fn of(tensor: &'a TensorEntry, model: &'a ModelFile) -> Self {
         let (file, offset, place) = match &tensor.place {
-            Place::Here { file, at } => (model.files.get(*file).map(|f| f.name.clone()), Some(at.start), "here"),
-            Place::Missing { file, at } => (Some(file.clone()), Some(at.start), "missing"),
+            Place::Here { file, at } => (model.files.get(*file).map(|f| f.name.as_str()), Some(at.start), "here"),
+            Place::Missing { file, at } => (Some(file.as_str()), Some(at.start), "missing"),
             Place::Inline => (None, None, "inline"),
             Place::Absent => (None, None, "absent"),
         };
         Self {
-            name: tensor.name.clone(),
-            shape: tensor.shape.0.clone(),
+            name: &tensor.name,
+            shape: &tensor.shape.0,
             encoding: tensor.encoding.name(),
             offset,
             bytes: tensor.bytes,
@@ -143,7 +143,7 @@ fn encodings(model: &ModelFile) -> Vec<EncodingReport> {
     totals
         .into_iter()
         .map(|(encoding, tensors, bytes, elements)| EncodingReport {
-            encoding: encoding.name(),
+            encoding: encoding.name().into(),
             tensors,
             bytes,
             elements,
@@ -179,7 +179,7 @@ fn json(value: &MetaValue) -> serde_json::Value {
 fn graph(graph: &crate::model::OpGraph) -> GraphReport {
     let value = |v: &crate::model::GraphValue| GraphValueReport {
         name: v.name.clone(),
-        encoding: v.encoding.map(|e| e.name()),
+        encoding: v.encoding.map(|e| e.name().into()),
         dims: v.dims.clone(),
     };
     let op = |domain: &str, op: &str| {

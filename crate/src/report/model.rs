@@ -1,11 +1,14 @@
 //! What a model is.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 /// Everything the overview, metadata, tensor and notes views show.
+// Tensors are borrowed from the model: files of 30,000 exist, and copies of their names took longer than reading them.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
-pub struct ModelReport {
+pub struct ModelReport<'a> {
     /// "GGUF", "safetensors", "ONNX".
     pub format: String,
     /// Format version as people write it.
@@ -42,7 +45,8 @@ pub struct ModelReport {
     /// Metadata in file order.
     pub metadata: Vec<MetadataReport>,
     /// Tensors in file order.
-    pub tensors: Vec<TensorReport>,
+    #[cfg_attr(test, ts(type = "TensorReport[]"))]
+    pub tensors: Vec<TensorReport<'a>>,
     /// The operator graph, for formats that hold one.
     pub graph: Option<GraphReport>,
     /// The byte map.
@@ -182,14 +186,16 @@ pub struct MetadataReport {
 /// One tensor.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
-pub struct TensorReport {
+pub struct TensorReport<'a> {
     /// Name.
-    pub name: String,
+    #[cfg_attr(test, ts(type = "string"))]
+    pub name: &'a str,
     /// Slowest dimension first.
     #[cfg_attr(test, ts(type = "number[]"))]
-    pub shape: Vec<u64>,
+    pub shape: &'a [u64],
     /// Encoding.
-    pub encoding: String,
+    #[cfg_attr(test, ts(type = "string"))]
+    pub encoding: Cow<'static, str>,
     /// Absolute byte offset in its file; null where it has no bytes there.
     #[cfg_attr(test, ts(type = "number | null"))]
     pub offset: Option<u64>,
@@ -197,7 +203,8 @@ pub struct TensorReport {
     #[cfg_attr(test, ts(type = "number | null"))]
     pub bytes: Option<u64>,
     /// Its file's name, also when that file is missing.
-    pub file: Option<String>,
+    #[cfg_attr(test, ts(type = "string | null"))]
+    pub file: Option<&'a str>,
     /// "here", "missing", "inline" or "absent".
     pub place: &'static str,
 }

@@ -43,7 +43,7 @@ impl OpsReport {
             .iter()
             .map(|r| OpReport {
                 kernel: r.kernel.name().to_owned(),
-                encoding: r.encoding.map(|e| e.name()).unwrap_or_default(),
+                encoding: r.encoding.map(|e| e.name().into()).unwrap_or_default(),
                 shape: r.shape.clone(),
                 nmse: r.nmse,
                 tolerance: r.tolerance,

@@ -91,7 +91,7 @@ impl PeekReport {
         Self {
             name: entry.name.clone(),
             shape: entry.shape.0.clone(),
-            encoding: entry.encoding.name(),
+            encoding: entry.encoding.name().into(),
             about: entry.encoding.spec().map(|s| s.about.to_owned()).unwrap_or_default(),
             file,
             offset: at.start,

@@ -12,7 +12,7 @@ const LEAST: u64 = 16 << 10;
 
 /// One file, its window, and how far to read ahead.
 ///
-/// Neighbouring requests double the read-ahead up to [`Limits::read_ahead`], jumps halve it; what a
+/// Neighbouring requests raise the read-ahead up to [`Limits::read_ahead`], jumps halve it; what a
 /// reader has passed is forgotten. So reading a header of n bytes costs at most n plus the limit,
 /// and memory holds one piece, whatever the file's size.
 pub struct Feed<'a> {
@@ -53,8 +53,11 @@ impl<'a> Feed<'a> {
         self.window.forget(passed.min(need.start));
         let have = self.window.rest(need.start).len() as u64;
         let start = need.start + have;
-        self.ahead = if start == self.fetched_to { self.ahead.saturating_mul(2) } else { (self.ahead / 2).max(LEAST) }
-            .min(self.most);
+        // A second neighbour in a row means a long header, and each read of a browser's file is a round trip.
+        let growth = if self.ahead > LEAST { 8 } else { 2 };
+        self.ahead =
+            if start == self.fetched_to { self.ahead.saturating_mul(growth) } else { (self.ahead / 2).max(LEAST) }
+                .min(self.most);
         let end = need.end.max(start.saturating_add(self.ahead)).min(self.file.len());
         if end <= start {
             return Err(

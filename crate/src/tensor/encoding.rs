@@ -1,5 +1,7 @@
 //! Element and block encodings: their names and numbers in each format. The rows are in `table.rs`.
 
+use std::borrow::Cow;
+
 use super::{quant::Words, table::ROWS};
 
 /// How a tensor's values lie in bytes. ggml's names for block encodings, safetensors' for the rest.
@@ -234,15 +236,15 @@ impl Encoding {
         }
     }
     /// The name, also for unknown numbers ("ggml type 99", "ggml type 4 (Q4_2, removed)").
-    pub fn name(self) -> String {
+    pub fn name(self) -> Cow<'static, str> {
         match self {
-            Self::UnknownGgml(id) => {
-                unsized_ggml(id).map_or_else(|| format!("ggml type {id}"), |known| format!("ggml type {id} ({known})"))
-            }
-            Self::UnknownOnnx(id) => format!("ONNX type {}", id as i32),
+            Self::UnknownGgml(id) => unsized_ggml(id)
+                .map_or_else(|| format!("ggml type {id}"), |known| format!("ggml type {id} ({known})"))
+                .into(),
+            Self::UnknownOnnx(id) => format!("ONNX type {}", id as i32).into(),
             Self::String => "STRING".into(),
             Self::Unknown => "unknown".into(),
-            other => other.spec().map_or_else(|| format!("{other:?}"), |s| s.name.into()),
+            other => other.spec().map_or_else(|| format!("{other:?}").into(), |s| s.name.into()),
         }
     }
     /// Bytes of `elements` values whose rows hold `row_len`; `None` when unknown, not whole blocks, or beyond 64 bits.

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use crate::{
-    fault::Result,
-    report::{BenchReport, OpsReport},
+    fault::{Fault, Result},
+    report::{BenchReport, ModelReport, OpsReport},
     session::{Generation, Inspection, Stopwatch, bench, dispatch_gap, test_ops as run_ops},
 };
 
@@ -119,28 +119,44 @@ pub(super) fn gap(args: &TestOpsArgs, json: bool) -> Result<Exit> {
     Ok(Exit::Fine)
 }
 
-/// Milliseconds to open a model's headers, without starting a process each time.
+/// Milliseconds to open a model's headers, and to make its report as JSON, without starting a process each time.
 pub(super) fn time_open(args: &TimeOpenArgs, json: bool) -> Result<Exit> {
-    let mut times = Vec::new();
+    let (mut opening, mut reporting) = (Vec::new(), Vec::new());
     let (mut read, mut tensors) = (0, 0);
     for repetition in 0..=args.repetitions.max(1) {
         let clock = Stopwatch::start();
         let files = terminal::open(&args.paths)?;
         let inspection = terminal::block_on(Inspection::open(files))?;
-        let seconds = clock.seconds();
+        let opened = clock.seconds();
+        let text = terminal::block_on(async {
+            serde_json::to_string(&ModelReport::of(&inspection).await)
+                .map_err(|e| Fault::bug(format!("a report cannot be written as JSON: {e}")))
+        })?;
+        let reported = clock.seconds();
+        std::hint::black_box(text);
         (read, tensors) = (inspection.files().bytes_read(), inspection.model().tensors.len());
         if repetition > 0 {
-            times.push(seconds * 1e3);
+            opening.push(opened * 1e3);
+            reporting.push(reported * 1e3);
         }
     }
-    times.sort_by(f64::total_cmp);
-    let (low, mid, high) = (times[0], times[times.len() / 2], times[times.len() - 1]);
+    let range = |times: &mut Vec<f64>| {
+        times.sort_by(f64::total_cmp);
+        (times[0], times[times.len() / 2], times[times.len() - 1])
+    };
+    let ((low, mid, high), with_report) = (range(&mut opening), range(&mut reporting));
     if json {
-        terminal::json(
-            &serde_json::json!({ "ms": mid, "ms_min": low, "ms_max": high, "bytes_read": read, "tensors": tensors }),
-        )?;
+        terminal::json(&serde_json::json!({
+            "ms": mid, "ms_min": low, "ms_max": high, "ms_with_report": with_report.1,
+            "ms_with_report_min": with_report.0, "ms_with_report_max": with_report.2,
+            "bytes_read": read, "tensors": tensors,
+        }))?;
     } else {
-        terminal::out(&format!("{mid:.2} ms ({low:.2} to {high:.2}), {tensors} tensors, {} read\n", bytes(read)));
+        let (least, middle, most) = with_report;
+        terminal::out(&format!(
+            "{mid:.2} ms ({low:.2} to {high:.2}), with the report as JSON {middle:.2} ms ({least:.2} to {most:.2}), {tensors} tensors, {} read\n",
+            bytes(read)
+        ));
     }
     Ok(Exit::Fine)
 }

@@ -17,7 +17,8 @@ use super::{
 /// Runs the command.
 pub(super) fn run(args: &InspectArgs, json: bool) -> Result<Exit> {
     let files = terminal::open(&args.paths)?;
-    let report = terminal::block_on(async { Ok(ModelReport::of(&Inspection::open(files).await?).await) })?;
+    let inspection = terminal::block_on(Inspection::open(files))?;
+    let report = terminal::block_on(async { Ok(ModelReport::of(&inspection).await) })?;
     if json {
         terminal::json(&report)?;
     } else {
@@ -97,7 +98,7 @@ fn text(report: &ModelReport, args: &InspectArgs) -> String {
                 let shape = t.shape.iter().map(u64::to_string).collect::<Vec<_>>().join(" x ");
                 let size = t.bytes.map_or_else(|| "?".into(), bytes);
                 let at = t.offset.map_or_else(|| t.place.to_owned(), |o| format!("at {o}"));
-                vec![plain(&t.name), t.encoding.clone(), shape, format!("{size:>9}"), at]
+                vec![plain(t.name), t.encoding.to_string(), shape, format!("{size:>9}"), at]
             })
             .collect();
         let _ = writeln!(out, "{BOLD}Tensors{BOLD:#}  {}", rows.len());

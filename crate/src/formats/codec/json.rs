@@ -76,17 +76,19 @@ impl<'a> Scanner<'a> {
         let mut end = start + 1;
         let mut plain = true;
         loop {
+            // Most bytes are plain: pass them in one tight loop.
+            let ahead = self.text.get(end..).unwrap_or(&[]);
+            end += ahead.iter().position(|b| matches!(b, b'"' | b'\\' | 0..0x20)).unwrap_or(ahead.len());
             match self.text.get(end) {
                 Some(b'"') => break,
                 Some(b'\\') => {
                     plain = false;
                     end += 2;
                 }
-                Some(0..0x20) => {
+                Some(_) => {
                     self.at = end;
                     return Err(self.fault("a string without control characters"));
                 }
-                Some(_) => end += 1,
                 None => {
                     self.at = self.text.len();
                     return Err(self.fault("the end of a string"));
@@ -109,6 +111,10 @@ impl<'a> Scanner<'a> {
     /// A whole number.
     pub(in crate::formats) fn whole(&mut self) -> Result<u64> {
         self.peek();
+        if let Some((n, len)) = plain_number(self.rest()) {
+            self.at += len;
+            return Ok(n);
+        }
         let at = self.position();
         let raw = self.number_text();
         std::str::from_utf8(raw)
@@ -174,6 +180,21 @@ impl<'a> Scanner<'a> {
             }
         }
     }
+}
+
+/// The whole number that `text` starts with, and its length; `None` leaves what is longer or odd to the careful way.
+fn plain_number(text: &[u8]) -> Option<(u64, usize)> {
+    // 19 digits always fit 64 bits.
+    const DIGITS: usize = 19;
+    let mut n = 0;
+    for (len, byte) in text.iter().take(DIGITS + 1).enumerate() {
+        match byte {
+            b'0'..=b'9' if len < DIGITS => n = n * 10 + u64::from(byte - b'0'),
+            b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E' => return None,
+            _ => return (len == 1 || len > 1 && text.first() != Some(&b'0')).then_some((n, len)),
+        }
+    }
+    None
 }
 
 /// A JSON value; members keep their order and may repeat.

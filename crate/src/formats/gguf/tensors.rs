@@ -2,7 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::{ALIGNMENT, GgufReader, Phase, value};
+use super::{
+    ALIGNMENT, GgufReader, Phase,
+    value::{self, Layout},
+};
 use crate::{
     fault::Fault,
     formats::{
@@ -20,15 +23,47 @@ const DIMS_MOST: u32 = 64;
 const DIMS_GGML: usize = 4;
 /// ggml's longest name, with its closing NUL.
 const NAME_GGML: usize = 64;
+
 /// One line of the tensor list as stated.
 pub(super) struct Info {
     name: String,
     shape: Shape,
     encoding: Encoding,
+    /// Size in bytes, where known.
+    bytes: Option<u64>,
     /// Relative to the data section.
     offset: u64,
     /// Where the line itself starts.
     at: u64,
+}
+
+impl Info {
+    fn new(name: String, mut shape: Vec<u64>, id: u32, offset: u64, at: u64) -> Self {
+        // ggml counts the fastest dimension first.
+        shape.reverse();
+        let (shape, encoding) = (Shape(shape), Encoding::from_ggml(id));
+        let bytes = shape.elements().and_then(|n| encoding.bytes(n, shape.row_len()));
+        Self { name, shape, encoding, bytes, offset, at }
+    }
+    /// A line at `at` that lies wholly in `bytes`, and its length there; `None` leaves a line that is not fetched, or
+    /// odd, to the careful way, which says what is wrong and where.
+    fn plain(layout: Layout, bytes: &[u8], at: u64, limits: &Limits) -> Option<(Self, usize)> {
+        let end = layout.string_end(bytes, 0)?;
+        let name = std::str::from_utf8(bytes.get(usize::from(layout.width())..end)?).ok()?;
+        let (dims, mut rest) = layout.split_u32(bytes.get(end..)?)?;
+        if dims as usize > DIMS_GGML || name.len() as u64 > limits.string_bytes {
+            return None;
+        }
+        let mut shape = Vec::with_capacity(DIMS_GGML);
+        for _ in 0..dims {
+            let (n, after) = layout.split_count(rest)?;
+            shape.push(n);
+            rest = after;
+        }
+        let (id, rest) = layout.split_u32(rest)?;
+        let (offset, rest) = layout.split_u64(rest)?;
+        Some((Self::new(name.to_owned(), shape, id, offset, at), bytes.len() - rest.len()))
+    }
 }
 
 impl GgufReader {
@@ -43,6 +78,11 @@ impl GgufReader {
             return Err(Fault::limit(format!("more than {} tensors", limits.tensors)).at(self.at).into());
         }
         let (layout, at) = (self.layout(), self.at);
+        if let Some((info, len)) = Info::plain(layout, file.rest(at), at, limits) {
+            self.at = at + len as u64;
+            self.infos.push(info);
+            return Ok(());
+        }
         let mut cursor = Cursor::new(file, at, layout.big_endian);
         let (name, valid) = value::string(&mut cursor, layout, limits, "a tensor's name")?;
         let dims_at = cursor.position();
@@ -55,8 +95,6 @@ impl GgufReader {
         for _ in 0..dims {
             shape.push(layout.count(&mut cursor)?);
         }
-        // ggml counts the fastest dimension first.
-        shape.reverse();
         let id = cursor.u32()?;
         // Offsets are 64-bit in every version.
         let offset = cursor.u64()?;
@@ -64,7 +102,7 @@ impl GgufReader {
         if !valid {
             self.findings.warn("names", at, format!("The tensor name {} is not UTF-8", quoted(&name)), "");
         }
-        self.infos.push(Info { name, shape: Shape(shape), encoding: Encoding::from_ggml(id), offset, at });
+        self.infos.push(Info::new(name, shape, id, offset, at));
         Ok(())
     }
 }
@@ -81,12 +119,12 @@ pub(super) fn model(reader: GgufReader, file: &Window) -> ModelFile {
     check_names(&infos, &mut findings);
     let places = match data {
         Some(data) => Layer { data, alignment, len: file.len(), name: file.name() }.place(&infos, &mut findings),
-        None => infos.iter().map(|info| (Place::Absent, size(info))).collect(),
+        None => vec![Place::Absent; infos.len()],
     };
     let tensors: Vec<TensorEntry> = infos
         .into_iter()
         .zip(places)
-        .map(|(Info { name, shape, encoding, .. }, (place, bytes))| TensorEntry { name, shape, encoding, place, bytes })
+        .map(|(Info { name, shape, encoding, bytes, .. }, place)| TensorEntry { name, shape, encoding, place, bytes })
         .collect();
     // Later parts of a split model leave it to the first.
     let first = metadata.unsigned("split.no").is_none_or(|no| no == 0);
@@ -115,10 +153,6 @@ pub(super) fn model(reader: GgufReader, file: &Window) -> ModelFile {
         sections,
         notes: findings.finish(),
     }
-}
-
-fn size(info: &Info) -> Option<u64> {
-    info.encoding.bytes(info.shape.elements()?, info.shape.row_len())
 }
 
 /// What is odd about one line by itself.
@@ -166,10 +200,10 @@ fn check(info: &Info, findings: &mut Findings) {
 /// Whole blocks in each row, and a size that 64 bits count.
 fn check_size(info: &Info, encoding: Encoding, findings: &mut Findings) {
     let countable = info.shape.elements().is_some_and(|n| i64::try_from(n).is_ok());
-    let Some(block) = encoding.spec().map(|s| u64::from(s.block_len)) else { return };
-    if size(info).is_some() || !countable {
+    if info.bytes.is_some() || !countable {
         return;
     }
+    let Some(block) = encoding.spec().map(|s| u64::from(s.block_len)) else { return };
     let (name, row) = (quoted(&info.name), info.shape.row_len());
     if row % block != 0 {
         let what = format!("Rows of {name} hold {row} elements, no multiple of {encoding}'s {block}");
@@ -205,10 +239,10 @@ struct Layer<'a> {
 
 impl Layer<'_> {
     /// Places every tensor: in the file, beyond its end, or nowhere.
-    fn place(&self, infos: &[Info], findings: &mut Findings) -> Vec<(Place, Option<u64>)> {
+    fn place(&self, infos: &[Info], findings: &mut Findings) -> Vec<Place> {
         let starts: Vec<Option<u64>> = infos.iter().map(|info| self.data.checked_add(info.offset)).collect();
         let mut order: Vec<usize> = (0..infos.len()).collect();
-        order.sort_by_cached_key(|i| (starts[*i].unwrap_or(u64::MAX), size(&infos[*i]).unwrap_or(0)));
+        order.sort_by_key(|i| (starts[*i].unwrap_or(u64::MAX), infos[*i].bytes.unwrap_or(0)));
         let ends = self.ends(infos, &starts, &order);
         self.check_offsets(infos, findings);
         self.check_overlap(infos, &starts, &ends, &order, findings);
@@ -217,17 +251,17 @@ impl Layer<'_> {
             .map(|i| {
                 let info = &infos[i];
                 let (Some(start), Some(end)) = (starts[i], ends[i]) else {
-                    if starts[i].is_none() || size(info).is_some() {
+                    if starts[i].is_none() || info.bytes.is_some() {
                         let what = format!("{} would end beyond 64 bits: offset {}", quoted(&info.name), info.offset);
                         findings.error("offsets", info.at, what, "its bytes are not placed");
                     }
-                    return (Place::Absent, size(info));
+                    return Place::Absent;
                 };
                 if end > self.len || start > self.len {
                     cut.push(i);
-                    return (Place::Missing { file: self.name.to_owned(), at: start..end }, size(info));
+                    return Place::Missing { file: self.name.to_owned(), at: start..end };
                 }
-                (Place::Here { file: 0, at: start..end }, size(info))
+                Place::Here { file: 0, at: start..end }
             })
             .collect();
         self.check_end(infos, &starts, &ends, &mut cut, findings);
@@ -248,7 +282,7 @@ impl Layer<'_> {
             }
             ends[i] = match infos[i].encoding {
                 Encoding::UnknownGgml(_) if infos[i].shape.elements().is_some() => Some(next.max(start)),
-                _ => size(&infos[i]).and_then(|n| start.checked_add(n)),
+                _ => infos[i].bytes.and_then(|n| start.checked_add(n)),
             };
         }
         ends
@@ -268,7 +302,7 @@ impl Layer<'_> {
                 findings.warn("order of tensors", info.at, what, "llama.cpp refuses gaps and another order");
             }
             let padded = |n: u64| info.offset.checked_add(n)?.checked_next_multiple_of(self.alignment);
-            expected = size(info).and_then(padded);
+            expected = info.bytes.and_then(padded);
         }
     }
     fn check_overlap(

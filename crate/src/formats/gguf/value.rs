@@ -35,15 +35,23 @@ impl Layout {
     }
     /// Where a string that starts at `from` ends, if `bytes` hold all of it.
     pub(in crate::formats) fn string_end(self, bytes: &[u8], from: usize) -> Option<usize> {
-        let width = usize::from(self.width());
-        let raw = bytes.get(from..from.checked_add(width)?)?;
-        let mut n = 0u64;
-        for i in 0..width {
-            let digit = if self.big_endian { raw[i] } else { raw[width - 1 - i] };
-            n = n << 8 | u64::from(digit);
-        }
-        let end = (from + width).checked_add(usize::try_from(n).ok()?)?;
-        (end <= bytes.len()).then_some(end)
+        let (n, rest) = self.split_count(bytes.get(from..)?)?;
+        let n = usize::try_from(n).ok()?;
+        (n <= rest.len()).then(|| bytes.len() - rest.len() + n)
+    }
+    /// A count or length, and the bytes after it.
+    pub(super) fn split_count(self, bytes: &[u8]) -> Option<(u64, &[u8])> {
+        if self.wide { self.split_u64(bytes) } else { self.split_u32(bytes).map(|(n, rest)| (u64::from(n), rest)) }
+    }
+    /// A u32, and the bytes after it.
+    pub(super) fn split_u32(self, bytes: &[u8]) -> Option<(u32, &[u8])> {
+        let (raw, rest) = bytes.split_first_chunk()?;
+        Some((if self.big_endian { u32::from_be_bytes(*raw) } else { u32::from_le_bytes(*raw) }, rest))
+    }
+    /// A u64, and the bytes after it.
+    pub(super) fn split_u64(self, bytes: &[u8]) -> Option<(u64, &[u8])> {
+        let (raw, rest) = bytes.split_first_chunk()?;
+        Some((if self.big_endian { u64::from_be_bytes(*raw) } else { u64::from_le_bytes(*raw) }, rest))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The JSON header: entries in file order, each with its place.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, rc::Rc};
 
 use crate::{
     fault::{Fault, Result},
@@ -18,7 +18,8 @@ const DIMS_MOST: usize = 64;
 /// One tensor as stated.
 pub(super) struct Stated {
     pub(super) name: String,
-    pub(super) dtype: String,
+    /// As spelt; neighbours share one.
+    pub(super) dtype: Rc<str>,
     pub(super) shape: Vec<u64>,
     /// Relative to the end of the header.
     pub(super) offsets: (u64, u64),
@@ -41,7 +42,9 @@ pub(super) fn read(text: &[u8], header: &mut Header, findings: &mut Findings, li
     if text.first().is_some_and(|b| *b != b'{') {
         findings.warn("start", 8, "The header starts with white space", "the format demands '{' at byte 8");
     }
-    match entries(&mut scanner, header, findings, limits) {
+    let read = entries(&mut scanner, header, findings, limits);
+    check_names(&header.tensors, findings);
+    match read {
         Ok(()) => header.complete = true,
         Err(fault) => {
             let what = format!(
@@ -77,29 +80,43 @@ pub(super) fn read(text: &[u8], header: &mut Header, findings: &mut Findings, li
 }
 
 fn entries(scanner: &mut Scanner<'_>, header: &mut Header, findings: &mut Findings, limits: &Limits) -> Result<()> {
-    let mut names = HashSet::new();
+    let mut metadata_seen = false;
+    let mut dtype: Rc<str> = "".into();
     let mut first = true;
     scanner.expect(b'{')?;
     while scanner.member(b'}', std::mem::take(&mut first))? {
         scanner.peek();
         let at = scanner.position();
-        let name = scanner.string()?.into_owned();
+        let name = scanner.string()?;
         scanner.expect(b':')?;
         if name == "__metadata__" {
             metadata(scanner, header, findings)?;
+            if std::mem::replace(&mut metadata_seen, true) {
+                named_again(&name, at, findings);
+            }
         } else {
             if header.tensors.len() as u64 == limits.tensors {
                 return Err(Fault::limit(format!("more than {} tensors", limits.tensors)).at(at));
             }
-            let stated = tensor(scanner, name.clone(), at, findings)?;
+            let stated = tensor(scanner, name.into_owned(), at, &mut dtype, findings)?;
             header.tensors.push(stated);
-        }
-        if !names.insert(name.clone()) {
-            let what = format!("The header names {} more than once", quoted(&name));
-            findings.error("duplicate names", at, what, "two readers may see two models; the format forbids it");
         }
     }
     Ok(())
+}
+
+fn check_names(tensors: &[Stated], findings: &mut Findings) {
+    let mut seen = HashSet::with_capacity(tensors.len());
+    for tensor in tensors {
+        if !seen.insert(tensor.name.as_str()) {
+            named_again(&tensor.name, tensor.at, findings);
+        }
+    }
+}
+
+fn named_again(name: &str, at: u64, findings: &mut Findings) {
+    let what = format!("The header names {} more than once", quoted(name));
+    findings.error("duplicate names", at, what, "two readers may see two models; the format forbids it");
 }
 
 fn metadata(scanner: &mut Scanner<'_>, header: &mut Header, findings: &mut Findings) -> Result<()> {
@@ -130,7 +147,14 @@ fn metadata(scanner: &mut Scanner<'_>, header: &mut Header, findings: &mut Findi
     Ok(())
 }
 
-fn tensor(scanner: &mut Scanner<'_>, name: String, at: u64, findings: &mut Findings) -> Result<Stated> {
+/// One tensor's entry; `last` is the dtype of the one before.
+fn tensor(
+    scanner: &mut Scanner<'_>,
+    name: String,
+    at: u64,
+    last: &mut Rc<str>,
+    findings: &mut Findings,
+) -> Result<Stated> {
     let (mut dtype, mut shape, mut offsets) = (None, None, None);
     let mut first = true;
     scanner.expect(b'{')?;
@@ -138,7 +162,13 @@ fn tensor(scanner: &mut Scanner<'_>, name: String, at: u64, findings: &mut Findi
         let key = scanner.string()?;
         scanner.expect(b':')?;
         let again = match &*key {
-            "dtype" => dtype.replace(scanner.string()?.into_owned()).is_some(),
+            "dtype" => {
+                let stated = scanner.string()?;
+                if **last != *stated {
+                    *last = (*stated).into();
+                }
+                dtype.replace(Rc::clone(last)).is_some()
+            }
             "shape" => shape.replace(numbers(scanner, DIMS_MOST)?).is_some(),
             "data_offsets" => offsets.replace(numbers(scanner, 2)?).is_some(),
             _ => {
