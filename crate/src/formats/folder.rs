@@ -25,7 +25,7 @@ pub(super) struct Given<'a> {
 
 pub(super) enum Kind<'a> {
     Model(&'static dyn Format, Feed<'a>),
-    /// A shard index for safetensors: tensor and file names.
+    /// A shard index: tensor and file names.
     Index(merge::Index),
     Other(String),
 }
@@ -49,7 +49,10 @@ pub(super) async fn open(files: &SourceSet, limits: &Limits) -> Result<ModelFile
     let mut groups = group(&given);
     let depth = |g: &Group| g.place(&given).map_or(usize::MAX, |i| given[i].file.name().matches('/').count());
     let bytes = |g: &Group| g.parts.iter().filter_map(|p| p.given).map(|i| given[i].file.len()).sum::<u64>();
-    groups.sort_by_key(|g| (g.parts.iter().all(|p| p.given.is_none()), depth(g), std::cmp::Reverse(bytes(g))));
+    groups.sort_by_key(|g| {
+        let absent = g.parts.iter().all(|p| p.given.is_none());
+        (absent, beside(g, &given), depth(g), preference(g.format), std::cmp::Reverse(bytes(g)))
+    });
     if groups.is_empty() {
         return Err(no_model(&given));
     }
@@ -72,6 +75,22 @@ pub(super) async fn open(files: &SourceSet, limits: &Limits) -> Result<ModelFile
     add_side_files(&mut model, &chosen, &given, &used).await?;
     super::findings::sort(&mut model.notes);
     Ok(model)
+}
+
+/// Of the same model in several formats in one folder, the one that says most and runs nothing.
+fn preference(format: FormatId) -> u8 {
+    match format {
+        FormatId::Safetensors | FormatId::Gguf | FormatId::Onnx => 0,
+        FormatId::Pickle | FormatId::Numpy => 2,
+        _ => 1,
+    }
+}
+
+/// True for what training leaves beside a model: it is opened only where there is nothing else.
+fn beside(group: &Group, given: &[Given<'_>]) -> bool {
+    let name = group.place(given).map_or("", |i| base(given[i].file.name()));
+    let state = ["optimizer", "scheduler", "rng_state", "training_args", "scaler"];
+    matches!(group.format, FormatId::PyTorch | FormatId::Pickle) && state.iter().any(|s| name.starts_with(s))
 }
 
 impl Group {
@@ -157,7 +176,7 @@ fn group(given: &[Given<'_>]) -> Vec<Group> {
             let full = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
             let found = given.iter().position(|g| g.file.name() == full);
             let usable =
-                found.filter(|j| matches!(&given[*j].kind, Kind::Model(f, _) if f.id() == FormatId::Safetensors));
+                found.filter(|j| matches!(&given[*j].kind, Kind::Model(f, _) if f.id() == index.format));
             if let Some(j) = usable {
                 taken[j] = true;
             }
@@ -167,7 +186,7 @@ fn group(given: &[Given<'_>]) -> Vec<Group> {
             });
             parts.push(Part { name, given: usable, number: k + 1, total, instead });
         }
-        groups.push(Group { format: FormatId::Safetensors, parts, index: Some(i) });
+        groups.push(Group { format: index.format, parts, index: Some(i) });
     }
     for (i, file) in given.iter().enumerate() {
         let Kind::Model(format, _) = &file.kind else { continue };

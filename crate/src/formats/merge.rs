@@ -62,15 +62,17 @@ impl ShardName {
     }
 }
 
-/// `model.safetensors.index.json`.
+/// `model.safetensors.index.json`, or `pytorch_model.bin.index.json`.
 pub(super) struct Index {
+    /// Of its shards, by their names.
+    pub(super) format: FormatId,
     /// Tensor name and file name, in the index's order.
     weight_map: Vec<(String, String)>,
     total_size: Option<u64>,
 }
 
 impl Index {
-    /// The index, if these bytes are one for safetensors.
+    /// The index, if these bytes are one for safetensors or PyTorch.
     pub(super) fn parse(text: &[u8]) -> Option<Self> {
         let json = Json::parse(text).ok()?;
         let Json::Object(members) = json.get("weight_map")? else { return None };
@@ -83,7 +85,13 @@ impl Index {
             Some(Json::Number(n)) => n.as_u64().or_else(|| n.as_f64().map(|f| f as u64)),
             _ => None,
         };
-        weight_map.iter().all(|(_, f)| f.ends_with(".safetensors")).then_some(Self { weight_map, total_size })
+        let all = |end: &str| weight_map.iter().all(|(_, f)| f.ends_with(end));
+        let format = match (all(".safetensors"), all(".bin") || all(".pt")) {
+            (true, _) => FormatId::Safetensors,
+            (_, true) => FormatId::PyTorch,
+            _ => return None,
+        };
+        Some(Self { format, weight_map, total_size })
     }
     /// The files it names, sorted, each once.
     pub(super) fn files(&self) -> Vec<String> {
@@ -151,7 +159,7 @@ impl Whole {
             }
         }
         self.model.tensors.extend(read.tensors.into_iter().map(|mut tensor| {
-            if let Place::Here { file, .. } = &mut tensor.place {
+            if let Place::Here { file, .. } | Place::Strided { file, .. } = &mut tensor.place {
                 *file = number;
             }
             tensor
@@ -230,7 +238,7 @@ impl Whole {
         let mut found: HashMap<&str, Vec<String>> = HashMap::new();
         for tensor in &self.model.tensors {
             let file = match &tensor.place {
-                Place::Here { file, .. } => self.model.files.get(*file).map(|f| base(&f.name)),
+                Place::Here { file, .. } | Place::Strided { file, .. } => self.model.files.get(*file).map(|f| base(&f.name)),
                 Place::Missing { file, .. } => Some(base(file)),
                 _ => None,
             };

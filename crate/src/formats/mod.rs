@@ -7,9 +7,12 @@ mod gguf;
 mod items;
 mod lookalike;
 mod merge;
+mod numpy;
 mod onnx;
+mod pytorch;
 mod safetensors;
 mod sections;
+mod xray;
 
 pub use items::{ArrayItems, read_array};
 
@@ -56,7 +59,10 @@ pub trait Reader {
 }
 
 /// All readers.
-pub static FORMATS: &[&dyn Format] = &[&gguf::Gguf, &onnx::Onnx, &safetensors::Safetensors];
+///
+/// In the order of asking: those whose first bytes are sure before those that are recognised by their structure.
+pub static FORMATS: &[&dyn Format] =
+    &[&gguf::Gguf, &numpy::Numpy, &pytorch::PyTorch, &onnx::Onnx, &safetensors::Safetensors, &pytorch::Pickle];
 
 /// Reads the model that the files hold together: recognises each by its content, reads headers, merges shards.
 ///

@@ -8,7 +8,15 @@ use crate::tensor::Encoding;
 #[allow(missing_docs)]
 pub enum FormatId {
     Gguf,
+    Ggml,
+    Llama2c,
     Safetensors,
+    PyTorch,
+    Pickle,
+    Numpy,
+    Keras,
+    TensorFlow,
+    TfLite,
     Onnx,
 }
 
@@ -17,7 +25,15 @@ impl FormatId {
     pub fn name(self) -> &'static str {
         match self {
             Self::Gguf => "GGUF",
+            Self::Ggml => "GGML",
+            Self::Llama2c => "llama2.c",
             Self::Safetensors => "safetensors",
+            Self::PyTorch => "PyTorch",
+            Self::Pickle => "Python pickle",
+            Self::Numpy => "NumPy",
+            Self::Keras => "Keras",
+            Self::TensorFlow => "TensorFlow",
+            Self::TfLite => "TensorFlow Lite",
             Self::Onnx => "ONNX",
         }
     }
@@ -68,7 +84,7 @@ impl ModelFile {
             .filter_map(|t| t.shape.elements())
             .fold(0, u64::saturating_add)
     }
-    /// True when numbers in the tensors' bytes are stored most significant byte first (GGUF only).
+    /// True when numbers in the tensors' bytes are stored most significant byte first.
     pub fn big_endian(&self) -> bool {
         self.version.ends_with("big endian")
     }

@@ -109,6 +109,7 @@ impl TensorReport {
     fn of(tensor: &crate::model::TensorEntry, model: &ModelFile) -> Self {
         let (file, offset, place) = match &tensor.place {
             Place::Here { file, at } => (model.files.get(*file).map(|f| f.name.clone()), Some(at.start), "here"),
+            Place::Strided { file, at, .. } => (model.files.get(*file).map(|f| f.name.clone()), Some(at.start), "here"),
             Place::Missing { file, at } => (Some(file.clone()), Some(at.start), "missing"),
             Place::Inline => (None, None, "inline"),
             Place::Absent => (None, None, "absent"),
@@ -252,9 +253,9 @@ fn sections(model: &ModelFile) -> Vec<SectionReport> {
 /// The name of a format as a stage of the chain.
 pub(super) fn stage(format: FormatId) -> &'static str {
     match format {
-        FormatId::Gguf => "gguf",
+        FormatId::Gguf | FormatId::Ggml => "gguf",
         FormatId::Onnx => "onnx",
-        FormatId::Safetensors => "original",
+        _ => "original",
     }
 }
 

@@ -1,0 +1,194 @@
+//! Files of every format in the corpus: recognised by content, with the tensors that its manifest counts.
+
+#[path = "common/files.rs"]
+mod files;
+
+use std::collections::BTreeMap;
+
+use files::{assert_well_formed, corpus, on_disk, open};
+use glassbox::model::{ModelFile, Severity};
+
+/// What must come of files opened together: format, tensors, encodings with their counts.
+type Row = (&'static [&'static str], &'static str, usize, &'static [(&'static str, usize)]);
+
+/// PyTorch, NumPy and pickles, as the manifest describes them (read there with PyTorch and numpy).
+const PYTHON: &[Row] = &[
+    (&["llama/llama2xs.ckpt.pt"], "PyTorch", 190, &[("F32", 190)]),
+    (&["triple/mnist.pt"], "PyTorch", 20, &[("F32", 18), ("I64", 2)]),
+    (&["pytorch/lightning-molkgnn-last.ckpt"], "PyTorch", 115, &[("F32", 115)]),
+    (&["pytorch/candle-test.pt"], "PyTorch", 1, &[("I64", 1)]),
+    (&["pytorch/candle-test_with_key.pt"], "PyTorch", 1, &[("I64", 1)]),
+    (&["pytorch/candle-fortran_tensor_3d.pth"], "PyTorch", 1, &[("I64", 1)]),
+    (&["pytorch/lpips-v0.0-alex.pth"], "PyTorch", 5, &[("F32", 5)]),
+    (&["pytorch/lpips-v0.0-squeeze.pth"], "PyTorch", 7, &[("F32", 7)]),
+    (&["pytorch/lpips-v0.0-vgg.pth"], "PyTorch", 5, &[("F32", 5)]),
+    (&["pytorch/torchscript-silero_micro_8k.jit"], "PyTorch", 56, &[("F32", 53), ("I64", 3)]),
+    (&["pytorch/torchscript-tch-foo-2019.pt"], "PyTorch", 1, &[("F32", 1)]),
+    (&["pytorch/torchscript-tch-foo.pt"], "PyTorch", 1, &[("F32", 1)]),
+    (&["pytorch/torchscript-tch-foo2.pt"], "PyTorch", 0, &[]),
+    (&["pytorch/torchscript-tch-foo7.pt"], "PyTorch", 0, &[]),
+    (&["pytorch/burn/bfloat16.pt"], "PyTorch", 1, &[("BF16", 1)]),
+    (&["pytorch/burn/bool.pt"], "PyTorch", 1, &[("BOOL", 1)]),
+    (&["pytorch/burn/boolean.pt"], "PyTorch", 1, &[("BOOL", 1)]),
+    (&["pytorch/burn/buffer.pt"], "PyTorch", 1, &[("F32", 1)]),
+    (&["pytorch/burn/complex_nested.pt"], "PyTorch", 23, &[("F32", 20), ("I64", 3)]),
+    (&["pytorch/burn/complex_structure.pt"], "PyTorch", 6, &[("F32", 6)]),
+    (&["pytorch/burn/conv2d.pt"], "PyTorch", 3, &[("F32", 3)]),
+    (&["pytorch/burn/conv_transpose1d.pt"], "PyTorch", 3, &[("F32", 3)]),
+    (&["pytorch/burn/debug_test.pt"], "PyTorch", 1, &[("F32", 1)]),
+    (&["pytorch/burn/embedding.pt"], "PyTorch", 1, &[("F32", 1)]),
+    (&["pytorch/burn/enum_depthwise_true.pt"], "PyTorch", 4, &[("F32", 4)]),
+    (&["pytorch/burn/extreme_values.pt"], "PyTorch", 1, &[("F32", 1)]),
+    (&["pytorch/burn/float16.pt"], "PyTorch", 1, &[("F16", 1)]),
+    (&["pytorch/burn/group_norm.pt"], "PyTorch", 2, &[("F32", 2)]),
+    (&["pytorch/burn/int16.pt"], "PyTorch", 1, &[("I16", 1)]),
+    (&["pytorch/burn/int64.pt"], "PyTorch", 1, &[("I64", 1)]),
+    (&["pytorch/burn/int8.pt"], "PyTorch", 1, &[("I8", 1)]),
+    (&["pytorch/burn/integer.pt"], "PyTorch", 1, &[("I64", 1)]),
+    (&["pytorch/burn/key_remap.pt"], "PyTorch", 18, &[("F32", 15), ("I64", 3)]),
+    (&["pytorch/burn/large_shape.pt"], "PyTorch", 1, &[("F32", 1)]),
+    (&["pytorch/burn/legacy_shared_storage.pt"], "PyTorch", 3, &[("F32", 3)]),
+    (&["pytorch/burn/legacy_uncloned_views.pt"], "PyTorch", 2, &[("F32", 2)]),
+    (&["pytorch/burn/legacy_with_offsets.pt"], "PyTorch", 3, &[("F32", 3)]),
+    (&["pytorch/burn/linear_with_bias.pt"], "PyTorch", 2, &[("F32", 2)]),
+    (&["pytorch/burn/missing_module_field.pt"], "PyTorch", 2, &[("F32", 2)]),
+    (&["pytorch/burn/mixed_types.pt"], "PyTorch", 4, &[("BOOL", 1), ("F32", 1), ("F64", 1), ("I64", 1)]),
+    (&["pytorch/burn/parameter.pt"], "PyTorch", 1, &[("F32", 1)]),
+    (&["pytorch/burn/scalar.pt"], "PyTorch", 1, &[("F32", 1)]),
+    (&["pytorch/burn/simple_legacy.pt"], "PyTorch", 3, &[("F32", 3)]),
+    (&["pytorch/burn/special_values.pt"], "PyTorch", 1, &[("F32", 1)]),
+    (&["pytorch/burn/state_dict.pt"], "PyTorch", 4, &[("F32", 4)]),
+    (&["pytorch/burn/tensor_3d.pt"], "PyTorch", 1, &[("F32", 1)]),
+    (&["pytorch/burn/tensor_4d.pt"], "PyTorch", 1, &[("F32", 1)]),
+    (&["hostile/picklescan/data/pytorch_model.bin"], "PyTorch", 3, &[]),
+    (&["hostile/picklescan/data/new_pytorch_model.bin"], "PyTorch", 1, &[("F32", 1)]),
+    (&["pytorch/candle-test.npy"], "NumPy", 1, &[("I64", 1)]),
+    (&["pytorch/candle-test.npz"], "NumPy", 2, &[("I64", 2)]),
+    (&["pickle/sklearn-scaler.pkl"], "Python pickle", 3, &[("F64", 3)]),
+    (&["pickle/sklearn-onehot_encoder.pkl"], "Python pickle", 0, &[]),
+];
+
+fn encodings(model: &ModelFile) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for tensor in &model.tensors {
+        *counts.entry(tensor.encoding.name()).or_insert(0) += 1;
+    }
+    counts
+}
+
+fn hold(rows: &[Row]) {
+    let Some(corpus) = corpus() else { return };
+    let mut wrong = Vec::new();
+    for (names, format, tensors, counts) in rows {
+        let set = on_disk(&corpus, names);
+        let model = match open(&set) {
+            Ok(model) => model,
+            Err(fault) => {
+                wrong.push(format!("{names:?}: {fault}"));
+                continue;
+            }
+        };
+        assert_well_formed(&model);
+        let expected: BTreeMap<String, usize> = counts.iter().map(|(e, n)| ((*e).to_owned(), *n)).collect();
+        let errors: Vec<&str> =
+            model.notes.iter().filter(|n| n.severity == Severity::Error).map(|n| n.what.as_str()).collect();
+        let fits = counts.is_empty() && *tensors > 0 || encodings(&model) == expected;
+        if model.format.name() != *format || model.tensors.len() != *tensors || !fits || !errors.is_empty() {
+            let names_found: Vec<&str> = model.tensors.iter().map(|t| t.name.as_str()).take(12).collect();
+            let (found, n) = (model.format.name(), model.tensors.len());
+            wrong.push(format!("{names:?}: {found} {n} {:?} {names_found:?} {errors:?}", encodings(&model)));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn pytorch_numpy_and_pickle_files_hold_what_the_manifest_says() {
+    hold(PYTHON);
+}
+
+/// Files of picklescan's own tests, and what picklescan 0.0.x reported for each (run on them): the imports that it
+/// calls dangerous. Every one of them must be named here in a note of severity error.
+const DANGEROUS: &[(&str, &[&str])] = &[
+    ("broken_model.pkl", &["builtins.exec"]),
+    ("malicious-invalid-bytes.pkl", &["os.system"]),
+    ("malicious0.pkl", &["__builtin__.apply", "__builtin__.eval", "__builtin__.compile", "__builtin__.getattr"]),
+    ("malicious1.zip", &["builtins.eval"]),
+    ("malicious10.pkl", &["__builtin__.exec"]),
+    ("malicious11.pkl", &["os.system"]),
+    ("malicious12.pkl", &["operator.attrgetter", "builtins.__import__"]),
+    ("malicious13a.pkl", &["pickle.loads"]),
+    ("malicious13b.pkl", &["_pickle.loads"]),
+    ("malicious14.pkl", &["runpy._run_code"]),
+    ("malicious15a.pkl", &["__builtin__.getattr", "bdb.Bdb"]),
+    ("malicious15b.pkl", &["bdb.Bdb", "bdb.Bdb.run"]),
+    ("malicious16.pkl", &["pip.main"]),
+    ("malicious17.pkl", &["torch._inductor.codecache.compile_file"]),
+    ("malicious18.pkl", &["pydoc.pipepager"]),
+    ("malicious19.pkl", &["torch.serialization.load", "functools.partial"]),
+    ("malicious1_0x1.zip", &["builtins.eval"]),
+    ("malicious1_0x20.zip", &["builtins.eval"]),
+    ("malicious1_0x40.zip", &["builtins.eval"]),
+    ("malicious1_central_directory.zip", &["builtins.eval"]),
+    ("malicious1_v0.pkl", &["__builtin__.eval"]),
+    ("malicious1_v3.pkl", &["builtins.eval"]),
+    ("malicious1_v4.pkl", &["builtins.eval"]),
+    ("malicious1_wrong_ext.zip", &["builtins.eval"]),
+    ("malicious20.pkl", &["venv.create"]),
+    ("malicious2_v0.pkl", &["posix.system"]),
+    ("malicious2_v3.pkl", &["posix.system"]),
+    ("malicious2_v4.pkl", &["posix.system"]),
+    ("malicious3.pkl", &["httplib.HTTPSConnection"]),
+    ("malicious4.pickle", &["requests.api.get"]),
+    ("malicious5.pickle", &["aiohttp.client.ClientSession"]),
+    ("malicious6.pkl", &["requests.api.get"]),
+    ("malicious7.pkl", &["socket.create_connection"]),
+    ("malicious8.pkl", &["subprocess.run"]),
+    ("malicious9.pkl", &["sys.exit"]),
+    ("pytorch_magic_bypass.pt", &["__builtin__.eval", "posix.system"]),
+    ("sys_module_override_sploit.pkl", &["torch._utils"]),
+];
+
+#[test]
+fn every_import_that_picklescan_calls_dangerous_is_an_error_here() {
+    let Some(corpus) = corpus() else { return };
+    let folder = corpus.join("hostile/picklescan/data");
+    let mut wrong = Vec::new();
+    for (name, imports) in DANGEROUS {
+        match open(&on_disk(&folder, &[name])) {
+            Err(fault) => wrong.push(format!("{name}: {fault}")),
+            Ok(model) => {
+                assert_well_formed(&model);
+                let told = |import: &&&str| {
+                    let mut notes = model.notes.iter().filter(|n| n.severity == Severity::Error && n.at.is_some());
+                    notes.any(|n| n.what.contains(&format!(" {import} ")))
+                };
+                for import in imports.iter().filter(|i| !told(i)) {
+                    let notes: Vec<&str> = model.notes.iter().map(|n| n.what.as_str()).collect();
+                    wrong.push(format!("{name}: {import} is not told: {notes:#?}"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_picklescan_calls_innocuous_opens_without_a_warning_and_is_never_called_safe() {
+    let Some(corpus) = corpus() else { return };
+    let folder = corpus.join("hostile/picklescan/data");
+    for name in ["benign0_v0.pkl", "benign0_v3.pkl", "benign0_v4.pkl", "pytorch_model.bin", "new_pytorch_model.bin"] {
+        let model = open(&on_disk(&folder, &[name])).unwrap_or_else(|fault| panic!("{name}: {fault}"));
+        assert!(model.notes.iter().all(|n| n.severity == Severity::Info), "{name}: {:#?}", model.notes);
+        assert!(model.notes.iter().any(|n| n.what.contains("all followed to STOP")), "{name}: {:#?}", model.notes);
+        assert!(model.notes.iter().all(|n| !n.what.to_lowercase().contains("safe")), "{name}");
+    }
+    for (name, words) in [
+        ("benign_password_protected.zip", "no pickle among them; some are encrypted"),
+        ("bad_pytorch.pt", "a pickle or a PyTorch archive expected"),
+        ("malicious1.7z", "a 7z archive"),
+    ] {
+        let fault = open(&on_disk(&folder, &[name])).err().unwrap_or_else(|| panic!("{name} opened"));
+        assert!(fault.what.contains(words), "{name}: {fault}");
+    }
+}
