@@ -22,7 +22,8 @@ const PYTHON: &[Row] = &[
     (&["pytorch/lpips-v0.0-alex.pth"], "PyTorch", 5, &[("F32", 5)]),
     (&["pytorch/lpips-v0.0-squeeze.pth"], "PyTorch", 7, &[("F32", 7)]),
     (&["pytorch/lpips-v0.0-vgg.pth"], "PyTorch", 5, &[("F32", 5)]),
-    (&["pytorch/torchscript-silero_micro_8k.jit"], "PyTorch", 56, &[("F32", 53), ("I64", 3)]),
+    // The manifest's 56 are PyTorch's state dict; the quantized layers pack 16 weights and biases more beside it.
+    (&["pytorch/torchscript-silero_micro_8k.jit"], "PyTorch", 88, &[("F32", 69), ("I64", 3), ("I8", 16)]),
     (&["pytorch/torchscript-tch-foo-2019.pt"], "PyTorch", 1, &[("F32", 1)]),
     (&["pytorch/torchscript-tch-foo.pt"], "PyTorch", 1, &[("F32", 1)]),
     (&["pytorch/torchscript-tch-foo2.pt"], "PyTorch", 0, &[]),
@@ -60,13 +61,78 @@ const PYTHON: &[Row] = &[
     (&["pytorch/burn/state_dict.pt"], "PyTorch", 4, &[("F32", 4)]),
     (&["pytorch/burn/tensor_3d.pt"], "PyTorch", 1, &[("F32", 1)]),
     (&["pytorch/burn/tensor_4d.pt"], "PyTorch", 1, &[("F32", 1)]),
-    (&["hostile/picklescan/data/pytorch_model.bin"], "PyTorch", 3, &[]),
+    (&["hostile/picklescan/data/pytorch_model.bin"], "PyTorch", 38, &[("F32", 38)]),
     (&["hostile/picklescan/data/new_pytorch_model.bin"], "PyTorch", 1, &[("F32", 1)]),
     (&["pytorch/candle-test.npy"], "NumPy", 1, &[("I64", 1)]),
     (&["pytorch/candle-test.npz"], "NumPy", 2, &[("I64", 2)]),
     (&["pickle/sklearn-scaler.pkl"], "Python pickle", 3, &[("F64", 3)]),
     (&["pickle/sklearn-onehot_encoder.pkl"], "Python pickle", 0, &[]),
 ];
+
+/// GGML before GGUF, and llama2.c.
+const GGML: &[Row] = &[
+    (&["ggml/ggjt-v1.ggml-vocab.bin"], "GGML", 0, &[]),
+    (&["ggml/ggmf-v1.ggml-vocab.bin"], "GGML", 0, &[]),
+    (&["ggml/whisper.for-tests-ggml-tiny.bin"], "GGML", 0, &[]),
+    (&["ggml/whisper.for-tests-ggml-tiny.en.bin"], "GGML", 0, &[]),
+    (&["ggml/whisper.for-tests-ggml-parakeet-tdt.bin"], "GGML", 1, &[]),
+    (&["rwkv/tiny-rwkv-4v0-660K-FP32.bin"], "GGML", 78, &[("F32", 78)]),
+    (&["rwkv/tiny-rwkv-4v0-660K-FP16.bin"], "GGML", 78, &[]),
+    (&["rwkv/tiny-rwkv-4v0-660K-Q5_0.bin"], "GGML", 78, &[]),
+    (&["rwkv/tiny-rwkv-4v0-660K-Q5_1.bin"], "GGML", 78, &[]),
+    (&["llama/stories260K.bin"], "llama2.c", 0, &[]),
+    (&["llama/llama2xs.bin"], "llama2.c", 0, &[]),
+    (&["llama/llama2c-v2-int8.shifted260k.bin"], "llama2.c", 0, &[]),
+];
+
+#[test]
+fn files_before_gguf_hold_what_the_manifest_says() {
+    hold(GGML);
+}
+
+/// TensorFlow: graphs, checkpoints with their shards, TensorFlow Lite.
+const TENSORFLOW: &[Row] = &[
+    (&["tensorflow/frozen-regression.pb"], "TensorFlow", 2, &[("F32", 2)]),
+    (&["tensorflow/frozen-lstm.pb"], "TensorFlow", 0, &[]),
+    (&["tensorflow/savedmodel-redundant-inputs.pb"], "TensorFlow", 0, &[]),
+    (&["tensorflow/savedmodel-regression/saved_model.pb"], "TensorFlow", 0, &[]),
+    (&["tensorflow/ckptv2-regression/model.meta"], "TensorFlow", 0, &[]),
+    (&["tensorflow/ckptv2-mnist-cnn-missing-data/model2.ckpt.meta"], "TensorFlow", 0, &[]),
+    (
+        &["tensorflow/ckptv2-regression/model.index", "tensorflow/ckptv2-regression/model.data-00000-of-00001"],
+        "TensorFlow",
+        2,
+        &[("F32", 2)],
+    ),
+    (
+        &[
+            "tensorflow/savedmodel-regression/variables/variables.index",
+            "tensorflow/savedmodel-regression/variables/variables.data-00000-of-00001",
+        ],
+        "TensorFlow",
+        2,
+        &[("F32", 2)],
+    ),
+    (&["tensorflow/fully_connected.tflite"], "TensorFlow Lite", 2, &[]),
+    (&["tensorflow/dummy_embedding_cpu_model.tflite"], "TensorFlow Lite", 1, &[]),
+    (&["tensorflow/regression.tflite"], "TensorFlow Lite", 2, &[]),
+];
+
+/// Keras.
+const KERAS: &[Row] = &[
+    (&["tensorflow/churn-ann.h5"], "Keras", 20, &[("F32", 20)]),
+    (&["hostile/hdf5-tiny.h5"], "Keras", 0, &[]),
+];
+
+#[test]
+fn keras_files_hold_what_the_manifest_says() {
+    hold(KERAS);
+}
+
+#[test]
+fn tensorflow_files_hold_what_the_manifest_says() {
+    hold(TENSORFLOW);
+}
 
 fn encodings(model: &ModelFile) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();

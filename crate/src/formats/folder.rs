@@ -61,7 +61,7 @@ pub(super) async fn open(files: &SourceSet, limits: &Limits) -> Result<ModelFile
     let mut model = read_parts(&chosen, &mut given, limits).await?;
     let place: Vec<usize> = chosen.parts.iter().filter_map(|p| p.given).collect();
     let mut used: Vec<usize> = place.clone();
-    if chosen.format == FormatId::Onnx {
+    if matches!(chosen.format, FormatId::Onnx | FormatId::TensorFlow) {
         let at = model.files.first().map(|f| f.name.clone()).unwrap_or_default();
         used.extend(merge::external(&mut model, &at, files));
     }

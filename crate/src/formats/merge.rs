@@ -306,7 +306,8 @@ fn in_file(mut value: MetaValue, number: usize) -> MetaValue {
     value
 }
 
-/// Finds the external data of an ONNX model among the files given; returns which of them it uses.
+/// Finds the external data of an ONNX model, or the shards of a TensorFlow checkpoint, among the files given;
+/// returns which of them it uses.
 ///
 /// A location is compared with names, never opened: one that leaves the model's folder matches nothing.
 pub(super) fn external(model: &mut ModelFile, onnx: &str, files: &SourceSet) -> Vec<usize> {

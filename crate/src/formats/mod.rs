@@ -3,8 +3,11 @@
 mod codec;
 mod findings;
 mod folder;
+mod ggml;
 mod gguf;
 mod items;
+mod keras;
+mod llama2c;
 mod lookalike;
 mod merge;
 mod numpy;
@@ -12,6 +15,8 @@ mod onnx;
 mod pytorch;
 mod safetensors;
 mod sections;
+mod tensorflow;
+mod tflite;
 mod xray;
 
 pub use items::{ArrayItems, read_array};
@@ -61,8 +66,19 @@ pub trait Reader {
 /// All readers.
 ///
 /// In the order of asking: those whose first bytes are sure before those that are recognised by their structure.
-pub static FORMATS: &[&dyn Format] =
-    &[&gguf::Gguf, &numpy::Numpy, &pytorch::PyTorch, &onnx::Onnx, &safetensors::Safetensors, &pytorch::Pickle];
+pub static FORMATS: &[&dyn Format] = &[
+    &gguf::Gguf,
+    &ggml::Ggml,
+    &numpy::Numpy,
+    &keras::Keras,
+    &pytorch::PyTorch,
+    &tflite::TfLite,
+    &onnx::Onnx,
+    &tensorflow::TensorFlow,
+    &safetensors::Safetensors,
+    &llama2c::Llama2c,
+    &pytorch::Pickle,
+];
 
 /// Reads the model that the files hold together: recognises each by its content, reads headers, merges shards.
 ///

@@ -1,5 +1,7 @@
 //! Notations and containers that formats share; no model knowledge.
 
+pub(super) mod flatbuffer;
+pub(super) mod hdf5;
 pub(super) mod json;
 pub(super) mod pickle;
 pub(super) mod protobuf;
