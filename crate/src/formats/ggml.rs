@@ -29,13 +29,35 @@ const ALIGNMENT: u64 = 32;
 
 const LLAMA: &[&str] = &["n_vocab", "n_embd", "n_mult", "n_head", "n_layer", "n_rot", "ftype"];
 const WHISPER: &[&str] = &[
-    "n_vocab", "n_audio_ctx", "n_audio_state", "n_audio_head", "n_audio_layer", "n_text_ctx", "n_text_state", "n_text_head",
-    "n_text_layer", "n_mels", "ftype",
+    "n_vocab",
+    "n_audio_ctx",
+    "n_audio_state",
+    "n_audio_head",
+    "n_audio_layer",
+    "n_text_ctx",
+    "n_text_state",
+    "n_text_head",
+    "n_text_layer",
+    "n_mels",
+    "ftype",
 ];
 /// Names of the last six are not stated in the format's own documents.
 const PARAKEET: &[&str] = &[
-    "n_vocab", "n_audio_ctx", "n_audio_state", "n_audio_head", "n_audio_layer", "n_mels", "ftype", "n_fft", "subsampling_factor",
-    "p9", "p10", "p11", "p12", "n_durations", "p14",
+    "n_vocab",
+    "n_audio_ctx",
+    "n_audio_state",
+    "n_audio_head",
+    "n_audio_layer",
+    "n_mels",
+    "ftype",
+    "n_fft",
+    "subsampling_factor",
+    "p9",
+    "p10",
+    "p11",
+    "p12",
+    "n_durations",
+    "p14",
 ];
 const GPT2: &[&str] = &["n_vocab", "n_ctx", "n_embd", "n_head", "n_layer", "ftype"];
 const RWKV: &[&str] = &["n_vocab", "n_embed", "n_layer", "data_type"];
@@ -166,7 +188,9 @@ impl GgmlReader {
             (b"lmgg", _) => unversioned(file, start)?,
             (magic, version) => {
                 let name: String = magic.iter().rev().map(|b| char::from(*b)).collect();
-                return Err(wrong(format!("{name} version {version}; ggmf 1, 100 and 101, ggjt 1 to 3 and ggla 1 are known")));
+                return Err(wrong(format!(
+                    "{name} version {version}; ggmf 1, 100 and 101, ggjt 1 to 3 and ggla 1 are known"
+                )));
             }
         };
         let mut values = Vec::new();
@@ -238,7 +262,8 @@ impl GgmlReader {
                 }
                 Err(Stop::Need(range)) => return Err(Stop::Need(range)),
                 Err(Stop::Bad(fault)) => {
-                    let what = format!("{} of {} tokens could be read: {}", self.tokens.len(), self.tokens_stated, fault.what);
+                    let what =
+                        format!("{} of {} tokens could be read: {}", self.tokens.len(), self.tokens_stated, fault.what);
                     self.findings.error("tokens", self.at, what, "the file was not copied whole, or is damaged");
                     self.done = true;
                     break;
@@ -275,7 +300,8 @@ impl GgmlReader {
             let Some(bytes) = bytes else {
                 return Err(bad(format!("{} of shape {shape} and {encoding} has no known size", quoted(&name))));
             };
-            let end = at.checked_add(bytes).ok_or_else(|| bad(format!("{} would end beyond 64 bits", quoted(&name))))?;
+            let end =
+                at.checked_add(bytes).ok_or_else(|| bad(format!("{} would end beyond 64 bits", quoted(&name))))?;
             let place = if end <= file.len() {
                 Place::Here { file: 0, at: at..end }
             } else {
@@ -291,8 +317,17 @@ impl GgmlReader {
                 };
                 self.lists.push(self.at..cursor.position());
                 if end > file.len() {
-                    let what = format!("{} lies at bytes {data}..{end}, the file ends at byte {}", quoted(&entry.name), file.len());
-                    self.findings.error("end of file", file.len(), what, "the file was not copied whole; later tensors are not listed");
+                    let what = format!(
+                        "{} lies at bytes {data}..{end}, the file ends at byte {}",
+                        quoted(&entry.name),
+                        file.len()
+                    );
+                    self.findings.error(
+                        "end of file",
+                        file.len(),
+                        what,
+                        "the file was not copied whole; later tensors are not listed",
+                    );
                     self.done = true;
                 }
                 self.entries.push(entry);
@@ -301,11 +336,26 @@ impl GgmlReader {
             Err(Stop::Need(range)) => return Err(Stop::Need(range)),
             Err(Stop::Bad(fault)) => {
                 let what = format!("after {} tensors, what follows is no tensor: {}", self.entries.len(), fault.what);
-                self.findings.error("tensors", self.at, what, "the file was not copied whole, or its layout is another");
+                self.findings.error(
+                    "tensors",
+                    self.at,
+                    what,
+                    "the file was not copied whole, or its layout is another",
+                );
                 self.done = true;
             }
         }
         Ok(())
+    }
+    /// How many tensors a model of the stated number of layers has, where that is known.
+    fn expected(&self) -> Option<u64> {
+        let value = |i: usize| self.values.get(i).map(|v| u64::from(*v));
+        Some(match self.layout {
+            Layout::Llama => 3 + 9 * value(4)?,
+            Layout::Whisper => 11 + 15 * value(4)? + 24 * value(8)?,
+            Layout::Rwkv => 6 + 18 * value(2)?,
+            _ => return None,
+        })
     }
     /// A type number in the meaning of the file's program and time.
     fn encoding(&self, kind: u32) -> Encoding {
@@ -353,18 +403,37 @@ impl GgmlReader {
             findings.info("unstated", 0, "Programs of that time knew these numbers by themselves", why);
         }
         if self.entries.is_empty() && self.layout != Layout::Lora {
-            findings.info("empty", self.tokens_end.min(file.len()), "The file holds no tensors: a vocabulary alone", "");
+            findings.info(
+                "empty",
+                self.tokens_end.min(file.len()),
+                "The file holds no tensors: a vocabulary alone",
+                "",
+            );
+        }
+        if let Some(expected) = self.expected().filter(|n| !self.entries.is_empty() && *n != self.entries.len() as u64)
+        {
+            let what = format!("{} tensors are there; a model of so many layers has {expected}", self.entries.len());
+            findings.warn("count", file.len(), what, "the file was cut between two tensors, or holds a variant");
         }
         let quantized = self.entries.iter().any(|t| t.encoding.spec().is_some_and(|s| s.block_len > 1));
         if quantized && self.era < 3 {
             let what = format!("Quantized blocks are laid out as ggml did before May 2023 (layout {} of 3)", self.era);
-            findings.info("old blocks", 0, what, "today's llama.cpp cannot read them; their values are shown as they were meant");
+            findings.info(
+                "old blocks",
+                0,
+                what,
+                "today's llama.cpp cannot read them; their values are shown as they were meant",
+            );
         }
-        let mut parts = vec![(0..self.header_end, SectionKind::Header), (self.header_end..self.tokens_end.max(self.header_end), SectionKind::Metadata)];
+        let mut parts = vec![
+            (0..self.header_end, SectionKind::Header),
+            (self.header_end..self.tokens_end.max(self.header_end), SectionKind::Metadata),
+        ];
         parts.extend(self.lists.into_iter().map(|list| (list, SectionKind::TensorList)));
         let sections = sections::map(0, file.len(), &parts, &self.entries, ALIGNMENT);
         let name: String = self.magic.iter().rev().map(|b| char::from(*b)).collect();
-        let version = if self.version > 0 { format!("{name} v{}", self.version) } else { format!("{name} without version") };
+        let version =
+            if self.version > 0 { format!("{name} v{}", self.version) } else { format!("{name} without version") };
         ModelFile {
             format: FormatId::Ggml,
             version: format!("{version}, as {} writes it", self.layout.program()),
@@ -414,7 +483,12 @@ fn unversioned(file: &Window, start: u64) -> Result<Layout, Stop> {
     }
     // Seven numbers, then the first token's length.
     let plausible = |i: usize, most: u32| at(i).is_some_and(|v| v > 0 && v <= most);
-    if plausible(0, 1 << 20) && plausible(1, 1 << 16) && plausible(3, 1 << 10) && plausible(4, 1 << 10) && at(7) <= Some(256) {
+    if plausible(0, 1 << 20)
+        && plausible(1, 1 << 16)
+        && plausible(3, 1 << 10)
+        && plausible(4, 1 << 10)
+        && at(7) <= Some(256)
+    {
         return Ok(Layout::Llama);
     }
     let what = "the layouts of llama.cpp, whisper.cpp, parakeet and gpt-2 were tried; the numbers fit none of them";

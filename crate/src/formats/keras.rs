@@ -83,7 +83,10 @@ impl Reader for KerasReader {
                 need => need,
             })?;
         } else if self.configs.is_empty() {
-            return Err(Fault::unsupported("a zip archive without a Keras model in it").at(0).in_file(file.name()).into());
+            return Err(Fault::unsupported("a zip archive without a Keras model in it")
+                .at(0)
+                .in_file(file.name())
+                .into());
         }
         self.done = true;
         Ok(())
@@ -101,7 +104,12 @@ impl KerasReader {
         while let Some(member) = directory.members.get_mut(self.located) {
             if let Some(what) = zip::local(file, member)? {
                 let at = member.header.min(file.len());
-                self.findings.warn("zip members", at, format!("{} {what}", quoted(&member.name)), "readers differ in which they take");
+                self.findings.warn(
+                    "zip members",
+                    at,
+                    format!("{} {what}", quoted(&member.name)),
+                    "readers differ in which they take",
+                );
             }
             self.located += 1;
         }
@@ -177,7 +185,9 @@ impl KerasReader {
             }
             parts.push((directory.at.start..directory.end.max(directory.at.end), SectionKind::Header));
         }
-        let known = metadata.iter().any(|(key, _)| key.contains("keras_version") || key.starts_with("keras.") || key.contains("layer_names"));
+        let known = metadata
+            .iter()
+            .any(|(key, _)| key.contains("keras_version") || key.starts_with("keras.") || key.contains("layer_names"));
         if !known {
             findings.info("HDF5", 0, "Nothing in the file names Keras: it is HDF5 with data of some kind", "");
         }
@@ -227,9 +237,16 @@ fn odd_layers(json: &Json, depth: u32, findings: &mut Findings) {
             };
             if text("class_name") == Some("Lambda") {
                 let what = "a Lambda layer carries Python code in the configuration";
-                findings.error("code in layers", 0, what, "Keras would run it unless safe_mode refuses; .h5 files are loaded without that check");
+                findings.error(
+                    "code in layers",
+                    0,
+                    what,
+                    "Keras would run it unless safe_mode refuses; .h5 files are loaded without that check",
+                );
             }
-            if let Some(module) = text("module").filter(|m| !m.is_empty() && !m.starts_with("keras") && !m.starts_with("builtins")) {
+            if let Some(module) =
+                text("module").filter(|m| !m.is_empty() && !m.starts_with("keras") && !m.starts_with("builtins"))
+            {
                 let what = format!("the configuration names code of the module {}", quoted(module));
                 findings.warn("foreign modules", 0, what, "Keras would import it");
             }
@@ -286,7 +303,12 @@ fn entry(dataset: Dataset, packed: bool, file: &Window, findings: &mut Findings)
                 Place::Here { file: 0, at: range }
             } else {
                 if range.end > file.len() {
-                    let what = format!("{told} lies at bytes {}..{}, the file ends at byte {}", range.start, range.end, file.len());
+                    let what = format!(
+                        "{told} lies at bytes {}..{}, the file ends at byte {}",
+                        range.start,
+                        range.end,
+                        file.len()
+                    );
                     findings.error("end of file", file.len(), what, "the file was not copied whole");
                 }
                 Place::Missing { file: file.name().to_owned(), at: range }

@@ -58,7 +58,9 @@ impl Reader for Llama2cReader {
         let len = file.len();
         let mut tensors = Vec::new();
         match stated.tensors() {
-            None => findings.error("sizes", 0, "the header's numbers give no model that can exist", "nothing is listed"),
+            None => {
+                findings.error("sizes", 0, "the header's numbers give no model that can exist", "nothing is listed")
+            }
             Some((list, end)) => {
                 for (name, shape, encoding, at, bytes) in list {
                     let place = if at + bytes <= len {
@@ -76,7 +78,12 @@ impl Reader for Llama2cReader {
                 }
             }
         }
-        findings.info("unnamed", 0, "The file names no tensors: they are known by their order", "names are PyTorch's of the same model");
+        findings.info(
+            "unnamed",
+            0,
+            "The file names no tensors: they are known by their order",
+            "names are PyTorch's of the same model",
+        );
         let header = if stated.version == 0 { HEADER_V0 } else { HEADER }.min(len);
         let sections = sections::map(0, len, &[(0..header, SectionKind::Header)], &tensors, 0);
         ModelFile {
@@ -115,7 +122,10 @@ impl Stated {
         if cursor.u32()? == MAGIC {
             version = cursor.u32()?;
             if !(1..=2).contains(&version) {
-                return Err(Fault::unsupported(format!("llama2.c version {version}; 0 to 2 are known")).at(4).in_file(file.name()).into());
+                return Err(Fault::unsupported(format!("llama2.c version {version}; 0 to 2 are known"))
+                    .at(4)
+                    .in_file(file.name())
+                    .into());
             }
         } else {
             cursor.seek(0);

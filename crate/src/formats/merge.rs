@@ -144,7 +144,12 @@ impl Whole {
     pub(super) fn add(&mut self, part: &Part, file: &SourceFile, read: ModelFile) {
         let number = self.model.files.len();
         let first_tensor = self.model.tensors.len();
-        let role = if part.total > 1 { format!("shard {} of {}", part.number, part.total) } else { "weights".into() };
+        let role = match self.model.format {
+            FormatId::TensorFlow if part.number == 1 => "graph or checkpoint".into(),
+            FormatId::TensorFlow => "variables".into(),
+            _ if part.total > 1 => format!("shard {} of {}", part.number, part.total),
+            _ => "weights".into(),
+        };
         self.model.files.push(FileSummary { name: file.name().into(), bytes: file.len(), role });
         let first = self.parts == 0;
         self.parts += 1;
@@ -238,7 +243,9 @@ impl Whole {
         let mut found: HashMap<&str, Vec<String>> = HashMap::new();
         for tensor in &self.model.tensors {
             let file = match &tensor.place {
-                Place::Here { file, .. } | Place::Strided { file, .. } => self.model.files.get(*file).map(|f| base(&f.name)),
+                Place::Here { file, .. } | Place::Strided { file, .. } => {
+                    self.model.files.get(*file).map(|f| base(&f.name))
+                }
                 Place::Missing { file, .. } => Some(base(file)),
                 _ => None,
             };
@@ -311,7 +318,11 @@ fn in_file(mut value: MetaValue, number: usize) -> MetaValue {
 ///
 /// A location is compared with names, never opened: one that leaves the model's folder matches nothing.
 pub(super) fn external(model: &mut ModelFile, onnx: &str, files: &SourceSet) -> Vec<usize> {
-    let folder = onnx.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
+    let folder = |name: &str| name.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
+    // A SavedModel's variables lie in a folder of their own, beside their index.
+    let mut folders: Vec<String> = model.files.iter().map(|f| folder(&f.name)).collect();
+    folders.dedup();
+    let first = model.files.len();
     // By location as stated; two spellings of one path share its number.
     let mut known: HashMap<String, Option<(usize, usize)>> = HashMap::new();
     let mut used: Vec<usize> = Vec::new();
@@ -322,15 +333,19 @@ pub(super) fn external(model: &mut ModelFile, onnx: &str, files: &SourceSet) -> 
             continue; // Its own bytes, beyond the end of a cut file; noted when read.
         }
         let found = known.entry(file.clone()).or_insert_with(|| {
-            let name = format!("{folder}{}", plain_location(file)?);
-            let given = files.files().iter().position(|f| f.name() == name && name != onnx)?;
+            let plain = plain_location(file)?;
+            let (name, given) = folders.iter().find_map(|folder| {
+                let name = format!("{folder}{plain}");
+                let given = files.files().iter().position(|f| f.name() == name && name != onnx)?;
+                Some((name, given))
+            })?;
             if let Some(known) = used.iter().position(|u| *u == given) {
-                return Some((known + 1, given));
+                return Some((first + known, given));
             }
             used.push(given);
             let bytes = files.files()[given].len();
             model.files.push(FileSummary { name, bytes, role: "external data".into() });
-            Some((used.len(), given))
+            Some((first + used.len() - 1, given))
         });
         let Some((number, given)) = *found else {
             *lost.entry(file.clone()).or_default() += 1;
@@ -367,7 +382,7 @@ pub(super) fn external(model: &mut ModelFile, onnx: &str, files: &SourceSet) -> 
         };
         model.notes.push(note);
     }
-    for number in 1..model.files.len() {
+    for number in first..model.files.len() {
         let mut map = sections::map(number, model.files[number].bytes, &[], &model.tensors, 4096);
         model.sections.append(&mut map);
     }

@@ -115,7 +115,9 @@ impl Header {
         let descr = match descr.chars().next() {
             Some(quote @ ('\'' | '"')) => descr[1..].split(quote).next().unwrap_or_default().to_owned(),
             // A structured type: a list of fields, shown as it is spelt.
-            _ => descr.split("'fortran_order'").next().unwrap_or_default().trim_end_matches([',', ' ', '\'']).to_owned(),
+            _ => {
+                descr.split("'fortran_order'").next().unwrap_or_default().trim_end_matches([',', ' ', '\'']).to_owned()
+            }
         };
         let order = after("fortran_order").ok_or_else(|| missing("fortran_order"))?;
         let shape = after("shape").and_then(|s| s.strip_prefix('(')).and_then(|s| s.split_once(')'));
@@ -216,7 +218,12 @@ impl NumpyReader {
         while let Some(member) = directory.members.get_mut(self.located) {
             if let Some(what) = zip::local(file, member)? {
                 let at = member.header.min(file.len());
-                self.findings.warn("zip members", at, format!("{} {what}", quoted(&member.name)), "readers differ in which they take");
+                self.findings.warn(
+                    "zip members",
+                    at,
+                    format!("{} {what}", quoted(&member.name)),
+                    "readers differ in which they take",
+                );
             }
             self.located += 1;
         }
@@ -247,7 +254,12 @@ impl NumpyReader {
             Ok(header) => header,
             Err((at, what)) => {
                 let at = if member.stored() { at } else { member.at.start };
-                self.findings.error("members", at, format!("{} is no array: {what}", quoted(&member.name)), "numpy cannot read it");
+                self.findings.error(
+                    "members",
+                    at,
+                    format!("{} is no array: {what}", quoted(&member.name)),
+                    "numpy cannot read it",
+                );
                 return Ok(());
             }
         };
@@ -363,7 +375,10 @@ fn entry(array: Array, several: bool, file: &Window, findings: &mut Findings) ->
                 let what = format!("{} bytes follow the values of {told}", found - bytes);
                 findings.warn("trailing bytes", start + bytes, what, "numpy does not read them");
             } else if bytes > found {
-                let what = format!("{told} of shape {shape} and {} takes {bytes} bytes, {found} are there", quoted(&header.descr));
+                let what = format!(
+                    "{told} of shape {shape} and {} takes {bytes} bytes, {found} are there",
+                    quoted(&header.descr)
+                );
                 findings.error("end of file", at.end.min(file.len()), what, "the file was not copied whole");
             }
             let end = start.saturating_add(bytes);

@@ -13,8 +13,8 @@ use super::{
 use crate::{
     fault::Fault,
     model::{
-        FormatId, GraphNode, GraphValue, MetaArray, MetaType, MetaValue, Metadata, ModelFile, OpGraph, Place, SectionKind,
-        TensorEntry,
+        FormatId, GraphNode, GraphValue, MetaArray, MetaType, MetaValue, Metadata, ModelFile, OpGraph, Place,
+        SectionKind, TensorEntry,
     },
     source::{Limits, Stop, Window},
     tensor::{Encoding, Shape},
@@ -166,16 +166,26 @@ impl TfLiteReader {
         let named = |i: &u32| self.names.get(*i as usize).map(|(name, ..)| name.clone());
         while self.operator < operators.len {
             if self.graph.nodes.len() as u64 + self.graph.inner_nodes >= ITEMS_MOST {
-                return Err(Fault::limit(format!("more than {ITEMS_MOST} operators; the limit")).at(operators.at).into());
+                return Err(Fault::limit(format!("more than {ITEMS_MOST} operators; the limit"))
+                    .at(operators.at)
+                    .into());
             }
             let node = subgraph.item(operators, self.operator)?;
             let code = node.u32(0)? as usize;
-            let op = self.codes.as_ref().and_then(|c| c.get(code)).cloned().unwrap_or_else(|| format!("operator code {code}"));
+            let op = self
+                .codes
+                .as_ref()
+                .and_then(|c| c.get(code))
+                .cloned()
+                .unwrap_or_else(|| format!("operator code {code}"));
             let (inputs, outputs) = (node.numbers(1, 4096)?, node.numbers(2, 4096)?);
-            let named_bytes = |list: &[u32]| -> u64 { list.iter().filter_map(named).map(|n| n.len() as u64 + 24).sum() };
+            let named_bytes =
+                |list: &[u32]| -> u64 { list.iter().filter_map(named).map(|n| n.len() as u64 + 24).sum() };
             let spent = named_bytes(&inputs) + named_bytes(&outputs);
             if self.text + spent > TEXT_MOST {
-                return Err(Fault::limit(format!("names of more than {TEXT_MOST} bytes; the limit")).at(operators.at).into());
+                return Err(Fault::limit(format!("names of more than {TEXT_MOST} bytes; the limit"))
+                    .at(operators.at)
+                    .into());
             }
             self.text += spent;
             if self.subgraph == 0 {
@@ -243,7 +253,14 @@ impl TfLiteReader {
     }
 }
 
-fn entry(name: String, shape: Shape, encoding: Encoding, at: Range<u64>, file: &Window, findings: &mut Findings) -> TensorEntry {
+fn entry(
+    name: String,
+    shape: Shape,
+    encoding: Encoding,
+    at: Range<u64>,
+    file: &Window,
+    findings: &mut Findings,
+) -> TensorEntry {
     let told = quoted(&name);
     let bytes = shape.elements().and_then(|n| encoding.bytes(n, shape.row_len()));
     let found = at.end - at.start;

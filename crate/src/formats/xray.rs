@@ -168,8 +168,14 @@ impl Seen {
         self.odd_calls(machine, place, file_len, findings);
         for (at, code) in &machine.extensions {
             self.beyond += 1;
-            let what = format!("{} would import what number {code} of Python's extension registry stands for", place.name);
-            findings.error("extension codes", place.at(*at, file_len), what, "what that is cannot be seen from the file");
+            let what =
+                format!("{} would import what number {code} of Python's extension registry stands for", place.name);
+            findings.error(
+                "extension codes",
+                place.at(*at, file_len),
+                what,
+                "what that is cannot be seen from the file",
+            );
         }
         if let Some((at, what)) = &machine.trouble {
             self.unclear += 1;
@@ -188,7 +194,8 @@ impl Seen {
             let at = place.at(call.at, file_len);
             match machine.node(call.callable) {
                 Node::Global(module, name) => {
-                    let sets = call.op == "BUILD" && !built(machine, call.callable) && danger(module, name) != Danger::Needed;
+                    let sets =
+                        call.op == "BUILD" && !built(machine, call.callable) && danger(module, name) != Danger::Needed;
                     if sets {
                         self.beyond += 1;
                         let what = format!(
@@ -239,7 +246,12 @@ impl Seen {
             format!("{} imports or calls beyond what tensors need", self.beyond)
         };
         let what = format!("{pickles}: {} opcodes in {} bytes, {followed}; {found}", self.opcodes, self.bytes);
-        findings.info("pickle X-ray", at, what, "a pickle is a program for Python; Glassbox reads it as data and runs nothing");
+        findings.info(
+            "pickle X-ray",
+            at,
+            what,
+            "a pickle is a program for Python; Glassbox reads it as data and runs nothing",
+        );
     }
     /// The list of all imports as a metadata value.
     pub(super) fn imports(&mut self) -> Option<MetaValue> {
@@ -270,33 +282,172 @@ fn roots(machine: &Machine, id: Id, depth: u32) -> Danger {
 
 /// Names that run or reach something wherever they come from.
 const NAMES: &[&str] = &[
-    "__import__", "apply", "breakpoint", "compile", "delattr", "eval", "exec", "execfile", "getattr", "globals", "import_module",
-    "load_library", "locals", "open", "popen", "run", "setattr", "system", "vars",
+    "__import__",
+    "apply",
+    "breakpoint",
+    "compile",
+    "delattr",
+    "eval",
+    "exec",
+    "execfile",
+    "getattr",
+    "globals",
+    "import_module",
+    "load_library",
+    "locals",
+    "open",
+    "popen",
+    "run",
+    "setattr",
+    "system",
+    "vars",
 ];
 
 /// Top modules that run code, start programs, or reach files and networks.
 const MODULES: &[&str] = &[
-    "__builtin__", "__main__", "_io", "_operator", "_osx_support", "_pickle", "_posixsubprocess", "_pyrepl", "_thread", "aiohttp",
-    "asyncio", "atexit", "bdb", "builtins", "cProfile", "cffi", "code", "codeop", "commands", "cPickle", "ctypes", "dill",
-    "cloudpickle", "distutils", "doctest", "ensurepip", "fileinput", "ftplib", "functools", "gc", "glob", "http", "httplib", "httpx",
-    "idlelib", "imaplib", "imp", "importlib", "inspect", "io", "joblib", "lib2to3", "linecache", "logging", "mailcap", "marshal",
-    "multiprocessing", "nntplib", "nt", "ntpath", "numba", "operator", "os", "paramiko", "pathlib", "pdb", "pickle", "pip", "pkgutil",
-    "platform", "poplib", "popen2", "posix", "posixpath", "profile", "pty", "py_compile", "pydoc", "requests", "resource",
-    "rlcompleter", "runpy", "select", "setuptools", "shelve", "shutil", "signal", "site", "smtplib", "socket", "socketserver",
-    "sqlite3", "ssl", "subprocess", "sys", "sysconfig", "telnetlib", "tempfile", "test", "threading", "timeit", "tkinter", "trace",
-    "types", "unittest", "urllib", "urllib2", "urllib3", "uuid", "venv", "webbrowser", "xmlrpc", "zipfile", "zipimport",
+    "__builtin__",
+    "__main__",
+    "_io",
+    "_operator",
+    "_osx_support",
+    "_pickle",
+    "_posixsubprocess",
+    "_pyrepl",
+    "_thread",
+    "aiohttp",
+    "asyncio",
+    "atexit",
+    "bdb",
+    "builtins",
+    "cProfile",
+    "cffi",
+    "code",
+    "codeop",
+    "commands",
+    "cPickle",
+    "ctypes",
+    "dill",
+    "cloudpickle",
+    "distutils",
+    "doctest",
+    "ensurepip",
+    "fileinput",
+    "ftplib",
+    "functools",
+    "gc",
+    "glob",
+    "http",
+    "httplib",
+    "httpx",
+    "idlelib",
+    "imaplib",
+    "imp",
+    "importlib",
+    "inspect",
+    "io",
+    "joblib",
+    "lib2to3",
+    "linecache",
+    "logging",
+    "mailcap",
+    "marshal",
+    "multiprocessing",
+    "nntplib",
+    "nt",
+    "ntpath",
+    "numba",
+    "operator",
+    "os",
+    "paramiko",
+    "pathlib",
+    "pdb",
+    "pickle",
+    "pip",
+    "pkgutil",
+    "platform",
+    "poplib",
+    "popen2",
+    "posix",
+    "posixpath",
+    "profile",
+    "pty",
+    "py_compile",
+    "pydoc",
+    "requests",
+    "resource",
+    "rlcompleter",
+    "runpy",
+    "select",
+    "setuptools",
+    "shelve",
+    "shutil",
+    "signal",
+    "site",
+    "smtplib",
+    "socket",
+    "socketserver",
+    "sqlite3",
+    "ssl",
+    "subprocess",
+    "sys",
+    "sysconfig",
+    "telnetlib",
+    "tempfile",
+    "test",
+    "threading",
+    "timeit",
+    "tkinter",
+    "trace",
+    "types",
+    "unittest",
+    "urllib",
+    "urllib2",
+    "urllib3",
+    "uuid",
+    "venv",
+    "webbrowser",
+    "xmlrpc",
+    "zipfile",
+    "zipimport",
 ];
 
 /// Modules within otherwise harmless packages.
 const INNER: &[&str] = &[
-    "numpy.ctypeslib", "numpy.distutils", "numpy.f2py", "numpy.testing", "torch._C", "torch._dynamo", "torch._inductor", "torch.hub",
-    "torch.jit", "torch.library", "torch.ops", "torch.package", "torch.serialization", "torch.storage", "torch.utils",
+    "numpy.ctypeslib",
+    "numpy.distutils",
+    "numpy.f2py",
+    "numpy.testing",
+    "torch._C",
+    "torch._dynamo",
+    "torch._inductor",
+    "torch.hub",
+    "torch.jit",
+    "torch.library",
+    "torch.ops",
+    "torch.package",
+    "torch.serialization",
+    "torch.storage",
+    "torch.utils",
 ];
 
 /// Plain types of Python.
 const PLAIN: &[&str] = &[
-    "bool", "bytearray", "bytes", "complex", "dict", "float", "frozenset", "int", "list", "long", "object", "set", "slice", "str",
-    "tuple", "unicode",
+    "bool",
+    "bytearray",
+    "bytes",
+    "complex",
+    "dict",
+    "float",
+    "frozenset",
+    "int",
+    "list",
+    "long",
+    "object",
+    "set",
+    "slice",
+    "str",
+    "tuple",
+    "unicode",
 ];
 
 fn danger(module: &str, name: &str) -> Danger {
@@ -325,7 +476,16 @@ fn needed(module: &str, name: &str) -> bool {
         "torch" => {
             name.ends_with("Storage") && name.len() < 40
                 || super::pytorch::dtype(name).is_some()
-                || matches!(name, "Size" | "device" | "Tensor" | "strided" | "sparse_coo" | "per_tensor_affine" | "per_channel_affine")
+                || matches!(
+                    name,
+                    "Size"
+                        | "device"
+                        | "Tensor"
+                        | "strided"
+                        | "sparse_coo"
+                        | "per_tensor_affine"
+                        | "per_channel_affine"
+                )
         }
         "torch.cuda" => name.ends_with("Storage") || name.ends_with("Tensor"),
         "torch.storage" => matches!(name, "TypedStorage" | "UntypedStorage" | "_UntypedStorage" | "_TypedStorage"),
@@ -337,7 +497,12 @@ fn needed(module: &str, name: &str) -> bool {
         "torch.jit._pickle" => {
             matches!(
                 name,
-                "build_intlist" | "build_tensorlist" | "build_doublelist" | "build_boollist" | "build_tensor_from_id" | "restore_type_tag"
+                "build_intlist"
+                    | "build_tensorlist"
+                    | "build_doublelist"
+                    | "build_boollist"
+                    | "build_tensor_from_id"
+                    | "restore_type_tag"
             )
         }
         "numpy" => matches!(name, "ndarray" | "dtype"),
@@ -345,6 +510,20 @@ fn needed(module: &str, name: &str) -> bool {
         // Classes that the archive itself holds as TorchScript, which is no Python.
         _ => module == "__torch__" || module.starts_with("__torch__."),
     }
+}
+
+/// What a pickle that lies within these bytes as it is would import, beyond what tensors need.
+pub(super) fn glimpse(head: &[u8]) -> Option<String> {
+    let mut window = Window::new("head", head.len() as u64);
+    window.insert(0, head.to_vec());
+    let starts = head.windows(2).enumerate().filter(|(_, w)| matches!(w, [0x80, 2..=5])).map(|(i, _)| i as u64);
+    starts.take(16).find_map(|start| {
+        let mut machine = Machine::new(start, head.len() as u64);
+        machine.run(&window).ok()?;
+        let mut names = machine.imports.iter().filter_map(|i| machine.global(i.node));
+        let (module, name) = names.find(|(module, name)| danger(module, name) != Danger::Needed)?;
+        Some(format!("a pickle at byte {start} of it would import {}", quoted(&format!("{module}.{name}"))))
+    })
 }
 
 /// A pickle's name for sentences: its member's name, or "the pickle".

@@ -1,6 +1,8 @@
 //! A model as read from one or several files.
 
-use super::{Metadata, Note, OpGraph, Section, TensorEntry};
+use std::collections::HashSet;
+
+use super::{Metadata, Note, OpGraph, Place, Section, TensorEntry};
 use crate::tensor::Encoding;
 
 /// The container format, named by content.
@@ -76,10 +78,21 @@ impl ModelFile {
     pub fn tensor(&self, name: &str) -> Option<&TensorEntry> {
         self.tensors.iter().find(|t| t.name == name)
     }
-    /// Sum of all tensors' elements, quantized or not; tensors known by name only count nothing.
+    /// Each run of bytes once: of tensors that are the very same bytes (tied weights) only the first.
+    fn distinct(&self) -> impl Iterator<Item = &TensorEntry> {
+        let mut seen = HashSet::new();
+        self.tensors.iter().filter(move |t| match &t.place {
+            Place::Here { file, at } if at.start < at.end => seen.insert((*file, at.start, at.end)),
+            _ => true,
+        })
+    }
+    /// Bytes of all tensors, tied ones once.
+    pub fn tensor_bytes(&self) -> u64 {
+        self.distinct().filter_map(|t| t.bytes).fold(0, u64::saturating_add)
+    }
+    /// Sum of all tensors' elements, quantized or not, tied ones once; tensors known by name only count nothing.
     pub fn parameters(&self) -> u64 {
-        self.tensors
-            .iter()
+        self.distinct()
             .filter(|t| t.encoding != Encoding::Unknown)
             .filter_map(|t| t.shape.elements())
             .fold(0, u64::saturating_add)

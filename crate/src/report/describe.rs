@@ -24,7 +24,7 @@ impl ModelReport {
         let runnable = engine::can_run(model);
         let tokenizer = tokenizer_kind(inspection);
         let parameters = model.parameters();
-        let bytes: u64 = model.tensors.iter().filter_map(|t| t.bytes).fold(0, u64::saturating_add);
+        let bytes = model.tensor_bytes();
         let mut notes: Vec<NoteReport> = model.notes.iter().map(|n| NoteReport::of(n, model)).collect();
         notes.sort_by_key(|n| match n.severity {
             "error" => 0,

@@ -69,8 +69,12 @@ pub(super) fn sentence(model: &ModelFile) -> String {
         }
         (FormatId::Safetensors, None) => "Weights without a configuration".into(),
         (FormatId::Gguf, None) => "GGUF file that names no architecture".into(),
-        (FormatId::PyTorch, None) if model.version.starts_with("TorchScript") => "TorchScript program with its weights".into(),
-        (FormatId::PyTorch, None) if meta.get("pytorch-lightning_version").is_some() => "PyTorch Lightning checkpoint".into(),
+        (FormatId::PyTorch, None) if model.version.starts_with("TorchScript") => {
+            "TorchScript program with its weights".into()
+        }
+        (FormatId::PyTorch, None) if meta.get("pytorch-lightning_version").is_some() => {
+            "PyTorch Lightning checkpoint".into()
+        }
         (FormatId::PyTorch, None) if model.tensors.is_empty() => "PyTorch file without tensors".into(),
         (FormatId::PyTorch, None) => "PyTorch checkpoint".into(),
         (FormatId::Pickle, None) => "Python pickle, not a model format by itself".into(),
@@ -85,7 +89,7 @@ pub(super) fn sentence(model: &ModelFile) -> String {
     let parameters = model.parameters();
     if parameters > 0 {
         parts.push(format!("{} parameters", count(parameters)));
-        let bytes: u64 = model.tensors.iter().filter_map(|t| t.bytes).fold(0, u64::saturating_add);
+        let bytes = model.tensor_bytes();
         if bytes > 0 {
             let bits = bytes as f64 * 8.0 / parameters as f64;
             parts.push(format!("{} bits per weight", format!("{bits:.2}").trim_end_matches('0').trim_end_matches('.')));
@@ -222,7 +226,7 @@ pub(super) fn place(model: &ModelFile, tokenizer: bool) -> PlaceReport {
         .string("general.base_model.0.repo_url")
         .or_else(|| model.metadata.string("general.source.url"))
         .map_or_else(|| "the file does not say where it came from".to_owned(), |url| format!("stated: {url}"));
-    let (sentence, parts) = match model.format {
+    let (sentence, parts) = match folder_like(model) {
         FormatId::Safetensors => {
             let config = match file_with_role(model, "configuration") {
                 Some(name) => part("original", "config.json", "here", name),
@@ -290,13 +294,23 @@ pub(super) fn place(model: &ModelFile, tokenizer: bool) -> PlaceReport {
                 parts.push(part(here, "Graph", "inside", format!("{nodes} operators")));
             }
             if matches!(other, FormatId::PyTorch | FormatId::Keras | FormatId::TensorFlow) {
-                parts.push(elsewhere("gguf", "GGUF", "made by llama.cpp's convert_hf_to_gguf.py from a Hugging Face folder"));
+                parts.push(elsewhere(
+                    "gguf",
+                    "GGUF",
+                    "made by llama.cpp's convert_hf_to_gguf.py from a Hugging Face folder",
+                ));
                 parts.push(elsewhere("onnx", "ONNX", onnx_tool(other)));
             }
             (other_place(other), parts)
         }
     };
     PlaceReport { stage: here.into(), sentence: sentence.into(), parts }
+}
+
+/// Weights saved by PyTorch with config.json beside them are a Hugging Face folder as safetensors are.
+fn folder_like(model: &ModelFile) -> FormatId {
+    let folder = model.format == FormatId::PyTorch && file_with_role(model, "configuration").is_some();
+    if folder { FormatId::Safetensors } else { model.format }
 }
 
 fn onnx_tool(format: FormatId) -> &'static str {
@@ -317,7 +331,9 @@ fn other_place(format: FormatId) -> &'static str {
         FormatId::Llama2c => "This is a conversion for llama2.c, made from an original model.",
         FormatId::Keras => "This is an original model as Keras saves it: weights, often with their configuration.",
         FormatId::TensorFlow => "This is an original model, or a part of one, as TensorFlow saves it.",
-        FormatId::TfLite => "This is a conversion for phones and small devices: a graph with its weights, made from an original model.",
+        FormatId::TfLite => {
+            "This is a conversion for phones and small devices: a graph with its weights, made from an original model."
+        }
         FormatId::Gguf | FormatId::Safetensors | FormatId::Onnx => "",
     }
 }
@@ -336,7 +352,11 @@ fn other_runners(model: &ModelFile) -> &'static [(&'static str, &'static str, &'
         FormatId::Pickle => &[("Python", "partly", "pickle.load runs what the pickle says: see the notes first")],
         FormatId::Numpy => &[("NumPy", "yes", "numpy.load reads the arrays; running a model needs its program")],
         FormatId::Ggml => &[
-            ("llama.cpp", "no", "reads GGUF only since August 2023; convert_llama_ggml_to_gguf.py converts ggml, ggmf and ggjt"),
+            (
+                "llama.cpp",
+                "no",
+                "reads GGUF only since August 2023; convert_llama_ggml_to_gguf.py converts ggml, ggmf and ggjt",
+            ),
             ("whisper.cpp, rwkv.cpp", "partly", "each reads its own layout of this container"),
         ],
         FormatId::Llama2c => &[("llama2.c", "yes", "run model.bin, with its tokenizer.bin beside it")],
@@ -381,7 +401,7 @@ pub(super) fn runners(
     let verdict = |fine: &'static str| if broken.is_some() { "no" } else { fine };
     let need = |text: &str| broken.clone().unwrap_or_else(|| text.to_owned());
     let mut list = vec![glassbox];
-    match model.format {
+    match folder_like(model) {
         FormatId::Gguf => {
             let refused = model.notes.iter().find(|n| n.what.contains("llama.cpp would refuse"));
             let (v, d) = match refused {

@@ -234,12 +234,17 @@ impl<'a> TensorData<'a> {
         };
         let (from, to) = (low.saturating_mul(size), high.saturating_add(1).saturating_mul(size));
         if to > self.at.end - self.at.start || to - from > GATHERED {
-            let what = format!("the values asked for are spread over {} bytes; at most {GATHERED} are read at once", to - from);
+            let what = format!(
+                "the values asked for are spread over {} bytes; at most {GATHERED} are read at once",
+                to - from
+            );
             return Err(Fault::limit(what).at(self.at.start));
         }
         let run = self.file.read(self.at.start + from..self.at.start + to).await?;
         let one = size as usize;
-        Ok(elements.flat_map(|i| run.get((place(i) - low) as usize * one..).and_then(|r| r.get(..one)).unwrap_or(&[]).to_vec()).collect())
+        Ok(elements
+            .flat_map(|i| run.get((place(i) - low) as usize * one..).and_then(|r| r.get(..one)).unwrap_or(&[]).to_vec())
+            .collect())
     }
     async fn decoded(&self, blocks: Range<u64>) -> Result<Vec<f32>> {
         let decode = self.spec.decode.ok_or_else(|| Fault::bug("decoder checked before"))?;

@@ -33,7 +33,8 @@ impl<'w> Table<'w> {
     }
     fn at(file: &'w Window, at: u64) -> Result<Self, Stop> {
         let back = Cursor::new(file, at, false).i32()?;
-        let vtable = i64::try_from(at).ok().and_then(|at| at.checked_sub(i64::from(back))).and_then(|v| u64::try_from(v).ok());
+        let vtable =
+            i64::try_from(at).ok().and_then(|at| at.checked_sub(i64::from(back))).and_then(|v| u64::try_from(v).ok());
         let vtable = vtable.ok_or_else(|| wrong(file, at, "a table's vtable lies before the file"))?;
         let vtable_bytes = u64::from(Cursor::new(file, vtable, false).u16()?);
         if vtable_bytes < 4 || vtable.checked_add(vtable_bytes).is_none_or(|end| end > file.len()) {
@@ -66,7 +67,11 @@ impl<'w> Table<'w> {
         let len = u64::from(Cursor::new(self.file, start, false).u32()?);
         let room = self.file.len().saturating_sub(start + 4);
         if len > room / size.max(1) {
-            return Err(wrong(self.file, start, format!("a vector of {len} items of {size} bytes, {room} bytes are left")));
+            return Err(wrong(
+                self.file,
+                start,
+                format!("a vector of {len} items of {size} bytes, {room} bytes are left"),
+            ));
         }
         Ok(Vector { at: start + 4, len })
     }

@@ -27,8 +27,15 @@ const DIMS_MOST: u8 = 32;
 /// What the elements are.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::formats) enum Kind {
-    Integer { bytes: u32, signed: bool, big_endian: bool },
-    Float { bytes: u32, big_endian: bool },
+    Integer {
+        bytes: u32,
+        signed: bool,
+        big_endian: bool,
+    },
+    Float {
+        bytes: u32,
+        big_endian: bool,
+    },
     /// Fixed-length text.
     Text(u32),
     /// Text of any length, in the global heap.
@@ -125,7 +132,12 @@ impl Hdf5 {
     /// A stated address as a place in the window.
     fn place(&self, address: u64, bytes: u64) -> Result<u64, Stop> {
         let at = self.base.checked_add(address).filter(|at| at.checked_add(bytes).is_some_and(|end| end <= self.end));
-        at.ok_or_else(|| self.bad(self.end, format!("{bytes} bytes at address {address} leave the file of {} bytes", self.end - self.base)))
+        at.ok_or_else(|| {
+            self.bad(
+                self.end,
+                format!("{bytes} bytes at address {address} leave the file of {} bytes", self.end - self.base),
+            )
+        })
     }
     /// Reads on.
     ///
@@ -156,7 +168,11 @@ impl Hdf5 {
             self.seen.insert(address);
             self.text += object.text;
             if self.text > TEXT_MOST || self.seen.len() + self.waiting.len() + object.links.len() > OBJECTS_MOST {
-                self.findings.push((true, self.end, format!("more than {OBJECTS_MOST} objects or {TEXT_MOST} bytes of names; the limit")));
+                self.findings.push((
+                    true,
+                    self.end,
+                    format!("more than {OBJECTS_MOST} objects or {TEXT_MOST} bytes of names; the limit"),
+                ));
                 break;
             }
             self.take(path, address, object);
@@ -197,14 +213,17 @@ impl Hdf5 {
                 let sizes = (cursor.u8()?, cursor.u8()?);
                 self.sizes(sizes)?;
                 cursor.skip(if self.version == 0 { 9 } else { 13 })?;
-                cursor.skip(32)?;
+                cursor.skip(16)?;
+                self.stated_end(cursor.u64()?);
+                cursor.skip(8)?;
                 let _name = cursor.u64()?;
                 cursor.u64()?
             }
             2 | 3 => {
                 let sizes = (cursor.u8()?, cursor.u8()?);
                 self.sizes(sizes)?;
-                cursor.skip(1 + 24)?;
+                cursor.skip(1 + 16)?;
+                self.stated_end(cursor.u64()?);
                 cursor.u64()?
             }
             other => {
@@ -214,6 +233,13 @@ impl Hdf5 {
         };
         self.headers.push(self.base..cursor.position());
         Ok(root)
+    }
+    fn stated_end(&mut self, end: u64) {
+        let have = self.end - self.base;
+        if end > have && !self.opened {
+            let what = format!("The file should end at byte {end}, it ends at byte {have}: it was not copied whole");
+            self.findings = vec![(true, self.end, what)];
+        }
     }
     fn sizes(&self, (offsets, lengths): (u8, u8)) -> Result<(), Stop> {
         if (offsets, lengths) == (8, 8) {
@@ -260,7 +286,10 @@ impl Hdf5 {
         while let Some(block) = blocks.get(next).cloned() {
             next += 1;
             if block.end > self.end {
-                return Err(self.bad(block.start, format!("messages up to byte {}, the file ends at byte {}", block.end, self.end)));
+                return Err(self.bad(
+                    block.start,
+                    format!("messages up to byte {}, the file ends at byte {}", block.end, self.end),
+                ));
             }
             object.ranges.push(block.clone());
             let mut at = block.start;
@@ -285,7 +314,11 @@ impl Hdf5 {
                 if flags & 2 == 0 {
                     self.message(file, kind, body.clone(), new, &mut object, &mut blocks)?;
                 } else if matches!(kind, 1 | 3 | 8) {
-                    object.odd.push((false, at, "a part of it is shared with other objects, which is not followed".into()));
+                    object.odd.push((
+                        false,
+                        at,
+                        "a part of it is shared with other objects, which is not followed".into(),
+                    ));
                 }
                 at = body.end;
             }
@@ -310,7 +343,11 @@ impl Hdf5 {
                 let (_version, flags) = (cursor.u8()?, cursor.u8()?);
                 cursor.skip(if flags & 1 != 0 { 8 } else { 0 })?;
                 if cursor.u64()? != UNDEFINED {
-                    object.odd.push((true, body.start, "its links are stored densely (fractal heap), which is not followed".into()));
+                    object.odd.push((
+                        true,
+                        body.start,
+                        "its links are stored densely (fractal heap), which is not followed".into(),
+                    ));
                 }
             }
             0x06 => self.link(file, &body, object)?,
@@ -322,7 +359,8 @@ impl Hdf5 {
                 let (address, size) = (cursor.u64()?, cursor.u64()?);
                 let at = self.place(address, size)?;
                 // The second kind of block starts with a signature and ends with a checksum.
-                let inner = if new { (at + 4).min(at + size)..(at + size).saturating_sub(4).max(at) } else { at..at + size };
+                let inner =
+                    if new { (at + 4).min(at + size)..(at + size).saturating_sub(4).max(at) } else { at..at + size };
                 if blocks.iter().any(|b| b.start == inner.start) || blocks.len() > 1024 {
                     return Err(self.bad(body.start, "messages that continue in a circle"));
                 }
@@ -339,7 +377,11 @@ impl Hdf5 {
                 let (_version, flags) = (cursor.u8()?, cursor.u8()?);
                 cursor.skip(if flags & 1 != 0 { 2 } else { 0 })?;
                 if cursor.u64()? != UNDEFINED {
-                    object.odd.push((false, body.start, "its attributes are stored densely, which is not followed".into()));
+                    object.odd.push((
+                        false,
+                        body.start,
+                        "its attributes are stored densely, which is not followed".into(),
+                    ));
                 }
             }
             _ => {}
@@ -595,7 +637,10 @@ impl Hdf5 {
             if id == 0 {
                 break;
             }
-            let next = bytes.checked_next_multiple_of(8).and_then(|b| cursor.position().checked_add(b)).filter(|next| *next <= end);
+            let next = bytes
+                .checked_next_multiple_of(8)
+                .and_then(|b| cursor.position().checked_add(b))
+                .filter(|next| *next <= end);
             cursor.seek(next.ok_or_else(|| self.bad(cursor.position(), "an item leaves its heap"))?);
         }
         Err(self.bad(at, format!("item {index} is not in its heap")))

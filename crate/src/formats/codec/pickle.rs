@@ -273,6 +273,8 @@ impl Machine {
     fn broken(&mut self, at: u64, what: impl Into<String>) {
         self.trouble(at, what);
         self.status = Status::Broken;
+        // What was built so far is still worth showing.
+        self.result = self.stack.first().copied().unwrap_or(UNKNOWN);
     }
     fn push(&mut self, node: Node) {
         let id = self.add(node);
@@ -829,7 +831,7 @@ mod tests {
         let machine = run(b"Vos\np2\n0Vsystem\np3\n0g2\ng3\n\x93(Vls\ntR0N.");
         assert_eq!(machine.status, Status::Stopped);
         assert_eq!(machine.describe(machine.imports[0].node), "os.system");
-        assert_eq!((machine.calls[0].op, machine.calls[0].at), ("REDUCE", 32));
+        assert_eq!((machine.calls[0].op, machine.calls[0].at), ("REDUCE", 33));
         assert_eq!(machine.describe(machine.calls[0].args), "('ls',)");
     }
 

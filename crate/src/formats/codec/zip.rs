@@ -86,9 +86,9 @@ pub(in crate::formats) fn directory(file: &Window, limits: &Limits) -> Result<Di
         return Err(wrong(format!("a zip directory of {size} bytes announced before byte {directory_end}")));
     }
     let start = directory_end - size;
-    let prefix = start
-        .checked_sub(offset)
-        .ok_or_else(|| wrong(format!("the zip directory is said to start at byte {offset}, it can at most at {start}")))?;
+    let prefix = start.checked_sub(offset).ok_or_else(|| {
+        wrong(format!("the zip directory is said to start at byte {offset}, it can at most at {start}"))
+    })?;
     let mut found = Directory { at: start..directory_end, prefix, ..Directory::default() };
     found.end = (end_at + END_BYTES).saturating_add(comment).min(file.len());
     // All of it at once: one request instead of one for each member.
@@ -115,9 +115,7 @@ pub(in crate::formats) fn directory(file: &Window, limits: &Limits) -> Result<Di
 /// Where the end record starts.
 fn find_end(file: &Window) -> Result<u64, Stop> {
     let short = file.len().saturating_sub(END_BYTES);
-    let fits = |at: u64| -> Result<bool, Stop> {
-        Ok(file.bytes(at..at + 4)? == END.to_le_bytes())
-    };
+    let fits = |at: u64| -> Result<bool, Stop> { Ok(file.bytes(at..at + 4)? == END.to_le_bytes()) };
     if file.len() >= END_BYTES && fits(short)? && file.bytes(file.len() - 2..file.len())? == [0, 0] {
         return Ok(short);
     }

@@ -64,7 +64,8 @@ impl Archive {
         let mut findings = std::mem::take(&mut self.findings);
         zip_findings(&directory, file, &mut findings);
         self.findings = findings;
-        self.root = directory.members.first().and_then(|m| m.name.split_once('/')).map_or("", |(root, _)| root).to_owned();
+        self.root =
+            directory.members.first().and_then(|m| m.name.split_once('/')).map_or("", |(root, _)| root).to_owned();
         // In the order of their bytes, so that reading goes forward; the main pickle is looked into first.
         directory.members.sort_by_key(|m| m.header);
         Ok(directory)
@@ -73,7 +74,12 @@ impl Archive {
         while let Some(member) = directory.members.get_mut(self.located) {
             if let Some(what) = zip::local(file, member)? {
                 let at = member.header.min(file.len());
-                self.findings.warn("zip members", at, format!("{} {what}", quoted(&member.name)), "readers differ in which they take");
+                self.findings.warn(
+                    "zip members",
+                    at,
+                    format!("{} {what}", quoted(&member.name)),
+                    "readers differ in which they take",
+                );
             }
             self.located += 1;
         }
@@ -109,7 +115,11 @@ impl Archive {
     }
     /// A member's name within the root folder.
     fn inner<'m>(&self, member: &'m Member) -> Option<&'m str> {
-        if self.root.is_empty() { Some(&member.name) } else { member.name.strip_prefix(self.root.as_str())?.strip_prefix('/') }
+        if self.root.is_empty() {
+            Some(&member.name)
+        } else {
+            member.name.strip_prefix(self.root.as_str())?.strip_prefix('/')
+        }
     }
     /// The storage that a member holds, by its name.
     fn key<'m>(&self, member: &'m Member) -> Option<&'m str> {
@@ -132,7 +142,8 @@ impl Archive {
                 let order = text(file)?;
                 self.big_endian = order == "big";
                 if order != "big" && order != "little" {
-                    let what = format!("the byte order is stated as {}; \"little\" or \"big\" expected", quoted(&order));
+                    let what =
+                        format!("the byte order is stated as {}; \"little\" or \"big\" expected", quoted(&order));
                     self.findings.error("byte order", member.at.start, what, "values may be shown wrong");
                 }
                 return Ok(());
@@ -154,8 +165,10 @@ impl Archive {
             // What a member is shows in its bytes, whatever the directory says of it.
             let head = file.bytes(member.at.start..member.at.end.min(member.at.start + 2))?;
             let marked = matches!(head, [0x80, 0..=5]);
-            let head = file.bytes(member.at.start..member.at.end.min(member.at.start + if marked || named { 2 } else { 64 }))?;
-            let likely = marked || named || pickle::plausible(head, head.len() as u64 == member.at.end - member.at.start);
+            let head =
+                file.bytes(member.at.start..member.at.end.min(member.at.start + if marked || named { 2 } else { 64 }))?;
+            let likely =
+                marked || named || pickle::plausible(head, head.len() as u64 == member.at.end - member.at.start);
             if likely {
                 self.pickle(file, i, member)?;
             }
@@ -291,7 +304,12 @@ impl Archive {
 /// What is odd about a zip itself.
 pub(in crate::formats) fn zip_findings(directory: &Directory, file: &Window, findings: &mut Findings) {
     if let Some((at, what)) = &directory.trouble {
-        findings.error("zip directory", (*at).min(file.len()), format!("The zip directory is damaged: {what}"), "members may be missing");
+        findings.error(
+            "zip directory",
+            (*at).min(file.len()),
+            format!("The zip directory is damaged: {what}"),
+            "members may be missing",
+        );
     }
     if directory.prefix > 0 {
         let what = format!("{} bytes lie before the zip archive", directory.prefix);
@@ -321,7 +339,12 @@ pub(in crate::formats) fn zip_findings(directory: &Directory, file: &Window, fin
             && start.saturating_add(*n) > *next
         {
             let what = format!("the member at byte {start} of {n} bytes overlaps the one at byte {next}");
-            findings.error("zip overlaps", (*next).min(file.len()), what, "the archive is damaged, or made to unpack without end");
+            findings.error(
+                "zip overlaps",
+                (*next).min(file.len()),
+                what,
+                "the archive is damaged, or made to unpack without end",
+            );
         }
     }
 }

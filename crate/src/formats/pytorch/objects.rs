@@ -89,7 +89,8 @@ impl Tree {
             }
             return;
         }
-        let container = matches!(m.node(id), Node::Dict(_) | Node::List(_) | Node::Tuple(_) | Node::Set(_) | Node::Call(_));
+        let container =
+            matches!(m.node(id), Node::Dict(_) | Node::List(_) | Node::Tuple(_) | Node::Set(_) | Node::Call(_));
         let empty = matches!(m.node(id), Node::Tuple(items) if items.is_empty());
         if container && !empty && !self.seen.insert(id) {
             self.value(path, MetaValue::String("the same object as above".into()));
@@ -103,7 +104,7 @@ impl Tree {
             Node::Dict(pairs) => self.pairs(m, pairs, path, depth, most),
             Node::List(items) | Node::Tuple(items) | Node::Set(items) => self.items(m, items, path, depth, most),
             Node::Call(call) => self.object(m, call, path, depth, most),
-            Node::None => {}
+            Node::None | Node::Unknown => {}
             Node::Bool(b) => self.value(path, MetaValue::Bool(*b)),
             Node::Int(n) => self.value(path, MetaValue::Signed(*n, MetaType::I64)),
             Node::Float(x) => self.value(path, MetaValue::Float(*x, MetaType::F64)),
@@ -155,7 +156,8 @@ impl Tree {
         if !quiet {
             let simple = call.state.is_none() && call.items.is_empty() && call.pairs.is_empty();
             if simple {
-                let held = args.iter().any(|a| tensor(m, *a, 0).is_some() || m.tuple(*a).is_some_and(|t| !t.is_empty()));
+                let held =
+                    args.iter().any(|a| tensor(m, *a, 0).is_some() || m.tuple(*a).is_some_and(|t| !t.is_empty()));
                 let callee = m.describe(call.callable);
                 let whole = if held { callee } else { m.describe_call(call) };
                 self.value(&join(path, if held { "class" } else { "" }), MetaValue::String(whole));
@@ -441,7 +443,8 @@ pub(super) fn entries(
         };
         let fits = reach.is_some_and(|reach| reach <= elements);
         if !fits && source != Source::Nowhere {
-            let what = format!("{told} of shape {shape} from element {offset} leaves its storage of {elements} elements");
+            let what =
+                format!("{told} of shape {shape} from element {offset} leaves its storage of {elements} elements");
             findings.error("views", at, what, "PyTorch refuses the file");
         }
         let range = match &source {
@@ -458,7 +461,8 @@ pub(super) fn entries(
             (Source::Nowhere, _) => Place::Absent,
             (Source::Escaped, _) => Place::Inline,
             (Source::Storage(key), None) => {
-                let what = format!("{told} names storage {}, which the file does not hold as plain bytes", quoted(&key));
+                let what =
+                    format!("{told} names storage {}, which the file does not hold as plain bytes", quoted(&key));
                 findings.error("storages", at, what, "its values cannot be shown");
                 Place::Absent
             }
@@ -503,7 +507,8 @@ fn shared(entries: &[TensorEntry], at: u64, findings: &mut Findings) {
     }
     let views = entries.iter().filter(|t| matches!(t.place, Place::Strided { .. })).count();
     if views > 0 {
-        let what = format!("{views} tensors are views whose values do not lie one behind the other (transposed or sliced)");
+        let what =
+            format!("{views} tensors are views whose values do not lie one behind the other (transposed or sliced)");
         findings.info("views", at, what, "they are put in order when shown");
     }
 }

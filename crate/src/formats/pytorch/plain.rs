@@ -63,7 +63,9 @@ impl Plain {
         self.stream.run(file)?;
         let first = self.stream.read.first();
         // Nothing that a pickle could be: say so instead of showing an empty one.
-        if first.is_none_or(|m| m.status == Status::Broken && m.imports.is_empty() && m.calls.is_empty() && m.opcodes < 8) {
+        if first
+            .is_none_or(|m| m.status == Status::Broken && m.imports.is_empty() && m.calls.is_empty() && m.opcodes < 8)
+        {
             let (at, why) = first.and_then(|m| m.trouble.clone()).unwrap_or((0, "the file is empty".into()));
             let what = format!("a pickle or a PyTorch archive expected: {why}");
             return Err(Fault::file(at.min(file.len()), what).in_file(file.name()).into());

@@ -49,7 +49,10 @@ impl Legacy {
             let list = self.pickles.read.get(PICKLES - 1);
             let keys = list.and_then(|m| {
                 let items = m.tuple(m.result)?;
-                items.iter().map(|i| m.text(*i).map(str::to_owned).or_else(|| m.int(*i).map(|n| n.to_string()))).collect()
+                items
+                    .iter()
+                    .map(|i| m.text(*i).map(str::to_owned).or_else(|| m.int(*i).map(|n| n.to_string())))
+                    .collect()
             });
             if let Some(object) = self.pickles.read.get(PICKLES - 2) {
                 self.stated = storages(object).into_iter().map(|(key, n, width)| (key, (n, width))).collect();
@@ -65,7 +68,8 @@ impl Legacy {
         let keys = self.keys.as_deref().unwrap_or(&[]);
         while let Some(key) = keys.get(self.places.len()).filter(|_| !self.cut) {
             let Some((elements, width)) = self.stated.get(key) else {
-                let what = format!("storage {} is listed, the object does not name it: its length is unknown", quoted(key));
+                let what =
+                    format!("storage {} is listed, the object does not name it: its length is unknown", quoted(key));
                 self.findings.error("storages", self.at.min(file.len()), what, "what follows cannot be placed");
                 self.cut = true;
                 break;
@@ -106,7 +110,8 @@ impl Legacy {
             findings.error("end of file", len, what, "the file was not copied whole");
         }
         let mut seen = Seen::default();
-        let names = ["the magic number", "the protocol number", "the facts of the machine", "the object", "the storage list"];
+        let names =
+            ["the magic number", "the protocol number", "the facts of the machine", "the object", "the storage list"];
         for (machine, name) in self.pickles.read.iter().zip(names) {
             seen.add(machine, &Place { name, unpacked: None }, len, &mut findings);
         }
@@ -135,7 +140,11 @@ impl Legacy {
         seen.finish(0, &mut findings);
         let tensors = entries(tree.tensors, file.name(), len, start, &mut findings, |key| places.get(key).cloned());
         let big = self.pickles.read.get(2).is_some_and(|m| {
-            let pairs = if let crate::formats::codec::pickle::Node::Dict(pairs) = m.node(m.result) { pairs.as_slice() } else { &[] };
+            let pairs = if let crate::formats::codec::pickle::Node::Dict(pairs) = m.node(m.result) {
+                pairs.as_slice()
+            } else {
+                &[]
+            };
             pairs.iter().any(|(k, v)| m.text(*k) == Some("little_endian") && m.int(*v) == Some(0))
         });
         let sections = sections::map(0, len, &parts, &tensors, 0);

@@ -59,7 +59,13 @@ impl Checkpoint {
     fn read(&mut self, file: &Window, limits: &Limits) -> Result<(), Stop> {
         let bad = |at: u64, what: String| Stop::Bad(Fault::file(at, what).in_file(file.name()));
         if file.len() > limits.header_bytes {
-            return Err(Fault::limit(format!("an index of {} bytes; the limit is {}", file.len(), limits.header_bytes)).at(0).into());
+            return Err(Fault::limit(format!(
+                "an index of {} bytes; the limit is {}",
+                file.len(),
+                limits.header_bytes
+            ))
+            .at(0)
+            .into());
         }
         let whole = file.bytes(0..file.len())?;
         let Some(start) = file.len().checked_sub(FOOTER) else {
@@ -90,12 +96,20 @@ impl Checkpoint {
             };
             // Blocks lie one behind the other: the same one named often would cost time without end.
             if at < passed {
-                return Err(bad(block.value.start, format!("a block at byte {at}, before the end of the one before at {passed}")));
+                return Err(bad(
+                    block.value.start,
+                    format!("a block at byte {at}, before the end of the one before at {passed}"),
+                ));
             }
             passed = at.saturating_add(size);
             for entry in entries(file, at, size)? {
                 if self.tensors.len() as u64 >= limits.tensors {
-                    self.findings.error("limits", entry.value.start, format!("more than {} tensors; the limit", limits.tensors), "");
+                    self.findings.error(
+                        "limits",
+                        entry.value.start,
+                        format!("more than {} tensors; the limit", limits.tensors),
+                        "",
+                    );
                     return Ok(());
                 }
                 if entry.key.is_empty() {
@@ -138,7 +152,9 @@ impl Checkpoint {
             let found = field(file, at, entry.value.end)?;
             match (found.number, found.wire) {
                 (1, Wire::Varint(n)) => kind = n,
-                (2, Wire::Bytes(_)) => dims = shape(file, found.payload, found.end().min(entry.value.end))?.unwrap_or_default(),
+                (2, Wire::Bytes(_)) => {
+                    dims = shape(file, found.payload, found.end().min(entry.value.end))?.unwrap_or_default()
+                }
                 (3, Wire::Varint(n)) => shard = n,
                 (4, Wire::Varint(n)) => offset = n,
                 (5, Wire::Varint(n)) => size = n,
@@ -164,7 +180,9 @@ impl Checkpoint {
         }
         self.slices += u64::from(slices > 0);
         let place = match offset.checked_add(size) {
-            Some(end) if slices == 0 => Place::Missing { file: shard_name(file.name(), shard, self.shards), at: offset..end },
+            Some(end) if slices == 0 => {
+                Place::Missing { file: shard_name(file.name(), shard, self.shards), at: offset..end }
+            }
             _ => Place::Absent,
         };
         self.tensors.push(TensorEntry { name, shape, encoding, place, bytes: bytes.or(Some(size)) });
@@ -174,11 +192,15 @@ impl Checkpoint {
         let mut metadata = Metadata::default();
         metadata.push("checkpoint.shards", MetaValue::Unsigned(self.shards, MetaType::U64));
         if self.slices > 0 {
-            let what = format!("{} tensors are stored in slices, which are listed as tensors of their own", self.slices);
+            let what =
+                format!("{} tensors are stored in slices, which are listed as tensors of their own", self.slices);
             self.findings.info("slices", 0, what, "");
         }
         let len = file.len();
-        let parts = [(0..len.saturating_sub(FOOTER), SectionKind::TensorList), (len.saturating_sub(FOOTER)..len, SectionKind::Header)];
+        let parts = [
+            (0..len.saturating_sub(FOOTER), SectionKind::TensorList),
+            (len.saturating_sub(FOOTER)..len, SectionKind::Header),
+        ];
         let sections = sections::map(0, len, &parts, &[], 0);
         let order = if self.big_endian { ", big endian" } else { "" };
         ModelFile {
@@ -214,7 +236,8 @@ fn entries(file: &Window, at: u64, size: u64) -> Result<Vec<Entry>, Stop> {
     }
     let restarts = u64::from(Cursor::new(file, end - 4, false).u32()?);
     let data_end = restarts.checked_mul(4).and_then(|n| (end - 4).checked_sub(n)).filter(|e| *e >= at);
-    let data_end = data_end.ok_or_else(|| bad(end - 4, format!("{restarts} restarts announced, the block has no room for them")))?;
+    let data_end = data_end
+        .ok_or_else(|| bad(end - 4, format!("{restarts} restarts announced, the block has no room for them")))?;
     let bytes = file.bytes(at..data_end)?;
     let (mut found, mut key, mut i, mut keys) = (Vec::new(), Vec::new(), 0usize, 0usize);
     while i < bytes.len() {
@@ -238,7 +261,9 @@ fn entries(file: &Window, at: u64, size: u64) -> Result<Vec<Entry>, Stop> {
         key.extend_from_slice(bytes.get(i..middle).unwrap_or(&[]));
         keys += key.len();
         if keys > KEYS_MOST {
-            return Err(Fault::limit(format!("keys of more than {KEYS_MOST} bytes; the limit")).at(at + i as u64).into());
+            return Err(Fault::limit(format!("keys of more than {KEYS_MOST} bytes; the limit"))
+                .at(at + i as u64)
+                .into());
         }
         found.push(Entry { key: key.clone(), value: at + middle as u64..at + last as u64 });
         i = last;

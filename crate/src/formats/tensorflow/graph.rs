@@ -4,13 +4,16 @@ use std::{collections::HashSet, ops::Range};
 
 use super::{encoding, shape, text};
 use crate::{
+    fault::Fault,
     formats::{
         codec::protobuf::{Field, Wire, field},
         findings::{Findings, quoted},
         sections,
     },
-    fault::Fault,
-    model::{FormatId, GraphNode, GraphValue, MetaType, MetaValue, Metadata, ModelFile, OpGraph, Place, SectionKind, TensorEntry},
+    model::{
+        FormatId, GraphNode, GraphValue, MetaType, MetaValue, Metadata, ModelFile, OpGraph, Place, SectionKind,
+        TensorEntry,
+    },
     source::{Limits, Stop, Window},
     tensor::{Encoding, Shape},
 };
@@ -51,6 +54,8 @@ pub(super) struct Graph {
     reaching: Vec<(String, u64)>,
     findings: Findings,
     fields: u64,
+    /// The graph states versions, which writers put last.
+    versions: bool,
     done: bool,
 }
 
@@ -66,6 +71,7 @@ impl Graph {
             reaching: Vec::new(),
             findings: Findings::default(),
             fields: 0,
+            versions: false,
             done: false,
         }
     }
@@ -127,6 +133,7 @@ impl Graph {
                     }
                     self.node(node, inner, file);
                 }
+                (Kind::Graph, 4, Wire::Bytes(_)) => self.versions = true,
                 (Kind::MetaInfo, 4, Wire::Bytes(_)) => self.fact("saved_model.tag", file, &found)?,
                 (Kind::MetaInfo, 5, Wire::Bytes(_)) => self.fact("tensorflow_version", file, &found)?,
                 (Kind::MetaGraph, 5, Wire::Bytes(_)) => {
@@ -159,7 +166,16 @@ impl Graph {
         for input in &node.inputs {
             self.consumed.insert(input.trim_start_matches('^').split(':').next().unwrap_or_default().to_owned());
         }
-        let reaching = ["ReadFile", "WriteFile", "SaveV2", "RestoreV2", "PyFunc", "PyFuncStateless", "EagerPyFunc", "ImmutableConst"];
+        let reaching = [
+            "ReadFile",
+            "WriteFile",
+            "SaveV2",
+            "RestoreV2",
+            "PyFunc",
+            "PyFuncStateless",
+            "EagerPyFunc",
+            "ImmutableConst",
+        ];
         if reaching.contains(&node.op.as_str()) && !matches!(node.op.as_str(), "SaveV2" | "RestoreV2") {
             self.reaching.push((format!("{} ({})", quoted(&node.name), node.op), node.at));
         }
@@ -173,11 +189,19 @@ impl Graph {
             return;
         }
         if node.op.starts_with("Placeholder") {
-            let dims = node.dims.iter().flatten().map(|d| if *d < 0 { "?".to_owned() } else { d.to_string() }).collect();
+            let dims =
+                node.dims.iter().flatten().map(|d| if *d < 0 { "?".to_owned() } else { d.to_string() }).collect();
             self.graph.inputs.push(GraphValue { name: node.name.clone(), encoding: node.kind.map(encoding), dims });
         }
         let outputs = vec![node.name.clone()];
-        self.graph.nodes.push(GraphNode { name: node.name, op: node.op, domain: String::new(), inputs: node.inputs, outputs, subgraphs: 0 });
+        self.graph.nodes.push(GraphNode {
+            name: node.name,
+            op: node.op,
+            domain: String::new(),
+            inputs: node.inputs,
+            outputs,
+            subgraphs: 0,
+        });
     }
     pub(super) fn model(mut self, file: &Window) -> ModelFile {
         let mut findings = std::mem::take(&mut self.findings);
@@ -186,20 +210,29 @@ impl Graph {
             findings.warn("reaching operators", *at, what, "TensorFlow would do so when the graph runs");
         }
         let ends = self.graph.nodes.iter().filter(|n| !self.consumed.contains(&n.name) && n.op != "NoOp");
-        self.graph.outputs = ends.take(64).map(|n| GraphValue { name: n.name.clone(), encoding: None, dims: Vec::new() }).collect();
-        let variables = self.graph.nodes.iter().filter(|n| matches!(n.op.as_str(), "VarHandleOp" | "VariableV2" | "Variable")).count();
+        self.graph.outputs =
+            ends.take(64).map(|n| GraphValue { name: n.name.clone(), encoding: None, dims: Vec::new() }).collect();
+        let variables = self
+            .graph
+            .nodes
+            .iter()
+            .filter(|n| matches!(n.op.as_str(), "VarHandleOp" | "VariableV2" | "Variable"))
+            .count();
         if variables > 0 {
             let what = format!("{variables} variables have their values in a checkpoint beside the graph");
             findings.info("variables", 0, what, "open variables/variables.index (or the .index file) to see them");
             self.metadata.push("tensorflow.variables", MetaValue::Unsigned(variables as u64, MetaType::U64));
+        }
+        if !self.versions && self.kind == Kind::Graph {
+            let what = "The graph states no versions, which writers put at its end";
+            findings.warn("versions", file.len(), what, "the file is old, or was cut at the end of a node");
         }
         let version = match self.kind {
             Kind::SavedModel => "SavedModel",
             Kind::MetaGraph => "MetaGraph (graph of a checkpoint)",
             _ => "graph (GraphDef)",
         };
-        let parts = [(0..file.len(), SectionKind::Graph)];
-        let sections = around(file.len(), &self.tensors, &parts);
+        let sections = around(file.len(), &self.tensors);
         ModelFile {
             format: FormatId::TensorFlow,
             version: version.into(),
@@ -214,7 +247,7 @@ impl Graph {
 }
 
 /// The byte map of a file that is a graph but for its tensors.
-fn around(len: u64, tensors: &[TensorEntry], _whole: &[(Range<u64>, SectionKind)]) -> Vec<crate::model::Section> {
+fn around(len: u64, tensors: &[TensorEntry]) -> Vec<crate::model::Section> {
     let mut map = sections::map(0, len, &[], tensors, 0);
     for section in &mut map {
         if !matches!(section.kind, SectionKind::Tensor(_)) {
@@ -258,7 +291,9 @@ impl Node {
             match (found.number, found.wire) {
                 (1, Wire::Bytes(_)) => node.name = text(file, &found, NAME_MOST)?,
                 (2, Wire::Bytes(_)) => node.op = text(file, &found, NAME_MOST)?,
-                (3, Wire::Bytes(_)) if node.inputs.len() < INPUTS_MOST => node.inputs.push(text(file, &found, NAME_MOST)?),
+                (3, Wire::Bytes(_)) if node.inputs.len() < INPUTS_MOST => {
+                    node.inputs.push(text(file, &found, NAME_MOST)?)
+                }
                 (5, Wire::Bytes(_)) => node.attribute(file, found.payload, next)?,
                 _ => {}
             }
@@ -280,7 +315,9 @@ impl Node {
                         match (value.number, value.wire) {
                             (6, Wire::Varint(kind)) if key == "dtype" => self.kind = Some(kind),
                             (7, Wire::Bytes(_)) if key == "shape" => self.dims = shape(file, value.payload, inner)?,
-                            (8, Wire::Bytes(_)) if key == "value" => self.value = Value::read(file, value.payload, inner)?,
+                            (8, Wire::Bytes(_)) if key == "value" => {
+                                self.value = Value::read(file, value.payload, inner)?
+                            }
                             _ => {}
                         }
                     }
@@ -296,7 +333,9 @@ impl Node {
 fn bounded(found: &Field, end: u64) -> Result<u64, Stop> {
     let next = found.end();
     if next > end {
-        return Err(Fault::file(found.payload, format!("a field that ends at byte {next}, its message at byte {end}")).into());
+        return Err(
+            Fault::file(found.payload, format!("a field that ends at byte {next}, its message at byte {end}")).into()
+        );
     }
     Ok(next)
 }

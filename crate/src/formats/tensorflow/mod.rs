@@ -98,7 +98,8 @@ fn word(bytes: &[u8], tag: u8) -> Option<&[u8]> {
 
 /// Which message starts so: the first node's name and operator, or the list of operators that the writer knew.
 fn kind(head: &[u8]) -> Option<graph::Kind> {
-    let node = |bytes: &[u8]| payload(bytes, 0x0a).and_then(|n| word(n, 0x0a)).is_some_and(|rest| word(rest, 0x12).is_some());
+    let node =
+        |bytes: &[u8]| payload(bytes, 0x0a).and_then(|n| word(n, 0x0a)).is_some_and(|rest| word(rest, 0x12).is_some());
     let meta = |bytes: &[u8]| {
         // meta_info_def { stripped_op_list { op { name } } } or { meta_graph_version }, or a graph at once.
         let info = payload(bytes, 0x0a);

@@ -153,8 +153,12 @@ mod tests {
             (q4_1_v2, [&d[..], &m, &halves].concat(), 32, |q, _| q * 2.0 - 3.0),
             (q4_2, [&half[..], &pairs[..8]].concat(), 16, |q, _| (q - 8.0) * 0.5),
             (q4_3, [&half[..], &half, &pairs[..8]].concat(), 16, |q, _| q * 0.5 + 0.5),
-            (q5_0_v1, [&half[..], &[0, 0, 0xff, 0xff], &pairs].concat(), 32, |q, i| (q + (i / 16 * 16) as f32 - 16.0) * 0.5),
-            (q5_1_v1, [&half[..], &half, &[0, 0, 0xff, 0xff], &pairs].concat(), 32, |q, i| (q + (i / 16 * 16) as f32) * 0.5 + 0.5),
+            (q5_0_v1, [&half[..], &[0, 0, 0xff, 0xff], &pairs].concat(), 32, |q, i| {
+                (q + (i / 16 * 16) as f32 - 16.0) * 0.5
+            }),
+            (q5_1_v1, [&half[..], &half, &[0, 0, 0xff, 0xff], &pairs].concat(), 32, |q, i| {
+                (q + (i / 16 * 16) as f32) * 0.5 + 0.5
+            }),
             (q8_0_v2, [&d[..], &(0..32).map(|i| i as u8 % 16).collect::<Vec<_>>()].concat(), 32, |q, _| q * 2.0),
         ];
         for (n, (decode, bytes, len, expected)) in cases.into_iter().enumerate() {
