@@ -3,6 +3,8 @@
 //! `GLASSBOX_FUZZ_CASES=1000000 cargo test --test fuzz` runs longer. A failing case is printed by proptest in its
 //! smallest form.
 
+#[path = "../rust/common/containers.rs"]
+mod containers;
 #[path = "../rust/common/files.rs"]
 mod files;
 mod targets;
@@ -152,4 +154,81 @@ fn the_onnx_reader_survives() {
         onnx_model(&Message::new().message(5, &t).message(15, &sparse)).0
     };
     run(targets::onnx, vec![writers::small_onnx(), external], b"\x08\x08\x12\x01x\x3a");
+}
+
+#[test]
+fn the_pytorch_reader_survives() {
+    use containers::{member, torch_stream, torch_zip, zip};
+    // A deflated member is what Python's zlib made of a pickle of one text.
+    let mut packed =
+        member("m/extra.pkl", [0x6b, 0x60, 0x8a, 0x60, 0x64, 0x60, 0x60, 0x48, 0x2c, 0x64, 0xd0, 0x03, 0x00]);
+    packed.method = 8;
+    packed.unpacked = Some(11);
+    let two = zip(&[member("m/data.pkl", containers::torch_object()), packed], 64);
+    run(targets::pytorch, vec![torch_zip(), torch_stream(), two], b"PK\x03\x04\x14\0\0\0\0\0");
+}
+
+#[test]
+fn the_pickle_reader_survives() {
+    let old = b"(lp0\nI1\naL-5L\naF2.5\naVx\\u00e9\np1\naS'a'\naI01\na(i__main__\nX\np2\n(dp3\nS'k'\nNsba.".to_vec();
+    let new = b"\x80\x04\x95\x20\0\0\0\0\0\0\0\x8c\x08builtins\x94\x8c\x04eval\x94\x93\x94\x8c\x011\x94\x85\x94R\x94."
+        .to_vec();
+    let object = containers::torch_object();
+    let two = [new.as_slice(), object.as_slice()].concat();
+    run(targets::pickle, vec![old, new, object, two], b"\x80\x04");
+}
+
+#[test]
+fn the_numpy_reader_survives() {
+    let objects =
+        containers::npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }\n", b"\x80\x02cos\nsystem\n)R.");
+    run(targets::numpy, vec![containers::small_npy(), containers::small_npz(), objects], b"\x93NUMPY\x01\0");
+}
+
+#[test]
+fn the_ggml_reader_survives() {
+    let mut whisper = b"lmgg".to_vec();
+    for n in [1u32, 2, 4, 1, 0, 2, 4, 1, 0, 1, 0, 1, 2, 0, 0, 1, 1, 97] {
+        whisper.extend(n.to_le_bytes());
+    }
+    let mut rwkv = b"fmgg".to_vec();
+    for n in [101u32, 2, 2, 0, 0, 1, 1, 0, 2] {
+        rwkv.extend(n.to_le_bytes());
+    }
+    rwkv.extend(b"e");
+    rwkv.extend([0; 8]);
+    let seeds = vec![containers::ggjt(1, 2, &[1; 20]), containers::ggjt(3, 2, &[1; 18]), whisper, rwkv];
+    run(targets::ggml, seeds, b"lmgg");
+}
+
+#[test]
+fn the_llama2c_reader_survives() {
+    let mut two = b"24ka\x02\0\0\0".to_vec();
+    two.extend(containers::llama2c().into_iter().take(28));
+    two.extend([1, 4, 0, 0, 0]);
+    two.resize(600, 0);
+    run(targets::llama2c, vec![containers::llama2c(), two], b"24ka\x01\0\0\0");
+}
+
+#[test]
+fn the_tensorflow_reader_survives() {
+    use writers::Message;
+    let graph = Message(containers::graph_def());
+    let info = Message::new().bytes(4, "serve").bytes(5, "2.15");
+    let meta = Message::new().message(1, &info).message(2, &graph).message(5, &Message::new().bytes(1, "sign"));
+    let saved = Message::new().int(1, 1).message(2, &meta).0;
+    run(targets::tensorflow, vec![graph.0, saved, containers::checkpoint().0], b"\x0a\x20\x0a\x01");
+}
+
+#[test]
+fn the_tflite_reader_survives() {
+    run(targets::tflite, vec![containers::tflite()], b"\x10\0\0\0TFL3");
+}
+
+#[test]
+fn the_keras_reader_survives() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/corpus/containers");
+    let seeds = ["old.h5", "new.h5", "tiny.keras"]
+        .map(|n| std::fs::read(folder.join(n)).expect("the sample is in the repository"));
+    run(targets::keras, seeds.to_vec(), b"\x89HDF\r\n\x1a\n");
 }

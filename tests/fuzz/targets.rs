@@ -96,3 +96,43 @@ pub fn safetensors(bytes: &[u8]) {
 pub fn onnx(bytes: &[u8]) {
     let _ = check(FormatId::Onnx, "fuzz.onnx", bytes);
 }
+
+/// PyTorch archives and streams.
+pub fn pytorch(bytes: &[u8]) {
+    let _ = check(FormatId::PyTorch, "fuzz.pt", bytes);
+}
+
+/// Pickles by themselves.
+pub fn pickle(bytes: &[u8]) {
+    let _ = check(FormatId::Pickle, "fuzz.pkl", bytes);
+}
+
+/// NumPy arrays.
+pub fn numpy(bytes: &[u8]) {
+    let _ = check(FormatId::Numpy, "fuzz.npy", bytes);
+}
+
+/// GGML before GGUF.
+pub fn ggml(bytes: &[u8]) {
+    let _ = check(FormatId::Ggml, "fuzz.bin", bytes);
+}
+
+/// llama2.c.
+pub fn llama2c(bytes: &[u8]) {
+    let _ = check(FormatId::Llama2c, "fuzz.bin", bytes);
+}
+
+/// TensorFlow graphs and checkpoints.
+pub fn tensorflow(bytes: &[u8]) {
+    let _ = check(FormatId::TensorFlow, "fuzz.pb", bytes);
+}
+
+/// TensorFlow Lite.
+pub fn tflite(bytes: &[u8]) {
+    let _ = check(FormatId::TfLite, "fuzz.tflite", bytes);
+}
+
+/// Keras and other HDF5.
+pub fn keras(bytes: &[u8]) {
+    let _ = check(FormatId::Keras, "fuzz.h5", bytes);
+}

@@ -14,6 +14,7 @@ const CASES: &[(&str, &[&str])] = &[
     ("sample-q8_0", &["gguf/sample-q8_0.gguf"]),
     ("sample-q4_k_m", &["gguf/sample-q4_k_m.gguf"]),
     ("sample-onnx", &["sample.onnx"]),
+    ("sample-pt", &["sample.pt"]),
     (
         "sample-hf",
         &[

@@ -43,6 +43,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("half", &["engine/device/cpu/", "tensor/float.rs"]),
     ("indicatif", &["faces/cli/"]),
     ("js_sys", &["source/web.rs", "faces/wasm.rs", "engine/device/gpu/"]),
+    ("miniz_oxide", &["formats/codec/zip.rs"]),
     ("safetensors", &["formats/"]),
     ("serde", &["faces/", "report/", "tokenizer/"]),
     ("serde_json", &["formats/", "tokenizer/", "session/", "report/", "faces/"]),

@@ -143,6 +143,10 @@ pub fn architecture_name(model: &ModelFile) -> Result<&str> {
             )
         }),
         FormatId::Onnx => Err(Fault::unsupported("operator graphs cannot be run yet")),
+        other => Err(Fault::unsupported(format!(
+            "{} files are inspected, not run: a GGUF file or a Hugging Face folder with safetensors can be run",
+            other.name()
+        ))),
     }
 }
 

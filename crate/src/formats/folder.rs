@@ -6,7 +6,7 @@ use super::{
     findings::quoted,
     lookalike::{self, Lookalike},
     merge::{self, Part},
-    read_header, recognise,
+    read_header, recognise, xray,
 };
 use crate::{
     fault::{Fault, Result},
@@ -25,7 +25,7 @@ pub(super) struct Given<'a> {
 
 pub(super) enum Kind<'a> {
     Model(&'static dyn Format, Feed<'a>),
-    /// A shard index for safetensors: tensor and file names.
+    /// A shard index: tensor and file names.
     Index(merge::Index),
     Other(String),
 }
@@ -49,7 +49,10 @@ pub(super) async fn open(files: &SourceSet, limits: &Limits) -> Result<ModelFile
     let mut groups = group(&given);
     let depth = |g: &Group| g.place(&given).map_or(usize::MAX, |i| given[i].file.name().matches('/').count());
     let bytes = |g: &Group| g.parts.iter().filter_map(|p| p.given).map(|i| given[i].file.len()).sum::<u64>();
-    groups.sort_by_key(|g| (g.parts.iter().all(|p| p.given.is_none()), depth(g), std::cmp::Reverse(bytes(g))));
+    groups.sort_by_key(|g| {
+        let absent = g.parts.iter().all(|p| p.given.is_none());
+        (absent, beside(g, &given), depth(g), preference(g.format), std::cmp::Reverse(bytes(g)))
+    });
     if groups.is_empty() {
         return Err(no_model(&given));
     }
@@ -58,7 +61,7 @@ pub(super) async fn open(files: &SourceSet, limits: &Limits) -> Result<ModelFile
     let mut model = read_parts(&chosen, &mut given, limits).await?;
     let place: Vec<usize> = chosen.parts.iter().filter_map(|p| p.given).collect();
     let mut used: Vec<usize> = place.clone();
-    if chosen.format == FormatId::Onnx {
+    if matches!(chosen.format, FormatId::Onnx | FormatId::TensorFlow) {
         let at = model.files.first().map(|f| f.name.clone()).unwrap_or_default();
         used.extend(merge::external(&mut model, &at, files));
     }
@@ -72,6 +75,22 @@ pub(super) async fn open(files: &SourceSet, limits: &Limits) -> Result<ModelFile
     add_side_files(&mut model, &chosen, &given, &used).await?;
     super::findings::sort(&mut model.notes);
     Ok(model)
+}
+
+/// Of the same model in several formats in one folder, the one that says most and runs nothing.
+fn preference(format: FormatId) -> u8 {
+    match format {
+        FormatId::Safetensors | FormatId::Gguf | FormatId::Onnx => 0,
+        FormatId::Pickle | FormatId::Numpy => 2,
+        _ => 1,
+    }
+}
+
+/// True for what training leaves beside a model: it is opened only where there is nothing else.
+fn beside(group: &Group, given: &[Given<'_>]) -> bool {
+    let name = group.place(given).map_or("", |i| base(given[i].file.name()));
+    let state = ["optimizer", "scheduler", "rng_state", "training_args", "scaler"];
+    matches!(group.format, FormatId::PyTorch | FormatId::Pickle) && state.iter().any(|s| name.starts_with(s))
 }
 
 impl Group {
@@ -101,8 +120,13 @@ async fn classify<'a>(file: &'a SourceFile, limits: &Limits) -> Result<Kind<'a>>
         return Ok(Kind::Other(role.into()));
     }
     let tail = file.read(file.len().saturating_sub(8)..file.len()).await?;
+    if base(file.name()).contains(".data-") && base(file.name()).contains("-of-") {
+        return Ok(Kind::Other("values of a TensorFlow checkpoint (open them together with the .index file)".into()));
+    }
     if let Some(Lookalike { name, advice }) = lookalike::name(feed.window().rest(0), &tail) {
-        return Ok(Kind::Other(format!("{name} ({advice})")));
+        // What an archive hides is not unpacked, but a pickle that lies in it as it is can be seen.
+        let hidden = xray::glimpse(feed.window().rest(0)).map(|what| format!("; {what}")).unwrap_or_default();
+        return Ok(Kind::Other(format!("{name} ({advice}{hidden})")));
     }
     // No content test speaks for or against: the name decides which reader explains what is wrong.
     let named = FORMATS.iter().find(|f| f.sniff(feed.window().rest(0), file.name(), file.len()) == Match::ByName);
@@ -156,8 +180,7 @@ fn group(given: &[Given<'_>]) -> Vec<Group> {
         for (k, name) in names.into_iter().enumerate() {
             let full = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
             let found = given.iter().position(|g| g.file.name() == full);
-            let usable =
-                found.filter(|j| matches!(&given[*j].kind, Kind::Model(f, _) if f.id() == FormatId::Safetensors));
+            let usable = found.filter(|j| matches!(&given[*j].kind, Kind::Model(f, _) if f.id() == index.format));
             if let Some(j) = usable {
                 taken[j] = true;
             }
@@ -167,7 +190,13 @@ fn group(given: &[Given<'_>]) -> Vec<Group> {
             });
             parts.push(Part { name, given: usable, number: k + 1, total, instead });
         }
-        groups.push(Group { format: FormatId::Safetensors, parts, index: Some(i) });
+        groups.push(Group { format: index.format, parts, index: Some(i) });
+    }
+    for i in 0..given.len() {
+        if let Some(parts) = saved_model(given, i, &mut taken) {
+            taken[i] = true;
+            groups.push(Group { format: FormatId::TensorFlow, parts, index: None });
+        }
     }
     for (i, file) in given.iter().enumerate() {
         let Kind::Model(format, _) = &file.kind else { continue };
@@ -196,6 +225,23 @@ fn group(given: &[Given<'_>]) -> Vec<Group> {
         groups.push(Group { format: id, parts, index: None });
     }
     groups
+}
+
+/// `saved_model.pb` with the checkpoint of its variables, where both were given.
+fn saved_model(given: &[Given<'_>], i: usize, taken: &mut [bool]) -> Option<Vec<Part>> {
+    let this = given.get(i)?;
+    let name = this.file.name();
+    matches!(&this.kind, Kind::Model(f, _) if f.id() == FormatId::TensorFlow).then_some(())?;
+    let index = format!("{}variables/variables.index", name.strip_suffix("saved_model.pb")?);
+    let j = given.iter().position(|g| g.file.name() == index)?;
+    let usable =
+        matches!(&given.get(j)?.kind, Kind::Model(f, _) if f.id() == FormatId::TensorFlow) && !*taken.get(j)?;
+    usable.then(|| {
+        taken[j] = true;
+        let part =
+            |name: &str, at, number| Part { name: name.into(), given: Some(at), number, total: 2, instead: None };
+        vec![part(name, i, 1), part(&index, j, 2)]
+    })
 }
 
 fn no_model(given: &[Given<'_>]) -> Fault {

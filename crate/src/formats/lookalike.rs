@@ -12,7 +12,8 @@ const fn is(name: &'static str, advice: &'static str) -> Option<Lookalike> {
     Some(Lookalike { name, advice })
 }
 
-const LATER: &str = "not opened yet; a GGUF, safetensors or ONNX conversion can be";
+const LATER: &str = "not opened; a GGUF, safetensors, ONNX or PyTorch file of the same model can be";
+const UNPACK: &str = "unpack it first";
 
 /// Starts of files, in the order of testing (formats.md section 1).
 const STARTS: &[(&[u8], &str, &str)] = &[
@@ -25,27 +26,26 @@ const STARTS: &[(&[u8], &str, &str)] = &[
     (b"<!doctype", "a saved web page, not a model", "download the file itself, not the page that shows it"),
     (b"<html", "a saved web page, not a model", "download the file itself, not the page that shows it"),
     (b"{\"error\":", "a server's error message, not a model", "download the file again; it may need a login"),
-    (b"lmgg", "a legacy ggml file without version", LATER),
-    (b"fmgg", "a legacy ggmf file", LATER),
-    (b"tjgg", "a legacy ggjt file", LATER),
-    (b"algg", "a legacy ggla adapter (LoRA)", LATER),
     (b"nsgg", "a llama.cpp session file, not a model", "open the model it belongs to"),
     (b"qsgg", "a llama.cpp state file, not a model", "open the model it belongs to"),
-    (b"\x89HDF\r\n\x1a\n", "an HDF5 file (Keras .h5 or other data)", LATER),
     (b"PYTORCH1", "a container of the PyTorch 1.0 preview", "PyTorch itself no longer reads it"),
-    (b"\x1f\x8b", "gzip-compressed", "unpack it first"),
-    (b"\xfd7zXZ\0", "xz-compressed", "unpack it first"),
-    (b"\x28\xb5\x2f\xfd", "zstd-compressed", "unpack it first"),
-    (b"BZh", "bzip2-compressed", "unpack it first"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it first"),
-    (b"\x93NUMPY", "a NumPy array (.npy)", LATER),
+    (b"\x1f\x8b", "gzip-compressed", UNPACK),
+    (b"\xfd7zXZ\0", "xz-compressed", UNPACK),
+    (b"\x28\xb5\x2f\xfd", "zstd-compressed", UNPACK),
+    (b"BZh", "bzip2-compressed", UNPACK),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", UNPACK),
+    (b"Rar!", "a RAR archive", UNPACK),
+    (b"LITERTLM", "a LiteRT-LM container (model and tokenizer for phones)", LATER),
+    (
+        b"ptrt",
+        "a TensorRT engine",
+        "it runs on the very GPU type and TensorRT version it was built for; look for the model it was built from",
+    ),
     (b"%PDF", "a PDF document, not a model", "look for the model file beside it"),
-    (b"24ka", "a llama2.c model (version 1 or 2)", LATER),
 ];
 
 /// Flatbuffer identifiers at byte 4.
 const FLAT: &[(&[u8], &str)] = &[
-    (b"TFL3", "a TensorFlow Lite model"),
     (b"ORTM", "an ONNX Runtime model (.ort)"),
     (b"ODTC", "an ONNX Runtime training checkpoint"),
     (b"ET12", "an ExecuTorch program"),
@@ -54,8 +54,6 @@ const FLAT: &[(&[u8], &str)] = &[
     (b"MSL", "a MindSpore Lite model"),
 ];
 
-/// The magic number that starts PyTorch's legacy stream, as a pickle.
-const TORCH_LEGACY: &[u8] = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
 /// The end of a TensorFlow table.
 const TABLE_END: &[u8] = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb";
 
@@ -69,14 +67,8 @@ pub(super) fn name(head: &[u8], tail: &[u8]) -> Option<Lookalike> {
             return Some(Lookalike { name, advice });
         }
     }
-    if head.starts_with(b"PK\x03\x04") {
-        return zip(head);
-    }
-    if head.get(2..2 + TORCH_LEGACY.len()) == Some(TORCH_LEGACY) {
-        return is("a PyTorch checkpoint of the format before 1.6", LATER);
-    }
     if head.get(257..262) == Some(b"ustar") {
-        return is("a tar archive", "unpack it first");
+        return is("a tar archive", "unpack it first (PyTorch wrote tar archives before version 0.1.10)");
     }
     for (id, name) in FLAT {
         if head.get(4..4 + id.len()) == Some(*id) {
@@ -84,38 +76,69 @@ pub(super) fn name(head: &[u8], tail: &[u8]) -> Option<Lookalike> {
         }
     }
     if tail == TABLE_END {
-        return is("a TensorFlow checkpoint index", LATER);
+        return is("a table of TensorFlow or LevelDB, compressed or of another kind than a V2 checkpoint", LATER);
     }
     if head[0] == 0x80 && matches!(head.get(1), Some(2..=5)) {
-        return is("a Python pickle", "a pickle can run code; Glassbox never executes one and does not open it yet");
+        return is("the beginning of a Python pickle", "the file was not copied whole");
     }
     if head.starts_with(b"{") || head.starts_with(b"[") {
         return is("JSON, not a model", "open it together with the model file it belongs to");
     }
-    if saved_model(head) {
-        return is("a TensorFlow SavedModel", LATER);
+    if head.starts_with(b"<?xml") {
+        let net = head.windows(5).any(|w| w == b"<net ");
+        return if net {
+            is("an OpenVINO model description (IR)", LATER)
+        } else {
+            is("XML, not a model", "look for the model file beside it")
+        };
+    }
+    if head.iter().all(|b| *b == 0) {
+        return is(
+            "nothing but zeros, as far as it was read",
+            "the download did not finish, or the disk lost it; fetch it again",
+        );
+    }
+    if sentence_pieces(head) {
+        return is("a SentencePiece model: a tokenizer, no weights", "open it together with the model it belongs to");
+    }
+    if core_ml(head) {
+        return is("a Core ML model", LATER);
+    }
+    if bare_vocabulary(head) {
+        return is(
+            "probably a ggml vocabulary of spring 2023, which has no magic",
+            "llama.cpp has read GGUF since August 2023; a vocabulary in that form can be opened",
+        );
     }
     let text = head.iter().all(|b| (*b >= b' ' && *b != 0x7f) || matches!(b, b'\n' | b'\r' | b'\t'));
     text.then_some(Lookalike { name: "text, not a model", advice: "look for the model file beside it" })
 }
 
-fn zip(head: &[u8]) -> Option<Lookalike> {
-    let has = |needle: &[u8]| head.windows(needle.len()).any(|w| w == needle);
-    if has(b"data.pkl") || has(b".format_version") || has(b"/version") {
-        return is("a PyTorch checkpoint (zip)", LATER);
-    }
-    if has(b"metadata.json") && has(b"config.json") {
-        return is("a Keras model (zip)", LATER);
-    }
-    if has(b".npy") {
-        return is("NumPy arrays (.npz)", LATER);
-    }
-    is("a zip archive (PyTorch .pt, Keras .keras or another)", LATER)
+/// A number at a place.
+fn number(head: &[u8], at: usize) -> Option<u32> {
+    head.get(at..)?.first_chunk().map(|raw| u32::from_le_bytes(*raw))
 }
 
-/// `saved_model.pb` starts with schema version 1 and a long message; an ONNX file of IR version 1 with a short producer.
-fn saved_model(head: &[u8]) -> bool {
-    head.starts_with(&[0x08, 0x01, 0x12])
+/// `ModelProto { 1 pieces { 1 piece, 2 score float, ... } }`: the first piece is a word with a score.
+fn sentence_pieces(head: &[u8]) -> bool {
+    let [0x0a, _, 0x0a, n, rest @ ..] = head else { return false };
+    let after = rest.get(usize::from(*n)..).unwrap_or(&[]);
+    matches!(after, [0x15, ..]) && rest.get(..usize::from(*n)).is_some_and(|piece| std::str::from_utf8(piece).is_ok())
+}
+
+/// `Model { 1 specificationVersion, 2 description { ... features } }` of Core ML, versions 1 to 20.
+fn core_ml(head: &[u8]) -> bool {
+    matches!(head, [0x08, 1..=20, 0x12, _, 0x0a | 0x52 | 0xa2, ..])
+}
+
+/// A count, then a token's length and text: the first vocabularies of llama.cpp.
+fn bare_vocabulary(head: &[u8]) -> bool {
+    let (Some(count), Some(length)) = (number(head, 0), number(head, 4)) else { return false };
+    let text = head.get(8..8 + (length as usize).min(64)).unwrap_or(&[]);
+    (1000..1 << 20).contains(&count)
+        && (1..=32).contains(&length)
+        && std::str::from_utf8(text).is_ok()
+        && number(head, 8 + length as usize) < Some(256)
 }
 
 /// A byte sequence as people read it, for "starts with".

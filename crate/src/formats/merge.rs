@@ -62,15 +62,17 @@ impl ShardName {
     }
 }
 
-/// `model.safetensors.index.json`.
+/// `model.safetensors.index.json`, or `pytorch_model.bin.index.json`.
 pub(super) struct Index {
+    /// Of its shards, by their names.
+    pub(super) format: FormatId,
     /// Tensor name and file name, in the index's order.
     weight_map: Vec<(String, String)>,
     total_size: Option<u64>,
 }
 
 impl Index {
-    /// The index, if these bytes are one for safetensors.
+    /// The index, if these bytes are one for safetensors or PyTorch.
     pub(super) fn parse(text: &[u8]) -> Option<Self> {
         let json = Json::parse(text).ok()?;
         let Json::Object(members) = json.get("weight_map")? else { return None };
@@ -83,7 +85,13 @@ impl Index {
             Some(Json::Number(n)) => n.as_u64().or_else(|| n.as_f64().map(|f| f as u64)),
             _ => None,
         };
-        weight_map.iter().all(|(_, f)| f.ends_with(".safetensors")).then_some(Self { weight_map, total_size })
+        let all = |end: &str| weight_map.iter().all(|(_, f)| f.ends_with(end));
+        let format = match (all(".safetensors"), all(".bin") || all(".pt")) {
+            (true, _) => FormatId::Safetensors,
+            (_, true) => FormatId::PyTorch,
+            _ => return None,
+        };
+        Some(Self { format, weight_map, total_size })
     }
     /// The files it names, sorted, each once.
     pub(super) fn files(&self) -> Vec<String> {
@@ -136,7 +144,12 @@ impl Whole {
     pub(super) fn add(&mut self, part: &Part, file: &SourceFile, read: ModelFile) {
         let number = self.model.files.len();
         let first_tensor = self.model.tensors.len();
-        let role = if part.total > 1 { format!("shard {} of {}", part.number, part.total) } else { "weights".into() };
+        let role = match self.model.format {
+            FormatId::TensorFlow if part.number == 1 => "graph or checkpoint".into(),
+            FormatId::TensorFlow => "variables".into(),
+            _ if part.total > 1 => format!("shard {} of {}", part.number, part.total),
+            _ => "weights".into(),
+        };
         self.model.files.push(FileSummary { name: file.name().into(), bytes: file.len(), role });
         self.parts += 1;
         self.check_split(part, &read, number);
@@ -156,7 +169,7 @@ impl Whole {
             }
         }
         self.model.tensors.extend(read.tensors.into_iter().map(|mut tensor| {
-            if let Place::Here { file, .. } = &mut tensor.place {
+            if let Place::Here { file, .. } | Place::Strided { file, .. } = &mut tensor.place {
                 *file = number;
             }
             tensor
@@ -235,7 +248,9 @@ impl Whole {
         let mut found: HashMap<&str, Vec<String>> = HashMap::new();
         for tensor in &self.model.tensors {
             let file = match &tensor.place {
-                Place::Here { file, .. } => self.model.files.get(*file).map(|f| base(&f.name)),
+                Place::Here { file, .. } | Place::Strided { file, .. } => {
+                    self.model.files.get(*file).map(|f| base(&f.name))
+                }
                 Place::Missing { file, .. } => Some(base(file)),
                 _ => None,
             };
@@ -303,11 +318,16 @@ fn in_file(mut value: MetaValue, number: usize) -> MetaValue {
     value
 }
 
-/// Finds the external data of an ONNX model among the files given; returns which of them it uses.
+/// Finds the external data of an ONNX model, or the shards of a TensorFlow checkpoint, among the files given;
+/// returns which of them it uses.
 ///
 /// A location is compared with names, never opened: one that leaves the model's folder matches nothing.
 pub(super) fn external(model: &mut ModelFile, onnx: &str, files: &SourceSet) -> Vec<usize> {
-    let folder = onnx.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
+    let folder = |name: &str| name.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
+    // A SavedModel's variables lie in a folder of their own, beside their index.
+    let mut folders: Vec<String> = model.files.iter().map(|f| folder(&f.name)).collect();
+    folders.dedup();
+    let first = model.files.len();
     // By location as stated; two spellings of one path share its number.
     let mut known: HashMap<String, Option<(usize, usize)>> = HashMap::new();
     let mut used: Vec<usize> = Vec::new();
@@ -318,15 +338,19 @@ pub(super) fn external(model: &mut ModelFile, onnx: &str, files: &SourceSet) -> 
             continue; // Its own bytes, beyond the end of a cut file; noted when read.
         }
         let found = known.entry(file.clone()).or_insert_with(|| {
-            let name = format!("{folder}{}", plain_location(file)?);
-            let given = files.files().iter().position(|f| f.name() == name && name != onnx)?;
+            let plain = plain_location(file)?;
+            let (name, given) = folders.iter().find_map(|folder| {
+                let name = format!("{folder}{plain}");
+                let given = files.files().iter().position(|f| f.name() == name && name != onnx)?;
+                Some((name, given))
+            })?;
             if let Some(known) = used.iter().position(|u| *u == given) {
-                return Some((known + 1, given));
+                return Some((first + known, given));
             }
             used.push(given);
             let bytes = files.files()[given].len();
             model.files.push(FileSummary { name, bytes, role: "external data".into() });
-            Some((used.len(), given))
+            Some((first + used.len() - 1, given))
         });
         let Some((number, given)) = *found else {
             *lost.entry(file.clone()).or_default() += 1;
@@ -363,7 +387,7 @@ pub(super) fn external(model: &mut ModelFile, onnx: &str, files: &SourceSet) -> 
         };
         model.notes.push(note);
     }
-    for number in 1..model.files.len() {
+    for number in first..model.files.len() {
         let mut map = sections::map(number, model.files[number].bytes, &[], &model.tensors, 4096);
         model.sections.append(&mut map);
     }

@@ -3,13 +3,21 @@
 mod codec;
 mod findings;
 mod folder;
+mod ggml;
 mod gguf;
 mod items;
+mod keras;
+mod llama2c;
 mod lookalike;
 mod merge;
+mod numpy;
 mod onnx;
+mod pytorch;
 mod safetensors;
 mod sections;
+mod tensorflow;
+mod tflite;
+mod xray;
 
 pub use items::{ArrayItems, read_array};
 
@@ -56,7 +64,21 @@ pub trait Reader {
 }
 
 /// All readers.
-pub static FORMATS: &[&dyn Format] = &[&gguf::Gguf, &onnx::Onnx, &safetensors::Safetensors];
+///
+/// In the order of asking: those whose first bytes are sure before those that are recognised by their structure.
+pub static FORMATS: &[&dyn Format] = &[
+    &gguf::Gguf,
+    &ggml::Ggml,
+    &numpy::Numpy,
+    &keras::Keras,
+    &pytorch::PyTorch,
+    &tflite::TfLite,
+    &onnx::Onnx,
+    &tensorflow::TensorFlow,
+    &safetensors::Safetensors,
+    &llama2c::Llama2c,
+    &pytorch::Pickle,
+];
 
 /// Reads the model that the files hold together: recognises each by its content, reads headers, merges shards.
 ///

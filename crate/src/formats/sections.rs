@@ -18,7 +18,8 @@ pub(super) fn map(
 ) -> Vec<Section> {
     let mut known: Vec<(Range<u64>, SectionKind)> = parts.to_vec();
     for (i, tensor) in tensors.iter().enumerate() {
-        if let Place::Here { file: f, at } = &tensor.place
+        // A strided view covers its bytes with holes; the map shows the whole run.
+        if let Place::Here { file: f, at } | Place::Strided { file: f, at, .. } = &tensor.place
             && *f == file
         {
             known.push((at.clone(), SectionKind::Tensor(i)));

@@ -14,6 +14,15 @@ pub enum Place {
         /// Absolute byte range in that file.
         at: Range<u64>,
     },
+    /// In the model's file number `file`, but not one behind the other in row-major order: a transposed or sliced view.
+    Strided {
+        /// Index into `ModelFile::files`.
+        file: usize,
+        /// From the first element that the view reaches to the end of the last.
+        at: Range<u64>,
+        /// Elements from one index to the next, for each dimension.
+        strides: Vec<u64>,
+    },
     /// In a file that was not given, or beyond the end of a truncated one.
     Missing {
         /// Its name as the model states it (untrusted; never used as a path).
@@ -21,7 +30,7 @@ pub enum Place {
         /// Byte range there, where known.
         at: Range<u64>,
     },
-    /// Values stored inline in the header in a form that is not raw little-endian bytes (ONNX `float_data` ...).
+    /// Values in the file in a form that is not raw bytes: spelt as protobuf numbers, packed, or escaped.
     Inline,
     /// Nowhere: the header names no bytes for it.
     Absent,

@@ -1,6 +1,8 @@
 //! A model as read from one or several files.
 
-use super::{Metadata, Note, OpGraph, Section, TensorEntry};
+use std::collections::HashSet;
+
+use super::{Metadata, Note, OpGraph, Place, Section, TensorEntry};
 use crate::tensor::Encoding;
 
 /// The container format, named by content.
@@ -8,7 +10,15 @@ use crate::tensor::Encoding;
 #[allow(missing_docs)]
 pub enum FormatId {
     Gguf,
+    Ggml,
+    Llama2c,
     Safetensors,
+    PyTorch,
+    Pickle,
+    Numpy,
+    Keras,
+    TensorFlow,
+    TfLite,
     Onnx,
 }
 
@@ -17,7 +27,15 @@ impl FormatId {
     pub fn name(self) -> &'static str {
         match self {
             Self::Gguf => "GGUF",
+            Self::Ggml => "GGML",
+            Self::Llama2c => "llama2.c",
             Self::Safetensors => "safetensors",
+            Self::PyTorch => "PyTorch",
+            Self::Pickle => "Python pickle",
+            Self::Numpy => "NumPy",
+            Self::Keras => "Keras",
+            Self::TensorFlow => "TensorFlow",
+            Self::TfLite => "TensorFlow Lite",
             Self::Onnx => "ONNX",
         }
     }
@@ -60,15 +78,26 @@ impl ModelFile {
     pub fn tensor(&self, name: &str) -> Option<&TensorEntry> {
         self.tensors.iter().find(|t| t.name == name)
     }
-    /// Sum of all tensors' elements, quantized or not; tensors known by name only count nothing.
+    /// Each run of bytes once: of tensors that are the very same bytes (tied weights) only the first.
+    fn distinct(&self) -> impl Iterator<Item = &TensorEntry> {
+        let mut seen = HashSet::new();
+        self.tensors.iter().filter(move |t| match &t.place {
+            Place::Here { file, at } if at.start < at.end => seen.insert((*file, at.start, at.end)),
+            _ => true,
+        })
+    }
+    /// Bytes of all tensors, tied ones once.
+    pub fn tensor_bytes(&self) -> u64 {
+        self.distinct().filter_map(|t| t.bytes).fold(0, u64::saturating_add)
+    }
+    /// Sum of all tensors' elements, quantized or not, tied ones once; tensors known by name only count nothing.
     pub fn parameters(&self) -> u64 {
-        self.tensors
-            .iter()
+        self.distinct()
             .filter(|t| t.encoding != Encoding::Unknown)
             .filter_map(|t| t.shape.elements())
             .fold(0, u64::saturating_add)
     }
-    /// True when numbers in the tensors' bytes are stored most significant byte first (GGUF only).
+    /// True when numbers in the tensors' bytes are stored most significant byte first.
     pub fn big_endian(&self) -> bool {
         self.version.ends_with("big endian")
     }

@@ -24,7 +24,7 @@ impl<'a> ModelReport<'a> {
         let runnable = engine::can_run(model);
         let tokenizer = tokenizer_kind(inspection);
         let parameters = model.parameters();
-        let bytes: u64 = model.tensors.iter().filter_map(|t| t.bytes).fold(0, u64::saturating_add);
+        let bytes = model.tensor_bytes();
         let mut notes: Vec<NoteReport> = model.notes.iter().map(|n| NoteReport::of(n, model)).collect();
         notes.sort_by_key(|n| match n.severity {
             "error" => 0,
@@ -109,6 +109,9 @@ impl<'a> TensorReport<'a> {
     fn of(tensor: &'a TensorEntry, model: &'a ModelFile) -> Self {
         let (file, offset, place) = match &tensor.place {
             Place::Here { file, at } => (model.files.get(*file).map(|f| f.name.as_str()), Some(at.start), "here"),
+            Place::Strided { file, at, .. } => {
+                (model.files.get(*file).map(|f| f.name.as_str()), Some(at.start), "here")
+            }
             Place::Missing { file, at } => (Some(file.as_str()), Some(at.start), "missing"),
             Place::Inline => (None, None, "inline"),
             Place::Absent => (None, None, "absent"),
@@ -252,9 +255,9 @@ fn sections(model: &ModelFile) -> Vec<SectionReport> {
 /// The name of a format as a stage of the chain.
 pub(super) fn stage(format: FormatId) -> &'static str {
     match format {
-        FormatId::Gguf => "gguf",
+        FormatId::Gguf | FormatId::Ggml => "gguf",
         FormatId::Onnx => "onnx",
-        FormatId::Safetensors => "original",
+        _ => "original",
     }
 }
 

@@ -46,6 +46,11 @@ fn title(word: &str) -> String {
 pub(super) fn sentence(model: &ModelFile) -> String {
     let meta = &model.metadata;
     let kind = match (model.format, architecture(model)) {
+        (FormatId::Gguf, arch) if meta.string("general.type") == Some("imatrix") => {
+            let of = arch.filter(|a| a != "imatrix").map(|a| format!(" for a {a} model")).unwrap_or_default();
+            format!("Importance matrix (imatrix){of}: statistics that guide quantization, not a model")
+        }
+        (_, Some(_)) if meta.string("general.type") == Some("mmproj") => "Vision or audio projector (mmproj)".into(),
         (_, Some(arch)) if meta.string("general.type") == Some("adapter") => format!("LoRA adapter for a {arch} model"),
         (_, Some(arch)) if arch == "clip" => "Vision or audio projector (mmproj)".into(),
         (_, Some(arch)) if matches!(arch.as_str(), "bert" | "nomic-bert" | "jina-bert-v2" | "roberta") => {
@@ -64,12 +69,27 @@ pub(super) fn sentence(model: &ModelFile) -> String {
         }
         (FormatId::Safetensors, None) => "Weights without a configuration".into(),
         (FormatId::Gguf, None) => "GGUF file that names no architecture".into(),
+        (FormatId::PyTorch, None) if model.version.starts_with("TorchScript") => {
+            "TorchScript program with its weights".into()
+        }
+        (FormatId::PyTorch, None) if meta.get("pytorch-lightning_version").is_some() => {
+            "PyTorch Lightning checkpoint".into()
+        }
+        (FormatId::PyTorch, None) if model.tensors.is_empty() => "PyTorch file without tensors".into(),
+        (FormatId::PyTorch, None) => "PyTorch checkpoint".into(),
+        (FormatId::Pickle, None) => "Python pickle, not a model format by itself".into(),
+        (FormatId::Numpy, None) => "NumPy arrays".into(),
+        (FormatId::Ggml, None) => "Legacy GGML file".into(),
+        (FormatId::Llama2c, None) => "llama2.c model".into(),
+        (FormatId::Keras, None) => "Keras model".into(),
+        (FormatId::TensorFlow, None) => format!("TensorFlow {}", model.version),
+        (FormatId::TfLite, None) => "TensorFlow Lite model".into(),
     };
     let mut parts = vec![kind];
     let parameters = model.parameters();
     if parameters > 0 {
         parts.push(format!("{} parameters", count(parameters)));
-        let bytes: u64 = model.tensors.iter().filter_map(|t| t.bytes).fold(0, u64::saturating_add);
+        let bytes = model.tensor_bytes();
         if bytes > 0 {
             let bits = bytes as f64 * 8.0 / parameters as f64;
             parts.push(format!("{} bits per weight", format!("{bits:.2}").trim_end_matches('0').trim_end_matches('.')));
@@ -206,7 +226,7 @@ pub(super) fn place(model: &ModelFile, tokenizer: bool) -> PlaceReport {
         .string("general.base_model.0.repo_url")
         .or_else(|| model.metadata.string("general.source.url"))
         .map_or_else(|| "the file does not say where it came from".to_owned(), |url| format!("stated: {url}"));
-    let (sentence, parts) = match model.format {
+    let (sentence, parts) = match folder_like(model) {
         FormatId::Safetensors => {
             let config = match file_with_role(model, "configuration") {
                 Some(name) => part("original", "config.json", "here", name),
@@ -267,8 +287,90 @@ pub(super) fn place(model: &ModelFile, tokenizer: bool) -> PlaceReport {
                 ),
             ],
         ),
+        other => {
+            let mut parts = vec![weights_here()];
+            if model.graph.is_some() {
+                let nodes = model.graph.as_ref().map_or(0, |g| g.nodes.len());
+                parts.push(part(here, "Graph", "inside", format!("{nodes} operators")));
+            }
+            if matches!(other, FormatId::PyTorch | FormatId::Keras | FormatId::TensorFlow) {
+                parts.push(elsewhere(
+                    "gguf",
+                    "GGUF",
+                    "made by llama.cpp's convert_hf_to_gguf.py from a Hugging Face folder",
+                ));
+                parts.push(elsewhere("onnx", "ONNX", onnx_tool(other)));
+            }
+            (other_place(other), parts)
+        }
     };
     PlaceReport { stage: here.into(), sentence: sentence.into(), parts }
+}
+
+/// Weights saved by PyTorch with config.json beside them are a Hugging Face folder as safetensors are.
+fn folder_like(model: &ModelFile) -> FormatId {
+    let folder = model.format == FormatId::PyTorch && file_with_role(model, "configuration").is_some();
+    if folder { FormatId::Safetensors } else { model.format }
+}
+
+fn onnx_tool(format: FormatId) -> &'static str {
+    if format == FormatId::PyTorch { "made by torch.onnx or optimum" } else { "made by tf2onnx" }
+}
+
+/// Where formats beside the three that Glassbox follows most closely sit.
+fn other_place(format: FormatId) -> &'static str {
+    match format {
+        FormatId::PyTorch => {
+            "This is an original model's weights as PyTorch saves them; the program that computes with them lies elsewhere."
+        }
+        FormatId::Pickle => "This is a Python object; it may be part of an original model.",
+        FormatId::Numpy => "These are plain arrays; nothing says what computes with them.",
+        FormatId::Ggml => {
+            "This is a conversion of the time before GGUF: weights and vocabulary for a program of that time, made from an original model."
+        }
+        FormatId::Llama2c => "This is a conversion for llama2.c, made from an original model.",
+        FormatId::Keras => "This is an original model as Keras saves it: weights, often with their configuration.",
+        FormatId::TensorFlow => "This is an original model, or a part of one, as TensorFlow saves it.",
+        FormatId::TfLite => {
+            "This is a conversion for phones and small devices: a graph with its weights, made from an original model."
+        }
+        FormatId::Gguf | FormatId::Safetensors | FormatId::Onnx => "",
+    }
+}
+
+/// What runs formats beside those three: name, verdict, detail.
+fn other_runners(model: &ModelFile) -> &'static [(&'static str, &'static str, &'static str)] {
+    match model.format {
+        FormatId::PyTorch if model.version.starts_with("TorchScript") => {
+            &[("PyTorch (Python, C++)", "yes", "torch.jit.load: the code is in the file")]
+        }
+        FormatId::PyTorch => &[
+            ("PyTorch", "partly", "torch.load(weights_only=True), into a program that builds the same modules"),
+            ("llama.cpp", "no", "needs a conversion: convert_hf_to_gguf.py, from the Hugging Face folder"),
+            ("ONNX Runtime", "no", "needs an export by torch.onnx or optimum"),
+        ],
+        FormatId::Pickle => &[("Python", "partly", "pickle.load runs what the pickle says: see the notes first")],
+        FormatId::Numpy => &[("NumPy", "yes", "numpy.load reads the arrays; running a model needs its program")],
+        FormatId::Ggml => &[
+            (
+                "llama.cpp",
+                "no",
+                "reads GGUF only since August 2023; convert_llama_ggml_to_gguf.py converts ggml, ggmf and ggjt",
+            ),
+            ("whisper.cpp, rwkv.cpp", "partly", "each reads its own layout of this container"),
+        ],
+        FormatId::Llama2c => &[("llama2.c", "yes", "run model.bin, with its tokenizer.bin beside it")],
+        FormatId::Keras => &[
+            ("Keras", "yes", "keras.models.load_model; keep safe_mode on"),
+            ("TensorFlow Lite", "no", "needs a conversion by tf.lite.TFLiteConverter"),
+        ],
+        FormatId::TensorFlow => &[
+            ("TensorFlow", "partly", "a SavedModel or frozen graph runs; a checkpoint needs the program that made it"),
+            ("ONNX Runtime", "no", "needs a conversion by tf2onnx"),
+        ],
+        FormatId::TfLite => &[("TensorFlow Lite (LiteRT)", "yes", "on phones, microcontrollers and PCs")],
+        FormatId::Gguf | FormatId::Safetensors | FormatId::Onnx => &[],
+    }
 }
 
 fn runner(name: &str, verdict: &str, detail: impl Into<String>) -> RunnerReport {
@@ -299,7 +401,7 @@ pub(super) fn runners(
     let verdict = |fine: &'static str| if broken.is_some() { "no" } else { fine };
     let need = |text: &str| broken.clone().unwrap_or_else(|| text.to_owned());
     let mut list = vec![glassbox];
-    match model.format {
+    match folder_like(model) {
         FormatId::Gguf => {
             let refused = model.notes.iter().find(|n| n.what.contains("llama.cpp would refuse"));
             let (v, d) = match refused {
@@ -355,6 +457,12 @@ pub(super) fn runners(
                     "partly",
                     format!("needs the custom operators of {}", custom.join(", ")),
                 ));
+            }
+        }
+        _ => {
+            for (name, fine, detail) in other_runners(model) {
+                let lost = broken.clone().filter(|_| *fine != "no");
+                list.push(runner(name, verdict(fine), lost.unwrap_or_else(|| (*detail).to_owned())));
             }
         }
     }

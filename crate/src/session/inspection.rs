@@ -17,6 +17,8 @@ use super::{Progress, vocabulary};
 const CHUNK: u64 = 4 << 20;
 /// The most values that one answer holds.
 const MAX_VALUES: u64 = 1 << 20;
+/// Bytes of a strided view that are read at once.
+const GATHERED: u64 = 256 << 20;
 /// Bins of the histogram.
 const BINS: usize = 64;
 
@@ -131,6 +133,8 @@ struct TensorData<'a> {
     elements: u64,
     rows: u64,
     row_len: u64,
+    /// Elements from one index to the next, where the values do not lie one behind the other.
+    strides: Option<Vec<u64>>,
     big_endian: bool,
 }
 
@@ -140,14 +144,19 @@ impl<'a> TensorData<'a> {
         let entry =
             model.tensors.get(tensor).ok_or_else(|| Fault::caller(format!("there is no tensor number {tensor}")))?;
         let name = &entry.name;
+        let mut strides = None;
         let (file, at) = match &entry.place {
             Place::Here { file, at } => (*file, at.clone()),
+            Place::Strided { file, at, strides: steps } => {
+                strides = Some(steps.clone());
+                (*file, at.clone())
+            }
             Place::Missing { file, .. } => {
                 return Err(Fault::source(format!("the values of {name} are in {file}, which was not given")));
             }
             Place::Inline => {
                 return Err(Fault::unsupported(format!(
-                    "the values of {name} are stored inline as protobuf numbers, which are listed but not decoded"
+                    "the values of {name} are not stored as plain bytes (spelt as numbers, packed or escaped); they are listed but not decoded"
                 )));
             }
             Place::Absent => return Err(Fault::file(0, format!("{name} names no bytes")).in_file(&model.files[0].name)),
@@ -162,7 +171,11 @@ impl<'a> TensorData<'a> {
             .shape
             .elements()
             .ok_or_else(|| Fault::limit(format!("{name} has more elements than 64 bits count")))?;
-        let need = elements.div_ceil(u64::from(spec.block_len)).checked_mul(u64::from(spec.block_bytes));
+        let need = match &strides {
+            // The description placed first and last element; here they must only lie in the file.
+            Some(_) => Some(at.end - at.start),
+            None => elements.div_ceil(u64::from(spec.block_len)).checked_mul(u64::from(spec.block_bytes)),
+        };
         if need.is_none_or(|need| at.end > source.len() || at.end - at.start < need) {
             return Err(Fault::file(
                 at.start,
@@ -183,6 +196,7 @@ impl<'a> TensorData<'a> {
             elements,
             rows: elements / row_len,
             row_len,
+            strides,
             big_endian: model.big_endian(),
         })
     }
@@ -192,12 +206,45 @@ impl<'a> TensorData<'a> {
     /// The bytes of whole blocks, in little-endian order.
     async fn blocks(&self, blocks: Range<u64>) -> Result<Vec<u8>> {
         let size = u64::from(self.spec.block_bytes);
-        let from = self.at.start + blocks.start * size;
-        let mut bytes = self.file.read(from..self.at.start + blocks.end * size).await?;
+        let mut bytes = match &self.strides {
+            Some(strides) => self.gathered(strides, blocks, size).await?,
+            None => {
+                let from = self.at.start + blocks.start * size;
+                self.file.read(from..self.at.start + blocks.end * size).await?
+            }
+        };
         if self.big_endian {
             crate::tensor::swap_to_little(self.entry.encoding, &mut bytes);
         }
         Ok(bytes)
+    }
+    /// The bytes of elements of a strided view, in row-major order.
+    async fn gathered(&self, strides: &[u64], elements: Range<u64>, size: u64) -> Result<Vec<u8>> {
+        let dims = &self.entry.shape.0;
+        let place = |index: u64| {
+            let mut rest = index;
+            dims.iter().zip(strides).rev().fold(0u64, |at, (d, stride)| {
+                let i = rest % d.max(&1);
+                rest /= d.max(&1);
+                at.saturating_add(i.saturating_mul(*stride))
+            })
+        };
+        let (Some(low), Some(high)) = (elements.clone().map(place).min(), elements.clone().map(place).max()) else {
+            return Ok(Vec::new());
+        };
+        let (from, to) = (low.saturating_mul(size), high.saturating_add(1).saturating_mul(size));
+        if to > self.at.end - self.at.start || to - from > GATHERED {
+            let what = format!(
+                "the values asked for are spread over {} bytes; at most {GATHERED} are read at once",
+                to - from
+            );
+            return Err(Fault::limit(what).at(self.at.start));
+        }
+        let run = self.file.read(self.at.start + from..self.at.start + to).await?;
+        let one = size as usize;
+        Ok(elements
+            .flat_map(|i| run.get((place(i) - low) as usize * one..).and_then(|r| r.get(..one)).unwrap_or(&[]).to_vec())
+            .collect())
     }
     async fn decoded(&self, blocks: Range<u64>) -> Result<Vec<f32>> {
         let decode = self.spec.decode.ok_or_else(|| Fault::bug("decoder checked before"))?;

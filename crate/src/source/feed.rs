@@ -7,8 +7,10 @@ use crate::fault::{Fault, Result};
 
 /// The first piece read of any file: enough to recognise it.
 const HEAD: u64 = 4 << 10;
-/// Bytes read beyond what was asked for, after a jump.
+/// Bytes read beyond what was asked for at first.
 const LEAST: u64 = 16 << 10;
+/// The same after many jumps: a zip's member headers lie one between every two storages.
+const JUMPING: u64 = 256;
 
 /// One file, its window, and how far to read ahead.
 ///
@@ -56,7 +58,7 @@ impl<'a> Feed<'a> {
         // A second neighbour in a row means a long header, and each read of a browser's file is a round trip.
         let growth = if self.ahead > LEAST { 8 } else { 2 };
         self.ahead =
-            if start == self.fetched_to { self.ahead.saturating_mul(growth) } else { (self.ahead / 2).max(LEAST) }
+            if start == self.fetched_to { self.ahead.saturating_mul(growth) } else { (self.ahead / 2).max(JUMPING) }
                 .min(self.most);
         let end = need.end.max(start.saturating_add(self.ahead)).min(self.file.len());
         if end <= start {

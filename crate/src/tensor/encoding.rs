@@ -76,6 +76,16 @@ pub enum Encoding {
     IQ4_K,
     IQ5_K,
     IQ6_K,
+    // Only in files before GGUF: ggml's layouts before May 2023.
+    Q4_0_V1,
+    Q4_1_V1,
+    Q4_2,
+    Q4_3,
+    Q5_0_V1,
+    Q5_1_V1,
+    Q4_0_V2,
+    Q4_1_V2,
+    Q8_0_V2,
     /// A ggml type id that no table knows (listed, never refused).
     UnknownGgml(u32),
     /// An ONNX data type number that no table knows.

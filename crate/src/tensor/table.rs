@@ -40,7 +40,7 @@ impl EncodingSpec {
 }
 
 /// Row by row: elements and bytes of a block, words in it; then who knows it, then what turns it into floats and back.
-pub(super) const ROWS: [EncodingSpec; 65] = [
+pub(super) const ROWS: [EncodingSpec; 74] = [
     row(Encoding::F64, "F64", (1, 8), &[words(0, 8, 1)], "IEEE double: 1 sign, 11 exponent and 52 fraction bits")
         .ggml(28)
         .safetensors("F64")
@@ -465,4 +465,64 @@ pub(super) const ROWS: [EncodingSpec; 65] = [
         .ggml(140),
     row(Encoding::IQ6_K, "IQ6_K", (256, 212), &[], "256 weights of 6 bits; known to ik_llama.cpp only, listed only")
         .ggml(141),
+    row(
+        Encoding::Q4_0_V1,
+        "Q4_0 (2023-03)",
+        (32, 20),
+        first::ONE_F32,
+        "32 weights share one f32 scale; 4 bits each, neighbours in a byte",
+    )
+    .decode(first::q4_0_v1),
+    row(
+        Encoding::Q4_1_V1,
+        "Q4_1 (2023-03)",
+        (32, 24),
+        first::TWO_F32,
+        "32 weights share one f32 scale and minimum; 4 bits each, neighbours in a byte",
+    )
+    .decode(first::q4_1_v1),
+    row(
+        Encoding::Q4_2,
+        "Q4_2 (2023-04)",
+        (16, 10),
+        first::ONE_F16,
+        "16 weights share one f16 scale; 4 bits each; removed from ggml in May 2023",
+    )
+    .decode(first::q4_2),
+    row(
+        Encoding::Q4_3,
+        "Q4_3 (2023-04)",
+        (16, 12),
+        first::TWO_F16,
+        "16 weights share one f16 scale and minimum; 4 bits each; removed from ggml in May 2023",
+    )
+    .decode(first::q4_3),
+    row(
+        Encoding::Q5_0_V1,
+        "Q5_0 (2023-04)",
+        (32, 22),
+        first::ONE_F16,
+        "32 weights share one f16 scale; 5 bits each, neighbours in a byte",
+    )
+    .decode(first::q5_0_v1),
+    row(
+        Encoding::Q5_1_V1,
+        "Q5_1 (2023-04)",
+        (32, 24),
+        first::TWO_F16,
+        "32 weights share one f16 scale and minimum; 5 bits each, neighbours in a byte",
+    )
+    .decode(first::q5_1_v1),
+    row(Encoding::Q4_0_V2, "Q4_0 (2023-05)", (32, 20), first::ONE_F32, "32 weights share one f32 scale; 4 bits each")
+        .decode(first::q4_0_v2),
+    row(
+        Encoding::Q4_1_V2,
+        "Q4_1 (2023-05)",
+        (32, 24),
+        first::TWO_F32,
+        "32 weights share one f32 scale and minimum; 4 bits each",
+    )
+    .decode(first::q4_1_v2),
+    row(Encoding::Q8_0_V2, "Q8_0 (2023-04)", (32, 36), first::ONE_F32, "32 weights share one f32 scale; 8 bits each")
+        .decode(first::q8_0_v2),
 ];

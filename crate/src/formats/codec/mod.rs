@@ -1,4 +1,8 @@
-//! Notations that formats share; no model knowledge.
+//! Notations and containers that formats share; no model knowledge.
 
+pub(super) mod flatbuffer;
+pub(super) mod hdf5;
 pub(super) mod json;
+pub(super) mod pickle;
 pub(super) mod protobuf;
+pub(super) mod zip;

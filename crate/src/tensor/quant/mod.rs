@@ -6,6 +6,7 @@
 
 use bytemuck::Pod;
 
+pub(super) mod first;
 mod fit;
 mod grids;
 pub(super) mod iq1_m;

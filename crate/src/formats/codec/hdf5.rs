@@ -1,0 +1,648 @@
+//! HDF5, the part that Keras and h5py write: superblocks 0 to 3, object headers 1 and 2, groups by symbol table or by
+//! links in the header, contiguous and compact datasets, attributes. What is stored otherwise is named, not followed.
+//! Source: the HDF5 File Format Specification, version 3.
+
+use std::{collections::HashSet, ops::Range};
+
+use crate::{
+    fault::Fault,
+    source::{Cursor, Stop, Window},
+};
+
+/// The signature at the start.
+pub(in crate::formats) const SIGNATURE: &[u8] = b"\x89HDF\r\n\x1a\n";
+const UNDEFINED: u64 = u64::MAX;
+/// Objects, links of a group and messages of an object, at most.
+const OBJECTS_MOST: usize = 500_000;
+const MESSAGES_MOST: u64 = 65_536;
+/// Nodes of the tree of one group, at most.
+const NODES_MOST: usize = 100_000;
+const NAME_MOST: u64 = 1024;
+/// Bytes of one attribute's value, at most.
+const VALUE_MOST: u64 = 4 << 20;
+/// Bytes of all names and attribute values together, at most: a few bytes of a file could name them often.
+const TEXT_MOST: u64 = 64 << 20;
+const DIMS_MOST: u8 = 32;
+
+/// What the elements are.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::formats) enum Kind {
+    Integer {
+        bytes: u32,
+        signed: bool,
+        big_endian: bool,
+    },
+    Float {
+        bytes: u32,
+        big_endian: bool,
+    },
+    /// Fixed-length text.
+    Text(u32),
+    /// Text of any length, in the global heap.
+    LongText,
+    /// An enumeration over bytes: h5py's booleans.
+    Bool,
+    Other(u8, u32),
+}
+
+/// Where a dataset's bytes are.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::formats) enum Layout {
+    /// One run of bytes in the file.
+    Plain(Range<u64>),
+    /// In chunks, perhaps packed.
+    Chunked,
+    /// Not written yet, or in another file.
+    Nowhere,
+}
+
+#[derive(Debug)]
+pub(in crate::formats) struct Dataset {
+    pub(in crate::formats) path: String,
+    pub(in crate::formats) dims: Vec<u64>,
+    pub(in crate::formats) kind: Kind,
+    pub(in crate::formats) layout: Layout,
+    pub(in crate::formats) header: u64,
+}
+
+/// An attribute's value: texts, or a word for what it is.
+#[derive(Debug)]
+pub(in crate::formats) struct Attribute {
+    pub(in crate::formats) path: String,
+    pub(in crate::formats) name: String,
+    pub(in crate::formats) values: Vec<String>,
+    pub(in crate::formats) scalar: bool,
+}
+
+/// A file, object by object.
+#[derive(Debug)]
+pub(in crate::formats) struct Hdf5 {
+    base: u64,
+    end: u64,
+    opened: bool,
+    pub(in crate::formats) version: u8,
+    waiting: Vec<(String, u64)>,
+    seen: HashSet<u64>,
+    text: u64,
+    pub(in crate::formats) groups: u64,
+    pub(in crate::formats) datasets: Vec<Dataset>,
+    pub(in crate::formats) attributes: Vec<Attribute>,
+    /// Header ranges, for the byte map.
+    pub(in crate::formats) headers: Vec<Range<u64>>,
+    /// What was not followed or is wrong: error or not, where, what.
+    pub(in crate::formats) findings: Vec<(bool, u64, String)>,
+}
+
+/// One object's messages, as far as they matter.
+#[derive(Default)]
+struct Object {
+    dims: Option<Vec<u64>>,
+    kind: Option<Kind>,
+    layout: Option<Layout>,
+    filters: bool,
+    links: Vec<(String, u64)>,
+    attributes: Vec<(String, Vec<String>, bool)>,
+    group: bool,
+    ranges: Vec<Range<u64>>,
+    odd: Vec<(bool, u64, String)>,
+    text: u64,
+}
+
+impl Hdf5 {
+    /// A file that lies at these bytes of a window.
+    pub(in crate::formats) fn new(at: Range<u64>) -> Self {
+        Self {
+            base: at.start,
+            end: at.end,
+            opened: false,
+            version: 0,
+            waiting: Vec::new(),
+            seen: HashSet::new(),
+            text: 0,
+            groups: 0,
+            datasets: Vec::new(),
+            attributes: Vec::new(),
+            headers: Vec::new(),
+            findings: Vec::new(),
+        }
+    }
+    fn bad(&self, at: u64, what: impl Into<String>) -> Stop {
+        Stop::Bad(Fault::file(at.min(self.end), what))
+    }
+    /// A stated address as a place in the window.
+    fn place(&self, address: u64, bytes: u64) -> Result<u64, Stop> {
+        let at = self.base.checked_add(address).filter(|at| at.checked_add(bytes).is_some_and(|end| end <= self.end));
+        at.ok_or_else(|| {
+            self.bad(
+                self.end,
+                format!("{bytes} bytes at address {address} leave the file of {} bytes", self.end - self.base),
+            )
+        })
+    }
+    /// Reads on.
+    ///
+    /// # Errors
+    /// `Need`; `Bad` where not even the superblock could be read. What is wrong later is a finding.
+    pub(in crate::formats) fn run(&mut self, file: &Window) -> Result<(), Stop> {
+        if !self.opened {
+            let root = self.superblock(file)?;
+            self.waiting.push((String::new(), root));
+            self.opened = true;
+        }
+        while let Some((path, address)) = self.waiting.last().cloned() {
+            if self.seen.contains(&address) {
+                self.waiting.pop();
+                continue;
+            }
+            let object = match self.object(file, address) {
+                Ok(object) => object,
+                Err(Stop::Need(range)) => return Err(Stop::Need(range)),
+                Err(Stop::Bad(fault)) => {
+                    let name = if path.is_empty() { "the root group".into() } else { format!("{path:?}") };
+                    let what = format!("{name} cannot be read: {}", fault.what);
+                    self.findings.push((true, fault.at.unwrap_or(self.end), what));
+                    Object::default()
+                }
+            };
+            self.waiting.pop();
+            self.seen.insert(address);
+            self.text += object.text;
+            if self.text > TEXT_MOST || self.seen.len() + self.waiting.len() + object.links.len() > OBJECTS_MOST {
+                self.findings.push((
+                    true,
+                    self.end,
+                    format!("more than {OBJECTS_MOST} objects or {TEXT_MOST} bytes of names; the limit"),
+                ));
+                break;
+            }
+            self.take(path, address, object);
+        }
+        Ok(())
+    }
+    fn take(&mut self, path: String, address: u64, object: Object) {
+        self.headers.extend(object.ranges);
+        let named = if path.is_empty() { String::new() } else { format!("{path}: ") };
+        self.findings.extend(object.odd.into_iter().map(|(bad, at, what)| (bad, at, format!("{named}{what}"))));
+        for (name, values, scalar) in object.attributes {
+            self.attributes.push(Attribute { path: path.clone(), name, values, scalar });
+        }
+        if let (Some(dims), Some(kind), Some(layout)) = (object.dims, object.kind, object.layout) {
+            let layout = if object.filters { Layout::Chunked } else { layout };
+            self.datasets.push(Dataset { path, dims, kind, layout, header: self.base.saturating_add(address) });
+            return;
+        }
+        if object.group {
+            self.groups += 1;
+        }
+        // Last first, so that the first is read next.
+        for (name, address) in object.links.into_iter().rev() {
+            let full = if path.is_empty() { name } else { format!("{path}/{name}") };
+            self.text += full.len() as u64;
+            self.waiting.push((full, address));
+        }
+    }
+    fn superblock(&mut self, file: &Window) -> Result<u64, Stop> {
+        let mut cursor = Cursor::new(file, self.base, false);
+        if cursor.take(8)? != SIGNATURE {
+            return Err(self.bad(self.base, "the HDF5 signature expected, something else found"));
+        }
+        self.version = cursor.u8()?;
+        let root = match self.version {
+            0 | 1 => {
+                cursor.skip(4)?;
+                let sizes = (cursor.u8()?, cursor.u8()?);
+                self.sizes(sizes)?;
+                cursor.skip(if self.version == 0 { 9 } else { 13 })?;
+                cursor.skip(16)?;
+                self.stated_end(cursor.u64()?);
+                cursor.skip(8)?;
+                let _name = cursor.u64()?;
+                cursor.u64()?
+            }
+            2 | 3 => {
+                let sizes = (cursor.u8()?, cursor.u8()?);
+                self.sizes(sizes)?;
+                cursor.skip(1 + 16)?;
+                self.stated_end(cursor.u64()?);
+                cursor.u64()?
+            }
+            other => {
+                let what = format!("superblock version {other}; 0 to 3 are known");
+                return Err(Stop::Bad(Fault::unsupported(what).at(self.base + 8)));
+            }
+        };
+        self.headers.push(self.base..cursor.position());
+        Ok(root)
+    }
+    fn stated_end(&mut self, end: u64) {
+        let have = self.end - self.base;
+        if end > have && !self.opened {
+            let what = format!("The file should end at byte {end}, it ends at byte {have}: it was not copied whole");
+            self.findings = vec![(true, self.end, what)];
+        }
+    }
+    fn sizes(&self, (offsets, lengths): (u8, u8)) -> Result<(), Stop> {
+        if (offsets, lengths) == (8, 8) {
+            return Ok(());
+        }
+        let what = format!("addresses of {offsets} bytes and lengths of {lengths}; 8 and 8 are read");
+        Err(Stop::Bad(Fault::unsupported(what).at(self.base)))
+    }
+    fn object(&self, file: &Window, address: u64) -> Result<Object, Stop> {
+        let mut object = Object::default();
+        let at = self.place(address, 16)?;
+        let mut cursor = Cursor::new(file, at, false);
+        let new = cursor.take(4)? == b"OHDR";
+        // Blocks of messages: where they lie, and how a message's head is laid out.
+        let mut blocks: Vec<Range<u64>> = Vec::new();
+        let mut ordered = false;
+        if new {
+            let (version, flags) = (cursor.u8()?, cursor.u8()?);
+            if version != 2 {
+                return Err(self.bad(at, format!("object header version {version}")));
+            }
+            ordered = flags & 4 != 0;
+            cursor.skip(if flags & 0x20 != 0 { 16 } else { 0 } + if flags & 0x10 != 0 { 4 } else { 0 })?;
+            let size = match flags & 3 {
+                0 => u64::from(cursor.u8()?),
+                1 => u64::from(cursor.u16()?),
+                2 => u64::from(cursor.u32()?),
+                _ => cursor.u64()?,
+            };
+            let start = cursor.position();
+            blocks.push(start..start.saturating_add(size));
+        } else {
+            cursor.seek(at);
+            let version = cursor.u8()?;
+            if version != 1 {
+                return Err(self.bad(at, format!("object header version {version}; 1 or 2 expected")));
+            }
+            cursor.skip(7)?;
+            let size = u64::from(cursor.u32()?);
+            blocks.push(at + 16..(at + 16).saturating_add(size));
+        }
+        object.ranges.push(at..cursor.position().max(at + 16));
+        let (mut next, mut messages) = (0, 0);
+        while let Some(block) = blocks.get(next).cloned() {
+            next += 1;
+            if block.end > self.end {
+                return Err(self.bad(
+                    block.start,
+                    format!("messages up to byte {}, the file ends at byte {}", block.end, self.end),
+                ));
+            }
+            object.ranges.push(block.clone());
+            let mut at = block.start;
+            let head = if new { 4 + 2 * u64::from(ordered) } else { 8 };
+            while at + head <= block.end {
+                messages += 1;
+                if messages > MESSAGES_MOST {
+                    return Err(self.bad(at, format!("more than {MESSAGES_MOST} messages; the limit")));
+                }
+                let mut cursor = Cursor::new(file, at, false);
+                let kind = if new { u16::from(cursor.u8()?) } else { cursor.u16()? };
+                let size = u64::from(cursor.u16()?);
+                let flags = cursor.u8()?;
+                let body = at + head..at + head + size;
+                if body.end > block.end {
+                    // Padding at the end of a block of version 2 is shorter than a message.
+                    if new && kind == 0 {
+                        break;
+                    }
+                    return Err(self.bad(at, format!("a message of {size} bytes leaves its block")));
+                }
+                if flags & 2 == 0 {
+                    self.message(file, kind, body.clone(), new, &mut object, &mut blocks)?;
+                } else if matches!(kind, 1 | 3 | 8) {
+                    object.odd.push((
+                        false,
+                        at,
+                        "a part of it is shared with other objects, which is not followed".into(),
+                    ));
+                }
+                at = body.end;
+            }
+        }
+        Ok(object)
+    }
+    fn message(
+        &self,
+        file: &Window,
+        kind: u16,
+        body: Range<u64>,
+        new: bool,
+        object: &mut Object,
+        blocks: &mut Vec<Range<u64>>,
+    ) -> Result<(), Stop> {
+        let mut cursor = Cursor::new(file, body.start, false);
+        match kind {
+            0x01 => object.dims = Some(self.dims(file, &body)?),
+            0x03 => object.kind = Some(self.kind(file, &body)?),
+            0x02 => {
+                object.group = true;
+                let (_version, flags) = (cursor.u8()?, cursor.u8()?);
+                cursor.skip(if flags & 1 != 0 { 8 } else { 0 })?;
+                if cursor.u64()? != UNDEFINED {
+                    object.odd.push((
+                        true,
+                        body.start,
+                        "its links are stored densely (fractal heap), which is not followed".into(),
+                    ));
+                }
+            }
+            0x06 => self.link(file, &body, object)?,
+            0x08 => object.layout = Some(self.layout(file, &body)?),
+            0x0b => object.filters = cursor.u8().is_ok(),
+            0x07 => object.odd.push((false, body.start, "its values lie in another file, which is not opened".into())),
+            0x0c => self.attribute(file, &body, object)?,
+            0x10 => {
+                let (address, size) = (cursor.u64()?, cursor.u64()?);
+                let at = self.place(address, size)?;
+                // The second kind of block starts with a signature and ends with a checksum.
+                let inner =
+                    if new { (at + 4).min(at + size)..(at + size).saturating_sub(4).max(at) } else { at..at + size };
+                if blocks.iter().any(|b| b.start == inner.start) || blocks.len() > 1024 {
+                    return Err(self.bad(body.start, "messages that continue in a circle"));
+                }
+                if inner.start < inner.end {
+                    blocks.push(inner);
+                }
+            }
+            0x11 => {
+                object.group = true;
+                let (tree, heap) = (cursor.u64()?, cursor.u64()?);
+                self.symbols(file, tree, heap, object)?;
+            }
+            0x15 => {
+                let (_version, flags) = (cursor.u8()?, cursor.u8()?);
+                cursor.skip(if flags & 1 != 0 { 2 } else { 0 })?;
+                if cursor.u64()? != UNDEFINED {
+                    object.odd.push((
+                        false,
+                        body.start,
+                        "its attributes are stored densely, which is not followed".into(),
+                    ));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+    fn dims(&self, file: &Window, body: &Range<u64>) -> Result<Vec<u64>, Stop> {
+        let mut cursor = Cursor::new(file, body.start, false);
+        let (version, rank, _flags) = (cursor.u8()?, cursor.u8()?, cursor.u8()?);
+        cursor.skip(if version == 1 { 5 } else { 1 })?;
+        if rank > DIMS_MOST || u64::from(rank) * 8 > body.end.saturating_sub(cursor.position()) {
+            return Err(self.bad(body.start, format!("{rank} dimensions, which do not fit")));
+        }
+        (0..rank).map(|_| cursor.u64()).collect()
+    }
+    fn kind(&self, file: &Window, body: &Range<u64>) -> Result<Kind, Stop> {
+        let mut cursor = Cursor::new(file, body.start, false);
+        let (class, bits) = (cursor.u8()? & 15, cursor.u8()?);
+        cursor.skip(2)?;
+        let bytes = cursor.u32()?;
+        Ok(match class {
+            0 => Kind::Integer { bytes, signed: bits & 8 != 0, big_endian: bits & 1 != 0 },
+            1 => Kind::Float { bytes, big_endian: bits & 1 != 0 },
+            3 => Kind::Text(bytes),
+            8 if bytes == 1 => Kind::Bool,
+            9 if bits & 15 == 1 => Kind::LongText,
+            other => Kind::Other(other, bytes),
+        })
+    }
+    fn layout(&self, file: &Window, body: &Range<u64>) -> Result<Layout, Stop> {
+        let mut cursor = Cursor::new(file, body.start, false);
+        let version = cursor.u8()?;
+        let (class, first) = if version >= 3 {
+            (cursor.u8()?, 0)
+        } else {
+            let rank = u64::from(cursor.u8()?);
+            let class = cursor.u8()?;
+            cursor.skip(5)?;
+            (class, rank)
+        };
+        Ok(match (version, class) {
+            (3.., 0) => {
+                let n = u64::from(cursor.u16()?);
+                Layout::Plain(cursor.position()..(cursor.position() + n).min(body.end))
+            }
+            (3.., 1) => {
+                let (address, size) = (cursor.u64()?, cursor.u64()?);
+                self.run_of(address, size)
+            }
+            (1 | 2, 1) => {
+                let address = cursor.u64()?;
+                let mut size = 1u64;
+                for _ in 0..first.min(u64::from(DIMS_MOST)) {
+                    size = size.saturating_mul(u64::from(cursor.u32()?));
+                }
+                self.run_of(address, size)
+            }
+            (_, 2) => Layout::Chunked,
+            _ => Layout::Nowhere,
+        })
+    }
+    fn run_of(&self, address: u64, size: u64) -> Layout {
+        let start = self.base.checked_add(address).filter(|_| address != UNDEFINED);
+        match start.and_then(|start| Some(start..start.checked_add(size)?)) {
+            Some(range) => Layout::Plain(range),
+            None => Layout::Nowhere,
+        }
+    }
+    fn link(&self, file: &Window, body: &Range<u64>, object: &mut Object) -> Result<(), Stop> {
+        object.group = true;
+        let mut cursor = Cursor::new(file, body.start, false);
+        let (_version, flags) = (cursor.u8()?, cursor.u8()?);
+        let kind = if flags & 8 != 0 { cursor.u8()? } else { 0 };
+        cursor.skip(if flags & 4 != 0 { 8 } else { 0 } + u64::from(flags & 0x10 != 0))?;
+        let n = match flags & 3 {
+            0 => u64::from(cursor.u8()?),
+            1 => u64::from(cursor.u16()?),
+            2 => u64::from(cursor.u32()?),
+            _ => cursor.u64()?,
+        };
+        if n > NAME_MOST || n > body.end.saturating_sub(cursor.position()) {
+            return Err(self.bad(body.start, format!("a link's name of {n} bytes")));
+        }
+        let name = String::from_utf8_lossy(cursor.take(n)?).into_owned();
+        object.text += n;
+        if kind == 0 {
+            object.links.push((name, cursor.u64()?));
+        } else {
+            let what = if kind == 1 { "a soft link" } else { "a link into another file" };
+            object.odd.push((kind != 1, body.start, format!("{name:?} is {what}, which is not followed")));
+        }
+        Ok(())
+    }
+    /// The members of a group by its tree of symbol nodes and its heap of names.
+    fn symbols(&self, file: &Window, tree: u64, heap: u64, object: &mut Object) -> Result<(), Stop> {
+        let at = self.place(heap, 32)?;
+        let mut cursor = Cursor::new(file, at, false);
+        if cursor.take(4)? != b"HEAP" {
+            return Err(self.bad(at, "a heap of names expected, something else found"));
+        }
+        cursor.skip(4)?;
+        let (size, _free, data) = (cursor.u64()?, cursor.u64()?, cursor.u64()?);
+        let names = self.place(data, size)?;
+        object.ranges.push(at..at + 32);
+        object.ranges.push(names..names + size);
+        let (mut nodes, mut seen) = (vec![tree], HashSet::new());
+        while let Some(node) = nodes.pop() {
+            if !seen.insert(node) || seen.len() > NODES_MOST {
+                return Err(self.bad(at, "a tree of symbols in a circle, or too large"));
+            }
+            let at = self.place(node, 8)?;
+            let mut cursor = Cursor::new(file, at, false);
+            let signature = cursor.take(4)?;
+            if signature == b"TREE" {
+                let (_kind, _level, used) = (cursor.u8()?, cursor.u8()?, u64::from(cursor.u16()?));
+                let size = 24 + 16 * used;
+                self.place(node, size)?;
+                object.ranges.push(at..at + size);
+                cursor.skip(16 + 8)?;
+                let mut children = Vec::new();
+                for _ in 0..used {
+                    children.push(cursor.u64()?);
+                    if cursor.position() + 8 <= self.end {
+                        cursor.skip(8)?;
+                    }
+                }
+                children.reverse();
+                nodes.append(&mut children);
+            } else if signature == b"SNOD" {
+                cursor.skip(2)?;
+                let used = u64::from(cursor.u16()?);
+                self.place(node, 8 + 40 * used)?;
+                object.ranges.push(at..at + 8 + 40 * used);
+                for _ in 0..used {
+                    let (offset, header, cache) = (cursor.u64()?, cursor.u64()?, cursor.u32()?);
+                    cursor.skip(20)?;
+                    let name = self.name(file, names, size, offset)?;
+                    object.text += name.len() as u64 + 16;
+                    if object.text > TEXT_MOST {
+                        return Err(self.bad(at, format!("names of more than {TEXT_MOST} bytes; the limit")));
+                    }
+                    if cache == 2 {
+                        object.odd.push((false, at, format!("{name:?} is a soft link, which is not followed")));
+                    } else {
+                        object.links.push((name, header));
+                    }
+                }
+            } else {
+                return Err(self.bad(at, "a node of a tree of symbols expected, something else found"));
+            }
+        }
+        Ok(())
+    }
+    fn name(&self, file: &Window, names: u64, size: u64, offset: u64) -> Result<String, Stop> {
+        if offset >= size {
+            return Err(self.bad(names, format!("a name at {offset} of a heap of {size} bytes")));
+        }
+        let end = names + size.min(offset + NAME_MOST);
+        let bytes = file.bytes(names + offset..end)?;
+        let n = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
+        Ok(String::from_utf8_lossy(bytes.get(..n).unwrap_or(bytes)).into_owned())
+    }
+    fn attribute(&self, file: &Window, body: &Range<u64>, object: &mut Object) -> Result<(), Stop> {
+        let mut cursor = Cursor::new(file, body.start, false);
+        let (version, _flags) = (cursor.u8()?, cursor.u8()?);
+        let sizes = [u64::from(cursor.u16()?), u64::from(cursor.u16()?), u64::from(cursor.u16()?)];
+        cursor.skip(u64::from(version >= 3))?;
+        let padded = |n: u64| if version == 1 { n.next_multiple_of(8) } else { n };
+        let name_at = cursor.position();
+        let kind_at = name_at + padded(sizes[0]);
+        let space_at = kind_at + padded(sizes[1]);
+        let data = space_at + padded(sizes[2]);
+        if data > body.end || sizes[0] > NAME_MOST {
+            return Err(self.bad(body.start, "an attribute leaves its message"));
+        }
+        let name = file.bytes(name_at..name_at + sizes[0])?;
+        let name = String::from_utf8_lossy(name).trim_end_matches('\0').to_owned();
+        let kind = self.kind(file, &(kind_at..space_at))?;
+        let dims = self.dims(file, &(space_at..data))?;
+        let count = dims.iter().try_fold(1u64, |n, d| n.checked_mul(*d)).unwrap_or(u64::MAX);
+        let width = match kind {
+            Kind::Text(n) => u64::from(n),
+            Kind::LongText => 16,
+            Kind::Integer { bytes, .. } | Kind::Float { bytes, .. } => u64::from(bytes),
+            Kind::Bool => 1,
+            Kind::Other(..) => 0,
+        };
+        let room = body.end - data;
+        let fits = width > 0 && count.checked_mul(width).is_some_and(|n| n <= room);
+        let mut values = Vec::new();
+        if fits && count <= 65_536 {
+            for i in 0..count {
+                let value = self.value(file, &kind, data + i * width, width)?;
+                object.text += value.len() as u64 + 24;
+                if object.text > TEXT_MOST {
+                    return Err(self.bad(body.start, format!("attributes of more than {TEXT_MOST} bytes; the limit")));
+                }
+                values.push(value);
+            }
+        } else {
+            values.push(format!("{count} values of {kind:?}"));
+        }
+        object.attributes.push((name, values, dims.is_empty()));
+        Ok(())
+    }
+    fn value(&self, file: &Window, kind: &Kind, at: u64, width: u64) -> Result<String, Stop> {
+        let raw = file.bytes(at..at + width)?;
+        let bits = |big: bool| -> u64 {
+            let fold = |n: u64, b: &u8| n << 8 | u64::from(*b);
+            if big { raw.iter().fold(0, fold) } else { raw.iter().rev().fold(0, fold) }
+        };
+        Ok(match kind {
+            Kind::Text(_) => String::from_utf8_lossy(raw).trim_end_matches('\0').to_owned(),
+            Kind::Bool => (raw.first() == Some(&1)).to_string(),
+            Kind::Integer { bytes, signed, big_endian } if *bytes <= 8 => {
+                let shift = 64 - 8 * bytes.max(&1);
+                let bits = bits(*big_endian);
+                if *signed { ((bits << shift) as i64 >> shift).to_string() } else { bits.to_string() }
+            }
+            Kind::Float { bytes: 4, big_endian } => f32::from_bits(bits(*big_endian) as u32).to_string(),
+            Kind::Float { bytes: 8, big_endian } => f64::from_bits(bits(*big_endian)).to_string(),
+            Kind::LongText => {
+                let mut cursor = Cursor::new(file, at, false);
+                let (n, heap, index) = (u64::from(cursor.u32()?), cursor.u64()?, cursor.u32()?);
+                self.long_text(file, n, heap, index)?
+            }
+            _ => format!("{} bytes", raw.len()),
+        })
+    }
+    /// A text in the global heap.
+    fn long_text(&self, file: &Window, n: u64, heap: u64, index: u32) -> Result<String, Stop> {
+        if n == 0 {
+            return Ok(String::new());
+        }
+        if n > VALUE_MOST {
+            return Ok(format!("a text of {n} bytes; the limit is {VALUE_MOST}"));
+        }
+        let at = self.place(heap, 16)?;
+        let mut cursor = Cursor::new(file, at, false);
+        if cursor.take(4)? != b"GCOL" {
+            return Err(self.bad(at, "a heap of texts expected, something else found"));
+        }
+        cursor.skip(4)?;
+        let size = cursor.u64()?;
+        let end = self.place(heap, size)? + size;
+        while cursor.position() + 16 <= end {
+            let (id, _uses) = (cursor.u16()?, cursor.u16()?);
+            cursor.skip(4)?;
+            let bytes = cursor.u64()?;
+            if u32::from(id) == index && bytes >= n {
+                return Ok(String::from_utf8_lossy(cursor.take(n)?).trim_end_matches('\0').to_owned());
+            }
+            if id == 0 {
+                break;
+            }
+            let next = bytes
+                .checked_next_multiple_of(8)
+                .and_then(|b| cursor.position().checked_add(b))
+                .filter(|next| *next <= end);
+            cursor.seek(next.ok_or_else(|| self.bad(cursor.position(), "an item leaves its heap"))?);
+        }
+        Err(self.bad(at, format!("item {index} is not in its heap")))
+    }
+}

@@ -1,0 +1,162 @@
+//! The stream of PyTorch 0.1.10 to 1.5: five pickles one behind the other (a number, the protocol, facts of the
+//! machine, the object, the keys of the storages), then per storage its count of elements and its bytes.
+
+use std::{collections::HashMap, ops::Range};
+
+use super::objects::{Tree, entries, storages};
+use crate::{
+    formats::{
+        findings::{Findings, quoted},
+        sections,
+        xray::{Place, Seen, Stream},
+    },
+    model::{FormatId, ModelFile, SectionKind},
+    source::{Cursor, Stop, Window},
+};
+
+/// Pickles before the storages.
+const PICKLES: usize = 5;
+
+pub(super) struct Legacy {
+    pickles: Stream,
+    /// Keys in the order of the storages; their bytes as far as passed.
+    keys: Option<Vec<String>>,
+    places: Vec<(Range<u64>, u64)>,
+    /// Elements and bytes of one, as the object's pickle states.
+    stated: HashMap<String, (u64, u64)>,
+    at: u64,
+    after: Option<Stream>,
+    findings: Findings,
+    cut: bool,
+}
+
+impl Legacy {
+    pub(super) fn new(len: u64) -> Self {
+        Self {
+            pickles: Stream::limited(0..len, PICKLES),
+            keys: None,
+            places: Vec::new(),
+            stated: HashMap::new(),
+            at: 0,
+            after: None,
+            findings: Findings::default(),
+            cut: false,
+        }
+    }
+    pub(super) fn advance(&mut self, file: &Window) -> Result<(), Stop> {
+        self.pickles.run(file)?;
+        if self.keys.is_none() {
+            let list = self.pickles.read.get(PICKLES - 1);
+            let keys = list.and_then(|m| {
+                let items = m.tuple(m.result)?;
+                items
+                    .iter()
+                    .map(|i| m.text(*i).map(str::to_owned).or_else(|| m.int(*i).map(|n| n.to_string())))
+                    .collect()
+            });
+            if let Some(object) = self.pickles.read.get(PICKLES - 2) {
+                self.stated = storages(object).into_iter().map(|(key, n, width)| (key, (n, width))).collect();
+            }
+            if keys.is_none() {
+                let (at, found) = (self.pickles.rest.start.min(file.len()), self.pickles.read.len());
+                let what = format!("{PICKLES} pickles expected, the last a list of storages; {found} found");
+                self.findings.error("cut", at, what, "the file was not copied whole, or is damaged");
+            }
+            self.keys = Some(keys.unwrap_or_default());
+            self.at = self.pickles.rest.start;
+        }
+        let keys = self.keys.as_deref().unwrap_or(&[]);
+        while let Some(key) = keys.get(self.places.len()).filter(|_| !self.cut) {
+            let Some((elements, width)) = self.stated.get(key) else {
+                let what =
+                    format!("storage {} is listed, the object does not name it: its length is unknown", quoted(key));
+                self.findings.error("storages", self.at.min(file.len()), what, "what follows cannot be placed");
+                self.cut = true;
+                break;
+            };
+            if self.at + 8 > file.len() {
+                self.cut = true;
+                break;
+            }
+            let count = Cursor::new(file, self.at, false).u64()?;
+            if count != *elements {
+                let what = format!("storage {} has {count} elements, the object states {elements}", quoted(key));
+                self.findings.error("storages", self.at, what, "PyTorch refuses the file");
+            }
+            let end = count.checked_mul(*width).and_then(|n| (self.at + 8).checked_add(n));
+            let Some(end) = end else {
+                self.cut = true;
+                break;
+            };
+            self.places.push((self.at + 8..end, count));
+            self.at = end;
+            if end > file.len() {
+                self.cut = true;
+            }
+        }
+        if !self.cut && self.at < file.len() && !keys.is_empty() {
+            let at = self.at;
+            self.after.get_or_insert_with(|| Stream::new(at..file.len())).run(file)?;
+        }
+        Ok(())
+    }
+    pub(super) fn finish(mut self, file: &Window) -> ModelFile {
+        let len = file.len();
+        let mut findings = std::mem::take(&mut self.findings);
+        let keys = self.keys.take().unwrap_or_default();
+        if self.cut {
+            let whole = self.places.iter().filter(|(at, _)| at.end <= len).count();
+            let what = format!("The file ends at byte {len} with {whole} of {} storages whole", keys.len());
+            findings.error("end of file", len, what, "the file was not copied whole");
+        }
+        let mut seen = Seen::default();
+        let names =
+            ["the magic number", "the protocol number", "the facts of the machine", "the object", "the storage list"];
+        for (machine, name) in self.pickles.read.iter().zip(names) {
+            seen.add(machine, &Place { name, unpacked: None }, len, &mut findings);
+        }
+        let mut parts: Vec<(Range<u64>, SectionKind)> =
+            self.pickles.read.iter().map(|m| (m.start..m.at.min(len), SectionKind::TensorList)).collect();
+        parts.extend(self.places.iter().map(|(at, _)| (at.start - 8..at.start, SectionKind::Header)));
+        if let Some(after) = &self.after {
+            for machine in &after.read {
+                seen.add(machine, &Place { name: "a pickle after the storages", unpacked: None }, len, &mut findings);
+            }
+            let what = format!("{} bytes follow the last storage", len - self.at);
+            findings.warn("trailing bytes", self.at, what, "PyTorch does not read them");
+        }
+        let mut tree = Tree::default();
+        if let Some(object) = self.pickles.read.get(PICKLES - 2) {
+            tree.add(object, "", u64::from(u32::MAX));
+        }
+        let start = self.pickles.read.get(PICKLES - 2).map_or(0, |m| m.start).min(len);
+        tree.tell(start, &mut findings);
+        let places: HashMap<String, Range<u64>> =
+            keys.into_iter().zip(self.places.iter().map(|(at, _)| at.clone())).collect();
+        let mut metadata = std::mem::take(&mut tree.metadata);
+        if let Some(imports) = seen.imports() {
+            metadata.push("pickle.imports", imports);
+        }
+        seen.finish(0, &mut findings);
+        let tensors = entries(tree.tensors, file.name(), len, start, &mut findings, |key| places.get(key).cloned());
+        let big = self.pickles.read.get(2).is_some_and(|m| {
+            let pairs = if let crate::formats::codec::pickle::Node::Dict(pairs) = m.node(m.result) {
+                pairs.as_slice()
+            } else {
+                &[]
+            };
+            pairs.iter().any(|(k, v)| m.text(*k) == Some("little_endian") && m.int(*v) == Some(0))
+        });
+        let sections = sections::map(0, len, &parts, &tensors, 0);
+        ModelFile {
+            format: FormatId::PyTorch,
+            version: if big { "legacy stream, big endian".into() } else { "legacy stream".into() },
+            files: Vec::new(),
+            metadata,
+            tensors,
+            graph: None,
+            sections,
+            notes: findings.finish(),
+        }
+    }
+}

@@ -1,0 +1,559 @@
+//! Pickle X-ray: what a pickle would import and call if Python loaded it, and how completely it was understood.
+//!
+//! No verdict says "safe": a list of what needs no code beyond tensors' own is kept here, everything else is named.
+
+use std::ops::Range;
+
+use super::{
+    codec::pickle::{self, Id, Machine, Node, Status},
+    findings::{Findings, quoted},
+};
+use crate::{
+    model::{MetaArray, MetaType, MetaValue, Note, Severity},
+    source::{Stop, Window},
+};
+
+/// Pickles one behind the other, at most.
+const PICKLES_MOST: usize = 4096;
+/// Values of all of them together, at most.
+const VALUES_MOST: usize = 2_000_000;
+/// Imports listed by name in the metadata, at most.
+const LISTED: usize = 1000;
+
+/// Pickles that lie one behind the other in a range of bytes: what a loader may read after the first is followed too.
+pub(super) struct Stream {
+    machine: Option<Machine>,
+    at: u64,
+    end: u64,
+    /// How many pickles at most.
+    most: usize,
+    /// The pickles read.
+    pub(super) read: Vec<Machine>,
+    /// Bytes after the last pickle.
+    pub(super) rest: Range<u64>,
+    done: bool,
+}
+
+impl Stream {
+    pub(super) fn new(at: Range<u64>) -> Self {
+        Self::limited(at, PICKLES_MOST)
+    }
+    /// At most `most` pickles; what follows them is no pickle.
+    pub(super) fn limited(at: Range<u64>, most: usize) -> Self {
+        Self { machine: None, at: at.start, end: at.end, most, read: Vec::new(), rest: 0..0, done: false }
+    }
+    /// Reads on.
+    pub(super) fn run(&mut self, file: &Window) -> Result<(), Stop> {
+        while !self.done {
+            let machine = match &mut self.machine {
+                Some(machine) => machine,
+                None => {
+                    if !self.goes_on(file)? {
+                        self.rest = self.at..self.end;
+                        self.done = true;
+                        break;
+                    }
+                    self.machine.insert(Machine::new(self.at, self.end))
+                }
+            };
+            machine.run(file)?;
+            self.at = machine.at;
+            if machine.status == Status::Broken {
+                self.most = 0;
+            }
+            self.read.extend(self.machine.take());
+        }
+        Ok(())
+    }
+    /// Whether another pickle starts here.
+    fn goes_on(&self, file: &Window) -> Result<bool, Stop> {
+        let values: usize = self.read.iter().map(|m| m.nodes.len()).sum();
+        if self.at >= self.end || self.read.len() >= self.most || values > VALUES_MOST {
+            return Ok(false);
+        }
+        if self.read.is_empty() || self.most < PICKLES_MOST {
+            return Ok(true);
+        }
+        let head = file.bytes(self.at..self.end.min(self.at + 4096))?;
+        Ok(pickle::plausible(head, self.at + 4096 >= self.end))
+    }
+}
+
+/// How bad an import is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Danger {
+    /// Builds tensors and plain values.
+    Needed,
+    /// Code of some package would be imported.
+    Foreign,
+    /// Known to run code, or to reach files, processes or networks.
+    Known,
+}
+
+/// What names the pickle and its place in notes.
+pub(super) struct Place<'a> {
+    /// "data.pkl", or "the pickle".
+    pub(super) name: &'a str,
+    /// Added to the machine's offsets to give the file's: 0 where the pickle lies in the file as it is.
+    /// For unpacked members, the member's start; offsets are then within the unpacked bytes.
+    pub(super) unpacked: Option<u64>,
+}
+
+impl Place<'_> {
+    /// A byte offset as a note's place.
+    fn at(&self, offset: u64, file_len: u64) -> u64 {
+        self.unpacked.unwrap_or(offset).min(file_len)
+    }
+    fn told(&self, offset: u64) -> String {
+        match self.unpacked {
+            Some(_) => format!("byte {offset} of it, unpacked"),
+            None => format!("byte {offset}"),
+        }
+    }
+}
+
+/// What the X-ray of several pickles found, for one sentence at the end.
+#[derive(Default)]
+pub(super) struct Seen {
+    pub(super) pickles: u64,
+    pub(super) opcodes: u64,
+    pub(super) bytes: u64,
+    /// Pickles that were not followed to `STOP` without trouble.
+    pub(super) unclear: u64,
+    /// Imports beyond what tensors need.
+    pub(super) beyond: u64,
+    /// "os.system by REDUCE at byte 12".
+    pub(super) listed: Vec<String>,
+}
+
+impl Seen {
+    /// Notes on one pickle.
+    pub(super) fn add(&mut self, machine: &Machine, place: &Place<'_>, file_len: u64, findings: &mut Findings) {
+        self.pickles += 1;
+        self.opcodes += machine.opcodes;
+        self.bytes += machine.at.saturating_sub(machine.start);
+        for import in &machine.imports {
+            let Some((module, name)) = machine.global(import.node) else { continue };
+            let danger = danger(module, name);
+            let call = machine.calls.iter().find(|c| c.callable == import.node && c.op != "BUILD");
+            let full = machine.describe(import.node);
+            if self.listed.len() < LISTED {
+                let called = call.map_or(String::new(), |c| format!(", called {} times by {}", c.count, c.op));
+                let at = place.told(import.at);
+                self.listed.push(format!("{full} ({} in {}, {at}{called})", import.op, place.name));
+            }
+            if danger == Danger::Needed {
+                continue;
+            }
+            self.beyond += 1;
+            let by = format!("{} at {}", import.op, place.told(import.at));
+            let then = match call {
+                Some(c) => format!(" and call it with {} ({} at {})", machine.describe(c.args), c.op, place.told(c.at)),
+                None => String::new(),
+            };
+            let what = format!("{} would import {full} ({by}){then}", place.name);
+            let at = place.at(import.at, file_len);
+            let (kind, note) = if danger == Danger::Known {
+                let note = Note::new(Severity::Error, what).why(
+                    "loading this file in Python would run it: it can start programs, read or write files, or fetch from the network",
+                );
+                ("dangerous imports", note.advice("do not load this file in Python"))
+            } else {
+                let note = Note::new(Severity::Warning, what)
+                    .why("loading this file in Python would run code of that package; Glassbox runs nothing");
+                ("imports beyond tensors", note)
+            };
+            findings.add(kind, at, note);
+        }
+        self.odd_calls(machine, place, file_len, findings);
+        for (at, code) in &machine.extensions {
+            self.beyond += 1;
+            let what =
+                format!("{} would import what number {code} of Python's extension registry stands for", place.name);
+            findings.error(
+                "extension codes",
+                place.at(*at, file_len),
+                what,
+                "what that is cannot be seen from the file",
+            );
+        }
+        if let Some((at, what)) = &machine.trouble {
+            self.unclear += 1;
+            let what = format!("{} is not fully understood: at {}, {what}", place.name, place.told(*at));
+            let why = "Python would stop here, or read it otherwise; what was followed is shown";
+            findings.warn("pickles not fully understood", place.at(*at, file_len), what, why);
+        }
+        if machine.calls_untold > 0 {
+            let what = format!("{} calls {} more callables than are told apart", place.name, machine.calls_untold);
+            findings.warn("pickles not fully understood", place.at(machine.start, file_len), what, "");
+        }
+    }
+    /// Calls of things that no import names, and attributes set on modules and classes.
+    fn odd_calls(&mut self, machine: &Machine, place: &Place<'_>, file_len: u64, findings: &mut Findings) {
+        for call in &machine.calls {
+            let at = place.at(call.at, file_len);
+            match machine.node(call.callable) {
+                Node::Global(module, name) => {
+                    let sets =
+                        call.op == "BUILD" && !built(machine, call.callable) && danger(module, name) != Danger::Needed;
+                    if sets {
+                        self.beyond += 1;
+                        let what = format!(
+                            "{} would set attributes of {} itself ({} at {})",
+                            place.name,
+                            machine.describe(call.callable),
+                            call.op,
+                            place.told(call.at)
+                        );
+                        findings.error("attributes of modules", at, what, "other code would then behave differently");
+                    }
+                }
+                _ => {
+                    let known = roots(machine, call.callable, 0) > Danger::Needed;
+                    self.beyond += 1;
+                    let what = format!(
+                        "{} would call {} with {} ({} at {})",
+                        place.name,
+                        machine.describe(call.callable),
+                        machine.describe(call.args),
+                        call.op,
+                        place.told(call.at)
+                    );
+                    let why = "what is called is made while loading; it cannot be named from the file alone";
+                    if known {
+                        findings.error("calls of results", at, what, why);
+                    } else {
+                        findings.warn("calls of results", at, what, why);
+                    }
+                }
+            }
+        }
+    }
+    /// The closing sentence: what was found and how completely it was understood.
+    pub(super) fn finish(&self, at: u64, findings: &mut Findings) {
+        if self.pickles == 0 {
+            return;
+        }
+        let pickles = if self.pickles == 1 { "1 pickle".into() } else { format!("{} pickles", self.pickles) };
+        let followed = if self.unclear == 0 {
+            "all followed to STOP".to_owned()
+        } else {
+            format!("{} not fully understood", self.unclear)
+        };
+        let found = if self.beyond == 0 {
+            "no import or call beyond what tensors need was found".to_owned()
+        } else {
+            format!("{} imports or calls beyond what tensors need", self.beyond)
+        };
+        let what = format!("{pickles}: {} opcodes in {} bytes, {followed}; {found}", self.opcodes, self.bytes);
+        findings.info(
+            "pickle X-ray",
+            at,
+            what,
+            "a pickle is a program for Python; Glassbox reads it as data and runs nothing",
+        );
+    }
+    /// The list of all imports as a metadata value.
+    pub(super) fn imports(&mut self) -> Option<MetaValue> {
+        let list = std::mem::take(&mut self.listed);
+        (!list.is_empty()).then(|| {
+            let head: Vec<MetaValue> = list.into_iter().map(MetaValue::String).collect();
+            MetaValue::Array(MetaArray { item: MetaType::String, len: head.len() as u64, head, place: None })
+        })
+    }
+}
+
+/// True where the state goes to an object made by calling this, not to the class or module itself.
+fn built(machine: &Machine, callable: Id) -> bool {
+    machine.calls.iter().any(|c| c.callable == callable && c.op != "BUILD")
+}
+
+/// The worst of what a computed callable comes from.
+fn roots(machine: &Machine, id: Id, depth: u32) -> Danger {
+    if depth > 32 {
+        return Danger::Known;
+    }
+    match machine.node(id) {
+        Node::Global(module, name) => danger(module, name),
+        Node::Call(call) => roots(machine, call.callable, depth + 1),
+        _ => Danger::Foreign,
+    }
+}
+
+/// Names that run or reach something wherever they come from.
+const NAMES: &[&str] = &[
+    "__import__",
+    "apply",
+    "breakpoint",
+    "compile",
+    "delattr",
+    "eval",
+    "exec",
+    "execfile",
+    "getattr",
+    "globals",
+    "import_module",
+    "load_library",
+    "locals",
+    "open",
+    "popen",
+    "run",
+    "setattr",
+    "system",
+    "vars",
+];
+
+/// Top modules that run code, start programs, or reach files and networks.
+const MODULES: &[&str] = &[
+    "__builtin__",
+    "__main__",
+    "_io",
+    "_operator",
+    "_osx_support",
+    "_pickle",
+    "_posixsubprocess",
+    "_pyrepl",
+    "_thread",
+    "aiohttp",
+    "asyncio",
+    "atexit",
+    "bdb",
+    "builtins",
+    "cProfile",
+    "cffi",
+    "code",
+    "codeop",
+    "commands",
+    "cPickle",
+    "ctypes",
+    "dill",
+    "cloudpickle",
+    "distutils",
+    "doctest",
+    "ensurepip",
+    "fileinput",
+    "ftplib",
+    "functools",
+    "gc",
+    "glob",
+    "http",
+    "httplib",
+    "httpx",
+    "idlelib",
+    "imaplib",
+    "imp",
+    "importlib",
+    "inspect",
+    "io",
+    "joblib",
+    "lib2to3",
+    "linecache",
+    "logging",
+    "mailcap",
+    "marshal",
+    "multiprocessing",
+    "nntplib",
+    "nt",
+    "ntpath",
+    "numba",
+    "operator",
+    "os",
+    "paramiko",
+    "pathlib",
+    "pdb",
+    "pickle",
+    "pip",
+    "pkgutil",
+    "platform",
+    "poplib",
+    "popen2",
+    "posix",
+    "posixpath",
+    "profile",
+    "pty",
+    "py_compile",
+    "pydoc",
+    "requests",
+    "resource",
+    "rlcompleter",
+    "runpy",
+    "select",
+    "setuptools",
+    "shelve",
+    "shutil",
+    "signal",
+    "site",
+    "smtplib",
+    "socket",
+    "socketserver",
+    "sqlite3",
+    "ssl",
+    "subprocess",
+    "sys",
+    "sysconfig",
+    "telnetlib",
+    "tempfile",
+    "test",
+    "threading",
+    "timeit",
+    "tkinter",
+    "trace",
+    "types",
+    "unittest",
+    "urllib",
+    "urllib2",
+    "urllib3",
+    "uuid",
+    "venv",
+    "webbrowser",
+    "xmlrpc",
+    "zipfile",
+    "zipimport",
+];
+
+/// Modules within otherwise harmless packages.
+const INNER: &[&str] = &[
+    "numpy.ctypeslib",
+    "numpy.distutils",
+    "numpy.f2py",
+    "numpy.testing",
+    "torch._C",
+    "torch._dynamo",
+    "torch._inductor",
+    "torch.hub",
+    "torch.jit",
+    "torch.library",
+    "torch.ops",
+    "torch.package",
+    "torch.serialization",
+    "torch.storage",
+    "torch.utils",
+];
+
+/// Plain types of Python.
+const PLAIN: &[&str] = &[
+    "bool",
+    "bytearray",
+    "bytes",
+    "complex",
+    "dict",
+    "float",
+    "frozenset",
+    "int",
+    "list",
+    "long",
+    "object",
+    "set",
+    "slice",
+    "str",
+    "tuple",
+    "unicode",
+];
+
+fn danger(module: &str, name: &str) -> Danger {
+    if needed(module, name) {
+        return Danger::Needed;
+    }
+    let last = name.rsplit('.').next().unwrap_or(name);
+    let top = module.split('.').next().unwrap_or(module);
+    let inside = |of: &str| module == of || module.strip_prefix(of).is_some_and(|rest| rest.starts_with('.'));
+    let computed = module.starts_with('<') || name.starts_with('<');
+    if computed || NAMES.contains(&last) || MODULES.contains(&top) || INNER.iter().any(|m| inside(m)) {
+        return Danger::Known;
+    }
+    if module == "torch" && matches!(last, "load" | "save" | "compile" | "classes" | "ops") {
+        return Danger::Known;
+    }
+    Danger::Foreign
+}
+
+/// What tensors and plain values need: PyTorch's own list for `weights_only`, numpy's arrays, plain types.
+fn needed(module: &str, name: &str) -> bool {
+    match module {
+        "builtins" | "__builtin__" => PLAIN.contains(&name),
+        "collections" => matches!(name, "OrderedDict" | "Counter"),
+        "_codecs" => name == "encode",
+        "torch" => {
+            name.ends_with("Storage") && name.len() < 40
+                || super::pytorch::dtype(name).is_some()
+                || matches!(
+                    name,
+                    "Size"
+                        | "device"
+                        | "Tensor"
+                        | "strided"
+                        | "sparse_coo"
+                        | "per_tensor_affine"
+                        | "per_channel_affine"
+                )
+        }
+        "torch.cuda" => name.ends_with("Storage") || name.ends_with("Tensor"),
+        "torch.storage" => matches!(name, "TypedStorage" | "UntypedStorage" | "_UntypedStorage" | "_TypedStorage"),
+        "torch.nn.parameter" => matches!(name, "Parameter" | "Buffer"),
+        "torch.nn" => name == "Parameter",
+        "torch.serialization" => name == "_get_layout",
+        "torch._tensor" => name == "_rebuild_from_type_v2",
+        "torch._utils" => name.starts_with("_rebuild_") && super::pytorch::rebuilds(name),
+        "torch.jit._pickle" => {
+            matches!(
+                name,
+                "build_intlist"
+                    | "build_tensorlist"
+                    | "build_doublelist"
+                    | "build_boollist"
+                    | "build_tensor_from_id"
+                    | "restore_type_tag"
+            )
+        }
+        "numpy" => matches!(name, "ndarray" | "dtype"),
+        "numpy.core.multiarray" | "numpy._core.multiarray" => matches!(name, "_reconstruct" | "scalar"),
+        // Classes that the archive itself holds as TorchScript, which is no Python.
+        _ => module == "__torch__" || module.starts_with("__torch__."),
+    }
+}
+
+/// What a pickle that lies within these bytes as it is would import, beyond what tensors need.
+pub(super) fn glimpse(head: &[u8]) -> Option<String> {
+    let mut window = Window::new("head", head.len() as u64);
+    window.insert(0, head.to_vec());
+    let starts = head.windows(2).enumerate().filter(|(_, w)| matches!(w, [0x80, 2..=5])).map(|(i, _)| i as u64);
+    starts.take(16).find_map(|start| {
+        let mut machine = Machine::new(start, head.len() as u64);
+        machine.run(&window).ok()?;
+        let mut names = machine.imports.iter().filter_map(|i| machine.global(i.node));
+        let (module, name) = names.find(|(module, name)| danger(module, name) != Danger::Needed)?;
+        Some(format!("a pickle at byte {start} of it would import {}", quoted(&format!("{module}.{name}"))))
+    })
+}
+
+/// A pickle's name for sentences: its member's name, or "the pickle".
+pub(super) fn named(member: &str) -> String {
+    format!("the pickle {}", quoted(member))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn imports_are_needed_foreign_or_known_to_do_harm() {
+        for (module, name, verdict) in [
+            ("torch._utils", "_rebuild_tensor_v2", Danger::Needed),
+            ("torch", "BFloat16Storage", Danger::Needed),
+            ("torch", "float8_e4m3fn", Danger::Needed),
+            ("collections", "OrderedDict", Danger::Needed),
+            ("builtins", "set", Danger::Needed),
+            ("__torch__.models.vad", "Net", Danger::Needed),
+            ("sklearn.preprocessing._data", "StandardScaler", Danger::Foreign),
+            ("torch.nn.modules.linear", "Linear", Danger::Foreign),
+            ("builtins", "eval", Danger::Known),
+            ("torch", "load", Danger::Known),
+            ("torch.storage", "_load_from_bytes", Danger::Known),
+            ("os.path", "join", Danger::Known),
+            ("harmless", "a.b.system", Danger::Known),
+            ("<?>", "x", Danger::Known),
+        ] {
+            assert_eq!(danger(module, name), verdict, "{module}.{name}");
+        }
+    }
+}

@@ -1,0 +1,118 @@
+"""Writes the small HDF5 and Keras files of `tests/corpus/containers`, and holds the reference reader of PyTorch files.
+
+    python export_containers.py                 writes the files
+    python export_containers.py FILE.pt ...     prints each tensor's shape, first values and sum
+
+The reference reader needs numpy alone: an unpickler whose globals are stubs, over the storages' bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import struct
+import sys
+import zipfile
+from collections import OrderedDict
+from pathlib import Path
+
+import numpy as np
+
+OUT = Path(__file__).parent.parent / "containers"
+TYPES = {
+    "FloatStorage": "f4", "DoubleStorage": "f8", "HalfStorage": "f2", "BFloat16Storage": "u2", "LongStorage": "i8",
+    "IntStorage": "i4", "ShortStorage": "i2", "CharStorage": "i1", "ByteStorage": "u1", "BoolStorage": "?",
+}
+
+
+def write_hdf5(target, **options) -> None:
+    import h5py
+
+    with h5py.File(target, "w", **options) as file:
+        file.attrs["keras_version"] = "3.0.0"
+        file.attrs["layer_names"] = np.array([b"layer"])
+        group = file.create_group("layer")
+        group.create_dataset("kernel", data=np.arange(6, dtype="<f4").reshape(2, 3))
+        group.create_dataset("bias", data=np.array([0.5, -0.25]))
+
+
+def write_all() -> None:
+    OUT.mkdir(exist_ok=True)
+    write_hdf5(OUT / "old.h5")
+    write_hdf5(OUT / "new.h5", libver="latest")
+    weights = io.BytesIO()
+    write_hdf5(weights)
+    with zipfile.ZipFile(OUT / "tiny.keras", "w") as archive:
+        stamp = (1980, 1, 1, 0, 0, 0)
+        archive.writestr(zipfile.ZipInfo("metadata.json", stamp), '{"keras_version": "3.0.0"}')
+        archive.writestr(zipfile.ZipInfo("config.json", stamp), '{"class_name": "Dense", "config": {"units": 3}}')
+        archive.writestr(zipfile.ZipInfo("model.weights.h5", stamp), weights.getvalue())
+
+
+class Anything:
+    """Stands for every class that is not needed."""
+
+    def __init__(self, *_):
+        pass
+
+    def __setstate__(self, state):
+        self.state = state
+
+
+def unpickler(load):
+    def view(storage, offset, size, stride, *_):
+        step = [s * storage.itemsize for s in stride]
+        return np.lib.stride_tricks.as_strided(storage[offset:], size, step).copy()
+
+    class Stubs(pickle.Unpickler):
+        def find_class(self, module, name):
+            if name in TYPES:
+                return name
+            if name in ("_rebuild_tensor", "_rebuild_tensor_v2"):
+                return view
+            if name == "_rebuild_parameter":
+                return lambda data, *_: data
+            return OrderedDict if name == "OrderedDict" else Anything
+
+        def persistent_load(self, pid):
+            return load(pid)
+
+    return Stubs
+
+
+def read_torch(path: str):
+    if Path(path).read_bytes()[:2] == b"PK":
+        archive = zipfile.ZipFile(path)
+        main = next(n for n in archive.namelist() if n.endswith("/data.pkl"))
+        root = main.removesuffix("data.pkl")
+        load = lambda pid: np.frombuffer(archive.read(f"{root}data/{pid[2]}"), TYPES[pid[1]])  # noqa: E731
+        return unpickler(load)(io.BytesIO(archive.read(main))).load()
+    with open(path, "rb") as file:
+        for _ in range(3):
+            pickle.load(file)
+        start, kinds, data = file.tell(), {}, {}
+        unpickler(lambda pid: (kinds.setdefault(pid[2], pid[1]), np.zeros(pid[4], TYPES[pid[1]]))[1])(file).load()
+        for key in pickle.load(file):
+            (count,) = struct.unpack("<q", file.read(8))
+            kind = np.dtype(TYPES[kinds[key]])
+            data[key] = np.frombuffer(file.read(count * kind.itemsize), kind)
+        file.seek(start)
+        return unpickler(lambda pid: data[pid[2]])(file).load()
+
+
+def tensors(value, name=""):
+    if isinstance(value, np.ndarray):
+        yield name, value
+    elif isinstance(value, (dict, list, tuple)):
+        pairs = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, inner in pairs:
+            yield from tensors(inner, f"{name}.{key}" if name else str(key))
+
+
+if __name__ == "__main__":
+    for path in sys.argv[1:]:
+        for name, array in tensors(read_torch(path)):
+            flat = array.ravel()
+            print(path, name, array.dtype, array.shape, flat[:6], flat.astype("f8").sum())
+    if len(sys.argv) == 1:
+        write_all()

@@ -1,0 +1,454 @@
+//! The formats beside GGUF, safetensors and ONNX: values, what is wrong with files, and files that were cut.
+
+#[path = "common/containers.rs"]
+mod containers;
+#[path = "common/files.rs"]
+mod files;
+#[path = "common/writers.rs"]
+mod writers;
+
+use std::path::Path;
+
+use containers::*;
+use files::{assert_well_formed, block_on, corpus, in_memory, on_disk, open, open_bytes};
+use glassbox::{
+    model::{ModelFile, Place, Severity},
+    session::Inspection,
+    source::SourceSet,
+};
+
+/// All values of a tensor.
+fn values(files: SourceSet, tensor: &str) -> Vec<f32> {
+    block_on(async {
+        let open = Inspection::open(files).await.expect("the files open");
+        let index = open.tensor_index(tensor).expect(tensor);
+        open.peek(index, 0..u64::MAX, false, &mut |_| {}).await.expect(tensor).values
+    })
+}
+
+fn small_values(name: &str, bytes: &[u8], tensor: &str) -> Vec<f32> {
+    values(in_memory(&[(name, bytes)]), tensor)
+}
+
+fn hdf5(name: &str) -> Vec<u8> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/corpus/containers");
+    std::fs::read(folder.join(name)).expect("the sample is in the repository")
+}
+
+#[test]
+fn own_files_of_each_format_decode_to_what_was_written() {
+    for (name, bytes) in [("m.pt", torch_zip()), ("m.pth", torch_stream())] {
+        assert_eq!(small_values(name, &bytes, "a"), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], "{name}");
+        assert_eq!(small_values(name, &bytes, "t"), [1.0, 4.0, 2.0, 5.0, 3.0, 6.0], "{name}: the transposed view");
+        assert_eq!(small_values(name, &bytes, "b"), [2.0, 3.0], "{name}: a view from element 1");
+    }
+    assert_eq!(small_values("x.npy", &small_npy(), "x"), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    assert_eq!(small_values("x.npz", &small_npz(), "y")[0], 0x0707_0707_0707_0707u64 as f32);
+    assert_eq!(small_values("g.pb", &graph_def(), "w"), [1.0, 2.0, 3.0, 4.0]);
+    assert_eq!(small_values("m.tflite", &tflite(), "w"), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    assert_eq!(small_values("m.bin", &llama2c(), "layers.0.attention_norm.weight"), [12.0, 13.0, 14.0, 15.0]);
+    let (index, shard) = checkpoint();
+    let files = in_memory(&[("c.index", &index), ("c.data-00000-of-00001", &shard)]);
+    assert_eq!(values(files, "layer/kernel"), [1.0, 2.0, 3.0, 4.0]);
+    // float32 0..6 as 2 x 3, and float64 [0.5, -0.25], written by h5py in both generations of the format.
+    for name in ["old.h5", "new.h5"] {
+        assert_eq!(small_values(name, &hdf5(name), "layer/kernel"), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0], "{name}");
+        assert_eq!(small_values(name, &hdf5(name), "layer/bias"), [0.5, -0.25], "{name}");
+    }
+    assert_eq!(small_values("tiny.keras", &hdf5("tiny.keras"), "layer/kernel"), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+}
+
+/// Blocks by hand: scale 2 and nibbles 0 to 15, twice.
+#[test]
+fn quantized_blocks_are_decoded_in_the_layout_of_their_time() {
+    let scale = 2f32.to_le_bytes();
+    let pairs: Vec<u8> = (0..16u8).map(|j| (2 * j % 16) | ((2 * j + 1) % 16) << 4).collect();
+    let halves: Vec<u8> = (0..16u8).map(|j| j | j << 4).collect();
+    let expected: Vec<f32> = (0..32).map(|i| ((i % 16) as f32 - 8.0) * 2.0).collect();
+    for (version, block) in [
+        (1, [&scale[..], &pairs].concat()),
+        (2, [&scale[..], &halves].concat()),
+        (3, [&[0x00, 0x40][..], &halves].concat()),
+    ] {
+        let file = ggjt(version, 2, &block);
+        assert_eq!(small_values("m.bin", &file, "output.weight"), expected, "ggjt v{version}");
+        assert_eq!(small_values("m.bin", &file, "norm.weight"), [1.5, -2.0]);
+        assert_eq!(open_bytes("m.bin", &file).expect("opens").metadata.array("ggml.tokens").expect("tokens").len, 2);
+    }
+}
+
+/// References: numpy over the storages' bytes, by an unpickler of stubs (`tests/corpus/make/export_containers.py` has it),
+/// h5py, and the bytes of the shard read by eye.
+#[test]
+fn real_files_decode_to_what_numpy_reads() {
+    let Some(corpus) = corpus() else { return };
+    let read = |file: &str, tensor: &str| values(on_disk(&corpus, &[file]), tensor);
+    let close = |found: &[f32], expected: &[f32], what: &str| {
+        assert!(found.len() >= expected.len(), "{what}");
+        for (a, b) in found.iter().zip(expected) {
+            assert!((a - b).abs() <= 1e-6 * b.abs().max(1e-3), "{what}: {b} expected, {a} found");
+        }
+    };
+    let fortran = read("pytorch/candle-fortran_tensor_3d.pth", "tensor_fortran");
+    assert_eq!(fortran, (1..=24).map(|n| n as f32).collect::<Vec<_>>());
+    assert_eq!(read("pytorch/burn/bfloat16.pt", "tensor"), [1.5, -2.5, 3.5]);
+    close(&read("pytorch/burn/legacy_with_offsets.pt", "tensor2"), &[2.0, 2.1, 2.2, 2.3, 2.4], "offsets");
+    close(&read("pytorch/burn/legacy_uncloned_views.pt", "tensor2"), &[50.0, 51.0, 52.0, 53.0], "views");
+    close(
+        &read("pytorch/burn/legacy_shared_storage.pt", "view3"),
+        &[0.153_853_64, 1.822_124_1, 0.622_265_76],
+        "shared",
+    );
+    close(&read("triple/mnist.pt", "conv1.weight"), &[0.162_276_88, -0.236_593_71, -0.182_715_27], "mnist");
+    close(
+        &read("pytorch/lpips-v0.0-alex.pth", "lin3.model.1.weight"),
+        &[0.115_015_42, 0.047_309_86, 0.133_806_65],
+        "lpips",
+    );
+    let bias = read("tensorflow/churn-ann.h5", "model_weights/dense_3/sequential/dense_3/bias");
+    close(&bias, &[-0.386_152_74, -0.497_115_82, -1.095_081_4, -0.365_229_3], "h5");
+    let regression =
+        ["tensorflow/ckptv2-regression/model.index", "tensorflow/ckptv2-regression/model.data-00000-of-00001"];
+    close(&values(on_disk(&corpus, &regression), "W"), &[f32::from_bits(0x3e5b_18cc)], "checkpoint");
+    assert_eq!(read("pytorch/candle-test.npy", "candle-test"), (0..10).map(|n| n as f32).collect::<Vec<_>>());
+}
+
+/// rwkv.cpp quantized the FP32 file itself: a 5-bit level is at most half a step of 1/16 (Q5_0) of the block's largest
+/// value away, 1/31 of its range (Q5_1); one step is allowed, and 1e-6 where the f16 scale itself is subnormal.
+#[test]
+fn quantized_rwkv_files_lie_within_a_step_of_the_unquantized_one() {
+    let Some(corpus) = corpus() else { return };
+    let read =
+        |kind: &str, tensor: &str| values(on_disk(&corpus, &[&format!("rwkv/tiny-rwkv-4v0-660K-{kind}.bin")]), tensor);
+    for tensor in ["blocks.0.att.key.weight", "blocks.2.ffn.value.weight"] {
+        let exact = read("FP32", tensor);
+        for (kind, step) in [("Q5_0", 1.0 / 16.0), ("Q5_1", 2.0 / 31.0), ("FP16", 1.0 / 1024.0)] {
+            let found = read(kind, tensor);
+            assert_eq!(found.len(), exact.len());
+            for (block, (a, b)) in found.chunks(32).zip(exact.chunks(32)).enumerate() {
+                let largest = b.iter().fold(0f32, |m, v| m.max(v.abs()));
+                for (a, b) in a.iter().zip(b) {
+                    assert!((a - b).abs() <= step * largest + 1e-6, "{kind} {tensor} block {block}: {b} as {a}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_samples_checkpoint_holds_the_values_of_its_other_forms() {
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/corpus/sample");
+    let names = [
+        "hf/model-00001-of-00002.safetensors",
+        "hf/model-00002-of-00002.safetensors",
+        "hf/model.safetensors.index.json",
+    ];
+    for tensor in ["model.embed_tokens.weight", "model.layers.0.self_attn.q_proj.weight", "model.norm.weight"] {
+        assert_eq!(
+            values(on_disk(&sample, &["sample.pt"]), tensor),
+            values(on_disk(&sample, &names), tensor),
+            "{tensor}"
+        );
+    }
+    let model = open(&on_disk(&sample, &["sample.pt"])).expect("opens");
+    assert!(model.notes.iter().any(|n| n.what.contains("views of the same bytes")), "the tied embedding is told");
+}
+
+#[test]
+fn pytorch_shards_are_one_model_and_a_missing_one_is_named() {
+    let shard = |name: &str, value: f32| {
+        let object = dict(&[(name, tensor("FloatStorage", "0", 2, 0, &[2], &[1]))]);
+        zip(&[member("archive/data.pkl", object), member("archive/data/0", floats(&[value, 2.0]))], 64)
+    };
+    let (one, two) = (shard("a", 1.0), shard("b", 5.0));
+    let index = br#"{"metadata": {"total_size": 16}, "weight_map": {"a": "pytorch_model-00001-of-00002.bin", "b": "pytorch_model-00002-of-00002.bin"}}"#;
+    let names =
+        ["pytorch_model-00001-of-00002.bin", "pytorch_model-00002-of-00002.bin", "pytorch_model.bin.index.json"];
+    let both = [(names[0], one.as_slice()), (names[1], two.as_slice()), (names[2], index.as_slice())];
+    let model = open(&in_memory(&both)).expect("opens");
+    assert_well_formed(&model);
+    assert_eq!(model.tensors.iter().map(|t| t.name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    assert!(model.notes.iter().all(|n| n.severity == Severity::Info), "{:#?}", model.notes);
+    assert_eq!(values(in_memory(&both), "b"), [5.0, 2.0]);
+    let part = open(&in_memory(&both[1..])).expect("opens");
+    assert!(part.notes.iter().any(|n| n.what.contains("pytorch_model-00001-of-00002.bin\" is missing")));
+    assert!(matches!(part.tensor("a").map(|t| &t.place), Some(Place::Missing { .. })));
+}
+
+#[test]
+fn a_checkpoint_without_its_shard_lists_its_tensors_and_names_the_file() {
+    let (index, _) = checkpoint();
+    let model = open_bytes("c.index", &index).expect("opens");
+    assert_eq!(model.tensors.len(), 2);
+    assert!(model.notes.iter().any(|n| n.what.contains("c.data-00000-of-00001\" is missing")), "{:#?}", model.notes);
+}
+
+const DEFLATED: [u8; 25] = [
+    0x6b, 0x60, 0x4a, 0xce, 0x2f, 0xe6, 0x2a, 0xae, 0x2c, 0x2e, 0x49, 0xcd, 0xe5, 0x8a, 0x60, 0x62, 0x60, 0x60, 0xc8,
+    0x29, 0x6e, 0x0d, 0xd2, 0x03, 0x00,
+];
+
+fn noted(model: &ModelFile, severity: Severity, words: &str) -> bool {
+    model.notes.iter().any(|n| n.severity == severity && n.what.contains(words) && n.at.is_some())
+}
+
+#[test]
+fn what_is_wrong_with_a_file_is_named_with_its_place() {
+    use Severity::{Error, Info, Warning};
+    let object = |entry: Vec<u8>| dict(&[("x", entry)]);
+    let torch = |object: Vec<u8>| zip(&[member("m/data.pkl", object), member("m/data/0", floats(&[1.0, 2.0]))], 64);
+    let evil = b"\x80\x02cos\nsystem\nX\x02\0\0\0ls\x85R.".to_vec();
+    let mut locked = member("m/other.pkl", &evil);
+    locked.flags = 1;
+    let mut renamed = member("m/data.pkl", object(text("a")));
+    renamed.local_name = Some("m/data.pkX".into());
+    let mut stream = torch_stream();
+    stream.extend(b"\x80\x02cos\nsystem\nX\x02\0\0\0ls\x85R.");
+    let cases: Vec<(&str, &str, Vec<u8>, Severity, &str)> = vec![
+        (
+            "a view beyond its storage",
+            "m.pt",
+            torch(object(tensor("FloatStorage", "0", 2, 1, &[2], &[1]))),
+            Error,
+            "leaves its storage of 2 elements",
+        ),
+        (
+            "a storage longer than its member",
+            "m.pt",
+            torch(object(tensor("FloatStorage", "0", 9, 0, &[9], &[1]))),
+            Error,
+            "its storage at byte",
+        ),
+        (
+            "a storage that is not there",
+            "m.pt",
+            torch(object(tensor("FloatStorage", "7", 2, 0, &[2], &[1]))),
+            Error,
+            "names storage \"7\"",
+        ),
+        (
+            "a negative size",
+            "m.pt",
+            torch(object(tensor("FloatStorage", "0", 2, 0, &[-2], &[1]))),
+            Error,
+            "a shape that is not understood",
+        ),
+        (
+            "a huge shape",
+            "m.pt",
+            torch(object(tensor("FloatStorage", "0", 2, 0, &[i32::MAX, i32::MAX, i32::MAX], &[1, 1, 1]))),
+            Error,
+            "leaves its storage",
+        ),
+        (
+            "a storage class of no known type",
+            "m.pt",
+            torch(object(tensor("OddStorage", "0", 2, 0, &[2], &[1]))),
+            Error,
+            "a storage that is not understood",
+        ),
+        (
+            "a call beside the tensors",
+            "m.pt",
+            zip(&[member("m/data.pkl", object(b"cos\nsystem\nX\x02\0\0\0ls\x85R".to_vec()))], 64),
+            Error,
+            "would import os.system (GLOBAL at byte",
+        ),
+        (
+            "a pickle under another name",
+            "m.pt",
+            zip(&[member("m/data.pkl", object(text("a"))), member("m/readme.txt", &evil)], 64),
+            Error,
+            "would import os.system",
+        ),
+        (
+            "a pickle that is said to be encrypted",
+            "m.pt",
+            zip(&[member("m/data.pkl", object(text("a"))), locked], 64),
+            Error,
+            "would import os.system",
+        ),
+        ("a pickle after the storages", "m.pth", stream, Error, "a pickle after the storages would import os.system"),
+        (
+            "two members of one name",
+            "m.pt",
+            zip(&[member("m/data.pkl", object(text("a"))), member("m/data.pkl", object(text("b")))], 64),
+            Error,
+            "is there more than once",
+        ),
+        ("a member with two names", "m.pt", zip(&[renamed], 64), Warning, "in its own header"),
+        (
+            "a path that leaves the folder",
+            "m.pt",
+            zip(&[member("m/data.pkl", object(text("a"))), member("m/../../x", "a")], 64),
+            Error,
+            "outside its folder",
+        ),
+        (
+            "bytes after the archive",
+            "m.pt",
+            [torch_zip(), vec![1; 9]].concat(),
+            Warning,
+            "9 bytes follow the zip archive",
+        ),
+        (
+            "a byte order of no kind",
+            "m.pt",
+            zip(&[member("m/data.pkl", object(text("a"))), member("m/byteorder", "middle")], 64),
+            Error,
+            "\"little\" or \"big\" expected",
+        ),
+        ("a pickle with too many POPs", "x.pkl", b"\x80\x02N00N.".to_vec(), Warning, "a value expected on the stack"),
+        (
+            "a pickle with a name made while loading",
+            "x.pkl",
+            b"\x80\x04\x8c\x02os\x8c\x03sys\x93\x8c\x01x\x93.".to_vec(),
+            Error,
+            "would import <os.sys>.x",
+        ),
+        ("an extension code", "x.pkl", b"\x80\x02\x82\x05N0.".to_vec(), Error, "extension registry"),
+        (
+            "attributes of a module",
+            "x.pkl",
+            b"\x80\x02cmod\nthing\n}X\x01\0\0\0aK\x01sb.".to_vec(),
+            Error,
+            "would set attributes of mod.thing",
+        ),
+        (
+            "a call of a result",
+            "x.pkl",
+            b"\x80\x02coperator\nattrgetter\nX\x01\0\0\0a\x85R)R.".to_vec(),
+            Error,
+            "would call operator.attrgetter",
+        ),
+        (
+            "objects in an array",
+            "x.npy",
+            npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }\n", &evil),
+            Error,
+            "would import os.system",
+        ),
+        (
+            "an array beyond the end",
+            "x.npy",
+            npy("{'descr': '<f4', 'fortran_order': False, 'shape': (9,), }\n", &[0; 8]),
+            Error,
+            "takes 36 bytes, 8 are there",
+        ),
+        (
+            "an array of more than 64 bits",
+            "x.npy",
+            npy("{'descr': '<f4', 'fortran_order': False, 'shape': (9999999999, 9999999999), }\n", &[0; 8]),
+            Error,
+            "more elements than 64 bits count",
+        ),
+        (
+            "a structured array",
+            "x.npy",
+            npy("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (2,), }\n", &[0; 8]),
+            Info,
+            "listed but not decoded",
+        ),
+        (
+            "no versions in a graph",
+            "g.pb",
+            graph_def()[..graph_def().len() - 4].to_vec(),
+            Warning,
+            "states no versions",
+        ),
+    ];
+    for (what, name, bytes, severity, words) in &cases {
+        let model = open_bytes(name, bytes).unwrap_or_else(|fault| panic!("{what}: {fault}"));
+        assert_well_formed(&model);
+        assert!(noted(&model, *severity, words), "{what}: {severity:?} {words:?} expected: {:#?}", model.notes);
+    }
+    for (what, name, bytes, words) in [
+        ("a zip without a model", "m.zip", zip(&[member("a.txt", "hello")], 1), "no pickle among them"),
+        ("a zip cut at its end", "m.pt", torch_zip()[..200].to_vec(), "a zip directory expected"),
+        ("ggjt of the future", "m.bin", ggjt(9, 2, &[0; 20]), "ggjt version 9"),
+        ("tokens without end", "m.bin", [&b"tjgg\x03\0\0\0"[..], &[0xff; 28]].concat(), "tokens announced"),
+        (
+            "a table without its end",
+            "c.index",
+            checkpoint().0[..90].to_vec(),
+            "the end of a checkpoint's table expected",
+        ),
+        ("a root beyond the file", "m.tflite", b"\xff\xff\0\0TFL3\0\0\0\0".to_vec(), "expected"),
+        (
+            "a superblock of the future",
+            "m.h5",
+            b"\x89HDF\r\n\x1a\n\x09aaaaaaaaaaaaaaaa".to_vec(),
+            "superblock version 9",
+        ),
+    ] {
+        let fault = open_bytes(name, &bytes).err().unwrap_or_else(|| panic!("{what} opened"));
+        assert!(fault.what.contains(words) && fault.at.is_some(), "{what}: {words:?} expected: {fault:?}");
+    }
+}
+
+#[test]
+fn a_pickle_in_a_deflated_member_is_seen() {
+    // Python's zlib over the pickle of protocol 2 that calls os.system('ls').
+    let mut hidden = member("m/notes.txt", DEFLATED);
+    (hidden.method, hidden.unpacked) = (8, Some(23));
+    let bytes = zip(&[member("m/data.pkl", dict(&[("x", text("a"))])), hidden], 64);
+    let model = open_bytes("m.pt", &bytes).expect("opens");
+    assert!(
+        noted(&model, Severity::Error, "would import os.system (GLOBAL at byte 2 of it, unpacked)"),
+        "{:#?}",
+        model.notes
+    );
+}
+
+/// Every prefix is told to be one, and lists no tensor otherwise than the whole file does.
+fn truncations(name: &str, bytes: &[u8], least: Severity) {
+    let whole = open_bytes(name, bytes).expect("the whole file opens");
+    for end in 0..bytes.len() {
+        let Ok(part) = open_bytes(name, &bytes[..end]) else { continue };
+        assert_well_formed(&part);
+        let told = part.notes.iter().any(|n| n.severity >= least && !whole.notes.contains(n));
+        assert!(told, "{name} cut at {end} of {}: nothing noted", bytes.len());
+        for tensor in &part.tensors {
+            let Some(same) = whole.tensor(&tensor.name) else { panic!("{name} cut at {end}: {} appears", tensor.name) };
+            assert_eq!((&tensor.shape, tensor.encoding), (&same.shape, same.encoding), "{name} cut at {end}");
+            if let Place::Here { .. } | Place::Strided { .. } = tensor.place {
+                assert_eq!(tensor.place, same.place, "{name} cut at {end}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_truncation_of_a_pytorch_file_is_told() {
+    truncations("m.pt", &torch_zip(), Severity::Warning);
+    truncations("m.pth", &torch_stream(), Severity::Warning);
+    truncations("x.pkl", &dict(&[("a", text("b")), ("c", b"]q\0(K\x01K\x02e".to_vec())]), Severity::Warning);
+}
+
+#[test]
+fn every_truncation_of_a_numpy_file_is_told() {
+    truncations("x.npy", &small_npy(), Severity::Warning);
+    truncations("x.npz", &small_npz(), Severity::Warning);
+}
+
+#[test]
+fn every_truncation_of_a_file_before_gguf_is_told() {
+    // Cut right behind the vocabulary it is what llama.cpp's vocabulary files are: said, but no fault.
+    truncations("m.bin", &ggjt(3, 2, &[1; 18]), Severity::Info);
+    truncations("m.bin", &ggjt(1, 2, &[1; 20]), Severity::Info);
+    truncations("m.bin", &llama2c(), Severity::Warning);
+}
+
+#[test]
+fn every_truncation_of_a_tensorflow_file_is_told() {
+    truncations("g.pb", &graph_def(), Severity::Warning);
+    truncations("c.index", &checkpoint().0, Severity::Warning);
+    truncations("m.tflite", &tflite(), Severity::Warning);
+}
+
+#[test]
+fn every_truncation_of_a_keras_file_is_told() {
+    for name in ["old.h5", "new.h5", "tiny.keras"] {
+        truncations(name, &hdf5(name), Severity::Warning);
+    }
+}
