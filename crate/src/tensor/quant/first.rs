@@ -163,8 +163,8 @@ mod tests {
         ];
         for (n, (decode, bytes, len, expected)) in cases.into_iter().enumerate() {
             decode(&bytes, &mut out[..len]);
-            for i in 0..len {
-                assert_eq!(out[i], expected(level(i), i), "case {n}, weight {i}");
+            for (i, found) in out[..len].iter().enumerate() {
+                assert_eq!(*found, expected(level(i), i), "case {n}, weight {i}");
             }
         }
     }
