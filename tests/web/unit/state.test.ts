@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 
 import * as model from "../../../www/src/state/model.ts";
+import type { Opener } from "../../../www/src/state/engine.ts";
 import { arrive, follow, go, route } from "../../../www/src/state/route.ts";
 import * as run from "../../../www/src/state/run.ts";
 import * as tensors from "../../../www/src/state/tensors.ts";
@@ -15,6 +16,7 @@ type Answer = (question: never, options?: { onPiece?: (p: never) => void; signal
 /** What was asked, and the answers to give. */
 let asked: CallName[] = [];
 let answers: Partial<Record<CallName, Answer>> = {};
+const opener: Opener = () => Promise.reject(new Error("no address was expected"));
 
 const asker = {
   ask: (call: CallName, question: never, options?: never) => {
@@ -37,7 +39,7 @@ async function open(report: ModelReport): Promise<void> {
 beforeEach(() => {
   asked = [];
   answers = {};
-  model.attach(asker as never);
+  model.attach(asker as never, (...of) => opener(...of));
   follow("#overview", () => {});
   tensors.mode.value = "table";
   tensors.sort.value = { key: "name", descending: false };

@@ -108,9 +108,10 @@ function Prompt() {
         onKeyDown={(e) => { if (e.key === "Enter" && (e.ctrlKey || e.metaKey)) { e.preventDefault(); go(); } }}
       />
       <div class="row">
+        {/* Keys make them two elements: one that turned into the submit button inside its own click would start the run again. */}
         {busy.value
-          ? <button type="button" class="button primary" onClick={stop}>Stop</button>
-          : <button type="submit" class="button primary">{loaded.value === null ? "Load and run" : "Run"}</button>}
+          ? <button key="stop" type="button" class="button primary" onClick={stop}>Stop</button>
+          : <button key="run" type="submit" class="button primary">{loaded.value === null ? "Load and run" : "Run"}</button>}
         <Segmented label="Device" value={device.value} disabled={busy.value} onChange={(d) => (device.value = d)} options={[{ value: "auto", label: "Automatic" }, { value: "gpu", label: "GPU" }, { value: "cpu", label: "CPU" }]} />
         <span class="small muted push hint">Ctrl + Enter runs</span>
       </div>
