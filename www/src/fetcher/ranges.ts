@@ -9,6 +9,9 @@ const AT_ONCE = 4;
 /** A request whose connection broke is made once more. */
 const TRIES = 2;
 
+/** This machine itself, which pages that came by https may read by http. */
+const LOCAL = /^(?:localhost|127\.[\d.]+|\[::1\])(?::\d+)?$/;
+
 export interface ContentRange {
   first: number;
   last: number;
@@ -147,7 +150,7 @@ export class RemoteReader {
     }
     const host = new URL(this.url).host;
     if (globalThis.navigator?.onLine === false) throw refuse("This machine is not connected to a network");
-    if (globalThis.location?.protocol === "https:" && this.url.startsWith("http:")) {
+    if (globalThis.location?.protocol === "https:" && this.url.startsWith("http:") && !LOCAL.test(host)) {
       throw refuse(`Browsers do not let a page that came by https read from an http address (${host}): try https`);
     }
     // An answer that nobody may read still says that there is a host.

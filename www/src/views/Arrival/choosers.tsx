@@ -27,7 +27,7 @@ export function Choosers({ onChosen = () => {} }: { onChosen?: () => void }) {
       <button type="button" class="button" onClick={() => { onChosen(); void openSample(); }}>Try the sample</button>
       <input ref={files} class="quiet" type="file" multiple tabIndex={-1} aria-hidden="true" data-testid="files" onChange={(e) => chosen(e.currentTarget)} />
       <input ref={folder} class="quiet" type="file" {...{ webkitdirectory: true }} tabIndex={-1} aria-hidden="true" data-testid="folder" onChange={(e) => chosen(e.currentTarget)} />
-      {asking.value ? <AddressForm onChosen={() => { asking.value = false; onChosen(); }} /> : null}
+      {asking.value ? <AddressForm onChosen={onChosen} /> : null}
     </div>
   );
 }
