@@ -7,9 +7,11 @@ const ROOMS = {
   state: ["state", "wire", "lib"],
   wire: ["wire", "lib"],
   worker: ["worker", "wire", "wasm"],
+  fetcher: ["fetcher", "wire"],
+  offline: ["offline"],
   lib: ["lib"],
 };
-const ALL = ["views", "widgets", "state", "wire", "worker", "wasm", "lib", "styles"];
+const ALL = ["views", "widgets", "state", "wire", "worker", "fetcher", "offline", "wasm", "lib", "styles"];
 
 /** Types of reports and calls are vocabulary, not machinery: views and widgets may name them. */
 const TYPES_ONLY = { views: ["wire"], widgets: [] };

@@ -1,3 +1,6 @@
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
+
 import type { Plugin } from "vite";
 import { defineConfig } from "vitest/config";
 
@@ -39,11 +42,40 @@ function contentSecurityPolicy(): Plugin {
   };
 }
 
+/** Files of www/public/ that belong to the page itself; its folder sample/ is fetched only when someone asks for it. */
+const PUBLIC = readdirSync("www/public", { withFileTypes: true }).filter((entry) => entry.isFile()).map((entry) => entry.name);
+
+/** Builds `sw.js`, which keeps the built files for when there is no network, and tells it which files those are. */
+function offline(): Plugin {
+  return {
+    name: "offline",
+    apply: "build",
+    enforce: "post",
+    buildStart() {
+      this.emitFile({ type: "chunk", id: "/src/offline/sw.ts", fileName: "sw.js" });
+    },
+    generateBundle: {
+      order: "post",
+      handler(_, bundle) {
+        const worker = bundle["sw.js"];
+        if (worker?.type !== "chunk") throw new Error("sw.js was not built");
+        const built = Object.values(bundle).filter((file) => file !== worker).sort((a, b) => (a.fileName < b.fileName ? -1 : 1));
+        const hash = createHash("sha256");
+        for (const file of built) hash.update(file.fileName).update(file.type === "chunk" ? file.code : file.source);
+        for (const name of PUBLIC) hash.update(name).update(readFileSync(`www/public/${name}`));
+        const list = { version: hash.digest("hex").slice(0, 16), files: [...built.map((file) => file.fileName), ...PUBLIC] };
+        if (!worker.code.includes("__BUILT__")) throw new Error("sw.js has no place for the list of files");
+        worker.code = worker.code.replace("__BUILT__", () => JSON.stringify(list));
+      },
+    },
+  };
+}
+
 export default defineConfig(({ mode }) => ({
   root: "www",
   // Relative addresses: the folder works under any path of any static host.
   base: "./",
-  plugins: [contentSecurityPolicy(), ...(mode === "mock" ? [mockedWasm()] : [])],
+  plugins: [contentSecurityPolicy(), mode === "mock" ? mockedWasm() : offline()],
   worker: { format: "es", plugins: () => (mode === "mock" ? [mockedWasm()] : []) },
   esbuild: { jsx: "automatic", jsxImportSource: "preact" },
   build: {

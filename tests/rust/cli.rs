@@ -117,6 +117,24 @@ fn peek_of_an_unknown_tensor_suggests_names_and_is_wrong_usage() {
 }
 
 #[test]
+fn a_tensor_beyond_the_end_of_a_truncated_file_is_said_to_lie_there() {
+    let whole = std::fs::read(sample("gguf/sample-q8_0.gguf")).expect("the sample is in the repository");
+    let folder = tempfile::tempdir().expect("a folder");
+    let torn = folder.path().join("torn.gguf");
+    std::fs::write(&torn, &whole[..600_000]).expect("written");
+    let outputs = [
+        glassbox(&["peek", path(&torn), "blk.1.ffn_up.weight"]),
+        glassbox(&["run", path(&torn), "-p", "Once", "--device", "cpu"]),
+    ];
+    for output in outputs {
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(text.contains("beyond the end of"), "{text}");
+        assert!(!text.contains("not given"), "{text}");
+        assert_eq!(output.status.code(), Some(1), "{text}");
+    }
+}
+
+#[test]
 fn tokenize_reads_standard_input_and_gives_ids_with_spans() {
     let file = sample("gguf/sample-q8_0.gguf");
     let mut child = Command::new(env!("CARGO_BIN_EXE_glassbox"))

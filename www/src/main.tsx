@@ -10,7 +10,8 @@ import * as tensors from "./state/tensors.ts";
 import { isTheme, theme } from "./state/theme.ts";
 import * as tokens from "./state/tokens.ts";
 import { App } from "./views/App/index.tsx";
-import { client } from "./wire/worker.ts";
+import { keepForOffline } from "./wire/scripts.ts";
+import { client, openRemote } from "./wire/worker.ts";
 
 const THEME_KEY = "glassbox-theme";
 
@@ -44,11 +45,14 @@ effect(() => {
 const reported = (navigator as { deviceMemory?: number }).deviceMemory;
 if (reported !== undefined) fit.memory.value = reported;
 
-model.attach(client);
+model.attach(client, openRemote);
 for (const watch of [tensors.watchModel, metadata.watchModel, tokens.watchModel, run.watchModel, fit.watchModel, tensors.watchSelection, tokens.watchText]) watch();
 
 const root = document.getElementById("app");
 if (root !== null) render(<App />, root);
 
 // The engine is fetched after the first paint: a frame, then whatever time is left over.
-requestAnimationFrame(() => setTimeout(model.warm, 0));
+requestAnimationFrame(() => setTimeout(() => {
+  // What is kept for offline use is fetched last, and only by a built page: a development server's files change.
+  void model.warm().then(() => { if (import.meta.env.MODE === "production") keepForOffline(); });
+}, 0));

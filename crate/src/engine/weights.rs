@@ -159,6 +159,10 @@ impl<'a> Weights<'a> {
         }
         match &entry.place {
             Place::Here { .. } => Ok(()),
+            Place::Missing { file, .. } if self.model.files.iter().any(|f| f.name == *file) => Err(Fault::new(
+                crate::fault::Blame::File,
+                format!("tensor {} lies beyond the end of {file}, which is not whole", entry.name),
+            )),
             Place::Missing { file, .. } => {
                 Err(Fault::caller(format!("tensor {} is in {file}, which was not given", entry.name)))
             }

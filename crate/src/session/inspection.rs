@@ -151,6 +151,10 @@ impl<'a> TensorData<'a> {
                 strides = Some(steps.clone());
                 (*file, at.clone())
             }
+            Place::Missing { file, at } if model.files.iter().any(|f| f.name == *file) => {
+                let what = format!("the values of {name} lie beyond the end of the file, which is not whole");
+                return Err(Fault::file(at.start, what).in_file(file));
+            }
             Place::Missing { file, .. } => {
                 return Err(Fault::source(format!("the values of {name} are in {file}, which was not given")));
             }

@@ -8,7 +8,8 @@ use wasm_bindgen_futures::JsFuture;
 use super::{ByteSource, LocalFuture};
 use crate::fault::{Fault, Result};
 
-/// A `Blob` (a `File` is one) with the name that reports should show.
+/// A `Blob` (a `File` is one) with the name that reports should show; or whatever has `size` and `slice().arrayBuffer()`, as
+/// the page's file at an address (`www/src/worker/remote.ts`).
 pub struct FileSource {
     name: String,
     blob: web_sys::Blob,

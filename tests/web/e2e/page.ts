@@ -6,13 +6,14 @@ export { expect } from "@playwright/test";
 export const MOCK = "/views/sub/path/";
 export const SITE = "/some/sub/path/";
 
-/** Every test fails on an error in the page or its console: a policy violation is one, too. */
-export const test = base.extend<{ errors: string[] }>({
+/** Every test fails on an error in the page or its console, but for those `expected`: a policy violation is one, too. */
+export const test = base.extend<{ errors: string[]; expected: RegExp | null }>({
+  expected: [null, { option: true }],
   errors: [
-    async ({ page }, use) => {
+    async ({ page, expected }, use) => {
       const errors: string[] = [];
       page.on("pageerror", (e) => errors.push(e.message));
-      page.on("console", (m) => { if (m.type() === "error") errors.push(m.text()); });
+      page.on("console", (m) => { if (m.type() === "error" && expected?.test(m.text()) !== true) errors.push(m.text()); });
       await use(errors);
       expect(errors).toEqual([]);
     },

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 
 import * as model from "../../../www/src/state/model.ts";
+import type { Opener } from "../../../www/src/state/engine.ts";
 import { arrive, follow, go, route } from "../../../www/src/state/route.ts";
 import * as run from "../../../www/src/state/run.ts";
 import * as tensors from "../../../www/src/state/tensors.ts";
@@ -9,12 +10,14 @@ import { buildTree, flatten, parts } from "../../../www/src/state/tree.ts";
 import type { CallName } from "../../../www/src/wire/calls.ts";
 import { FaultError } from "../../../www/src/wire/fault.ts";
 import type { ModelReport } from "../../../www/src/wire/report.ts";
+import { type FetcherPort, RemoteFile } from "../../../www/src/wire/remote.ts";
 import { huge, llama, onnx } from "../mock/reports.ts";
 
 type Answer = (question: never, options?: { onPiece?: (p: never) => void; signal?: AbortSignal }) => unknown;
 /** What was asked, and the answers to give. */
 let asked: CallName[] = [];
 let answers: Partial<Record<CallName, Answer>> = {};
+let opener: Opener = () => Promise.reject(new Error("no address was expected"));
 
 const asker = {
   ask: (call: CallName, question: never, options?: never) => {
@@ -37,7 +40,7 @@ async function open(report: ModelReport): Promise<void> {
 beforeEach(() => {
   asked = [];
   answers = {};
-  model.attach(asker as never);
+  model.attach(asker as never, (...of) => opener(...of));
   follow("#overview", () => {});
   tensors.mode.value = "table";
   tensors.sort.value = { key: "name", descending: false };
@@ -73,6 +76,77 @@ describe("opening", () => {
     report.tensors = report.tensors.map((t, i) => (i < 3 ? { ...t, place: "missing" } : t));
     await open(report);
     expect(model.status.value).toEqual({ kind: "bad", text: "3 tensors missing" });
+  });
+});
+
+/** A fetcher whose answers the test gives. */
+class FakeFetcher implements FetcherPort {
+  sent: string[] = [];
+  ended = false;
+  onmessage: FetcherPort["onmessage"] = null;
+  onerror: FetcherPort["onerror"] = null;
+  postMessage(message: { kind: string }): void { this.sent.push(message.kind); }
+  terminate(): void { this.ended = true; }
+  tell(data: unknown): void { this.onmessage?.({ data } as MessageEvent<never>); }
+}
+
+describe("a file at an address", () => {
+  const address = { url: "https://host.example/m.gguf", host: "host.example", name: "m.gguf", changed: null };
+  let fetchers: FakeFetcher[] = [];
+  const last = () => fetchers.at(-1) as FakeFetcher;
+  beforeEach(() => {
+    fetchers = [];
+    opener = (url, onFetched, signal) => RemoteFile.open(() => { fetchers.push(new FakeFetcher()); return last(); }, url, onFetched, signal);
+  });
+  async function openRemotely(): Promise<void> {
+    answers = { ...answers, open: () => llama("m.gguf", 0) };
+    const opening = model.openAddress(address);
+    last().tell({ kind: "opened", size: 1e9, hosts: ["host.example"], fetched: 4096 });
+    await opening;
+  }
+
+  it("reaches the engine as a length and a port, and is counted by what arrived", async () => {
+    let sent: unknown;
+    answers = { open: (question: never) => { sent = question; return llama("m.gguf", 0); } };
+    const opening = model.openAddress(address);
+    expect(model.opening.value?.what).toBe("Asking host.example");
+    last().tell({ kind: "fetched", fetched: 1000 });
+    expect(model.opening.value).toMatchObject({ what: "Fetching from host.example", done: 1000 });
+    last().tell({ kind: "opened", size: 1e9, hosts: ["host.example"], fetched: 4096 });
+    await opening;
+    expect(sent).toMatchObject({ files: [{ name: "m.gguf", file: { size: 1e9, port: expect.anything() } }] });
+    expect(model.origin.value).toEqual({ url: address.url, hosts: ["host.example"] });
+    expect(model.bytesRead.value).toBe(4096);
+    asker.onBytesRead(9);
+    last().tell({ kind: "fetched", fetched: 5000 });
+    expect(model.bytesRead.value).toBe(5000);
+  });
+  it("is connected anew after the engine was lost, and let go when another file opens", async () => {
+    await openRemotely();
+    asker.onRestart("unreachable");
+    answers = { ...answers, array: () => [1] };
+    await model.askModel("array", { key: "k", start: 0, count: 1 });
+    expect(last().sent).toEqual(["open", "serve", "serve"]);
+    await open(llama("a.gguf", 0));
+    expect(last().ended).toBe(true);
+    expect(model.origin.value).toBeNull();
+  });
+  it("that fails or is given up leaves no fetcher behind, and keeps what was open", async () => {
+    await open(llama("a.gguf", 0));
+    const failing = model.openAddress(address);
+    last().tell({ kind: "fault", fault: { blame: "network", what: "answered 404", file: null, at: null, because: [] } });
+    await failing;
+    expect(model.openFault.value?.what).toBe("answered 404");
+    expect(last().ended).toBe(true);
+    const waiting = model.openAddress(address);
+    model.cancelOpen();
+    await waiting;
+    expect([last().ended, model.openFault.value, model.title.value]).toEqual([true, null, "a.gguf"]);
+    answers = { open: () => { throw new FaultError({ blame: "file", what: "torn", file: null, at: 4, because: [] }); } };
+    const torn = model.openAddress(address);
+    last().tell({ kind: "opened", size: 5, hosts: ["host.example"], fetched: 5 });
+    await torn;
+    expect([last().ended, fetchers.length]).toEqual([true, 3]);
   });
 });
 

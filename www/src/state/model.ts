@@ -1,11 +1,13 @@
 import { batch, computed, signal } from "@preact/signals";
 
-import type { CallName, Calls, NamedFile } from "../wire/calls.ts";
+import type { Address } from "../lib/address.ts";
+import type { CallName, Calls, NamedFile, SentFile } from "../wire/calls.ts";
 import type { AskOptions } from "../wire/client.ts";
 import { Cancelled, faultOf } from "../wire/fault.ts";
 import type { FaultReport, ModelReport } from "../wire/report.ts";
+import { RemoteFile } from "../wire/remote.ts";
 import { fetchSample } from "../wire/sample.ts";
-import { ask, type Asker, connect, engine } from "./engine.ts";
+import { ask, type Asker, connect, engine, type Opener, openRemote } from "./engine.ts";
 
 /** Work between a choice of files and their report. */
 export interface Opening {
@@ -24,6 +26,8 @@ export const openFault = signal<FaultReport | null>(null);
 export const bytesRead = signal(0);
 /** Whether the open model is the page's own sample. */
 export const isSample = signal(false);
+/** Where the open model is read from, when that is an address: the address, and the hosts that answer for it. */
+export const origin = signal<{ url: string; hosts: string[] } | null>(null);
 /** Set after the worker was lost: what happened. The model is opened again by the next question about it. */
 export const lost = signal<string | null>(null);
 
@@ -62,10 +66,11 @@ export const status = computed<Status>(() => {
 });
 
 /** Connects the state to its worker. */
-export function attach(client: Asker): void {
-  connect(client);
+export function attach(client: Asker, opener: Opener): void {
+  connect(client, opener);
   client.onBytesRead = (n) => {
-    bytesRead.value = n;
+    // Of a file at an address the fetcher tells what has arrived, also before it was put to use.
+    if (origin.value === null) bytesRead.value = n;
   };
   client.onRestart = (why) => {
     stale = true;
@@ -75,8 +80,8 @@ export function attach(client: Asker): void {
 }
 
 /** Starts the engine early, so that the first file need not wait for it. Failures show up when a file is opened. */
-export function warm(): void {
-  ask("warm", {}).catch(() => {});
+export async function warm(): Promise<void> {
+  await ask("warm", {}).catch(() => {});
 }
 
 /** Opens files that were dropped or chosen; what was open stays until they are. */
@@ -94,33 +99,73 @@ export function openSample(): Promise<void> {
   );
 }
 
+/** Opens the file at an address: its first bytes say how long it is, and the header is all that is fetched of it. */
+export function openAddress({ url, host, name }: Address): Promise<void> {
+  const what = `Asking ${host}`;
+  return attemptOpen(
+    async (signal) => {
+      const file: RemoteFile = await openRemote(url, (n) => fetched(url, n, signal), signal);
+      return [{ name, file }];
+    },
+    false,
+    what,
+  );
+}
+
+/** Bytes arrive: for the file that is being opened, later for the open one. */
+function fetched(url: string, n: number, attempted: AbortSignal): void {
+  if (attempt?.signal === attempted) opening.value = { what: `Fetching from ${new URL(url).host}`, done: n, total: null };
+  else if (origin.value?.url === url) bytesRead.value = n;
+}
+
+/** Hands files to the engine; those at an address with a way to their bytes. */
+function openInEngine(chosen: NamedFile[]): Promise<ModelReport> {
+  const transfer: Transferable[] = [];
+  const sent = chosen.map(({ name, file }): SentFile => {
+    if (!(file instanceof RemoteFile)) return { name, file };
+    const port = file.connect();
+    transfer.push(port);
+    return { name, file: { size: file.size, port } };
+  });
+  return ask("open", { files: sent }, { transfer });
+}
+
+function remotes(of: NamedFile[]): RemoteFile[] {
+  return of.flatMap(({ file }) => (file instanceof RemoteFile ? [file] : []));
+}
+
 async function attemptOpen(get: (signal: AbortSignal) => Promise<NamedFile[]>, sample: boolean, what: string): Promise<void> {
   if (opening.value !== null) cancelOpen();
   const mine = new AbortController();
   attempt = mine;
+  let chosen: NamedFile[] = [];
   batch(() => {
     opening.value = { what, done: 0, total: null };
     openFault.value = null;
   });
   try {
-    const chosen = await get(mine.signal);
+    chosen = await get(mine.signal);
     if (mine.signal.aborted) return;
     if (chosen.length === 0) return;
-    opening.value = { what: "Reading the header", done: 0, total: null };
-    const opened = await ask("open", { files: chosen });
+    const [remote] = remotes(chosen);
+    if (remote === undefined) opening.value = { what: "Reading the header", done: 0, total: null };
+    const opened = await openInEngine(chosen);
     if (mine.signal.aborted) return;
     batch(() => {
-      files = chosen;
+      [files, chosen] = [chosen, files];
+      origin.value = remote === undefined ? null : { url: remote.url, hosts: remote.hosts };
       stale = false;
       lost.value = null;
       isSample.value = sample;
       report.value = opened;
-      bytesRead.value = Math.max(opened.bytes_read, 0);
+      bytesRead.value = remote?.fetched ?? Math.max(opened.bytes_read, 0);
       generation.value += 1;
     });
   } catch (error) {
     if (!mine.signal.aborted && !(error instanceof Cancelled)) openFault.value = faultOf(error);
   } finally {
+    // Whichever was not kept: the old files after a success, the new ones otherwise.
+    for (const file of remotes(chosen)) file.close();
     if (attempt === mine) {
       attempt = null;
       opening.value = null;
@@ -148,7 +193,7 @@ export function dismissLost(): void {
 export async function askModel<C extends CallName>(call: C, question: Calls[C]["ask"], options?: AskOptions<C>): Promise<Calls[C]["tell"]> {
   if (stale) {
     stale = false;
-    await ask("open", { files }).catch((error: unknown) => {
+    await openInEngine(files).catch((error: unknown) => {
       stale = true;
       throw error;
     });
@@ -160,5 +205,6 @@ export async function askModel<C extends CallName>(call: C, question: Calls[C]["
 export function abandonWorker(): void {
   losses.value += 1;
   stale = report.value !== null;
+  for (const file of remotes(files)) file.stop();
   engine().restart(null);
 }

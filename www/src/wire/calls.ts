@@ -1,11 +1,18 @@
 import type {
   BenchReport, DeviceReport, DevicesReport, FaultReport, GeneratedReport, ModelReport, OpsReport, PeekReport, ProgressReport, RunReport, TokensReport,
 } from "./report.ts";
+import type { RemoteFile } from "./remote.ts";
 
 /** A file and the name under which the model knows it: its path inside the dropped folder. */
 export interface NamedFile {
   name: string;
-  file: Blob;
+  file: Blob | RemoteFile;
+}
+
+/** The same on its way to the worker: of a file at an address go its length and the way to its bytes. */
+export interface SentFile {
+  name: string;
+  file: Blob | { size: number; port: MessagePort };
 }
 
 export type DeviceChoice = "auto" | "gpu" | "cpu";
@@ -26,7 +33,7 @@ export interface GenerateOptions {
 /** One line per question the page may ask its worker. */
 export interface Calls {
   warm: { ask: Record<never, never>; tell: { subgroups: boolean }; piece: never };
-  open: { ask: { files: NamedFile[] }; tell: ModelReport; piece: never };
+  open: { ask: { files: SentFile[] }; tell: ModelReport; piece: never };
   close: { ask: Record<never, never>; tell: null; piece: never };
   array: { ask: { key: string; start: number; count: number }; tell: MetaItem[]; piece: never };
   peek: { ask: { tensor: number; firstRow: number; rows: number; stats: boolean }; tell: PeekReport; piece: never };

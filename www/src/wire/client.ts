@@ -3,7 +3,7 @@ import { Cancelled, fault, FaultError } from "./fault.ts";
 
 /** The part of `Worker` that the client uses; tests pass their own. */
 export interface Port {
-  postMessage(message: Question): void;
+  postMessage(message: Question, transfer?: Transferable[]): void;
   terminate(): void;
   onmessage: ((event: MessageEvent<Reply>) => void) | null;
   onerror: ((event: ErrorEvent) => void) | null;
@@ -18,6 +18,8 @@ interface Pending {
 export interface AskOptions<C extends CallName> {
   onPiece?: (piece: Calls[C]["piece"]) => void;
   signal?: AbortSignal;
+  /** What the question hands over for good: ports. */
+  transfer?: Transferable[];
 }
 
 /** Asks the worker, matches replies by number, and replaces a worker whose wasm trapped. */
@@ -37,7 +39,7 @@ export class Client {
   }
 
   ask<C extends CallName>(call: C, ask: Calls[C]["ask"], options: AskOptions<C> = {}): Promise<Calls[C]["tell"]> {
-    const { signal, onPiece } = options;
+    const { signal, onPiece, transfer = [] } = options;
     if (signal?.aborted) return Promise.reject(new Cancelled());
     const id = this.next++;
     const port = this.connect();
@@ -48,7 +50,7 @@ export class Client {
         piece: onPiece as ((piece: unknown) => void) | undefined,
       });
       signal?.addEventListener("abort", () => { if (this.pending.has(id)) port.postMessage({ id, call: "cancel" }); }, { once: true });
-      port.postMessage({ id, call, ask } as Question);
+      port.postMessage({ id, call, ask } as Question, transfer);
     });
   }
 

@@ -1,3 +1,5 @@
+import type { BlobLike } from "./remote.ts";
+
 /** The wasm module's contract: crate/src/faces/wasm.rs. All reports are JSON texts; failures are fault reports in JSON. */
 export interface WasmModel {
   report(): string;
@@ -16,5 +18,5 @@ export interface Wasm {
   start(subgroups: boolean): void;
   devices(): Promise<string>;
   test_ops(device: string, tier: string, only: string): Promise<string>;
-  Model: { open(names: string[], files: Blob[]): Promise<WasmModel> };
+  Model: { open(names: string[], files: BlobLike[]): Promise<WasmModel> };
 }

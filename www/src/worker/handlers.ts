@@ -1,6 +1,7 @@
 import type { CallName, Calls } from "../wire/calls.ts";
 import { fault, FaultError } from "../wire/fault.ts";
 import type { Wasm, WasmModel } from "./glassbox.ts";
+import { RemoteBlob } from "./remote.ts";
 
 /** Answers are JSON texts, passed on as the wasm wrote them. */
 type Handlers = {
@@ -29,7 +30,7 @@ export class Engine {
     open: async ({ files }) => {
       const { wasm } = await this.start();
       // The old model stays open until the new one is: a failed open loses nothing.
-      const opened = await wasm.Model.open(files.map((f) => f.name), files.map((f) => f.file));
+      const opened = await wasm.Model.open(files.map((f) => f.name), files.map(({ file }) => (file instanceof Blob ? file : new RemoteBlob(file.size, file.port))));
       this.model?.free();
       this.model = opened;
       return opened.report();

@@ -47,12 +47,28 @@ for (const [format, files] of GOLDEN) {
   });
 }
 
-test("no request leaves the page once it has loaded", async ({ page }) => {
+/** Opens the page and waits for all that it fetches by itself: its files, and once more what is kept for offline use. */
+async function load(page: Page): Promise<void> {
   const wasm = page.waitForResponse((r) => r.url().endsWith(".wasm"));
   await page.goto(SITE);
   await (await wasm).finished();
+  await page.evaluate(async () => {
+    const { active } = await navigator.serviceWorker.ready;
+    if (active?.state !== "activated") await new Promise((done) => active?.addEventListener("statechange", done));
+  });
+}
+
+test("no request leaves the page once it has loaded", async ({ page, context }) => {
+  const loading: string[] = [];
   const requests: string[] = [];
-  page.on("request", (r) => requests.push(r.url()));
+  let loaded = false;
+  // The context's requests are those of the page, its workers and its service worker.
+  context.on("request", (r) => (loaded ? requests : loading).push(r.url()));
+  await load(page);
+  loaded = true;
+  const own = new URL(SITE, page.url()).href;
+  expect(loading.filter((url) => !url.startsWith(own))).toEqual([]);
+  expect(loading.filter((url) => url.includes("/sample/"))).toEqual([]);
   await page.getByTestId("files").first().setInputFiles(`${SAMPLE}/gguf/sample-q8_0.gguf`);
   for (const tab of ["Metadata", "Tensors", "Tokenizer", "Run", "Notes"]) await page.getByRole("link", { name: tab }).click();
   await page.getByRole("link", { name: "Tokenizer" }).click();
@@ -64,6 +80,82 @@ test("no request leaves the page once it has loaded", async ({ page }) => {
   await expect(page.getByText(/8 new tokens/)).toBeVisible();
   // A file of the person's own is read by the browser itself: that is no request.
   expect(requests.filter((url) => !/^(blob|data):/.test(url))).toEqual([]);
+});
+
+test("the first paint does not wait for the engine", async ({ page }) => {
+  let release = () => {};
+  const held = new Promise<void>((done) => { release = done; });
+  await page.route("**/*.wasm", async (route) => { await held; await route.continue(); });
+  await page.goto(SITE, { waitUntil: "commit" });
+  await expect(page.getByRole("heading", { name: "Drop a model, or a whole folder" })).toBeVisible();
+  release();
+  await page.getByTestId("files").first().setInputFiles(`${SAMPLE}/gguf/sample-q8_0.gguf`);
+  await expect(page.getByRole("navigation", { name: "Views of this model" })).toBeVisible();
+});
+
+test("once loaded, the page opens without a network and reads a file and the sample that was seen before", async ({ page, context }) => {
+  await load(page);
+  await page.getByRole("button", { name: "Try the sample" }).click();
+  await expect(page.getByRole("navigation", { name: "Views of this model" })).toBeVisible();
+  await context.setOffline(true);
+  await page.goto("about:blank");
+  for (const address of [SITE, `${SITE}index.html`, `${SITE}#tensors`]) {
+    await page.goto(address);
+    await expect(page.getByRole("heading", { name: "Drop a model, or a whole folder" })).toBeVisible();
+  }
+  await page.getByTestId("files").first().setInputFiles(`${SAMPLE}/sample.onnx`);
+  await expect(page.locator("header")).toContainText("ONNX");
+  await page.getByRole("button", { name: "Open…" }).click();
+  await page.getByRole("button", { name: "Try the sample" }).click();
+  await expect(page.locator("header")).toContainText("sample-q8_0.gguf");
+  await page.getByRole("button", { name: "Open…" }).click();
+  await page.getByRole("button", { name: "Open a URL" }).click();
+  await page.getByLabel("Address of a model file").fill("https://host.example/m.gguf");
+  await page.getByRole("button", { name: "Open", exact: true }).click();
+  await expect(page.getByRole("alert")).toContainText("not connected to a network");
+});
+
+test("only files of the page are kept, in one store per build and folder", async ({ page }) => {
+  await load(page);
+  await page.getByTestId("files").first().setInputFiles(`${SAMPLE}/gguf/sample-q8_0.gguf`);
+  await expect(page.getByRole("navigation", { name: "Views of this model" })).toBeVisible();
+  const stores = await page.evaluate(async () => {
+    const names = await caches.keys();
+    return Promise.all(names.map(async (name) => ({ name, kept: (await (await caches.open(name)).keys()).map((r) => r.url) })));
+  });
+  expect(stores.map((s) => s.name)).toEqual([expect.stringMatching(/^glassbox http:\/\/localhost:\d+\/some\/sub\/path\/ [0-9a-f]{16}$/)]);
+  const own = new URL(SITE, page.url()).href;
+  const kept = (stores[0]?.kept ?? []).map((url) => url.replace(own, ""));
+  for (const file of kept) expect(existsSync(`dist/${file}`), file).toBe(true);
+  expect(kept).toEqual(expect.arrayContaining(["index.html", "manifest.webmanifest", "icon.svg"]));
+  expect(kept.filter((file) => /\.(?:gguf|onnx|safetensors)$/.test(file))).toEqual([]);
+});
+
+test.describe("storage", () => {
+  // Chromium asks for an icon of the JSON document that the test starts from.
+  test.use({ expected: /Failed to load resource.*404/ });
+
+  test("a new build's files replace the old ones, and nobody else's", async ({ page }) => {
+    await page.goto(`${SITE}sample/index.json`);
+    await page.evaluate(async () => {
+      const scope = new URL("../", location.href).href;
+      for (const name of [`glassbox ${scope} 0123456789abcdef`, "glassbox http://localhost/another/copy/ 1", "of somebody else"]) await caches.open(name);
+    });
+    await load(page);
+    await expect.poll(() => page.evaluate(() => caches.keys())).toEqual([expect.stringMatching(/^glassbox .*another/), "of somebody else", expect.stringMatching(/^glassbox .*\/some\/sub\/path\/ (?!0123456789abcdef)/)]);
+  });
+});
+
+test("it can be installed", async ({ page }) => {
+  await load(page);
+  const devtools = await page.context().newCDPSession(page);
+  const { installabilityErrors } = await devtools.send("Page.getInstallabilityErrors");
+  // Every context of a test is a private one, which nothing can be installed from.
+  expect(installabilityErrors.map((e) => e.errorId).filter((id) => id !== "in-incognito")).toEqual([]);
+  const { errors, data, url } = await devtools.send("Page.getAppManifest");
+  expect(errors).toEqual([]);
+  const { start_url: start, scope } = JSON.parse(data ?? "") as { start_url: string; scope: string };
+  for (const path of [start, scope]) expect(new URL(path, url).pathname).toBe(SITE);
 });
 
 test("the sample's button fetches from the page's own host only, and runs to the reference's text on the CPU", async ({ page }) => {

@@ -4,10 +4,10 @@ import { accessible, choose, drop, expect, MOCK, open, test } from "../page.ts";
 
 const NAME = "smollm2-135m.gguf";
 
-test("arrival offers its three ways in and its promise", async ({ page }) => {
+test("arrival offers its four ways in and its promise", async ({ page }) => {
   await page.goto(MOCK);
   await expect(page.getByRole("heading", { name: "Drop a model, or a whole folder" })).toBeVisible();
-  for (const name of ["Choose files", "Choose folder", "Try the sample"]) await expect(page.getByRole("button", { name })).toBeVisible();
+  for (const name of ["Choose files", "Choose folder", "Open a URL", "Try the sample"]) await expect(page.getByRole("button", { name })).toBeVisible();
   await expect(page.getByText("Nothing leaves this machine")).toBeVisible();
 });
 
@@ -126,6 +126,15 @@ test("a run streams, stops, and tells what else could have stood there", async (
   await expect(page.getByText("149.0 MB")).toBeVisible();
 });
 
+test("loading stops when it is told to, and does not begin again", async ({ page }) => {
+  await open(page, "loading.gguf", "run");
+  await page.getByRole("button", { name: "Load and run" }).click();
+  await expect(page.getByText(/Loading weights: /)).toBeVisible();
+  await page.getByRole("button", { name: "Stop" }).click();
+  await expect(page.getByText(/Loading weights: /)).toHaveCount(0);
+  await expect(page.getByRole("button", { name: "Load and run" })).toBeVisible();
+});
+
 test("a device that fails is named where the run was started", async ({ page }) => {
   await open(page, "nogpu.gguf", "run");
   await page.getByText("GPU", { exact: true }).click();
@@ -181,6 +190,9 @@ test("everything is reached by keyboard", async ({ page }) => {
   await expect(page.getByRole("button", { name: "Choose files" })).toBeFocused();
   await page.keyboard.press("Tab");
   await page.keyboard.press("Tab");
+  await page.keyboard.press("Enter");
+  await expect(page.getByLabel("Address of a model file")).toBeFocused();
+  await page.keyboard.press("Shift+Tab");
   await expect(page.getByRole("button", { name: "Try the sample" })).toBeFocused();
   await page.keyboard.press("Enter");
   await page.getByRole("link", { name: "Tensors" }).focus();

@@ -17,7 +17,8 @@ export function Arrival() {
         <Choosers />
         <div class="small muted promise">
           <p>Reads GGUF, safetensors, ONNX and Hugging Face folders.</p>
-          <p>Nothing leaves this machine. Files are read in pieces, never whole.</p>
+          <p>Files are read in pieces, never whole.</p>
+          <p>Nothing leaves this machine, and nothing is fetched that you did not ask for.</p>
         </div>
       </div>
       <div class="below" aria-live="polite">

@@ -7,7 +7,8 @@ import { Text } from "../../widgets/Text.tsx";
 
 /** Whose doing it was, and what a person can do about it. */
 const ADVICE: Record<string, string> = {
-  source: "The bytes could not be read. If the file was moved, changed or is on a drive that is gone, choose it again.",
+  source: "The bytes could not be read. If the file was moved, changed or is on a drive or a host that is gone, open it again.",
+  network: "A file that you download yourself and then choose here always works.",
   file: "The file breaks its format's rules. A fresh download, or the file's author, may help.",
   unsupported: "The file may be fine: Glassbox cannot do this with it yet.",
   limit: "A safety limit was reached. It is there so that a broken file cannot fill the memory.",

@@ -4,7 +4,7 @@ import { useEffect, useId, useRef } from "preact/hooks";
 
 import { bytes } from "../../lib/format.ts";
 import { formatHash, type Tab } from "../../lib/hash.ts";
-import { bytesRead, cancelOpen, opening, report, status, title } from "../../state/model.ts";
+import { bytesRead, cancelOpen, opening, origin, report, status, title } from "../../state/model.ts";
 import { go, route } from "../../state/route.ts";
 import { type Theme, theme } from "../../state/theme.ts";
 import { Chip } from "../../widgets/Chip.tsx";
@@ -27,12 +27,13 @@ export function Header() {
           <h1 title={model.files.map((f) => f.name).join("\n")}><Text value={title.value} /></h1>
           {others > 0 ? <span class="muted">+ {others} more</span> : null}
           <Chip>{model.format} <Text value={model.version} /></Chip>
+          {origin.value !== null ? <span class="from" title={origin.value.url}><Chip>from <Text value={origin.value.hosts.join(", ")} /></Chip></span> : null}
           <span class="muted size">{bytes(model.bytes_total)}</span>
           <Chip kind={status.value.kind}>{status.value.text}</Chip>
         </div>
         <div class="read">
           <Meter label="Share of the file that was read" share={share} now={`${bytes(bytesRead.value)} of ${bytes(model.bytes_total)}`} />
-          <span><b>{bytes(bytesRead.value)}</b> of {bytes(model.bytes_total)} read</span>
+          <span><b>{bytes(bytesRead.value)}</b> of {bytes(model.bytes_total)} read{bytesRead.value > model.bytes_total ? ", parts twice" : ""}</span>
         </div>
         <ThemeSwitch />
         <button type="button" class="button" popovertarget={menu}>Open…</button>
@@ -91,7 +92,7 @@ export function ThemeSwitch() {
 export function OpeningBar() {
   const work = opening.value;
   if (work === null) return null;
-  const amount = work.total === null ? "" : `${bytes(work.done)} of ${bytes(work.total)}`;
+  const amount = work.total === null ? (work.done === 0 ? "" : bytes(work.done)) : `${bytes(work.done)} of ${bytes(work.total)}`;
   return (
     <div class="opening" role="status">
       <div class="row"><span>{work.what}…</span><span class="muted">{amount}</span><button type="button" class="button slim push" onClick={cancelOpen}>Cancel</button></div>

@@ -1,5 +1,7 @@
 import "./style.css";
 
+import { useSignal } from "@preact/signals";
+
 import { bytes, count, parameters, percent, plural, real } from "../../lib/format.ts";
 import { encodingColour } from "../../lib/palette.ts";
 import { report } from "../../state/model.ts";
@@ -45,7 +47,7 @@ function RunsHere({ model }: { model: ModelReport }) {
     <section class="card runs-here">
       <h2>Runs here</h2>
       <Verdict verdict={can ? (glassbox?.verdict ?? "yes") : "no"} />
-      <p class="muted break"><Text value={can ? (glassbox?.detail ?? "") : (model.runnable ?? "")} /></p>
+      <p class="muted break sentence"><Text value={can ? (glassbox?.detail ?? "") : (model.runnable ?? "")} /></p>
       <div class="row actions">
         {can ? <button type="button" class="button primary" onClick={() => go({ tab: "run" })}>Load and run</button> : null}
         {model.tokenizer !== null ? <button type="button" class="button" onClick={() => go({ tab: "tokenizer" })}>Try its tokenizer</button> : null}
@@ -127,34 +129,42 @@ const SECTION_COLOURS: Record<string, string> = {
   header: "var(--c-vermilion)", metadata: "var(--c-orange)", "tensor list": "var(--c-green)", padding: "var(--c-grey)", tensors: "var(--c-blue)",
   graph: "var(--c-purple)", gap: "var(--c-rose)", trailing: "var(--c-wine)",
 };
-const MOST_SECTIONS = 40;
+/** Parts of one file shown before "all" is asked for, and after. */
+const FIRST_SECTIONS = 12;
+const MOST_SECTIONS = 500;
+/** Files shown. */
+const MOST_FILES = 40;
 
 function Files({ model }: { model: ModelReport }) {
+  const all = useSignal(false);
+  const most = all.value ? MOST_SECTIONS : FIRST_SECTIONS;
+  const longest = Math.max(0, ...model.files.map((_, i) => model.sections.filter((s) => s.file === i).length));
   return (
     <section class="card files">
       <h2>{model.files.length === 1 ? "In the file" : "In the files"}</h2>
       <div class="table-box" tabIndex={0} role="region" aria-label="Files and what lies in them">
         <table>
           <thead><tr><th scope="col">Part</th><th scope="col" class="num wide">First byte</th><th scope="col" class="num">Size</th></tr></thead>
-          {model.files.slice(0, MOST_SECTIONS).map((file, i) => {
+          {model.files.slice(0, MOST_FILES).map((file, i) => {
             const sections = model.sections.filter((s) => s.file === i);
             return (
               <tbody key={i}>
                 <tr><th scope="rowgroup" class="filename"><span class="break"><Text value={file.name} /></span> <span class="muted">{file.role}</span></th><td class="num wide" /><td class="num">{bytes(file.bytes)}</td></tr>
-                {sections.slice(0, MOST_SECTIONS).map((s, k) => (
+                {sections.slice(0, most).map((s, k) => (
                   <tr key={k}>
                     <td class="part"><Swatch colour={SECTION_COLOURS[s.kind] ?? "var(--c-grey)"} />{s.kind}{s.tensors > 0 ? <span class="muted">, {plural(s.tensors, "tensor")}</span> : null}</td>
                     <td class="num wide">{count(s.start)}</td>
                     <td class="num">{bytes(s.end - s.start)}</td>
                   </tr>
                 ))}
-                {sections.length > MOST_SECTIONS ? <tr><td class="muted" colSpan={3}>and {count(sections.length - MOST_SECTIONS)} more parts</td></tr> : null}
+                {sections.length > most ? <tr><td class="muted" colSpan={3}>and {plural(sections.length - most, "more part")}</td></tr> : null}
               </tbody>
             );
           })}
-          {model.files.length > MOST_SECTIONS ? <tbody><tr><td class="muted" colSpan={3}>and {count(model.files.length - MOST_SECTIONS)} more files</td></tr></tbody> : null}
+          {model.files.length > MOST_FILES ? <tbody><tr><td class="muted" colSpan={3}>and {plural(model.files.length - MOST_FILES, "more file")}</td></tr></tbody> : null}
         </table>
       </div>
+      {longest > FIRST_SECTIONS ? <button type="button" class="button slim" aria-expanded={all.value} onClick={() => (all.value = !all.value)}>{all.value ? "Show fewer parts" : "Show all parts"}</button> : null}
     </section>
   );
 }

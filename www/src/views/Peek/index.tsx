@@ -53,7 +53,9 @@ function Facts({ tensor }: { tensor: TensorReport }) {
 
 function Elsewhere({ tensor }: { tensor: TensorReport }) {
   const words: Record<string, string> = {
-    missing: `Its bytes are in ${tensor.file ?? "another file"}, which was not given. Drop it together with this one to see them.`,
+    missing: report.value?.files.some((f) => f.name === tensor.file)
+      ? "Its bytes lie beyond the end of the file, which is not whole. A fresh download may have them."
+      : `Its bytes are in ${tensor.file ?? "another file"}, which was not given. Drop it together with this one to see them.`,
     inline: "Its values are written inside the graph in a form that has no raw bytes to show.",
     absent: "The header names this tensor, but no bytes for it.",
   };

@@ -21,7 +21,7 @@ export function Run() {
     return (
       <section class="card nothing">
         <h2>This model cannot be run here</h2>
-        <p class="break"><Text value={model.runnable} /></p>
+        <p class="break sentence"><Text value={model.runnable} /></p>
         <p class="muted">What else can run it is listed in the overview. Everything but running works: its metadata, tensors and tokenizer are all here.</p>
       </section>
     );
@@ -108,9 +108,10 @@ function Prompt() {
         onKeyDown={(e) => { if (e.key === "Enter" && (e.ctrlKey || e.metaKey)) { e.preventDefault(); go(); } }}
       />
       <div class="row">
+        {/* Keys make them two elements: one that turned into the submit button inside its own click would start the run again. */}
         {busy.value
-          ? <button type="button" class="button primary" onClick={stop}>Stop</button>
-          : <button type="submit" class="button primary">{loaded.value === null ? "Load and run" : "Run"}</button>}
+          ? <button key="stop" type="button" class="button primary" onClick={stop}>Stop</button>
+          : <button key="run" type="submit" class="button primary">{loaded.value === null ? "Load and run" : "Run"}</button>}
         <Segmented label="Device" value={device.value} disabled={busy.value} onChange={(d) => (device.value = d)} options={[{ value: "auto", label: "Automatic" }, { value: "gpu", label: "GPU" }, { value: "cpu", label: "CPU" }]} />
         <span class="small muted push hint">Ctrl + Enter runs</span>
       </div>
@@ -137,10 +138,10 @@ function Machine() {
       {d === null ? <p class="small muted device">Automatic takes a real graphics device where there is one, and the CPU otherwise. What was taken, and why, is shown here once the model is loaded.</p> : (
         <div class="device small">
           <p><strong><Text value={d.name} /></strong> <span class="muted">{[d.backend, d.tier === null ? null : `tier ${d.tier}`, d.software ? "software" : null].filter((x) => x !== null && x !== d.name).join(" · ")}</span></p>
-          <p class="muted break"><Text value={[d.reason, d.detail].filter((x) => x !== "").join(" ")} /></p>
+          {[d.reason, d.detail].filter((x) => x !== "").map((x, i) => <p key={i} class="muted break sentence"><Text value={x} /></p>)}
         </div>
       )}
-      {(finished.value?.notes ?? []).map((n, i) => <p key={i} class="small note-line"><Icon name="info" size={14} /> <Text value={n} /></p>)}
+      {(finished.value?.notes ?? []).filter((n) => n !== d?.reason).map((n, i) => <p key={i} class="small note-line"><Icon name="info" size={14} /> <Text value={n} /></p>)}
     </section>
   );
 }

@@ -1,0 +1,231 @@
+import { fault, FaultError } from "../wire/fault.ts";
+
+/** The first request's size in bytes: what the engine reads first of any file, to recognise it. */
+export const HEAD = 4096;
+/** A larger read is fetched as several parts of at least this size at once, in bytes. */
+const PART = 1 << 20;
+/** Parts under way at once: browsers hold about six connections to one host. */
+const AT_ONCE = 4;
+/** A request whose connection broke is made once more. */
+const TRIES = 2;
+
+/** This machine itself, which pages that came by https may read by http. */
+const LOCAL = /^(?:localhost|127\.[\d.]+|\[::1\])(?::\d+)?$/;
+
+export interface ContentRange {
+  first: number;
+  last: number;
+  /** Length of the whole file; null where the host does not say. */
+  total: number | null;
+}
+
+/** Reads "bytes 0-4095/123456" (RFC 9110, 14.4); null for anything else. */
+export function parseContentRange(text: string | null): ContentRange | null {
+  const found = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(text?.trim() ?? "");
+  if (found === null) return null;
+  const [first, last] = [Number(found[1]), Number(found[2])];
+  const total = found[3] === "*" ? null : Number(found[3]);
+  const sound = [first, last, total ?? 0].every(Number.isSafeInteger) && first <= last && (total === null || last < total);
+  return sound ? { first, last, total } : null;
+}
+
+/** The connection failed or broke, as opposed to an answer that is wrong: worth a second try. */
+class Broken extends Error {}
+
+function refuse(what: string): FaultError {
+  return new FaultError(fault("network", what));
+}
+
+/** One file at one address, read by ranges. It asks for nothing but the bytes that are wanted. */
+export class RemoteReader {
+  /** Length of the file in bytes, known after `open`. */
+  size = 0;
+  /** Bytes that arrived, those of failed attempts included. */
+  fetched = 0;
+  /** Hosts that gave the first answer, the one asked first. */
+  hosts: string[] = [];
+
+  private readonly url: string;
+  private readonly fetch: typeof fetch;
+  private readonly onFetched: () => void;
+  private head = new Uint8Array(0);
+  private modified: string | null = null;
+
+  constructor(url: string, get: typeof fetch, onFetched: () => void) {
+    this.url = url;
+    this.fetch = get;
+    this.onFetched = onFetched;
+  }
+
+  private get host(): string {
+    return this.hosts.at(-1) ?? new URL(this.url).host;
+  }
+
+  /** Fetches the first bytes and learns how long the file is. */
+  async open(signal: AbortSignal): Promise<void> {
+    try {
+      await this.learn(signal);
+    } catch (error) {
+      throw error instanceof Broken ? refuse(error.message) : error;
+    }
+  }
+
+  private async learn(signal: AbortSignal): Promise<void> {
+    const response = await this.first(signal);
+    const asked = new URL(this.url).host;
+    const answered = response.url === "" ? asked : new URL(response.url).host;
+    this.hosts = asked === answered ? [asked] : [asked, answered];
+    if (response.status === 416) throw await this.dropped(response, `The file at ${this.host} is empty`);
+    await this.expectPart(response);
+    const range = parseContentRange(response.headers.get("content-range"));
+    if (response.headers.has("content-range")) {
+      if (range?.total === null) throw await this.dropped(response, `${this.host} does not say how long the file is (its Content-Range ends in a star)`);
+      if (range === null || range.first !== 0 || range.last !== Math.min(HEAD, range.total) - 1) throw await this.wrong(response, 0, HEAD);
+      this.size = range.total;
+      this.head = await this.body(response, range.last + 1);
+    } else {
+      // A host that does not expose Content-Range to other sites: the length of "all from byte 0" tells the same.
+      const length = Number(response.headers.get("content-length") ?? NaN);
+      if (!Number.isSafeInteger(length) || length < 1 || length > HEAD) throw await this.wrong(response, 0, HEAD);
+      this.head = await this.body(response, length);
+      this.size = length < HEAD ? length : await this.wholeLength(signal);
+    }
+    this.modified = response.headers.get("last-modified");
+  }
+
+  /** Exactly the bytes [start, end) of the file. */
+  async read(start: number, end: number, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+    if (end <= this.head.length) return this.head.slice(start, end);
+    const length = end - start;
+    const parts = Math.max(1, Math.min(AT_ONCE, Math.floor(length / PART)));
+    if (parts === 1) return this.part(start, end, signal);
+    const step = Math.ceil(length / parts);
+    const whole = new Uint8Array(length);
+    await Promise.all(Array.from({ length: parts }, async (_, i) => {
+      const from = i * step;
+      whole.set(await this.part(start + from, start + Math.min(length, from + step), signal), from);
+    }));
+    return whole;
+  }
+
+  private async part(start: number, end: number, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.once(start, end, signal);
+      } catch (error) {
+        if (!(error instanceof Broken) || signal.aborted) throw error;
+        if (tries === TRIES) throw refuse(error.message);
+      }
+    }
+  }
+
+  private async once(start: number, end: number, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+    let response: Response;
+    try {
+      response = await this.ask(`bytes=${start}-${end - 1}`, signal);
+    } catch {
+      throw new Broken(`${this.host} does not answer any more`);
+    }
+    await this.expectPart(response);
+    const range = parseContentRange(response.headers.get("content-range"));
+    if (response.headers.has("content-range") && (range?.first !== start || range.last !== end - 1)) throw await this.wrong(response, start, end);
+    const modified = response.headers.get("last-modified");
+    if ((range !== null && range.total !== null && range.total !== this.size) || (this.modified !== null && modified !== null && modified !== this.modified)) {
+      throw await this.dropped(response, `The file was changed at ${this.host} while it was being read: open it again`);
+    }
+    return this.body(response, end - start);
+  }
+
+  private ask(range: string, signal: AbortSignal): Promise<Response> {
+    // Neither cookies nor the page's own address are sent, and nothing of the file is kept by the browser.
+    return this.fetch(this.url, { headers: { range }, signal, mode: "cors", credentials: "omit", referrerPolicy: "no-referrer", cache: "no-store" });
+  }
+
+  /** The first request. A browser does not tell a page why one failed, so a failure is looked into. */
+  private async first(signal: AbortSignal): Promise<Response> {
+    try {
+      return await this.ask(`bytes=0-${HEAD - 1}`, signal);
+    } catch (error) {
+      if (signal.aborted) throw error;
+    }
+    const host = new URL(this.url).host;
+    if (globalThis.navigator?.onLine === false) throw refuse("This machine is not connected to a network");
+    if (globalThis.location?.protocol === "https:" && this.url.startsWith("http:") && !LOCAL.test(host)) {
+      throw refuse(`Browsers do not let a page that came by https read from an http address (${host}): try https`);
+    }
+    // An answer that nobody may read still says that there is a host.
+    const there = await this.fetch(this.url, { method: "HEAD", mode: "no-cors", signal, credentials: "omit", referrerPolicy: "no-referrer", cache: "no-store" }).then(() => true, () => false);
+    if (signal.aborted) throw new Broken("cancelled");
+    throw refuse(there
+      ? `${host} answers, but does not let other sites' pages read the answer (it, or a host it sends on to, gives no CORS permission for this address)`
+      : `${host} cannot be reached: the name may be misspelt, the host down, or the connection blocked`);
+  }
+
+  private async wholeLength(signal: AbortSignal): Promise<number> {
+    let response: Response;
+    try {
+      response = await this.ask("bytes=0-", signal);
+    } catch {
+      throw refuse(`${this.host} does not answer any more`);
+    }
+    await response.body?.cancel();
+    const length = Number(response.headers.get("content-length") ?? NaN);
+    if (response.status !== 206 || !Number.isSafeInteger(length) || length < HEAD) throw refuse(`${this.host} does not say how long the file is (it exposes neither Content-Range nor a Content-Length)`);
+    return length;
+  }
+
+  private async expectPart(response: Response): Promise<void> {
+    const { status } = response;
+    if (status === 206) return;
+    const host = this.host;
+    if (status === 200) {
+      const page = /^text\/html\b/.test(response.headers.get("content-type") ?? "");
+      throw await this.dropped(response, page
+        ? `${host} answered with a web page, not with a file: copy the address of the download itself`
+        : `${host} sends only whole files, not the parts that are asked for (it answered 200 to a range request)`);
+    }
+    const why = status === 404 || status === 410 ? `There is no file at this address: ${host} answered ${status}`
+      : status === 401 || status === 403 ? `${host} gives this file only to those it knows, or not to web pages: it answered ${status}`
+      : status === 429 ? `${host} wants fewer requests: it answered 429. Wait a little and try again`
+      : status >= 500 ? `${host} has trouble of its own: it answered ${status}. Try again later`
+      : `${host} answered ${status}, and 206 (a part of a file) was expected`;
+    throw await this.dropped(response, why);
+  }
+
+  private wrong(response: Response, start: number, end: number): Promise<FaultError> {
+    const got = response.headers.get("content-range") ?? `no Content-Range and a length of ${response.headers.get("content-length") ?? "nothing"}`;
+    return this.dropped(response, `${this.host} was asked for bytes ${start} to ${end - 1} and answered with something else: ${got.slice(0, 80)}`);
+  }
+
+  /** A failure whose answer's body nobody will read. */
+  private async dropped(response: Response, what: string): Promise<FaultError> {
+    await response.body?.cancel().catch(() => {});
+    return refuse(what);
+  }
+
+  /** A body of exactly `length` bytes: more is never kept. */
+  private async body(response: Response, length: number): Promise<Uint8Array<ArrayBuffer>> {
+    const bytes = new Uint8Array(length);
+    const reader = response.body?.getReader();
+    let at = 0;
+    let over = false;
+    try {
+      for (let step = await reader?.read(); step !== undefined && !step.done; step = await reader?.read()) {
+        this.fetched += step.value.length;
+        over = at + step.value.length > length;
+        if (!over) bytes.set(step.value, at);
+        at += step.value.length;
+        this.onFetched();
+        if (over) break;
+      }
+    } catch {
+      throw new Broken(`The connection to ${this.host} broke after ${at} of ${length} bytes`);
+    }
+    if (over) {
+      await reader?.cancel().catch(() => {});
+      throw refuse(`${this.host} sent more than the ${length} bytes that were asked for`);
+    }
+    if (at !== length) throw new Broken(`${this.host} sent ${at} bytes where ${length} were asked for`);
+    return bytes;
+  }
+}

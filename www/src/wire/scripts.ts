@@ -1,0 +1,41 @@
+// The one place that names the workers: as addresses, not as code.
+/* eslint-disable @typescript-eslint/no-restricted-imports */
+import fetcherUrl from "../fetcher/fetcher.ts?worker&url";
+import engineUrl from "../worker/worker.ts?worker&url";
+/* eslint-enable @typescript-eslint/no-restricted-imports */
+
+interface ScriptUrlPolicy {
+  createScriptURL(url: string): string;
+}
+interface TrustedTypes {
+  createPolicy(name: string, rules: ScriptUrlPolicy): ScriptUrlPolicy;
+}
+
+/** Keeps the built files for when there is no network; made by the build (`offline` in vite.config.ts). */
+const OFFLINE = "./sw.js";
+const OURS = [engineUrl, fetcherUrl, OFFLINE];
+
+// The page's policy forbids script addresses made of strings, except by this one rule: our own scripts.
+const types = (globalThis as { trustedTypes?: TrustedTypes }).trustedTypes;
+const rules: ScriptUrlPolicy = {
+  createScriptURL: (url) => {
+    if (!OURS.includes(url)) throw new TypeError(`not a script of this page: ${url}`);
+    return url;
+  },
+};
+const policy = types?.createPolicy("glassbox", rules) ?? rules;
+
+/** Starts the worker that owns the engine. */
+export function startEngine(): Worker {
+  return new Worker(policy.createScriptURL(engineUrl), { type: "module", name: "glassbox" });
+}
+
+/** Starts a worker that reads one address. */
+export function startFetcher(): Worker {
+  return new Worker(policy.createScriptURL(fetcherUrl), { type: "module", name: "glassbox-fetcher" });
+}
+
+/** Lets the page be opened without a network. Where that cannot be, nothing else is lost. */
+export function keepForOffline(): void {
+  navigator.serviceWorker?.register(policy.createScriptURL(OFFLINE)).catch(() => {});
+}
