@@ -137,6 +137,12 @@ async fn gguf_keys(files: &SourceSet, model: &ModelFile) -> Result<GgufVocabular
         None => Vec::new(),
         _ => return Err(wrong("tokenizer.ggml.scores")),
     };
+    let precompiled_charsmap = match all("tokenizer.ggml.precompiled_charsmap").await? {
+        Some(ArrayItems::Integers(n)) => n.into_iter().map(|n| n as u8).collect(),
+        None => Vec::new(),
+        _ => return Err(wrong("tokenizer.ggml.precompiled_charsmap")),
+    };
+    let text = |key: &str| meta.string(key).unwrap_or_default().to_owned();
     let special = meta
         .iter()
         .filter_map(|(key, _)| {
@@ -157,5 +163,10 @@ async fn gguf_keys(files: &SourceSet, model: &ModelFile) -> Result<GgufVocabular
         add_eos: meta.boolean("tokenizer.ggml.add_eos_token"),
         add_space_prefix: meta.boolean("tokenizer.ggml.add_space_prefix"),
         remove_extra_whitespaces: meta.boolean("tokenizer.ggml.remove_extra_whitespaces"),
+        precompiled_charsmap,
+        lowercase: meta.boolean("tokenizer.ggml.normalizer.lowercase"),
+        strip_accents: meta.boolean("tokenizer.ggml.normalizer.strip_accents"),
+        name: text("general.name"),
+        architecture: text("general.architecture"),
     })
 }

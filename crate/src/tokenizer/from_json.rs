@@ -319,7 +319,7 @@ fn special_ids(processor: &Value, item: &Value) -> Result<Vec<u32>> {
 /// Control tokens that end a text: what the template puts after it, and names known to mean it.
 fn end_ids(table: &Table, after: &[u32]) -> Vec<u32> {
     let is_control = |id: &u32| table.get(*id).is_some_and(|entry| entry.kind == PieceKind::Control);
-    let named = super::END_TEXTS.iter().chain(&["</s>"]).filter_map(|text| table.id_of(text)).filter(is_control);
+    let named = super::gguf_tokens::END_TEXTS.iter().filter_map(|text| table.id_of(text)).filter(is_control);
     let mut ids: Vec<u32> = after.iter().copied().chain(named).collect();
     ids.sort_unstable();
     ids.dedup();

@@ -5,40 +5,37 @@
 //! out first, then the rest is split and merged. A tokenizer that is not known is refused.
 
 mod alphabet;
+mod base64;
 mod byte_bpe;
 mod charsmap;
 mod from_gguf;
 mod from_json;
+mod gguf_tokens;
 mod json_model;
 mod json_steps;
 mod limits;
+mod longest;
+mod mapped;
+mod plamo2;
+mod prefixes;
 mod preview;
+mod sentence;
 mod specials;
 mod splitters;
 mod spm;
 mod streaming;
 mod table;
+mod unigram;
+mod word_piece;
 
 use std::ops::Range;
 
 pub use self::streaming::TextStream;
-use self::{byte_bpe::ByteBpe, from_json::Pipeline, specials::Specials, spm::Spm, streaming::Joiner, table::Table};
+use self::{
+    byte_bpe::ByteBpe, from_json::Pipeline, longest::Longest, plamo2::Plamo2, specials::Specials, spm::Spm,
+    streaming::Joiner, table::Table, unigram::Unigram, word_piece::WordPiece,
+};
 use crate::{fault::Result, model::Note};
-
-/// Names of tokens that end a turn or a text, which llama.cpp takes as such whatever the keys say.
-const END_TEXTS: &[&str] = &[
-    "<EOT>",
-    "<end_of_turn>",
-    "<|call|>",
-    "<|end_of_text|>",
-    "<|end|>",
-    "<|endoftext|>",
-    "<|eom_id|>",
-    "<|eot_id|>",
-    "<|im_end|>",
-    "<|return|>",
-    "_<EOT>",
-];
 
 /// The tokenizer keys of a GGUF file, as read from its metadata.
 #[derive(Debug, Clone, Default)]
@@ -65,6 +62,16 @@ pub struct GgufVocabulary {
     pub add_space_prefix: Option<bool>,
     /// `tokenizer.ggml.remove_extra_whitespaces`.
     pub remove_extra_whitespaces: Option<bool>,
+    /// `tokenizer.ggml.precompiled_charsmap`. May be empty.
+    pub precompiled_charsmap: Vec<u8>,
+    /// `tokenizer.ggml.normalizer.lowercase`.
+    pub lowercase: Option<bool>,
+    /// `tokenizer.ggml.normalizer.strip_accents`.
+    pub strip_accents: Option<bool>,
+    /// `general.name`, by which llama.cpp knows some models' habits.
+    pub name: String,
+    /// `general.architecture`.
+    pub architecture: String,
 }
 
 /// How text is to be encoded.
@@ -128,6 +135,10 @@ struct Token {
 enum Method {
     Spm(Spm),
     ByteBpe(Box<ByteBpe>),
+    WordPiece(WordPiece),
+    Unigram(Box<Unigram>),
+    Longest(Longest),
+    Plamo2(Box<Plamo2>),
     Json(Box<Pipeline>),
 }
 
@@ -152,7 +163,7 @@ impl Vocabulary {
     pub fn from_json(json: &[u8]) -> Result<Self> {
         from_json::build(json)
     }
-    /// From a GGUF's metadata: kinds `llama` and `gpt2`.
+    /// From a GGUF's metadata: every kind of llama.cpp but `hybriddna`.
     ///
     /// # Errors
     /// The kind or its pre-tokenizer is unknown (no guess is made), keys contradict each other, or
@@ -247,6 +258,10 @@ impl Vocabulary {
                     (Some(id), _) => tokens.push(Token { id, span: fragment.span }),
                     (None, Method::Spm(spm)) => spm.encode(&self.table, part, start, &mut tokens),
                     (None, Method::ByteBpe(bpe)) => bpe.encode(part, start, &mut tokens)?,
+                    (None, Method::WordPiece(words)) => words.encode(part, start, &mut tokens)?,
+                    (None, Method::Unigram(unigram)) => unigram.encode(part, start, &mut tokens)?,
+                    (None, Method::Longest(longest)) => longest.encode(part, start, &mut tokens)?,
+                    (None, Method::Plamo2(plamo2)) => plamo2.encode(part, start, &mut tokens)?,
                     (None, Method::Json(_)) => {}
                 }
             }

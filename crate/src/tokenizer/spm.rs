@@ -17,8 +17,6 @@ pub(super) const SPACE: char = '▁';
 pub(super) struct Spm {
     /// By id; higher merges first.
     pub scores: Vec<f32>,
-    /// Tokens that merging must not form.
-    pub barred: Vec<bool>,
     /// Token of each byte.
     pub bytes: Box<[Option<u32>; 256]>,
     /// Stands for characters that have neither token nor byte tokens.
@@ -92,7 +90,7 @@ impl Spm {
 
     /// The token of a merged symbol, or its bytes, or the unknown token, or nothing.
     fn emit(&self, table: &Table, piece: &str, span: Range<usize>, out: &mut Vec<Token>) {
-        if let Some(id) = self.find(table, piece) {
+        if let Some(id) = table.id_of(piece) {
             out.push(Token { id, span });
             return;
         }
@@ -106,10 +104,6 @@ impl Spm {
             (None, Some(id)) => out.push(Token { id, span }),
             (None, None) => {}
         }
-    }
-
-    fn find(&self, table: &Table, piece: &str) -> Option<u32> {
-        table.id_of(piece).filter(|id| !self.barred.get(*id as usize).copied().unwrap_or(true))
     }
 
     fn merge(&self, table: &Table, text: &str) -> Vec<Symbol> {
@@ -159,7 +153,7 @@ impl Spm {
         queue: &mut BinaryHeap<Pair>,
     ) {
         let (start, end) = (symbols[left].span.start, symbols[right].span.end);
-        if let Some(id) = self.find(table, &text[start..end]) {
+        if let Some(id) = table.id_of(&text[start..end]) {
             let score = self.scores.get(id as usize).copied().unwrap_or(0.0);
             queue.push(Pair { score, left, right, end });
         }
