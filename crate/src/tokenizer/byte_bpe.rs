@@ -33,6 +33,8 @@ pub(super) struct ByteBpe {
 pub(super) struct Raw {
     /// Spaces are written `▁`.
     pub escape: bool,
+    /// A line begins with `▁`, written or not.
+    pub line_prefix: bool,
     /// A run of newlines that is a token is not merged.
     pub whole_newlines: bool,
     /// White space is left out (the kind `whitespace`), and letters become small where this says so.
@@ -48,7 +50,7 @@ impl ByteBpe {
             return self.encode_raw(raw, text, base, out);
         }
         let mut spelt = String::new();
-        for piece in self.split(text)? {
+        for piece in split(&self.splits, text)? {
             let bytes = &text.as_bytes()[piece.clone()];
             spelt.clear();
             spelt.extend(bytes.iter().map(|byte| alphabet::to_char(*byte)));
@@ -76,7 +78,7 @@ impl ByteBpe {
 
     fn encode_raw(&self, raw: Raw, text: &str, base: usize, out: &mut Vec<Token>) -> Result<()> {
         for part in spell(raw, text, base) {
-            for piece in self.split(&part.text)? {
+            for piece in split(&self.splits, &part.text)? {
                 let spelt = &part.text[piece.clone()];
                 let is_newlines = raw.whole_newlines && spelt.bytes().all(|byte| byte == b'\n');
                 if let Some(id) = is_newlines.then(|| self.model.token_to_id(spelt)).flatten() {
@@ -104,25 +106,25 @@ impl ByteBpe {
         }
         Ok(())
     }
+}
 
-    /// Pieces in order; together they are the whole text.
-    pub(super) fn split(&self, text: &str) -> Result<Vec<Range<usize>>> {
-        let mut pieces: Vec<_> = std::iter::once(0..text.len()).filter(|all| !all.is_empty()).collect();
-        for split in &self.splits {
-            let mut finer = Vec::with_capacity(pieces.len() * 2);
-            for piece in pieces {
-                match split {
-                    Split::Regex(regex) => cut(regex, text, piece, &mut finer)?,
-                    Split::Digits(how) => {
-                        let groups = splitters::group(&text[piece.clone()], *how);
-                        finer.extend(groups.into_iter().map(|r| piece.start + r.start..piece.start + r.end));
-                    }
+/// Pieces in order; together they are the whole text.
+pub(super) fn split(splits: &[Split], text: &str) -> Result<Vec<Range<usize>>> {
+    let mut pieces: Vec<_> = std::iter::once(0..text.len()).filter(|all| !all.is_empty()).collect();
+    for split in splits {
+        let mut finer = Vec::with_capacity(pieces.len() * 2);
+        for piece in pieces {
+            match split {
+                Split::Regex(regex) => cut(regex, text, piece, &mut finer)?,
+                Split::Digits(how) => {
+                    let groups = splitters::group(&text[piece.clone()], *how);
+                    finer.extend(groups.into_iter().map(|r| piece.start + r.start..piece.start + r.end));
                 }
             }
-            pieces = finer;
         }
-        Ok(pieces)
+        pieces = finer;
     }
+    Ok(pieces)
 }
 
 fn cut(regex: &Regex, text: &str, piece: Range<usize>, finer: &mut Vec<Range<usize>>) -> Result<()> {
@@ -144,17 +146,17 @@ fn spell(raw: Raw, text: &str, base: usize) -> Vec<Mapped> {
     for (at, c) in text.char_indices() {
         let span = base + at..base + at + c.len_utf8();
         let mut buffer = [0; 4];
-        let is_new = parts.last().is_none_or(|part| part.text.is_empty());
-        match raw.words_only {
-            Some(_) if c.is_whitespace() => {
-                if !is_new {
-                    parts.push(Mapped::default());
-                }
-                continue;
+        if raw.words_only.is_some() && c.is_whitespace() {
+            if parts.last().is_some_and(|part| !part.text.is_empty()) {
+                parts.push(Mapped::default());
             }
-            _ => {}
+            continue;
         }
         let Some(part) = parts.last_mut() else { continue };
+        let begins_line = part.text.is_empty() || part.text.ends_with('\n');
+        if raw.line_prefix && begins_line && !matches!(c, '\n' | ' ' | '▁') {
+            part.push("▁", span.start..span.start);
+        }
         if raw.escape && c == ' ' {
             part.push("▁", span);
         } else {

@@ -79,13 +79,14 @@ pub(super) fn build(keys: &GgufVocabulary) -> Result<Vocabulary> {
         Kind::Bpe(row) => {
             let bpe = bpe(keys, row, &table, &mut notes)?;
             let pre = pre(keys);
+            let first = if row.line_prefix { First::StripOne } else { First::Keep };
             let title = match keys.model.as_str() {
                 "gpt2" if row.raw => format!("BPE (gpt2, pre {pre})"),
                 "gpt2" => format!("Byte-level BPE (gpt2, pre {pre})"),
                 other => format!("BPE ({other})"),
             };
             note_splitter(keys, row, &mut notes);
-            (title, Method::ByteBpe(Box::new(bpe)), Joiner::Bytes(First::Keep))
+            (title, Method::ByteBpe(Box::new(bpe)), Joiner::Bytes(first))
         }
         Kind::Bert => {
             let lowercase = keys.lowercase.unwrap_or(true);
@@ -116,7 +117,19 @@ pub(super) fn build(keys: &GgufVocabulary) -> Result<Vocabulary> {
     end_ids.retain(|id| table.get(*id).is_some());
     end_ids.sort_unstable();
     end_ids.dedup();
-    Ok(Vocabulary { title, table, method, specials, joiner, before, after, end_ids, notes })
+    Ok(Vocabulary {
+        title,
+        table,
+        method,
+        specials,
+        joiner,
+        before,
+        after,
+        end_ids,
+        bos: defaults.bos,
+        eos: defaults.eos,
+        notes,
+    })
 }
 
 fn kind(keys: &GgufVocabulary) -> Result<Kind> {
@@ -339,6 +352,7 @@ fn sentence_piece(keys: &GgufVocabulary, table: &Table, defaults: &Defaults, not
         bytes,
         unknown: defaults.unknown,
         add_space_prefix: keys.add_space_prefix.unwrap_or(true),
+        preparation: None,
     }
 }
 
@@ -390,7 +404,12 @@ fn bpe(keys: &GgufVocabulary, row: &Splitter, table: &Table, notes: &mut Vec<Not
         Rule::Digits(how) => Ok(Split::Digits(*how)),
     };
     let words_only = (keys.model == "whitespace").then(|| keys.lowercase.unwrap_or(!row.names.contains(&"whitespace")));
-    let raw = row.raw.then_some(Raw { escape: row.escape, whole_newlines: row.whole_newlines, words_only });
+    let raw = row.raw.then_some(Raw {
+        escape: row.escape,
+        line_prefix: row.line_prefix,
+        whole_newlines: row.whole_newlines,
+        words_only,
+    });
     Ok(ByteBpe { splits: row.rules.iter().map(compile).collect::<Result<_>>()?, model, raw })
 }
 

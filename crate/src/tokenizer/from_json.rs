@@ -107,7 +107,19 @@ pub(super) fn build(json: &[u8]) -> Result<Vocabulary> {
     let title = format!("{} (tokenizer.json)", built.name);
     let end_ids = end_ids(&table, &after);
     let method = Method::Json(Box::new(Pipeline { normals, splits, model: built.model, parsing, literal }));
-    Ok(Vocabulary { title, table, method, specials: Specials::default(), joiner, before, after, end_ids, notes })
+    Ok(Vocabulary {
+        title,
+        table,
+        method,
+        specials: Specials::default(),
+        joiner,
+        before,
+        after,
+        end_ids,
+        bos: None,
+        eos: None,
+        notes,
+    })
 }
 
 fn note_switched_off(file: &File, notes: &mut Vec<Note>) {

@@ -29,7 +29,7 @@ pub(super) fn preview(vocabulary: &Vocabulary, text: &str, options: EncodeOption
             Method::Spm(_) => {
                 "A space is put before text that follows a special token, and a written ▁ becomes a space."
             }
-            Method::ByteBpe(_) | Method::Longest(_) | Method::Plamo2(_) => {
+            Method::ByteBpe(_) | Method::Ranked(_) | Method::Longest(_) | Method::Plamo2(_) => {
                 "Some bytes have no token, or text beside special tokens is left out."
             }
             Method::Json(_) | Method::Unigram(_) | Method::WordPiece(_) => {

@@ -39,6 +39,21 @@ impl Preparation {
         if self.native { self.run_native(text, base) } else { self.run_llama_cpp(text, base) }
     }
 
+    /// The prepared text in characters, but user-defined tokens whole and marked.
+    pub(super) fn units(&self, text: &str) -> Vec<(Range<usize>, bool)> {
+        let work = Work::on(text.len());
+        let mut units = Vec::new();
+        let mut at = 0;
+        while let Some(c) = text.get(at..).and_then(|rest| rest.chars().next()) {
+            let rest = &text.as_bytes()[at..];
+            let whole = self.untouched.as_ref().and_then(|tokens| tokens.longest(rest, &work).ok().flatten());
+            let length = whole.map_or(c.len_utf8(), |(length, _)| length);
+            units.push((at..at + length, whole.is_some()));
+            at += length;
+        }
+        units
+    }
+
     fn space(&self) -> &'static str {
         if self.escape { SPACE } else { " " }
     }

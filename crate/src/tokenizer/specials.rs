@@ -40,6 +40,13 @@ impl Specials {
         Self { ids, ..Self::default() }
     }
 
+    /// All control and unknown tokens: user-defined ones are found by the kind's own rules.
+    pub(super) fn but_user_defined(table: &Table) -> Self {
+        let mut all = Self::of(table);
+        all.ids.retain(|id| table.get(*id).is_some_and(|entry| entry.kind != PieceKind::UserDefined));
+        all
+    }
+
     pub(super) fn ids(&self) -> impl Iterator<Item = u32> + '_ {
         self.ids.iter().copied()
     }

@@ -28,6 +28,8 @@ pub(super) struct Splitter {
     pub raw: bool,
     /// Spaces are written `▁` (raw ones only).
     pub escape: bool,
+    /// A line begins with `▁`, written or not (raw ones only).
+    pub line_prefix: bool,
     /// A run of newlines that is a token as a whole is not merged.
     pub whole_newlines: bool,
     /// Where the model's own tokenizer is known to split otherwise than llama.cpp.
@@ -150,6 +152,7 @@ const BARE: Splitter = Splitter {
     clear_bos: false,
     raw: false,
     escape: false,
+    line_prefix: false,
     whole_newlines: false,
     differs: None,
 };
@@ -283,7 +286,7 @@ pub(super) static SPLITTERS: &[Splitter] = &[
         rules: &[
             Rule::Regex(r"[\r\n]"),
             Rule::Regex(concat!(
-                r"\s?[A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-ώᾀ-ᾴᾶ-ᾼιῂ-ῄῆ-ῌῐ-ΐῖ-Ίῠ-Ῥῲ-ῴῶ-ῼ",
+                r"\s?[A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-\u{1F7D}ᾀ-ᾴᾶ-ᾼ\u{1FBE}ῂ-ῄῆ-ῌῐ-\u{1FD3}ῖ-\u{1FDB}ῠ-Ῥῲ-ῴῶ-ῼ",
                 r"ℂℇℊ-ℓℕℙ-ℝℤ\u{2126}ℨ\u{212A}-ℭℯ-ℴℹℼ-ℿⅅ-ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃]+"
             )),
             Rule::Regex(r"\s?[!-/:-~！-／：-～‘-‟\u{3001}-。]+"),
@@ -394,6 +397,14 @@ pub(super) static SPLITTERS: &[Splitter] = &[
         whole_newlines: true,
         ..BARE
     },
+    Splitter {
+        names: &["mmbert"],
+        rules: &[LINES, Rule::Regex("▁[^▁]*")],
+        raw: true,
+        escape: true,
+        line_prefix: true,
+        ..BARE
+    },
     Splitter { names: &["sarvam-moe"], rules: &[LINES], raw: true, escape: true, ..BARE },
     Splitter { names: &["whitespace"], rules: &[Rule::Regex(r"\S+")], raw: true, ..BARE },
 ];
@@ -465,7 +476,7 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), count);
-        // llama.cpp at 00ad355e009e knows these; glm5 is of a later one.
+        // llama.cpp at 00ad355e009e knows these but glm5 and mmbert, which are of later ones.
         assert_eq!(count, NAMES.len());
         assert_eq!(names, NAMES);
     }
@@ -547,6 +558,7 @@ mod tests {
         "minerva-7b",
         "minicpm5",
         "minimax-m2",
+        "mmbert",
         "modern-bert",
         "mpt",
         "olmo",
