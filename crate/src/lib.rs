@@ -10,12 +10,16 @@
 //! | 1 | [`tensor`] | shapes, encodings, block decoding, statistics | fault |
 //! | 2 | [`model`] | the common description of any model file: no bytes, no I/O | fault, tensor |
 //! | 3 | [`formats`] | bytes to [`model::ModelFile`] | fault, source, tensor, model |
+//! | 3 | [`chat`] | conversations to text, by a model's own template | fault, model |
 //! | 3 | [`tokenizer`] | text to ids and back, with a preview | fault, model |
 //! | 4 | [`engine`] | architecture to graph to plan to device | fault, tensor, model |
 //! | 5 | [`session`] | an opened file; a running generation | all above |
 //! | 6 | [`report`] | serialisable views: the one vocabulary of every face | fault, tensor, model, tokenizer, engine, session |
 //! | 7 | [`faces`] | the command line and the wasm bindings: translate, never decide | fault, source, session, report |
 
+#[cfg(feature = "chat")]
+#[forbid(unsafe_code)]
+pub mod chat;
 pub mod engine;
 pub mod faces;
 #[forbid(unsafe_code)]

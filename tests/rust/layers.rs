@@ -14,9 +14,10 @@ const FLOORS: &[Row] = &[
     (1, "tensor", &["fault"]),
     (2, "model", &["fault", "tensor"]),
     (3, "formats", &["fault", "source", "tensor", "model"]),
+    (3, "chat", &["fault", "model"]),
     (3, "tokenizer", &["fault", "model"]),
     (4, "engine", &["fault", "tensor", "model"]),
-    (5, "session", &["fault", "source", "tensor", "model", "formats", "tokenizer", "engine"]),
+    (5, "session", &["fault", "source", "tensor", "model", "formats", "chat", "tokenizer", "engine"]),
     (6, "report", &["fault", "tensor", "model", "tokenizer", "engine", "session"]),
     (7, "faces", &["fault", "source", "session", "report"]),
 ];
@@ -44,9 +45,11 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("indicatif", &["faces/cli/"]),
     ("js_sys", &["source/web.rs", "faces/wasm.rs", "engine/device/gpu/"]),
     ("miniz_oxide", &["formats/codec/zip.rs"]),
+    ("minijinja", &["chat/"]),
+    ("minijinja_contrib", &["chat/"]),
     ("safetensors", &["formats/"]),
-    ("serde", &["faces/", "report/", "tokenizer/"]),
-    ("serde_json", &["formats/", "tokenizer/", "session/", "report/", "faces/"]),
+    ("serde", &["chat/", "faces/", "report/", "tokenizer/"]),
+    ("serde_json", &["formats/", "chat/", "tokenizer/", "session/", "report/", "faces/"]),
     ("tokenizers", &["tokenizer/"]),
     ("wasm_bindgen", &["source/web.rs", "faces/wasm.rs", "engine/device/gpu/"]),
     ("wasm_bindgen_futures", &["source/web.rs", "faces/wasm.rs", "engine/device/gpu/"]),
@@ -59,7 +62,8 @@ const OUTSIDE: &[(&str, &[&str])] = &[
 const UNSAFE: &[&str] = &["engine/device/cpu/", "engine/device/gpu/host_native.rs", "engine/device/gpu/pipelines.rs"];
 
 /// Rooms that read foreign bytes or describe them: the compiler itself forbids unsafe code there (`lib.rs`).
-const FORBIDDEN_UNSAFE: &[&str] = &["fault", "source", "tensor", "model", "formats", "tokenizer", "session", "report"];
+const FORBIDDEN_UNSAFE: &[&str] =
+    &["fault", "source", "tensor", "model", "formats", "chat", "tokenizer", "session", "report"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the repository").to_path_buf()

@@ -1,9 +1,13 @@
 //! Tokenizers against reference ids, hostile vocabularies, and properties over any text.
 
+#[path = "tokenize/files.rs"]
+mod files;
 #[path = "tokenize/gguf_keys.rs"]
 mod gguf_keys;
 #[path = "tokenize/hostile.rs"]
 mod hostile;
+#[path = "tokenize/kinds.rs"]
+mod kinds;
 #[path = "tokenize/properties.rs"]
 mod properties;
 #[path = "tokenize/reference.rs"]

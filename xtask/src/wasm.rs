@@ -34,6 +34,8 @@ pub(crate) fn build_wasm() -> Outcome {
             "--package",
             "glassbox",
             "--lib",
+            // The page does without chat templates for now: they would not fit its download.
+            "--no-default-features",
             "--target",
             "wasm32-unknown-unknown",
             "--profile",

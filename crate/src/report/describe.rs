@@ -76,8 +76,7 @@ fn tokenizer_kind(inspection: &Inspection) -> Option<String> {
         let pre = meta.string("tokenizer.ggml.pre").map(|p| format!(", pre-tokenizer {p}")).unwrap_or_default();
         return Some(format!("{kind}{pre}, {tokens} tokens"));
     }
-    let file = inspection.files().files().iter().find(|f| f.name().ends_with("tokenizer.json"))?;
-    Some(file.name().to_owned())
+    inspection.tokenizer_file().map(str::to_owned)
 }
 
 impl NoteReport {

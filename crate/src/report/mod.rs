@@ -2,6 +2,7 @@
 //!
 //! TypeScript types are derived from these structs by a test (`www/src/wire/report.ts`).
 
+mod chat;
 mod describe;
 mod facts;
 mod fault;
@@ -14,6 +15,7 @@ mod tokens;
 #[cfg(test)]
 mod typescript;
 
+pub use chat::ChatReport;
 pub use describe::items;
 pub use fault::FaultReport;
 pub use generation::*;

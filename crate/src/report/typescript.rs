@@ -40,6 +40,7 @@ fn declarations() -> Vec<Declaration> {
         StatsReport,
         TokensReport,
         PieceReport,
+        ChatReport,
         DeviceReport,
         DevicesReport,
         GeneratedReport,

@@ -80,6 +80,10 @@ impl Inspection {
         *self.vocabulary.borrow_mut() = Some(made.clone());
         made
     }
+    /// The file beside the model's weights that its tokenizer would be read from.
+    pub fn tokenizer_file(&self) -> Option<&str> {
+        vocabulary::file_beside(&self.files)
+    }
     /// The index of a tensor by name.
     ///
     /// # Errors

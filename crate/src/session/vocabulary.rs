@@ -15,32 +15,105 @@ use super::Inspection;
 /// The largest tokenizer.json that is read.
 const MAX_JSON: u64 = 256 << 20;
 
-/// The tokenizer of whatever the files are: a model, a folder, or a tokenizer file alone.
+/// The tokenizer of whatever the files are: a model, a folder, or tokenizer files alone.
 ///
 /// # Errors
 /// None of the files holds a tokenizer.
 pub async fn open_vocabulary(files: SourceSet) -> Result<Vocabulary> {
     if let [only] = files.files()
-        && is_tokenizer_json(only)
+        && kind_of(only).is_some()
     {
-        return from_json(only).await;
+        return beside(&files).await?.ok_or_else(|| Fault::bug("a tokenizer file was not read"));
     }
-    let inspection = Inspection::open(files).await?;
-    of_model(inspection.files(), inspection.model()).await
+    match Inspection::open(files.clone()).await {
+        Ok(inspection) => of_model(inspection.files(), inspection.model()).await,
+        Err(fault) => beside(&files).await?.ok_or(fault),
+    }
 }
 
-fn is_tokenizer_json(file: &SourceFile) -> bool {
+/// Files that hold a tokenizer, the ones that say most first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum TokenizerFile {
+    Json,
+    Tekken,
+    SentencePiece,
+    Lists,
+    Ranks,
+    Words,
+}
+
+/// What a file is by its name, which may have a prefix: "tokenizer.json", "gpt2.vocab.json".
+fn kind_of(file: &SourceFile) -> Option<TokenizerFile> {
+    let is = |name: &str| is_named(file, name);
+    let ends = |ending: &str| file.name().ends_with(ending);
+    match () {
+        () if is("tokenizer.json") => Some(TokenizerFile::Json),
+        () if is("tekken.json") => Some(TokenizerFile::Tekken),
+        () if is("tokenizer.model") || is("spiece.model") || ends(".bpe.model") || ends("sentencepiece.model") => {
+            Some(TokenizerFile::SentencePiece)
+        }
+        () if is("vocab.json") => Some(TokenizerFile::Lists),
+        () if ends(".tiktoken") => Some(TokenizerFile::Ranks),
+        () if is("vocab.txt") => Some(TokenizerFile::Words),
+        () => None,
+    }
+}
+
+/// "tokenizer.json" of "folder/tokenizer.json" and of "phi-3.tokenizer.json".
+pub(super) fn is_named(file: &SourceFile, name: &str) -> bool {
     let base = file.name().rsplit('/').next().unwrap_or_default();
-    base == "tokenizer.json" || base.ends_with(".tokenizer.json")
+    base.strip_suffix(name).is_some_and(|prefix| prefix.is_empty() || prefix.ends_with('.'))
 }
 
-async fn from_json(file: &SourceFile) -> Result<Vocabulary> {
+/// All bytes of a tokenizer's file.
+pub(super) async fn whole(file: &SourceFile) -> Result<Vec<u8>> {
     if file.len() > MAX_JSON {
         return Err(Fault::limit(format!("{} bytes; tokenizers of at most {MAX_JSON} bytes are read", file.len()))
             .in_file(file.name()));
     }
-    let json = file.read(0..file.len()).await?;
-    Vocabulary::from_json(&json).map_err(|f| f.in_file(file.name()))
+    file.read(0..file.len()).await
+}
+
+/// The file that says most about a tokenizer, and what it is.
+fn best(files: &SourceSet) -> Option<(TokenizerFile, &SourceFile)> {
+    files.files().iter().filter_map(|file| Some((kind_of(file)?, file))).min_by_key(|(kind, _)| *kind)
+}
+
+/// Its name.
+pub(super) fn file_beside(files: &SourceSet) -> Option<&str> {
+    best(files).map(|(_, file)| file.name())
+}
+
+/// The tokenizer that the files hold besides a model's own metadata.
+async fn beside(files: &SourceSet) -> Result<Option<Vocabulary>> {
+    let Some((kind, file)) = best(files) else { return Ok(None) };
+    let bytes = whole(file).await?;
+    let config = match files.files().iter().find(|file| is_named(file, "tokenizer_config.json")) {
+        Some(config) => Some(whole(config).await?),
+        None => None,
+    };
+    let config = config.as_deref();
+    let with = |vocabulary: Vocabulary| match config {
+        Some(config) => vocabulary.with_config(config),
+        None => Ok(vocabulary),
+    };
+    let made = match kind {
+        TokenizerFile::Json => Vocabulary::from_json(&bytes).and_then(with),
+        TokenizerFile::Tekken => Vocabulary::from_tekken(&bytes),
+        // Llama 3 calls its rank file tokenizer.model; a SentencePiece model begins with the tag of its first piece.
+        TokenizerFile::SentencePiece if bytes.first() == Some(&0x0A) => {
+            Vocabulary::from_sentence_piece(&bytes).and_then(with)
+        }
+        TokenizerFile::SentencePiece | TokenizerFile::Ranks => Vocabulary::from_tiktoken(&bytes),
+        TokenizerFile::Lists => {
+            let merges = files.files().iter().find(|file| is_named(file, "merges.txt")).ok_or_else(|| {
+                Fault::unsupported("vocab.json needs its merges.txt: open both, or their folder").in_file(file.name())
+            })?;
+            Vocabulary::from_vocab_and_merges(&bytes, &whole(merges).await?, config)
+        }
+        TokenizerFile::Words => Vocabulary::from_vocab_txt(&bytes, config),
+    };
+    made.map(Some).map_err(|fault| fault.in_file(file.name()))
 }
 
 /// The tokenizer of an inspected model.
@@ -49,15 +122,8 @@ pub(super) async fn of_model(files: &SourceSet, model: &ModelFile) -> Result<Voc
         let keys = gguf_keys(files, model).await?;
         return Vocabulary::from_gguf(keys);
     }
-    if let Some(json) = files.files().iter().find(|f| is_tokenizer_json(f)) {
-        return from_json(json).await;
-    }
-    let has_spm = files.files().iter().any(|f| f.name().ends_with(".model"));
-    Err(Fault::unsupported(if has_spm {
-        "the only tokenizer here is a SentencePiece .model file, which is not read yet: add tokenizer.json"
-    } else {
-        "no tokenizer here: drop tokenizer.json together with the model"
-    }))
+    let lacks = "no tokenizer here: drop tokenizer.json (or vocab.txt, vocab.json with merges.txt, tokenizer.model, tekken.json) together with the model";
+    beside(files).await?.ok_or_else(|| Fault::unsupported(lacks))
 }
 
 /// Items of a metadata array, wherever they are.
@@ -137,6 +203,12 @@ async fn gguf_keys(files: &SourceSet, model: &ModelFile) -> Result<GgufVocabular
         None => Vec::new(),
         _ => return Err(wrong("tokenizer.ggml.scores")),
     };
+    let precompiled_charsmap = match all("tokenizer.ggml.precompiled_charsmap").await? {
+        Some(ArrayItems::Integers(n)) => n.into_iter().map(|n| n as u8).collect(),
+        None => Vec::new(),
+        _ => return Err(wrong("tokenizer.ggml.precompiled_charsmap")),
+    };
+    let text = |key: &str| meta.string(key).unwrap_or_default().to_owned();
     let special = meta
         .iter()
         .filter_map(|(key, _)| {
@@ -157,5 +229,10 @@ async fn gguf_keys(files: &SourceSet, model: &ModelFile) -> Result<GgufVocabular
         add_eos: meta.boolean("tokenizer.ggml.add_eos_token"),
         add_space_prefix: meta.boolean("tokenizer.ggml.add_space_prefix"),
         remove_extra_whitespaces: meta.boolean("tokenizer.ggml.remove_extra_whitespaces"),
+        precompiled_charsmap,
+        lowercase: meta.boolean("tokenizer.ggml.normalizer.lowercase"),
+        strip_accents: meta.boolean("tokenizer.ggml.normalizer.strip_accents"),
+        name: text("general.name"),
+        architecture: text("general.architecture"),
     })
 }

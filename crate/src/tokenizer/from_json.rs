@@ -107,7 +107,19 @@ pub(super) fn build(json: &[u8]) -> Result<Vocabulary> {
     let title = format!("{} (tokenizer.json)", built.name);
     let end_ids = end_ids(&table, &after);
     let method = Method::Json(Box::new(Pipeline { normals, splits, model: built.model, parsing, literal }));
-    Ok(Vocabulary { title, table, method, specials: Specials::default(), joiner, before, after, end_ids, notes })
+    Ok(Vocabulary {
+        title,
+        table,
+        method,
+        specials: Specials::default(),
+        joiner,
+        before,
+        after,
+        end_ids,
+        bos: None,
+        eos: None,
+        notes,
+    })
 }
 
 fn note_switched_off(file: &File, notes: &mut Vec<Note>) {
@@ -319,7 +331,7 @@ fn special_ids(processor: &Value, item: &Value) -> Result<Vec<u32>> {
 /// Control tokens that end a text: what the template puts after it, and names known to mean it.
 fn end_ids(table: &Table, after: &[u32]) -> Vec<u32> {
     let is_control = |id: &u32| table.get(*id).is_some_and(|entry| entry.kind == PieceKind::Control);
-    let named = super::END_TEXTS.iter().chain(&["</s>"]).filter_map(|text| table.id_of(text)).filter(is_control);
+    let named = super::gguf_tokens::END_TEXTS.iter().filter_map(|text| table.id_of(text)).filter(is_control);
     let mut ids: Vec<u32> = after.iter().copied().chain(named).collect();
     ids.sort_unstable();
     ids.dedup();

@@ -5,40 +5,43 @@
 //! out first, then the rest is split and merged. A tokenizer that is not known is refused.
 
 mod alphabet;
+mod base64;
 mod byte_bpe;
 mod charsmap;
 mod from_gguf;
 mod from_json;
+mod from_lists;
+mod from_ranks;
+mod from_sentence_piece;
+mod gguf_tokens;
 mod json_model;
 mod json_steps;
 mod limits;
+mod longest;
+mod mapped;
+mod plamo2;
+mod prefixes;
 mod preview;
+mod proto;
+mod ranked;
+mod sentence;
+mod settings;
 mod specials;
 mod splitters;
 mod spm;
 mod streaming;
 mod table;
+mod unigram;
+mod word_piece;
 
 use std::ops::Range;
 
 pub use self::streaming::TextStream;
-use self::{byte_bpe::ByteBpe, from_json::Pipeline, specials::Specials, spm::Spm, streaming::Joiner, table::Table};
+use self::{
+    byte_bpe::ByteBpe, from_json::Pipeline, longest::Longest, plamo2::Plamo2, ranked::Ranked, settings::Settings,
+    specials::Specials, spm::Spm, streaming::Joiner, table::Table, unigram::Unigram, word_piece::WordPiece,
+};
 use crate::{fault::Result, model::Note};
-
-/// Names of tokens that end a turn or a text, which llama.cpp takes as such whatever the keys say.
-const END_TEXTS: &[&str] = &[
-    "<EOT>",
-    "<end_of_turn>",
-    "<|call|>",
-    "<|end_of_text|>",
-    "<|end|>",
-    "<|endoftext|>",
-    "<|eom_id|>",
-    "<|eot_id|>",
-    "<|im_end|>",
-    "<|return|>",
-    "_<EOT>",
-];
 
 /// The tokenizer keys of a GGUF file, as read from its metadata.
 #[derive(Debug, Clone, Default)]
@@ -65,6 +68,16 @@ pub struct GgufVocabulary {
     pub add_space_prefix: Option<bool>,
     /// `tokenizer.ggml.remove_extra_whitespaces`.
     pub remove_extra_whitespaces: Option<bool>,
+    /// `tokenizer.ggml.precompiled_charsmap`. May be empty.
+    pub precompiled_charsmap: Vec<u8>,
+    /// `tokenizer.ggml.normalizer.lowercase`.
+    pub lowercase: Option<bool>,
+    /// `tokenizer.ggml.normalizer.strip_accents`.
+    pub strip_accents: Option<bool>,
+    /// `general.name`, by which llama.cpp knows some models' habits.
+    pub name: String,
+    /// `general.architecture`.
+    pub architecture: String,
 }
 
 /// How text is to be encoded.
@@ -128,6 +141,11 @@ struct Token {
 enum Method {
     Spm(Spm),
     ByteBpe(Box<ByteBpe>),
+    WordPiece(WordPiece),
+    Unigram(Box<Unigram>),
+    Longest(Longest),
+    Plamo2(Box<Plamo2>),
+    Ranked(Box<Ranked>),
     Json(Box<Pipeline>),
 }
 
@@ -141,6 +159,8 @@ pub struct Vocabulary {
     before: Vec<u32>,
     after: Vec<u32>,
     end_ids: Vec<u32>,
+    bos: Option<u32>,
+    eos: Option<u32>,
     notes: Vec<Note>,
 }
 
@@ -152,13 +172,86 @@ impl Vocabulary {
     pub fn from_json(json: &[u8]) -> Result<Self> {
         from_json::build(json)
     }
-    /// From a GGUF's metadata: kinds `llama` and `gpt2`.
+    /// From a GGUF's metadata: every kind of llama.cpp but `hybriddna`.
     ///
     /// # Errors
     /// The kind or its pre-tokenizer is unknown (no guess is made), keys contradict each other, or
     /// a limit is exceeded.
     pub fn from_gguf(keys: GgufVocabulary) -> Result<Self> {
         from_gguf::build(&keys)
+    }
+    /// From a SentencePiece `.model` of BPE or Unigram.
+    ///
+    /// # Errors
+    /// The bytes are no such model, or of a kind that is not known, or exceed a limit.
+    pub fn from_sentence_piece(bytes: &[u8]) -> Result<Self> {
+        from_sentence_piece::build(bytes)
+    }
+    /// From a `vocab.txt` of BERT's kind, with its `tokenizer_config.json` where there is one.
+    ///
+    /// # Errors
+    /// The lines are no WordPiece vocabulary, or the settings name a tokenizer of another kind.
+    pub fn from_vocab_txt(vocab: &[u8], config: Option<&[u8]>) -> Result<Self> {
+        from_lists::word_piece(vocab, config)
+    }
+    /// From a `vocab.json` and its `merges.txt`, with their `tokenizer_config.json` where there is one.
+    ///
+    /// # Errors
+    /// The files are no byte-level BPE, contradict each other, or the settings name a tokenizer whose splitting rules are not known.
+    pub fn from_vocab_and_merges(vocab: &[u8], merges: &[u8], config: Option<&[u8]>) -> Result<Self> {
+        from_lists::byte_level(vocab, merges, config)
+    }
+    /// From tiktoken's rank file: a token in base64 and its rank a line.
+    ///
+    /// # Errors
+    /// A line is none, or the file is none of those whose splitting rule is known (by its number of ranks).
+    pub fn from_tiktoken(bytes: &[u8]) -> Result<Self> {
+        from_ranks::tiktoken(bytes)
+    }
+    /// From Mistral's `tekken.json`.
+    ///
+    /// # Errors
+    /// The JSON is no such file, contradicts itself, or exceeds a limit.
+    pub fn from_tekken(json: &[u8]) -> Result<Self> {
+        from_ranks::tekken(json)
+    }
+    /// Takes what `tokenizer_config.json` says about BOS and EOS, of vocabularies that do not say it themselves.
+    ///
+    /// # Errors
+    /// The bytes are no JSON object.
+    pub fn with_config(mut self, config: &[u8]) -> Result<Self> {
+        let settings = Settings::parse(Some(config))?;
+        self.name_ends(&settings);
+        if matches!(self.method, Method::Spm(_) | Method::Unigram(_)) {
+            let wanted = |flag: &str, id: Option<u32>| id.filter(|_| settings.flag(flag) == Some(true));
+            self.before = wanted("add_bos_token", self.bos).into_iter().collect();
+            self.after = wanted("add_eos_token", self.eos).into_iter().collect();
+        }
+        Ok(self)
+    }
+    /// Sets BOS and EOS to the tokens that the settings name.
+    fn name_ends(&mut self, settings: &Settings) {
+        let id = |name: &str| settings.token(name).and_then(|text| self.table.id_of(text));
+        (self.bos, self.eos) = (id("bos_token").or(self.bos), id("eos_token").or(self.eos));
+        if let Some(eos) = self.eos.filter(|id| !self.end_ids.contains(id)) {
+            self.end_ids.push(eos);
+            self.end_ids.sort_unstable();
+        }
+    }
+    /// The text of BOS, which chat templates write out.
+    #[must_use]
+    pub fn bos_text(&self) -> Option<&str> {
+        self.token_text(self.bos?)
+    }
+    /// The text of EOS.
+    #[must_use]
+    pub fn eos_text(&self) -> Option<&str> {
+        self.token_text(self.eos?)
+    }
+    /// Whether encoding with special tokens begins with BOS.
+    #[must_use]
+    pub fn adds_bos(&self) -> bool {
+        self.bos.is_some() && self.before.first() == self.bos.as_ref()
     }
     /// "SentencePiece BPE (llama), 32000 tokens": for people.
     #[must_use]
@@ -247,6 +340,11 @@ impl Vocabulary {
                     (Some(id), _) => tokens.push(Token { id, span: fragment.span }),
                     (None, Method::Spm(spm)) => spm.encode(&self.table, part, start, &mut tokens),
                     (None, Method::ByteBpe(bpe)) => bpe.encode(part, start, &mut tokens)?,
+                    (None, Method::WordPiece(words)) => words.encode(part, start, &mut tokens)?,
+                    (None, Method::Unigram(unigram)) => unigram.encode(part, start, &mut tokens)?,
+                    (None, Method::Longest(longest)) => longest.encode(part, start, &mut tokens)?,
+                    (None, Method::Ranked(ranked)) => ranked.encode(part, start, &mut tokens)?,
+                    (None, Method::Plamo2(plamo2)) => plamo2.encode(part, start, &mut tokens)?,
                     (None, Method::Json(_)) => {}
                 }
             }

@@ -29,8 +29,10 @@ pub(super) fn preview(vocabulary: &Vocabulary, text: &str, options: EncodeOption
             Method::Spm(_) => {
                 "A space is put before text that follows a special token, and a written ▁ becomes a space."
             }
-            Method::ByteBpe(_) => "Some bytes have no token.",
-            Method::Json(_) => {
+            Method::ByteBpe(_) | Method::Ranked(_) | Method::Longest(_) | Method::Plamo2(_) => {
+                "Some bytes have no token, or text beside special tokens is left out."
+            }
+            Method::Json(_) | Method::Unigram(_) | Method::WordPiece(_) => {
                 "The tokenizer changes text before splitting it (case, accents, spaces), or lacks tokens for some of it."
             }
         };

@@ -2,7 +2,7 @@
 //! (`tokenizer_st_partition` in `src/llama-vocab.cpp`): the longest token first, each over what
 //! the earlier ones left.
 
-use std::ops::Range;
+use std::{collections::HashSet, ops::Range};
 
 use super::{PieceKind, table::Table};
 
@@ -10,12 +10,21 @@ use super::{PieceKind, table::Table};
 #[derive(Debug, Default)]
 pub(super) struct Specials {
     ids: Vec<u32>,
+    /// Those that take the white space before them, which then is in no token.
+    pub strip_left: HashSet<u32>,
+    /// ... and after them.
+    pub strip_right: HashSet<u32>,
 }
 
 /// A stretch of the text: ordinary, or one special token.
 pub(super) struct Fragment {
     pub span: Range<usize>,
     pub special: Option<u32>,
+}
+
+/// C's `isspace` in the default locale.
+fn is_space(c: char) -> bool {
+    matches!(c, ' ' | '\t'..='\r')
 }
 
 impl Specials {
@@ -28,7 +37,18 @@ impl Specials {
             .map(|(id, _)| id)
             .collect();
         ids.sort_by_key(|id| std::cmp::Reverse(table.get(*id).map_or(0, |entry| entry.text.len())));
-        Self { ids }
+        Self { ids, ..Self::default() }
+    }
+
+    /// All control and unknown tokens: user-defined ones are found by the kind's own rules.
+    pub(super) fn but_user_defined(table: &Table) -> Self {
+        let mut all = Self::of(table);
+        all.ids.retain(|id| table.get(*id).is_some_and(|entry| entry.kind != PieceKind::UserDefined));
+        all
+    }
+
+    pub(super) fn ids(&self) -> impl Iterator<Item = u32> + '_ {
+        self.ids.iter().copied()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -52,9 +72,20 @@ impl Specials {
                 let mut done = fragment.span.start;
                 for (at, found) in text[fragment.span.clone()].match_indices(&*entry.text) {
                     let start = fragment.span.start + at;
-                    finer.push(Fragment { span: done..start, special: None });
+                    if start < done {
+                        continue;
+                    }
+                    let mut before = &text[done..start];
+                    if self.strip_left.contains(&id) {
+                        before = before.trim_end_matches(is_space);
+                    }
+                    finer.push(Fragment { span: done..done + before.len(), special: None });
                     done = start + found.len();
                     finer.push(Fragment { span: start..done, special: Some(id) });
+                    if self.strip_right.contains(&id) {
+                        let after = &text[done..fragment.span.end];
+                        done += after.len() - after.trim_start_matches(is_space).len();
+                    }
                 }
                 finer.push(Fragment { span: done..fragment.span.end, special: None });
             }

@@ -7,7 +7,7 @@
 
 use std::{cmp::Ordering, collections::BinaryHeap, ops::Range};
 
-use super::{Token, table::Table};
+use super::{Token, mapped::Mapped, sentence::Preparation, table::Table};
 
 /// The character that stands for a space.
 pub(super) const SPACE: char = '▁';
@@ -17,21 +17,27 @@ pub(super) const SPACE: char = '▁';
 pub(super) struct Spm {
     /// By id; higher merges first.
     pub scores: Vec<f32>,
-    /// Tokens that merging must not form.
-    pub barred: Vec<bool>,
     /// Token of each byte.
     pub bytes: Box<[Option<u32>; 256]>,
     /// Stands for characters that have neither token nor byte tokens.
     pub unknown: Option<u32>,
     /// Text after the start or after a special token gets a leading space.
     pub add_space_prefix: bool,
+    /// Set where sentencepiece's own rules hold, not llama.cpp's.
+    pub preparation: Option<Box<Preparation>>,
 }
 
 /// A stretch of the escaped text; empty once merged into its left neighbour.
 struct Symbol {
     span: Range<usize>,
+    frozen: bool,
     before: Option<usize>,
     after: Option<usize>,
+}
+
+/// Each character as a unit that may merge.
+fn characters(text: &str) -> Vec<(Range<usize>, bool)> {
+    text.char_indices().map(|(at, c)| (at..at + c.len_utf8(), false)).collect()
 }
 
 /// Two neighbours that together are a token. `end` tells whether they still are what they were.
@@ -65,13 +71,16 @@ impl Spm {
         if text.is_empty() {
             return;
         }
+        if let Some(preparation) = &self.preparation {
+            return self.encode_natively(table, &preparation.run(text, base), preparation, out);
+        }
         let prefix = if self.add_space_prefix { SPACE.len_utf8() } else { 0 };
         let escaped: String = (prefix > 0)
             .then_some(SPACE)
             .into_iter()
             .chain(text.chars().map(|c| if c == ' ' { SPACE } else { c }))
             .collect();
-        let symbols = self.merge(table, &escaped);
+        let symbols = self.merge(table, &escaped, characters(&escaped));
         // Each escaped space is two bytes longer than the space that it stands for.
         let mut at = base;
         let mut source = text.bytes();
@@ -92,7 +101,7 @@ impl Spm {
 
     /// The token of a merged symbol, or its bytes, or the unknown token, or nothing.
     fn emit(&self, table: &Table, piece: &str, span: Range<usize>, out: &mut Vec<Token>) {
-        if let Some(id) = self.find(table, piece) {
+        if let Some(id) = table.id_of(piece) {
             out.push(Token { id, span });
             return;
         }
@@ -108,19 +117,42 @@ impl Spm {
         }
     }
 
-    fn find(&self, table: &Table, piece: &str) -> Option<u32> {
-        table.id_of(piece).filter(|id| !self.barred.get(*id as usize).copied().unwrap_or(true))
+    /// As sentencepiece does it: user-defined tokens are whole from the start, and a run of unknown characters is one token.
+    fn encode_natively(&self, table: &Table, prepared: &Mapped, preparation: &Preparation, out: &mut Vec<Token>) {
+        let symbols = self.merge(table, &prepared.text, preparation.units(&prepared.text));
+        let mut unknown: Option<Range<usize>> = None;
+        let finish = |unknown: &mut Option<Range<usize>>, out: &mut Vec<Token>| {
+            if let (Some(part), Some(id)) = (unknown.take(), self.unknown) {
+                out.push(Token { id, span: prepared.source(part) });
+            }
+        };
+        for symbol in symbols.iter().filter(|symbol| !symbol.span.is_empty()) {
+            let piece = &prepared.text[symbol.span.clone()];
+            let bytes: Option<Vec<u32>> = piece.bytes().map(|byte| self.bytes[usize::from(byte)]).collect();
+            match (table.id_of(piece), bytes) {
+                (Some(id), _) => {
+                    finish(&mut unknown, out);
+                    out.push(Token { id, span: prepared.source(symbol.span.clone()) });
+                }
+                (None, Some(ids)) => {
+                    finish(&mut unknown, out);
+                    let places = symbol.span.clone().map(|at| prepared.source(at..at + 1));
+                    out.extend(ids.into_iter().zip(places).map(|(id, span)| Token { id, span }));
+                }
+                (None, None) => {
+                    unknown = Some(unknown.map_or(symbol.span.start, |before| before.start)..symbol.span.end);
+                }
+            }
+        }
+        finish(&mut unknown, out);
     }
 
-    fn merge(&self, table: &Table, text: &str) -> Vec<Symbol> {
-        let mut symbols: Vec<Symbol> = text
-            .char_indices()
+    /// Merges a text that starts as these units, of which frozen ones stay as they are.
+    fn merge(&self, table: &Table, text: &str, units: Vec<(Range<usize>, bool)>) -> Vec<Symbol> {
+        let mut symbols: Vec<Symbol> = units
+            .into_iter()
             .enumerate()
-            .map(|(nth, (at, c))| Symbol {
-                span: at..at + c.len_utf8(),
-                before: nth.checked_sub(1),
-                after: Some(nth + 1),
-            })
+            .map(|(nth, (span, frozen))| Symbol { span, frozen, before: nth.checked_sub(1), after: Some(nth + 1) })
             .collect();
         if let Some(last) = symbols.last_mut() {
             last.after = None;
@@ -158,8 +190,11 @@ impl Spm {
         right: usize,
         queue: &mut BinaryHeap<Pair>,
     ) {
+        if symbols[left].frozen || symbols[right].frozen {
+            return;
+        }
         let (start, end) = (symbols[left].span.start, symbols[right].span.end);
-        if let Some(id) = self.find(table, &text[start..end]) {
+        if let Some(id) = table.id_of(&text[start..end]) {
             let score = self.scores.get(id as usize).copied().unwrap_or(0.0);
             queue.push(Pair { score, left, right, end });
         }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{PieceKind, alphabet, limits};
+use super::{PieceKind, alphabet, limits, longest};
 use crate::fault::Result;
 
 /// How the text of an ordinary token stands for bytes.
@@ -14,6 +14,8 @@ pub(super) enum Spelling {
     Meta(char),
     /// A token without this prefix starts a word, so a space goes before it (WordPiece).
     Continued(String),
+    /// With escapes such as `\n` and `\xFF` (RWKV).
+    Escaped,
     /// As written.
     Plain,
 }
@@ -95,6 +97,7 @@ impl Table {
         match (&self.spelling, entry.kind) {
             (_, PieceKind::Byte) => alphabet::parse_byte_token(&entry.text).map_or_else(as_written, |byte| vec![byte]),
             (Spelling::Plain, _) | (_, PieceKind::UserDefined | PieceKind::Control) => as_written(),
+            (Spelling::Escaped, _) => longest::unescape(&entry.text),
             (Spelling::ByteLevel, _) => alphabet::to_bytes(&entry.text).unwrap_or_else(as_written),
             (Spelling::Meta(space), _) => entry.text.replace(*space, " ").into_bytes(),
             (Spelling::Continued(prefix), _) => match entry.text.strip_prefix(prefix.as_str()) {

@@ -80,7 +80,8 @@ pub(crate) fn read(path: &Path) -> GgufVocabulary {
         let key = String::from_utf8(reader.text()).unwrap();
         let kind = reader.u32();
         let value = reader.value(kind);
-        if let Some(short) = key.strip_prefix("tokenizer.ggml.") {
+        let short = key.strip_prefix("tokenizer.ggml.").or_else(|| key.strip_prefix("general."));
+        if let Some(short) = short {
             keys.insert(short.to_owned(), value);
         }
     }
@@ -91,12 +92,16 @@ pub(crate) fn read(path: &Path) -> GgufVocabulary {
     let flag = |name: &str| keys.get(name).map(|value| value.whole() != 0);
     let (add_bos, add_eos) = (flag("add_bos_token"), flag("add_eos_token"));
     let (add_space_prefix, remove_extra_whitespaces) = (flag("add_space_prefix"), flag("remove_extra_whitespaces"));
+    let (lowercase, strip_accents) = (flag("normalizer.lowercase"), flag("normalizer.strip_accents"));
+    let mut text = |name: &str| keys.remove(name).map_or_else(String::new, |v| String::from_utf8(v.text()).unwrap());
+    let (name, architecture) = (text("name"), text("architecture"));
     let mut list = |name: &str| keys.remove(name).map_or_else(Vec::new, Value::list);
     GgufVocabulary {
         tokens: list("tokens").into_iter().map(Value::text).collect(),
         token_types: list("token_type").iter().map(|value| value.whole() as i32).collect(),
         scores: list("scores").iter().map(Value::real).collect(),
         merges: list("merges").into_iter().map(Value::text).collect(),
+        precompiled_charsmap: list("precompiled_charsmap").iter().map(|value| value.whole() as u8).collect(),
         model: String::from_utf8(keys.remove("model").unwrap().text()).unwrap(),
         pre: keys.remove("pre").map(|pre| String::from_utf8(pre.text()).unwrap()),
         special,
@@ -104,5 +109,9 @@ pub(crate) fn read(path: &Path) -> GgufVocabulary {
         add_eos,
         add_space_prefix,
         remove_extra_whitespaces,
+        lowercase,
+        strip_accents,
+        name,
+        architecture,
     }
 }

@@ -319,6 +319,22 @@ export interface PieceReport {
   hex: string;
 }
 
+/** What `glassbox chat-template` prints. */
+export interface ChatReport {
+  /** The template's name. */
+  template: string;
+  /** The metadata key or file that holds it. */
+  from: string;
+  /** Names of all templates, the default first. */
+  templates: string[];
+  /** The conversation as text. */
+  text: string;
+  /** Its token ids, special ones parsed and none added; null without a tokenizer. */
+  ids: number[] | null;
+  /** Findings. */
+  notes: NoteReport[];
+}
+
 /** The device in use. */
 export interface DeviceReport {
   /** Number to give to `--device`; null for the CPU. */

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
+#[cfg(feature = "chat")]
+use crate::session::Data;
 use crate::session::{DeviceChoice, GpuOptions};
 
 /// Look inside model files, preview their tokenization, run them on your own GPU.
@@ -30,6 +32,9 @@ pub(super) enum Command {
     Peek(PeekArgs),
     /// How a model's tokenizer splits a text.
     Tokenize(TokenizeArgs),
+    /// A conversation as the model's chat template writes it, and its token ids.
+    #[cfg(feature = "chat")]
+    ChatTemplate(ChatArgs),
     /// Generate text.
     Run(RunArgs),
     /// The GPUs of this machine, their tiers and limits, and the CPU.
@@ -84,7 +89,7 @@ pub(super) struct PeekArgs {
     after_help = "Examples:\n  glassbox tokenize model.gguf \"Hello, world\"\n  cat text.txt | glassbox tokenize tokenizer.json -"
 )]
 pub(super) struct TokenizeArgs {
-    /// A model, a folder or a tokenizer.json.
+    /// A model, a folder, or a tokenizer file: tokenizer.json, tekken.json, vocab.txt, a SentencePiece .model, a tiktoken rank file.
     pub(super) path: PathBuf,
     /// The text; - reads it from standard input.
     #[arg(default_value = "-")]
@@ -97,6 +102,41 @@ pub(super) struct TokenizeArgs {
     pub(super) parse_special: bool,
 }
 
+#[cfg(feature = "chat")]
+#[derive(ClapArgs)]
+#[command(
+    after_help = "Examples:\n  glassbox chat-template model.gguf --user \"Hello\"\n  glassbox chat-template hf-folder --messages chat.json --tools tools.json --name tool_use\n  glassbox chat-template tokenizer_config.json --set enable_thinking=false"
+)]
+pub(super) struct ChatArgs {
+    /// A model, a folder, or a tokenizer_config.json or .jinja file.
+    pub(super) path: PathBuf,
+    /// JSON file with the messages, a list of objects with role and content; - reads standard input.
+    #[arg(long, conflicts_with = "user")]
+    pub(super) messages: Option<String>,
+    /// One message of a user, instead of a file.
+    #[arg(long)]
+    pub(super) user: Option<String>,
+    /// JSON file with a list of tools.
+    #[arg(long)]
+    pub(super) tools: Option<String>,
+    /// Leave out the mark after which the model speaks.
+    #[arg(long)]
+    pub(super) no_generation_prompt: bool,
+    /// Which template, where there are several.
+    #[arg(long)]
+    pub(super) name: Option<String>,
+    /// Another variable of the template, NAME=JSON; may be repeated.
+    #[arg(long, value_parser = variable)]
+    pub(super) set: Vec<(String, Data)>,
+}
+
+#[cfg(feature = "chat")]
+fn variable(text: &str) -> Result<(String, Data), String> {
+    let (name, value) = text.split_once('=').ok_or_else(|| format!("\"{text}\" is not of the form NAME=JSON"))?;
+    let value = Data::parse(value).unwrap_or_else(|_| Data::text(value));
+    Ok((name.to_owned(), value))
+}
+
 #[derive(ClapArgs)]
 #[command(
     after_help = "Examples:\n  glassbox run model.gguf -p \"Once upon a time\"\n  glassbox run model.gguf -p \"Once upon a time\" --temp 0.8 --top-p 0.95 --seed 7 -n 200"
@@ -106,7 +146,12 @@ pub(super) struct RunArgs {
     pub(super) path: PathBuf,
     /// The text to continue.
     #[arg(short, long)]
+    #[cfg_attr(feature = "chat", arg(required_unless_present = "chat", conflicts_with = "chat", default_value = ""))]
     pub(super) prompt: String,
+    /// A message to answer: the model's chat template writes the prompt.
+    #[cfg(feature = "chat")]
+    #[arg(long)]
+    pub(super) chat: Option<String>,
     /// The most tokens to generate.
     #[arg(short = 'n', long, default_value_t = 128)]
     pub(super) tokens: u32,

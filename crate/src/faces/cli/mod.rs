@@ -2,6 +2,8 @@
 
 mod args;
 mod bench;
+#[cfg(feature = "chat")]
+mod chat;
 mod inspect;
 mod peek;
 mod run;
@@ -62,6 +64,8 @@ fn dispatch(args: Args) -> Result<Exit> {
         Command::Inspect(a) => inspect::run(&a, json),
         Command::Peek(a) => peek::run(&a, json),
         Command::Tokenize(a) => tokenize::run(&a, json),
+        #[cfg(feature = "chat")]
+        Command::ChatTemplate(a) => chat::run(&a, json),
         Command::Run(a) => run::run(&a, json),
         Command::Devices => run::devices(json),
         Command::Bench(a) => bench::run(&a, json),

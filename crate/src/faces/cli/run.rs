@@ -5,8 +5,11 @@ use std::rc::Rc;
 use crate::{
     fault::Result,
     report::{DeviceReport, DevicesReport, RunReport},
-    session::{Generation, GenerationOptions, GpuOptions, Inspection, Sampling, list_devices},
+    session::{Generated, Generation, GenerationOptions, GpuOptions, Inspection, Sampling, list_devices},
 };
+
+#[cfg(feature = "chat")]
+use crate::session::{Chat, Conversation, Data};
 
 use super::{
     Exit,
@@ -17,6 +20,7 @@ use super::{
 /// Runs the command: text goes to standard output as it comes.
 pub(super) fn run(args: &RunArgs, json: bool) -> Result<Exit> {
     let files = terminal::open(std::slice::from_ref(&args.path))?;
+    let prompt = prompt(args)?;
     let options = GenerationOptions {
         max_tokens: args.tokens,
         sampling: Sampling {
@@ -43,16 +47,18 @@ pub(super) fn run(args: &RunArgs, json: bool) -> Result<Exit> {
         bar.done();
         if !json {
             terminal::err(&format!("{DIM}{}{DIM:#}", plain(&generation.device().reason)));
-            terminal::out(&format!("{BOLD}{}{BOLD:#}", printable(&args.prompt)));
+            terminal::out(&format!("{BOLD}{}{BOLD:#}", printable(&prompt.text)));
         }
-        let outcome = generation
-            .generate(&args.prompt, &options, &mut |token| {
-                if !json {
-                    terminal::out(&printable(&token.text));
-                }
-                Box::pin(std::future::ready(false))
-            })
-            .await?;
+        let mut tell = |token: &Generated| {
+            if !json {
+                terminal::out(&printable(&token.text));
+            }
+            Box::pin(std::future::ready(false)) as crate::fault::LocalFuture<'static, bool>
+        };
+        let outcome = match prompt.ids {
+            Some(ids) => generation.generate_ids(ids, &options, &mut tell).await?,
+            None => generation.generate(&prompt.text, &options, &mut tell).await?,
+        };
         Ok(RunReport::of(&generation, outcome))
     })?;
     if json {
@@ -62,6 +68,34 @@ pub(super) fn run(args: &RunArgs, json: bool) -> Result<Exit> {
         summary(&report);
     }
     Ok(Exit::Fine)
+}
+
+/// What the model is to go on from.
+struct Prompt {
+    text: String,
+    /// Set where a template wrote the text, BOS and all.
+    ids: Option<Vec<u32>>,
+}
+
+#[cfg(feature = "chat")]
+fn prompt(args: &RunArgs) -> Result<Prompt> {
+    let Some(message) = &args.chat else { return Ok(Prompt { text: args.prompt.clone(), ids: None }) };
+    let files = terminal::open(std::slice::from_ref(&args.path))?;
+    let rendered = terminal::block_on(async {
+        let conversation = Conversation {
+            messages: Data::said(message),
+            add_generation_prompt: true,
+            now: super::chat::now(),
+            ..Conversation::default()
+        };
+        Chat::open(files).await?.render(None, conversation)
+    })?;
+    Ok(Prompt { text: rendered.text, ids: rendered.ids })
+}
+
+#[cfg(not(feature = "chat"))]
+fn prompt(args: &RunArgs) -> Result<Prompt> {
+    Ok(Prompt { text: args.prompt.clone(), ids: None })
 }
 
 /// Model text for a terminal: line breaks and tabs stay, other control characters are made visible.

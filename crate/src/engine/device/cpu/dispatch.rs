@@ -1,9 +1,10 @@
 //! Which instruction set the hot kernels use: the only file here that asks for the target.
 
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+use super::portable::Portable;
 use super::{
     lanes::Lanes,
     linear::{self, Linear, Tile},
-    portable::Portable,
     rows::{self, Head},
 };
 use crate::tensor::Encoding;
@@ -85,6 +86,8 @@ macro_rules! kernels {
     };
 }
 
+// A wasm with SIMD is refused by browsers without it: portable kernels beside it would only be downloaded.
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 kernels!(portable_kernels, Portable, "portable");
 
 #[cfg(target_arch = "x86_64")]
@@ -96,8 +99,13 @@ kernels!(wasm_kernels, super::super::wasm::Simd128, "SIMD128");
 
 /// The tables that this processor can run, the best first.
 pub(super) fn available() -> Vec<&'static Kernels> {
-    #[allow(unused_mut, reason = "some processors have the portable kernels only")]
-    let mut tables = vec![&portable_kernels::KERNELS];
+    #[allow(unused_mut, reason = "some processors have one table only")]
+    let mut tables = vec![
+        #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+        &portable_kernels::KERNELS,
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        &wasm_kernels::KERNELS,
+    ];
     #[cfg(target_arch = "x86_64")]
     {
         let avx2 =
@@ -109,8 +117,6 @@ pub(super) fn available() -> Vec<&'static Kernels> {
             tables.insert(0, &avx512_kernels::KERNELS);
         }
     }
-    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-    tables.insert(0, &wasm_kernels::KERNELS);
     tables
 }
 

@@ -23,6 +23,7 @@ mod fast;
 mod lanes;
 mod linear;
 mod pool;
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 mod portable;
 mod rows;
 mod scalar;

@@ -1,0 +1,116 @@
+//! What to know about a template before trusting it.
+
+use crate::model::{Note, Severity};
+
+use super::Template;
+
+/// Characters that change how text looks but not what it says, or that no one sees.
+fn is_hidden(c: char) -> bool {
+    matches!(c,
+        '\u{0}'..='\u{8}' | '\u{B}'..='\u{C}' | '\u{E}'..='\u{1F}' | '\u{7F}'..='\u{9F}' | '\u{AD}'
+        | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}'
+        | '\u{E0000}'..='\u{E007F}')
+}
+
+fn line_of(source: &str, at: usize) -> usize {
+    source.as_bytes().iter().take(at).filter(|byte| **byte == b'\n').count() + 1
+}
+
+/// Findings about a template. `adds_bos` says whether the tokenizer puts BOS before every text.
+pub fn lint(template: &Template, adds_bos: bool) -> Vec<Note> {
+    let source = template.source.as_str();
+    let mut notes = Vec::new();
+    if !source.contains("add_generation_prompt") {
+        notes.push(
+            Note::new(Severity::Warning, "The template does not know add_generation_prompt.")
+                .why("The text may end before the mark after which the model speaks, or always with it."),
+        );
+    }
+    if adds_bos && source.contains("bos_token") {
+        notes.push(
+            Note::new(
+                Severity::Info,
+                "The template writes BOS, and the tokenizer adds one too: the text is encoded without adding.",
+            )
+            .why("A program that adds both gives the model two, which changes what it says."),
+        );
+    }
+    let hidden: Vec<(usize, char)> = source.char_indices().filter(|(_, c)| is_hidden(*c)).collect();
+    if let Some((at, c)) = hidden.first() {
+        notes.push(
+            Note::new(
+                Severity::Warning,
+                format!(
+                    "The template holds {} control, bidi or invisible characters, the first (U+{:04X}) in line {}.",
+                    hidden.len(),
+                    u32::from(*c),
+                    line_of(source, *at)
+                ),
+            )
+            .why("They can hide text from who reads the template, and the model sees them."),
+        );
+    }
+    for scheme in ["http://", "https://"] {
+        for (at, _) in source.match_indices(scheme).take(8) {
+            let address: String = source[at..]
+                .chars()
+                .take_while(|c| !c.is_whitespace() && !"'\"`){}<>\\".contains(*c))
+                .take(100)
+                .collect();
+            notes.push(Note::new(
+                Severity::Info,
+                format!("The template writes the address {address} in line {}.", line_of(source, at)),
+            ));
+        }
+    }
+    let mut asked = Vec::new();
+    for (start, _) in source.match_indices("{%") {
+        let tag = source[start..].split("%}").next().unwrap_or_default();
+        let words = tag.trim_start_matches("{%").trim_start_matches(['-', '+']).trim_start();
+        let is_condition = words.starts_with("if ") || words.starts_with("elif ");
+        let has_literal = tag.contains(['\'', '"']);
+        if is_condition
+            && has_literal
+            && tag.contains("content")
+            && (tag.contains(" in ") || tag.contains("==") || tag.contains("with("))
+        {
+            asked.push(line_of(source, start).to_string());
+        }
+    }
+    if !asked.is_empty() {
+        asked.dedup();
+        notes.push(
+            Note::new(Severity::Info, format!("The template decides by the text of messages, in line {}.", asked.join(", ")))
+                .why("Tool calls and thoughts are often found so; a template that adds text for certain words is not to be trusted."),
+        );
+    }
+    notes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(source: &str, adds_bos: bool) -> Vec<String> {
+        let template = Template { name: "default".into(), source: source.into(), from: "test".into() };
+        lint(&template, adds_bos).into_iter().map(|note| note.what).collect()
+    }
+
+    #[test]
+    fn each_finding_is_told_with_its_line() {
+        let clean =
+            "{% for m in messages %}{{ m.role ~ m.content }}{% endfor %}{% if add_generation_prompt %}>{% endif %}";
+        assert_eq!(said(clean, true), Vec::<String>::new());
+        let odd = "{{ bos_token }}\n{% if 'bank' in message.content %}\u{202E}see https://evil.example/x{% endif %}";
+        let said = said(odd, true);
+        for part in [
+            "add_generation_prompt",
+            "adds one too",
+            "U+202E) in line 2",
+            "https://evil.example/x in line 2",
+            "text of messages, in line 2",
+        ] {
+            assert!(said.iter().any(|what| what.contains(part)), "{part}: {said:?}");
+        }
+    }
+}
