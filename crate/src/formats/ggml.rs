@@ -214,17 +214,14 @@ impl GgmlReader {
             _ => 1,
         };
         self.values = values;
-        self.at = cursor.position();
-        self.header_end = self.at;
+        self.header_end = cursor.position();
         self.tokens_stated = match self.layout {
             Layout::Llama => u64::from(self.values.first().copied().unwrap_or(0)),
-            Layout::Whisper | Layout::Parakeet | Layout::Gpt2 => {
-                let n = u64::from(cursor.u32()?);
-                self.at = cursor.position();
-                n
-            }
+            Layout::Whisper | Layout::Parakeet | Layout::Gpt2 => u64::from(cursor.u32()?),
             Layout::Rwkv | Layout::Lora => 0,
         };
+        // Only now: what lies before `at` is not asked for again, and a missing byte above starts the header anew.
+        self.at = cursor.position();
         let most = (file.len() - self.at) / self.least_token();
         if self.tokens_stated > most {
             let what = format!("{} tokens announced, the file has room for {most}", self.tokens_stated);

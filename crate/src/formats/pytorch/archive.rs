@@ -37,6 +37,8 @@ pub(super) struct Archive {
     located: usize,
     /// Members looked into, in order.
     looked: usize,
+    /// The main pickle has been read, or cannot be: asked once, so that no note is told twice after a fetch.
+    main_read: bool,
     /// The member being read as pickles: its unpacked bytes, where it is packed.
     now: Option<(Stream, Option<Window>)>,
     /// Pickles read: member and machines.
@@ -83,7 +85,7 @@ impl Archive {
             }
             self.located += 1;
         }
-        if self.looked == 0 {
+        if !self.main_read {
             // The main pickle says which members are storages: it is read before the others are looked into.
             if self.read.is_empty()
                 && let Some(i) = directory.members.iter().position(|m| self.inner(m) == Some("data.pkl"))
@@ -94,6 +96,7 @@ impl Archive {
             if let Some((_, main, _)) = self.read.first() {
                 self.keys = main.read.iter().flat_map(storages).map(|(key, ..)| key).collect();
             }
+            self.main_read = true;
         }
         while let Some(member) = directory.members.get(self.looked) {
             self.look(file, self.looked, member)?;

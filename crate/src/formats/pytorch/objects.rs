@@ -265,7 +265,8 @@ fn rebuilt(m: &Machine, (module, name): (&str, &str), args: &[Id], call: &Call, 
             tensor(m, *args.first()?, depth + 1)
         }
         ("torch.nn.parameter" | "torch.nn", "Parameter") => tensor(m, *args.first()?, depth + 1),
-        ("torch._tensor", "_rebuild_from_type_v2") => {
+        // A list may hold itself.
+        ("torch._tensor", "_rebuild_from_type_v2") if depth <= 8 => {
             let [of, _class, inner, ..] = args else { return None };
             rebuilt(m, m.global(*of)?, m.tuple(*inner)?, call, depth + 1)
         }
