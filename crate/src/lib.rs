@@ -6,15 +6,16 @@
 //! | floor | room | is for | may import |
 //! |---|---|---|---|
 //! | 0 | [`fault`] | what went wrong, whose doing, at which byte | - |
+//! | 0 | `order` | one sort for lists of any type | - |
 //! | 1 | [`source`] | random-access bytes: fetched, or still missing | fault |
 //! | 1 | [`tensor`] | shapes, encodings, block decoding, statistics | fault |
 //! | 2 | [`model`] | the common description of any model file: no bytes, no I/O | fault, tensor |
-//! | 3 | [`formats`] | bytes to [`model::ModelFile`] | fault, source, tensor, model |
+//! | 3 | [`formats`] | bytes to [`model::ModelFile`] | fault, order, source, tensor, model |
 //! | 3 | [`chat`] | conversations to text, by a model's own template | fault, model |
-//! | 3 | [`tokenizer`] | text to ids and back, with a preview | fault, model |
-//! | 4 | [`engine`] | architecture to graph to plan to device | fault, tensor, model |
+//! | 3 | [`tokenizer`] | text to ids and back, with a preview | fault, order, model |
+//! | 4 | [`engine`] | architecture to graph to plan to device | fault, order, tensor, model |
 //! | 5 | [`session`] | an opened file; a running generation | all above |
-//! | 6 | [`report`] | serialisable views: the one vocabulary of every face | fault, tensor, model, tokenizer, engine, session |
+//! | 6 | [`report`] | serialisable views: the one vocabulary of every face | fault, order, tensor, model, tokenizer, engine, session |
 //! | 7 | [`faces`] | the command line and the wasm bindings: translate, never decide | fault, source, session, report |
 
 #[cfg(feature = "chat")]
@@ -28,6 +29,8 @@ pub mod fault;
 pub mod formats;
 #[forbid(unsafe_code)]
 pub mod model;
+#[forbid(unsafe_code)]
+mod order;
 #[forbid(unsafe_code)]
 pub mod report;
 #[forbid(unsafe_code)]

@@ -10,15 +10,16 @@ type Row = (u32, &'static str, &'static [&'static str]);
 /// The floor table, as in `crate/src/lib.rs` and `ARCHITECTURE.md`.
 const FLOORS: &[Row] = &[
     (0, "fault", &[]),
+    (0, "order", &[]),
     (1, "source", &["fault"]),
     (1, "tensor", &["fault"]),
     (2, "model", &["fault", "tensor"]),
-    (3, "formats", &["fault", "source", "tensor", "model"]),
+    (3, "formats", &["fault", "order", "source", "tensor", "model"]),
     (3, "chat", &["fault", "model"]),
-    (3, "tokenizer", &["fault", "model"]),
-    (4, "engine", &["fault", "tensor", "model"]),
+    (3, "tokenizer", &["fault", "order", "model"]),
+    (4, "engine", &["fault", "order", "tensor", "model"]),
     (5, "session", &["fault", "source", "tensor", "model", "formats", "chat", "tokenizer", "engine"]),
-    (6, "report", &["fault", "tensor", "model", "tokenizer", "engine", "session"]),
+    (6, "report", &["fault", "order", "tensor", "model", "tokenizer", "engine", "session"]),
     (7, "faces", &["fault", "source", "session", "report"]),
 ];
 

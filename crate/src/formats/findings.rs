@@ -40,7 +40,7 @@ impl Findings {
     pub(super) fn finish(self) -> Vec<Note> {
         let mut notes = self.notes;
         let mut more: Vec<_> = self.more.into_iter().filter(|(_, (n, _))| *n > TOLD).collect();
-        more.sort_unstable_by_key(|(kind, _)| *kind);
+        crate::order::sort_by_key(&mut more, |(kind, _)| *kind);
         for (kind, (n, severity)) in more {
             notes.push(Note::new(severity, format!("{} more of this kind: {kind}", n - TOLD)));
         }
@@ -55,8 +55,10 @@ fn with_why(severity: Severity, what: impl Into<String>, why: &str) -> Note {
 }
 
 /// Most severe first; equal ones by file and byte, those without a place last.
-pub(super) fn sort(notes: &mut [Note]) {
-    notes.sort_by_key(|n| (std::cmp::Reverse(n.severity), n.file.unwrap_or(usize::MAX), n.at.unwrap_or(u64::MAX)));
+pub(super) fn sort(notes: &mut Vec<Note>) {
+    crate::order::sort_by_key(notes, |n| {
+        (std::cmp::Reverse(n.severity), n.file.unwrap_or(usize::MAX), n.at.unwrap_or(u64::MAX))
+    });
 }
 
 /// A name from a file as text that is safe and short enough for a sentence.

@@ -49,7 +49,7 @@ pub(super) async fn open(files: &SourceSet, limits: &Limits) -> Result<ModelFile
     let mut groups = group(&given);
     let depth = |g: &Group| g.place(&given).map_or(usize::MAX, |i| given[i].file.name().matches('/').count());
     let bytes = |g: &Group| g.parts.iter().filter_map(|p| p.given).map(|i| given[i].file.len()).sum::<u64>();
-    groups.sort_by_key(|g| {
+    crate::order::sort_by_key(&mut groups, |g| {
         let absent = g.parts.iter().all(|p| p.given.is_none());
         (absent, beside(g, &given), depth(g), preference(g.format), std::cmp::Reverse(bytes(g)))
     });

@@ -96,7 +96,7 @@ impl Index {
     /// The files it names, sorted, each once.
     pub(super) fn files(&self) -> Vec<String> {
         let mut files: Vec<String> = self.weight_map.iter().map(|(_, f)| f.clone()).collect();
-        files.sort_unstable();
+        crate::order::sort(&mut files);
         files.dedup();
         files.truncate(SHARDS_MOST);
         files
@@ -283,7 +283,7 @@ impl Whole {
             }
         }
         let mut unlisted: Vec<_> = found.into_keys().collect();
-        unlisted.sort_unstable();
+        crate::order::sort(&mut unlisted);
         wrong.extend(unlisted.into_iter().map(|name| format!("the index does not name {}", quoted(name))));
         let more = wrong.len().saturating_sub(TOLD);
         for what in wrong.into_iter().take(TOLD) {
@@ -376,7 +376,7 @@ pub(super) fn external(model: &mut ModelFile, onnx: &str, files: &SourceSet) -> 
         }
     }
     let mut lost: Vec<_> = lost.into_iter().collect();
-    lost.sort_unstable();
+    crate::order::sort(&mut lost);
     for (file, tensors) in lost.into_iter().take(TOLD) {
         let note = if plain_location(&file).is_some() {
             let what = format!("{} is missing: it holds the data of {tensors} tensors", quoted(&file));

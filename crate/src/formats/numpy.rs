@@ -195,7 +195,7 @@ impl Reader for NumpyReader {
             None => {
                 let mut directory = zip::directory(file, limits)?;
                 zip_findings(&directory, file, &mut self.findings);
-                directory.members.sort_by_key(|m| m.header);
+                crate::order::sort_by_key(&mut directory.members, |m| m.header);
                 directory
             }
         };

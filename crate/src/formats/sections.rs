@@ -26,7 +26,7 @@ pub(super) fn map(
         }
     }
     // Ends second: of two that start together the shorter comes first and both get their bytes.
-    known.sort_by_key(|(at, _)| (at.start, at.end));
+    crate::order::sort_by_key(&mut known, |(at, _)| (at.start, at.end));
     let mut sections = Vec::with_capacity(known.len() * 2 + 1);
     let mut done = 0;
     for (at, kind) in known {

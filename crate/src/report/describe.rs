@@ -26,7 +26,7 @@ impl<'a> ModelReport<'a> {
         let parameters = model.parameters();
         let bytes = model.tensor_bytes();
         let mut notes: Vec<NoteReport> = model.notes.iter().map(|n| NoteReport::of(n, model)).collect();
-        notes.sort_by_key(|n| match n.severity {
+        crate::order::sort_by_key(&mut notes, |n| match n.severity {
             "error" => 0,
             "warning" => 1,
             _ => 2,
@@ -141,7 +141,7 @@ fn encodings(model: &ModelFile) -> Vec<EncodingReport> {
             None => totals.push((tensor.encoding, 1, bytes, elements)),
         }
     }
-    totals.sort_by_key(|t| std::cmp::Reverse(t.2));
+    crate::order::sort_by_key(&mut totals, |t| std::cmp::Reverse(t.2));
     totals
         .into_iter()
         .map(|(encoding, tensors, bytes, elements)| EncodingReport {
@@ -197,7 +197,7 @@ fn graph(graph: &crate::model::OpGraph) -> GraphReport {
         });
         operators[at].1 += 1;
     }
-    operators.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    crate::order::sort_by(&mut operators, |a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     GraphReport {
         name: graph.name.clone(),
         opsets: graph

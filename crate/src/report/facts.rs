@@ -184,7 +184,7 @@ fn missing_weights(model: &ModelFile) -> Option<String> {
         .iter()
         .filter_map(|t| if let Place::Missing { file, .. } = &t.place { Some(file.as_str()) } else { None })
         .collect();
-    files.sort_unstable();
+    crate::order::sort(&mut files);
     files.dedup();
     match files.as_slice() {
         [] => None,

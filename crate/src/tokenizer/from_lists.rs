@@ -59,7 +59,7 @@ pub(super) fn word_piece(vocab: &[u8], config: Option<&[u8]>) -> Result<Vocabula
     let mut list = settings.added();
     if list.is_empty() {
         list = specials.iter().filter_map(|text| Some(added(id_of(text)?, text, true, |_, default| default))).collect();
-        list.sort_by_key(|token| token["id"].as_u64());
+        crate::order::sort_by_key(&mut list, |token| token["id"].as_u64());
     }
     let processor = match (id_of(&cls), id_of(&sep)) {
         (Some(first), Some(last)) => template(Some((&cls, first)), Some((&sep, last))),

@@ -47,7 +47,7 @@ impl Prefixes {
         let mut tokens: Vec<(Box<[u8]>, u32)> =
             tokens.filter(|(bytes, _)| !bytes.is_empty()).map(|(bytes, id)| (bytes.into_boxed_slice(), id)).collect();
         // A stable sort keeps equal tokens as given; the later one then replaces the earlier.
-        tokens.sort_by(|a, b| a.0.cmp(&b.0));
+        crate::order::sort_by(&mut tokens, |a, b| a.0.cmp(&b.0));
         tokens.dedup_by(|later, kept| {
             let is_same = later.0 == kept.0;
             if is_same {

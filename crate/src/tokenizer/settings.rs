@@ -46,7 +46,7 @@ impl Settings {
                 Some((id, added(id, content, flag("special", false), flag)))
             })
             .collect();
-        tokens.sort_by_key(|(id, _)| *id);
+        crate::order::sort_by_key(&mut tokens, |(id, _)| *id);
         tokens.into_iter().map(|(_, token)| token).collect()
     }
 }

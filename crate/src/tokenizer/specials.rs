@@ -36,7 +36,7 @@ impl Specials {
             .filter(|(_, entry)| is_special(entry.kind) && !entry.text.is_empty())
             .map(|(id, _)| id)
             .collect();
-        ids.sort_by_key(|id| std::cmp::Reverse(table.get(*id).map_or(0, |entry| entry.text.len())));
+        crate::order::sort_by_key(&mut ids, |id| std::cmp::Reverse(table.get(*id).map_or(0, |entry| entry.text.len())));
         Self { ids, ..Self::default() }
     }
 

@@ -113,7 +113,7 @@ fn in_use(program: &Program) -> Vec<(KernelId, Option<Encoding>)> {
             (step.kernel, encoding)
         })
         .collect();
-    used.sort_unstable();
+    crate::order::sort(&mut used);
     used.dedup();
     used
 }

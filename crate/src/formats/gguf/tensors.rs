@@ -241,8 +241,8 @@ impl Layer<'_> {
     /// Places every tensor: in the file, beyond its end, or nowhere.
     fn place(&self, infos: &[Info], findings: &mut Findings) -> Vec<Place> {
         let starts: Vec<Option<u64>> = infos.iter().map(|info| self.data.checked_add(info.offset)).collect();
-        let mut order: Vec<usize> = (0..infos.len()).collect();
-        order.sort_by_key(|i| (starts[*i].unwrap_or(u64::MAX), infos[*i].bytes.unwrap_or(0)));
+        let key = |i: usize| (starts[i].unwrap_or(u64::MAX), infos[i].bytes.unwrap_or(0));
+        let order = crate::order::indices(infos.len(), &mut |a, b| key(a).cmp(&key(b)));
         let ends = self.ends(infos, &starts, &order);
         self.check_offsets(infos, findings);
         self.check_overlap(infos, &starts, &ends, &order, findings);
@@ -342,10 +342,10 @@ impl Layer<'_> {
         infos: &[Info],
         starts: &[Option<u64>],
         ends: &[Option<u64>],
-        cut: &mut [usize],
+        cut: &mut Vec<usize>,
         findings: &mut Findings,
     ) {
-        cut.sort_unstable_by_key(|i| starts[*i]);
+        crate::order::sort_by_key(cut, |i| starts[*i]);
         let last = ends.iter().flatten().copied().max().unwrap_or(0);
         let padded = last.checked_next_multiple_of(self.alignment).unwrap_or(u64::MAX);
         if let Some(&first) = cut.first() {

@@ -69,7 +69,7 @@ impl Archive {
         self.root =
             directory.members.first().and_then(|m| m.name.split_once('/')).map_or("", |(root, _)| root).to_owned();
         // In the order of their bytes, so that reading goes forward; the main pickle is looked into first.
-        directory.members.sort_by_key(|m| m.header);
+        crate::order::sort_by_key(&mut directory.members, |m| m.header);
         Ok(directory)
     }
     fn members(&mut self, file: &Window, directory: &mut Directory) -> Result<(), Stop> {
@@ -336,7 +336,7 @@ pub(in crate::formats) fn zip_findings(directory: &Directory, file: &Window, fin
         }
         headers.push((member.header, member.packed));
     }
-    headers.sort_unstable();
+    crate::order::sort(&mut headers);
     for pair in headers.windows(2) {
         if let [(start, n), (next, _)] = pair
             && start.saturating_add(*n) > *next

@@ -496,7 +496,7 @@ fn shared(entries: &[TensorEntry], at: u64, findings: &mut Findings) {
             _ => None,
         })
         .collect();
-    places.sort_unstable();
+    crate::order::sort(&mut places);
     for pair in places.windows(2) {
         if let [(start, end, a), (other, _, b)] = pair
             && other < end

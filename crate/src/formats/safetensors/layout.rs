@@ -81,7 +81,7 @@ fn entry(stated: Stated, data: u64, file: &Window, findings: &mut Findings) -> T
 /// The format demands that tensors cover the data without holes, overlaps or trailing bytes.
 fn check_cover(header: &Header, data: u64, file: &Window, findings: &mut Findings) {
     let mut order: Vec<&Stated> = header.tensors.iter().collect();
-    order.sort_by_key(|t| t.offsets);
+    crate::order::sort_by_key(&mut order, |t| t.offsets);
     let len = file.len().saturating_sub(data);
     let mut done = 0u64;
     let mut cut: Vec<&Stated> = Vec::new();
