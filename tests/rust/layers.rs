@@ -18,7 +18,7 @@ const FLOORS: &[Row] = &[
     (3, "chat", &["fault", "model"]),
     (3, "tokenizer", &["fault", "order", "model"]),
     (4, "engine", &["fault", "order", "tensor", "model"]),
-    (5, "session", &["fault", "source", "tensor", "model", "formats", "chat", "tokenizer", "engine"]),
+    (5, "session", &["fault", "order", "source", "tensor", "model", "formats", "chat", "tokenizer", "engine"]),
     (6, "report", &["fault", "order", "tensor", "model", "tokenizer", "engine", "session"]),
     (7, "faces", &["fault", "source", "session", "report"]),
 ];
