@@ -80,11 +80,16 @@ impl ModelFile {
     }
     /// Each run of bytes once: of tensors that are the very same bytes (tied weights) only the first.
     fn distinct(&self) -> impl Iterator<Item = &TensorEntry> {
+        fn run(tensor: &TensorEntry) -> Option<(usize, u64, u64)> {
+            match &tensor.place {
+                Place::Here { file, at } if at.start < at.end => Some((*file, at.start, at.end)),
+                _ => None,
+            }
+        }
+        // Most files list tensors in the order of their bytes: then none lies where another does, and no set is needed.
+        let in_order = self.tensors.iter().filter_map(run).is_sorted_by(|a, b| (a.0, a.1) < (b.0, b.1));
         let mut seen = HashSet::new();
-        self.tensors.iter().filter(move |t| match &t.place {
-            Place::Here { file, at } if at.start < at.end => seen.insert((*file, at.start, at.end)),
-            _ => true,
-        })
+        self.tensors.iter().filter(move |t| in_order || run(t).is_none_or(|run| seen.insert(run)))
     }
     /// Bytes of all tensors, tied ones once.
     pub fn tensor_bytes(&self) -> u64 {
