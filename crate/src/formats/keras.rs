@@ -9,7 +9,7 @@ use super::{
         zip::{self, Directory},
     },
     findings::{Findings, quoted},
-    merge, pytorch, sections,
+    merge, sections, zipped,
 };
 use crate::{
     fault::Fault,
@@ -64,12 +64,7 @@ impl Reader for KerasReader {
         if zip::starts(head) {
             let mut directory = match self.directory.take() {
                 Some(directory) => directory,
-                None => {
-                    let mut directory = zip::directory(file, limits)?;
-                    pytorch::zip_findings(&directory, file, &mut self.findings);
-                    crate::order::sort_by_key(&mut directory.members, |m| m.header);
-                    directory
-                }
+                None => zipped::open(file, limits, &mut self.findings)?,
             };
             let result = self.members(file, &mut directory);
             self.directory = Some(directory);
@@ -101,18 +96,7 @@ impl Reader for KerasReader {
 
 impl KerasReader {
     fn members(&mut self, file: &Window, directory: &mut Directory) -> Result<(), Stop> {
-        while let Some(member) = directory.members.get_mut(self.located) {
-            if let Some(what) = zip::local(file, member)? {
-                let at = member.header.min(file.len());
-                self.findings.warn(
-                    "zip members",
-                    at,
-                    format!("{} {what}", quoted(&member.name)),
-                    "readers differ in which they take",
-                );
-            }
-            self.located += 1;
-        }
+        zipped::locate(file, directory, &mut self.located, &mut self.findings)?;
         while let Some(member) = directory.members.get(self.looked) {
             let json = matches!(member.name.as_str(), "metadata.json" | "config.json") && member.size <= CONFIG_MOST;
             let weights = member.name == "model.weights.h5" && self.weights.is_none();

@@ -18,6 +18,7 @@ mod sections;
 mod tensorflow;
 mod tflite;
 mod xray;
+mod zipped;
 
 pub use items::{ArrayItems, read_array};
 

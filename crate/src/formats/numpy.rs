@@ -10,9 +10,9 @@ use super::{
     Format, Match, Reader,
     codec::zip::{self, Directory, Member},
     findings::{Findings, quoted},
-    pytorch::zip_findings,
     sections,
     xray::{self, Seen, Stream},
+    zipped,
 };
 use crate::{
     fault::Fault,
@@ -192,12 +192,7 @@ impl Reader for NumpyReader {
         }
         let mut directory = match self.directory.take() {
             Some(directory) => directory,
-            None => {
-                let mut directory = zip::directory(file, limits)?;
-                zip_findings(&directory, file, &mut self.findings);
-                crate::order::sort_by_key(&mut directory.members, |m| m.header);
-                directory
-            }
+            None => zipped::open(file, limits, &mut self.findings)?,
         };
         let result = self.members(file, &mut directory);
         self.directory = Some(directory);
@@ -215,18 +210,7 @@ impl Reader for NumpyReader {
 
 impl NumpyReader {
     fn members(&mut self, file: &Window, directory: &mut Directory) -> Result<(), Stop> {
-        while let Some(member) = directory.members.get_mut(self.located) {
-            if let Some(what) = zip::local(file, member)? {
-                let at = member.header.min(file.len());
-                self.findings.warn(
-                    "zip members",
-                    at,
-                    format!("{} {what}", quoted(&member.name)),
-                    "readers differ in which they take",
-                );
-            }
-            self.located += 1;
-        }
+        zipped::locate(file, directory, &mut self.located, &mut self.findings)?;
         while let Some(member) = directory.members.get(self.looked) {
             self.member(file, member)?;
             self.looked += 1;

@@ -17,6 +17,7 @@ use crate::{
         findings::{Findings, quoted},
         sections,
         xray::{Place, Seen, Stream, named},
+        zipped,
     },
     model::{FormatId, MetaType, MetaValue, ModelFile, SectionKind},
     source::{Limits, Stop, Window},
@@ -63,9 +64,7 @@ impl Archive {
     }
     fn open(&mut self, file: &Window, limits: &Limits) -> Result<Directory, Stop> {
         let mut directory = zip::directory(file, limits)?;
-        let mut findings = std::mem::take(&mut self.findings);
-        zip_findings(&directory, file, &mut findings);
-        self.findings = findings;
+        zipped::check(&directory, file, &mut self.findings);
         self.root =
             directory.members.first().and_then(|m| m.name.split_once('/')).map_or("", |(root, _)| root).to_owned();
         // In the order of their bytes, so that reading goes forward; the main pickle is looked into first.
@@ -73,18 +72,7 @@ impl Archive {
         Ok(directory)
     }
     fn members(&mut self, file: &Window, directory: &mut Directory) -> Result<(), Stop> {
-        while let Some(member) = directory.members.get_mut(self.located) {
-            if let Some(what) = zip::local(file, member)? {
-                let at = member.header.min(file.len());
-                self.findings.warn(
-                    "zip members",
-                    at,
-                    format!("{} {what}", quoted(&member.name)),
-                    "readers differ in which they take",
-                );
-            }
-            self.located += 1;
-        }
+        zipped::locate(file, directory, &mut self.located, &mut self.findings)?;
         if !self.main_read {
             // The main pickle says which members are storages: it is read before the others are looked into.
             if self.read.is_empty()
@@ -300,54 +288,6 @@ impl Archive {
             graph: None,
             sections,
             notes: findings.finish(),
-        }
-    }
-}
-
-/// What is odd about a zip itself.
-pub(in crate::formats) fn zip_findings(directory: &Directory, file: &Window, findings: &mut Findings) {
-    if let Some((at, what)) = &directory.trouble {
-        findings.error(
-            "zip directory",
-            (*at).min(file.len()),
-            format!("The zip directory is damaged: {what}"),
-            "members may be missing",
-        );
-    }
-    if directory.prefix > 0 {
-        let what = format!("{} bytes lie before the zip archive", directory.prefix);
-        findings.warn("zip prefix", 0, what, "the file is two things at once; readers differ in which they see");
-    }
-    if directory.end < file.len() {
-        let what = format!("{} bytes follow the zip archive", file.len() - directory.end);
-        findings.warn("zip trailing bytes", directory.end, what, "readers differ in what they make of them");
-    }
-    let mut names = HashSet::new();
-    let mut headers: Vec<(u64, u64)> = Vec::with_capacity(directory.members.len());
-    for member in &directory.members {
-        let at = member.header.min(file.len());
-        if !names.insert(member.name.as_str()) {
-            let what = format!("{} is there more than once", quoted(&member.name));
-            findings.error("zip names", at, what, "readers differ in which they take");
-        }
-        if member.name.starts_with('/') || member.name.split(['/', '\\']).any(|part| part == "..") {
-            let what = format!("{} would be unpacked outside its folder", quoted(&member.name));
-            findings.error("zip names", at, what, "Glassbox unpacks nothing to disk");
-        }
-        headers.push((member.header, member.packed));
-    }
-    crate::order::sort(&mut headers);
-    for pair in headers.windows(2) {
-        if let [(start, n), (next, _)] = pair
-            && start.saturating_add(*n) > *next
-        {
-            let what = format!("the member at byte {start} of {n} bytes overlaps the one at byte {next}");
-            findings.error(
-                "zip overlaps",
-                (*next).min(file.len()),
-                what,
-                "the archive is damaged, or made to unpack without end",
-            );
         }
     }
 }

@@ -9,7 +9,6 @@ mod objects;
 mod plain;
 mod stream;
 
-pub(super) use archive::zip_findings;
 pub(super) use plain::Pickle;
 
 use super::{Format, Match, Reader, codec::zip};

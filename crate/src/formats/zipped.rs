@@ -1,0 +1,88 @@
+//! What every format in a zip archive does first: open its directory, note what is odd about it, find its members.
+
+use std::collections::HashSet;
+
+use super::{
+    codec::zip::{self, Directory},
+    findings::{Findings, quoted},
+};
+use crate::source::{Limits, Stop, Window};
+
+/// The directory, its members in the order of their bytes, so that reading goes forward.
+///
+/// # Errors
+/// Bytes are missing, or there is no directory.
+pub(super) fn open(file: &Window, limits: &Limits, findings: &mut Findings) -> Result<Directory, Stop> {
+    let mut directory = zip::directory(file, limits)?;
+    check(&directory, file, findings);
+    crate::order::sort_by_key(&mut directory.members, |m| m.header);
+    Ok(directory)
+}
+
+/// Reads the members' own headers from number `located` on, which say where their bytes lie.
+///
+/// # Errors
+/// Bytes are missing: call again with the same `located`.
+pub(super) fn locate(
+    file: &Window,
+    directory: &mut Directory,
+    located: &mut usize,
+    findings: &mut Findings,
+) -> Result<(), Stop> {
+    while let Some(member) = directory.members.get_mut(*located) {
+        if let Some(what) = zip::local(file, member)? {
+            let what = format!("{} {what}", quoted(&member.name));
+            findings.warn("zip members", member.header.min(file.len()), what, "readers differ in which they take");
+        }
+        *located += 1;
+    }
+    Ok(())
+}
+
+/// What is odd about a zip itself.
+pub(super) fn check(directory: &Directory, file: &Window, findings: &mut Findings) {
+    if let Some((at, what)) = &directory.trouble {
+        findings.error(
+            "zip directory",
+            (*at).min(file.len()),
+            format!("The zip directory is damaged: {what}"),
+            "members may be missing",
+        );
+    }
+    if directory.prefix > 0 {
+        let what = format!("{} bytes lie before the zip archive", directory.prefix);
+        findings.warn("zip prefix", 0, what, "the file is two things at once; readers differ in which they see");
+    }
+    if directory.end < file.len() {
+        let what = format!("{} bytes follow the zip archive", file.len() - directory.end);
+        findings.warn("zip trailing bytes", directory.end, what, "readers differ in what they make of them");
+    }
+    let mut names = HashSet::new();
+    let mut headers: Vec<(u64, u64)> = Vec::with_capacity(directory.members.len());
+    for member in &directory.members {
+        let at = member.header.min(file.len());
+        if !names.insert(member.name.as_str()) {
+            let what = format!("{} is there more than once", quoted(&member.name));
+            findings.error("zip names", at, what, "readers differ in which they take");
+        }
+        if member.name.starts_with('/') || member.name.split(['/', '\\']).any(|part| part == "..") {
+            let what = format!("{} would be unpacked outside its folder", quoted(&member.name));
+            findings.error("zip names", at, what, "Glassbox unpacks nothing to disk");
+        }
+        headers.push((member.header, member.packed));
+    }
+    crate::order::sort(&mut headers);
+    for pair in headers.windows(2) {
+        if let [(start, n), (next, _)] = pair
+            && start.saturating_add(*n) > *next
+        {
+            let what = format!("the member at byte {start} of {n} bytes overlaps the one at byte {next}");
+            findings.error(
+                "zip overlaps",
+                (*next).min(file.len()),
+                what,
+                "the archive is damaged, or made to unpack without end",
+            );
+        }
+    }
+}
