@@ -364,7 +364,7 @@ fn what_is_wrong_with_a_file_is_named_with_its_place() {
     }
     for (what, name, bytes, words) in [
         ("a zip without a model", "m.zip", zip(&[member("a.txt", "hello")], 1), "no pickle among them"),
-        ("a zip cut at its end", "m.pt", torch_zip()[..200].to_vec(), "a zip directory expected"),
+        ("a zip cut in its first header", "m.pt", torch_zip()[..28].to_vec(), "a zip directory expected"),
         ("ggjt of the future", "m.bin", ggjt(9, 2, &[0; 20]), "ggjt version 9"),
         ("tokens without end", "m.bin", [&b"tjgg\x03\0\0\0"[..], &[0xff; 28]].concat(), "tokens announced"),
         (
@@ -400,6 +400,82 @@ fn a_pickle_in_a_deflated_member_is_seen() {
     );
 }
 
+/// Where each tensor is: "here", "missing" from a byte on, or "lost" where its place is not known.
+fn places(model: &ModelFile) -> Vec<(&str, String)> {
+    let told = |place: &Place| match place {
+        Place::Here { .. } | Place::Strided { .. } => "here".to_owned(),
+        Place::Missing { at, .. } if at.is_empty() => "lost".to_owned(),
+        Place::Missing { at, .. } => format!("missing {}..{}", at.start, at.end),
+        other => format!("{other:?}"),
+    };
+    model.tensors.iter().map(|t| (t.name.as_str(), told(&t.place))).collect()
+}
+
+#[test]
+fn a_pytorch_archive_that_lost_its_end_lists_its_tensors_by_what_is_left() {
+    let start =
+        |whole: &[u8], name: &str| match &open_bytes("m.pt", whole).expect("opens").tensor(name).expect(name).place {
+            Place::Here { at, .. } | Place::Strided { at, .. } => at.start,
+            other => panic!("{other:?}"),
+        };
+    for whole in [torch_zip(), zip_forward(&torch_members(), 64)] {
+        let (a, b) = (start(&whole, "a"), start(&whole, "b") - 2);
+        let cut =
+            |at: u64| open_bytes("m.pt", &whole[..at as usize]).unwrap_or_else(|fault| panic!("cut at {at}: {fault}"));
+        // Without its directory alone, it is whole.
+        let all = cut(b + 8 + 90);
+        assert_eq!(places(&all), [("a", "here".into()), ("t", "here".into()), ("b", "here".into())]);
+        assert_eq!(all.metadata.number("epoch"), Some(7.0));
+        assert!(noted(&all, Severity::Error, "members were found by their own headers"), "{:#?}", all.notes);
+        assert_eq!(small_values("m.pt", &whole[..(b + 98) as usize], "t"), [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
+        // In the middle of the second storage: its bytes are placed beyond the end.
+        let part = cut(b + 3);
+        assert_eq!(
+            places(&part),
+            [("a", "here".into()), ("t", "here".into()), ("b", format!("missing {}..{}", b + 2, b + 6))]
+        );
+        assert!(noted(&part, Severity::Error, "1 of 3 tensors are missing or incomplete, the first is \"b\""));
+        // Before the second storage's header: nothing says where it would lie.
+        let one = cut(a + 24);
+        assert_eq!(places(&one), [("a", "here".into()), ("t", "here".into()), ("b", "lost".into())]);
+        // In the first storage.
+        let none = cut(a + 5);
+        let lies = format!("missing {}..{}", a, a + 24);
+        assert_eq!(places(&none), [("a", lies.clone()), ("t", lies), ("b", "lost".into())]);
+        // Only the description is there.
+        assert_eq!(places(&cut(a - 70)).len(), 3);
+    }
+}
+
+#[test]
+fn storages_before_their_description_are_found_by_the_sizes_behind_them() {
+    let mut members = torch_members();
+    members.rotate_left(2);
+    // A storage that holds what looks like the sizes of another.
+    members[0].data = [b"PK\x07\x08\0\0\0\0\x09\0\0\0\x09\0\0\0".as_slice(), &[0; 8]].concat();
+    let whole = zip_forward(&members, 64);
+    let directory = whole.windows(4).position(|w| w == b"PK\x01\x02").expect("a directory");
+    let model = open_bytes("m.pt", &whole[..directory]).expect("opens");
+    assert_well_formed(&model);
+    assert_eq!(places(&model), [("a", "here".into()), ("t", "here".into()), ("b", "here".into())]);
+}
+
+#[test]
+fn real_pytorch_archives_without_their_end_list_what_the_whole_ones_do() {
+    let Some(corpus) = corpus() else { return };
+    for name in ["triple/mnist.pt", "llama/llama2xs.ckpt.pt", "pytorch/torchscript-tch-foo.pt"] {
+        let bytes = std::fs::read(corpus.join(name)).expect(name);
+        let directory = bytes.windows(4).rposition(|w| w == b"PK\x05\x06").expect("an end");
+        let whole = open_bytes("m.pt", &bytes).expect(name);
+        let part = open_bytes("m.pt", &bytes[..directory]).expect(name);
+        assert_well_formed(&part);
+        assert_eq!(part.tensors, whole.tensors, "{name}");
+        let half = open_bytes("m.pt", &bytes[..bytes.len() / 2]).expect(name);
+        assert_well_formed(&half);
+        assert!(half.notes.iter().any(|n| n.severity == Severity::Error && n.at.is_some()), "{name}");
+    }
+}
+
 /// Every prefix is told to be one, and lists no tensor otherwise than the whole file does.
 fn truncations(name: &str, bytes: &[u8], least: Severity) {
     let whole = open_bytes(name, bytes).expect("the whole file opens");
@@ -421,6 +497,7 @@ fn truncations(name: &str, bytes: &[u8], least: Severity) {
 #[test]
 fn every_truncation_of_a_pytorch_file_is_told() {
     truncations("m.pt", &torch_zip(), Severity::Warning);
+    truncations("m.pt", &zip_forward(&torch_members(), 64), Severity::Warning);
     truncations("m.pth", &torch_stream(), Severity::Warning);
     truncations("x.pkl", &dict(&[("a", text("b")), ("c", b"]q\0(K\x01K\x02e".to_vec())]), Severity::Warning);
 }

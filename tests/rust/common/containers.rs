@@ -23,6 +23,15 @@ pub fn member(name: &str, data: impl AsRef<[u8]>) -> Member {
 
 /// A zip archive of stored members; `align` pads each member's bytes as PyTorch does.
 pub fn zip(members: &[Member], align: usize) -> Vec<u8> {
+    archive(members, align, false)
+}
+
+/// The same as PyTorch's own writer makes it: it never goes back, so that sizes stand behind the bytes.
+pub fn zip_forward(members: &[Member], align: usize) -> Vec<u8> {
+    archive(members, align, true)
+}
+
+fn archive(members: &[Member], align: usize, behind: bool) -> Vec<u8> {
     let (mut out, mut central) = (Vec::new(), Vec::new());
     for m in members {
         let header = out.len() as u32;
@@ -30,16 +39,16 @@ pub fn zip(members: &[Member], align: usize) -> Vec<u8> {
         let start = out.len() + 30 + local.len() + 4;
         let pad = start.next_multiple_of(align.max(1)) - start;
         let size = (m.data.len() as u32).to_le_bytes();
-        let fixed = |out: &mut Vec<u8>| {
+        let sizes = [size, m.unpacked.map_or(size, u32::to_le_bytes)].concat();
+        let fixed = |out: &mut Vec<u8>, sizes: &[u8]| {
             out.extend([20, 0]);
-            out.extend(m.flags.to_le_bytes());
+            out.extend((m.flags | if behind { 0x808 } else { 0 }).to_le_bytes());
             out.extend(m.method.to_le_bytes());
             out.extend([0; 8]);
-            out.extend(size);
-            out.extend(m.unpacked.map_or(size, u32::to_le_bytes));
+            out.extend(sizes);
         };
         out.extend(b"PK\x03\x04");
-        fixed(&mut out);
+        fixed(&mut out, if behind { &[0; 8] } else { &sizes });
         out.extend((local.len() as u16).to_le_bytes());
         out.extend((pad as u16 + 4).to_le_bytes());
         out.extend(local);
@@ -47,8 +56,12 @@ pub fn zip(members: &[Member], align: usize) -> Vec<u8> {
         out.extend((pad as u16).to_le_bytes());
         out.extend(vec![b'Z'; pad]);
         out.extend(&m.data);
+        if behind {
+            out.extend(b"PK\x07\x08\0\0\0\0");
+            out.extend(&sizes);
+        }
         central.extend(b"PK\x01\x02\x14\0");
-        fixed(&mut central);
+        fixed(&mut central, &sizes);
         central.extend((m.name.len() as u16).to_le_bytes());
         central.extend([0; 12]);
         central.extend(header.to_le_bytes());
@@ -115,15 +128,19 @@ pub fn torch_object() -> Vec<u8> {
     ])
 }
 
-pub fn torch_zip() -> Vec<u8> {
-    let members = [
+/// The members of the small PyTorch archive, in the order of `torch.save`.
+pub fn torch_members() -> Vec<Member> {
+    vec![
         member("m/data.pkl", torch_object()),
         member("m/byteorder", "little"),
         member("m/data/0", floats(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0])),
         member("m/data/1", [0x00, 0x3c, 0x00, 0x40, 0x00, 0x42, 0x00, 0x44]),
         member("m/version", "3\n"),
-    ];
-    zip(&members, 64)
+    ]
+}
+
+pub fn torch_zip() -> Vec<u8> {
+    zip(&torch_members(), 64)
 }
 
 pub fn torch_stream() -> Vec<u8> {

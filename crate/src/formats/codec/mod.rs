@@ -6,3 +6,4 @@ pub(super) mod json;
 pub(super) mod pickle;
 pub(super) mod protobuf;
 pub(super) mod zip;
+pub(super) mod zip_salvage;

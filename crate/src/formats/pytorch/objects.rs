@@ -414,12 +414,14 @@ fn array_type(m: &Machine, id: Id) -> Option<(Encoding, bool)> {
     Some((crate::formats::numpy::encoding(name)?, order == ">"))
 }
 
-/// Where each tensor's bytes are, by storage; `bytes_of` gives a storage's range in file 0.
+/// Where each tensor's bytes are, by storage; `bytes_of` gives a storage's range in file 0. Of a file that was `cut`,
+/// a storage that is not found lies somewhere beyond its end.
 pub(super) fn entries(
     stated: Vec<Stated>,
     file: &str,
     file_len: u64,
     at: u64,
+    cut: bool,
     findings: &mut Findings,
     bytes_of: impl Fn(&str) -> Option<Range<u64>>,
 ) -> Vec<TensorEntry> {
@@ -461,6 +463,7 @@ pub(super) fn entries(
         let place = match (source, view) {
             (Source::Nowhere, _) => Place::Absent,
             (Source::Escaped, _) => Place::Inline,
+            (Source::Storage(_), None) if cut => Place::Missing { file: file.to_owned(), at: 0..0 },
             (Source::Storage(key), None) => {
                 let what =
                     format!("{told} names storage {}, which the file does not hold as plain bytes", quoted(&key));
@@ -472,7 +475,7 @@ pub(super) fn entries(
                 Some(strides) => Place::Strided { file: 0, at: view, strides },
             },
             (_, Some((view, end))) => {
-                if fits && end < view.end {
+                if fits && end < view.end && !cut {
                     let what = format!("{told} ends at byte {}, its storage at byte {end}", view.end);
                     findings.error("storages", at, what, "the file was not copied whole, or a size is wrong");
                 }
@@ -482,8 +485,27 @@ pub(super) fn entries(
         };
         entries.push(TensorEntry { name, shape, encoding, place, bytes });
     }
+    if cut {
+        lost(&entries, file_len, findings);
+    }
     shared(&entries, at, findings);
     entries
+}
+
+/// How many tensors a file that was not copied whole does not hold, and which is the first.
+fn lost(entries: &[TensorEntry], len: u64, findings: &mut Findings) {
+    let mut lost =
+        entries.iter().filter_map(|t| if let Place::Missing { at, .. } = &t.place { Some((t, at)) } else { None });
+    let Some((first, at)) = lost.next() else { return };
+    let told =
+        if at.is_empty() { "its place is not known".to_owned() } else { format!("bytes {}..{}", at.start, at.end) };
+    let what = format!(
+        "The file ends at byte {len}: {} of {} tensors are missing or incomplete, the first is {} ({told})",
+        lost.count() + 1,
+        entries.len(),
+        quoted(&first.name)
+    );
+    findings.error("end of file", len, what, "the file was not copied whole");
 }
 
 /// Tensors of the same bytes are counted once in a file, though each is listed.
