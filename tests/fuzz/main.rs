@@ -170,7 +170,7 @@ fn the_pytorch_reader_survives() {
     cut.truncate(cut.len() - 30);
     let mut forward = containers::zip_forward(&containers::torch_members(), 64);
     forward.truncate(forward.len() - 30);
-    let seeds = vec![torch_zip(), torch_stream(), two, cut, forward];
+    let seeds = vec![torch_zip(), torch_stream(), two, cut, forward, containers::tar(&containers::torch_tar_members())];
     run(targets::pytorch, seeds, b"PK\x03\x04\x14\0\0\0\0\0");
 }
 
@@ -223,7 +223,15 @@ fn the_tensorflow_reader_survives() {
     let info = Message::new().bytes(4, "serve").bytes(5, "2.15");
     let meta = Message::new().message(1, &info).message(2, &graph).message(5, &Message::new().bytes(1, "sign"));
     let saved = Message::new().int(1, 1).message(2, &meta).0;
-    run(targets::tensorflow, vec![graph.0, saved, containers::checkpoint().0], b"\x0a\x20\x0a\x01");
+    let seeds = vec![
+        graph.0,
+        saved,
+        containers::checkpoint().0,
+        containers::checkpoint_packed(),
+        containers::checkpoint_v1(false),
+        containers::checkpoint_v1(true),
+    ];
+    run(targets::tensorflow, seeds, b"\x0a\x20\x0a\x01");
 }
 
 #[test]

@@ -81,20 +81,20 @@ impl Walk {
     pub(in crate::formats) fn take(&mut self, file: &Window, found: Found, n: u64) -> Result<bool, Stop> {
         let Found { mut member, start, sized } = found;
         let end = start.saturating_add(n);
-        let mut fits = true;
-        self.at = end;
+        let behind =
+            if end <= file.len() && member.flags & SIZES_BEHIND != 0 { descriptor(file, end, n)? } else { None };
+        // Nothing is asked for from here on.
+        let (mut fits, mut next) = (true, end);
         if end > file.len() {
             self.cut = Some(start..end);
+        } else if let Some((size, width)) = behind {
+            member.size = size;
+            next = end + width;
         } else if member.flags & SIZES_BEHIND != 0 {
-            match descriptor(file, end, n)? {
-                Some((size, width)) => {
-                    member.size = size;
-                    self.at = end + width;
-                }
-                // Where the file ends within the record, the member is whole all the same.
-                None => fits = file.len() - end < DESCRIPTOR_BYTES[0],
-            }
+            // Where the file ends within the record, the member is whole all the same.
+            fits = file.len() - end < DESCRIPTOR_BYTES[0];
         }
+        self.at = next;
         member.packed = n;
         if !sized && member.method == 0 {
             member.size = n;

@@ -1,6 +1,9 @@
 //! From a pickle's values to tensors with names, and the rest as a tree of plain values.
 
-use std::{collections::HashSet, ops::Range};
+use std::{
+    collections::{HashMap, HashSet},
+    ops::Range,
+};
 
 use super::{dtype, storage_type};
 use crate::{
@@ -69,6 +72,8 @@ pub(super) struct Tree {
     pub(super) odd: Vec<String>,
     /// Plain values beyond the limit.
     pub(super) more: u64,
+    /// Tensors that persistent ids stand for, by key (the tar archive).
+    pub(super) persistent: HashMap<String, Stated>,
     seen: HashSet<Id>,
 }
 
@@ -79,7 +84,7 @@ impl Tree {
         self.walk(machine, machine.result, prefix, 0, tensors_most);
     }
     fn walk(&mut self, m: &Machine, id: Id, path: &str, depth: u32, most: u64) {
-        if let Some(tensor) = tensor(m, id, 0) {
+        if let Some(tensor) = tensor(m, id, 0).or_else(|| self.stands_for(m, id).map(Ok)) {
             if (self.tensors.len() as u64) < most {
                 let name = if path.is_empty() { "tensor".to_owned() } else { path.to_owned() };
                 match tensor {
@@ -113,6 +118,12 @@ impl Tree {
                 self.value(path, MetaValue::String(text));
             }
         }
+    }
+    /// The tensor that a persistent id is the key of.
+    fn stands_for(&self, m: &Machine, id: Id) -> Option<Stated> {
+        let Node::Persistent(key) = m.node(id) else { return None };
+        let key = m.int(*key).map(|n| n.to_string()).or_else(|| m.text(*key).map(str::to_owned))?;
+        self.persistent.get(&key).cloned()
     }
     fn value(&mut self, path: &str, value: MetaValue) {
         if self.metadata.len() < VALUES_MOST {
@@ -316,7 +327,7 @@ fn from_storage(m: &Machine, storage: Id, offset: Id, size: Id, stride: Id, kind
 }
 
 /// Dimensions of size 1 may have any stride.
-fn row_major(shape: &[u64], strides: &[u64]) -> bool {
+pub(super) fn row_major(shape: &[u64], strides: &[u64]) -> bool {
     let mut expected = 1u64;
     if shape.contains(&0) {
         return true;
