@@ -15,6 +15,7 @@ mod onnx;
 mod pytorch;
 mod safetensors;
 mod sections;
+mod side;
 mod tensorflow;
 mod tflite;
 mod xray;

@@ -7,6 +7,7 @@ mod describe;
 mod facts;
 mod fault;
 mod generation;
+mod hierarchy;
 mod keys;
 mod model;
 mod ops;
