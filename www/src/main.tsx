@@ -1,6 +1,7 @@
 import { effect } from "@preact/signals";
 import { render } from "preact";
 
+import * as bytes from "./state/bytes.ts";
 import * as fit from "./state/fit.ts";
 import * as metadata from "./state/metadata.ts";
 import * as model from "./state/model.ts";
@@ -46,7 +47,7 @@ const reported = (navigator as { deviceMemory?: number }).deviceMemory;
 if (reported !== undefined) fit.memory.value = reported;
 
 model.attach(client, openRemote);
-for (const watch of [tensors.watchModel, metadata.watchModel, tokens.watchModel, run.watchModel, fit.watchModel, tensors.watchSelection, tokens.watchText]) watch();
+for (const watch of [bytes.watchModel, tensors.watchModel, metadata.watchModel, tokens.watchModel, run.watchModel, fit.watchModel, tensors.watchSelection, tokens.watchText]) watch();
 
 const root = document.getElementById("app");
 if (root !== null) render(<App />, root);

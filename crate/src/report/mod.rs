@@ -2,12 +2,14 @@
 //!
 //! TypeScript types are derived from these structs by a test (`www/src/wire/report.ts`).
 
+mod bytes;
 mod chat;
 mod describe;
 mod facts;
 mod fault;
 mod generation;
 mod keys;
+mod map;
 mod model;
 mod ops;
 mod tensors;
@@ -15,10 +17,12 @@ mod tokens;
 #[cfg(test)]
 mod typescript;
 
+pub use bytes::BytesReport;
 pub use chat::ChatReport;
 pub use describe::items;
 pub use fault::FaultReport;
 pub use generation::*;
+pub use map::*;
 pub use model::*;
 pub use ops::*;
 pub use tensors::*;

@@ -1,5 +1,5 @@
 import type {
-  BenchReport, DeviceReport, DevicesReport, FaultReport, GeneratedReport, ModelReport, OpsReport, PeekReport, ProgressReport, RunReport, TokensReport,
+  BenchReport, BytesReport, DeviceReport, DevicesReport, FaultReport, GeneratedReport, ModelReport, OpsReport, PeekReport, ProgressReport, RunReport, TokensReport,
 } from "./report.ts";
 import type { RemoteFile } from "./remote.ts";
 
@@ -37,6 +37,8 @@ export interface Calls {
   close: { ask: Record<never, never>; tell: null; piece: never };
   array: { ask: { key: string; start: number; count: number }; tell: MetaItem[]; piece: never };
   peek: { ask: { tensor: number; firstRow: number; rows: number; stats: boolean }; tell: PeekReport; piece: never };
+  /** Bytes of the file of this name as they are; fewer where it ends. */
+  bytes: { ask: { file: string; start: number; count: number }; tell: BytesReport; piece: never };
   tokenize: { ask: { text: string; addSpecial: boolean; parseSpecial: boolean }; tell: TokensReport; piece: never };
   /** `tier` forces one ("core", "subgroup"); empty takes the best that passes its self-test. */
   load: { ask: { device: DeviceChoice; tier: string }; tell: DeviceReport; piece: ProgressReport };

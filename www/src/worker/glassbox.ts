@@ -6,6 +6,7 @@ export interface WasmModel {
   bytes_read(): number;
   array(key: string, start: number, count: number): Promise<string>;
   peek(tensor: number, firstRow: number, rows: number, stats: boolean): Promise<string>;
+  bytes(file: string, start: number, count: number): Promise<string>;
   tokenize(text: string, addSpecial: boolean, parseSpecial: boolean): string | Promise<string>;
   load(device: string, tier: string, progress: (json: string) => void): Promise<string>;
   generate(options: string, onToken: (json: string) => Promise<boolean> | boolean): Promise<string>;

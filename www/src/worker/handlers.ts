@@ -42,6 +42,7 @@ export class Engine {
     },
     array: ({ key, start, count }) => this.opened().array(key, start, count),
     peek: ({ tensor, firstRow, rows, stats }) => this.opened().peek(tensor, firstRow, rows, stats),
+    bytes: ({ file, start, count }) => this.opened().bytes(file, start, count),
     tokenize: async ({ text, addSpecial, parseSpecial }) => this.opened().tokenize(text, addSpecial, parseSpecial),
     load: ({ device, tier }, emit) => this.opened().load(device, tier, emit),
     generate: (ask, emit, stop) => this.generate(ask, emit, stop),

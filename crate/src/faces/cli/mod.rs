@@ -5,6 +5,7 @@ mod bench;
 #[cfg(feature = "chat")]
 mod chat;
 mod inspect;
+mod map;
 mod peek;
 mod run;
 mod synth;
@@ -63,6 +64,8 @@ fn dispatch(args: Args) -> Result<Exit> {
     match args.command {
         Command::Inspect(a) => inspect::run(&a, json),
         Command::Peek(a) => peek::run(&a, json),
+        Command::Map(a) => map::run(&a, json),
+        Command::Hex(a) => map::hex(&a, json),
         Command::Tokenize(a) => tokenize::run(&a, json),
         #[cfg(feature = "chat")]
         Command::ChatTemplate(a) => chat::run(&a, json),

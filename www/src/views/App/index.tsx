@@ -8,6 +8,7 @@ import { dismissFault, dismissLost, lost, openFault, openFiles, opening, report 
 import { route } from "../../state/route.ts";
 import { Icon } from "../../widgets/Icon.tsx";
 import { Arrival } from "../Arrival/index.tsx";
+import { Bytes } from "../Bytes/index.tsx";
 import { FaultCard } from "../Faults/index.tsx";
 import { Graph } from "../Graph/index.tsx";
 import { Header, OpeningBar } from "../Header/index.tsx";
@@ -18,7 +19,7 @@ import { Run } from "../Run/index.tsx";
 import { Tensors } from "../Tensors/index.tsx";
 import { Tokenizer } from "../Tokenizer/index.tsx";
 
-const VIEWS = { overview: Overview, metadata: Metadata, tensors: Tensors, graph: Graph, tokenizer: Tokenizer, run: Run, notes: Notes };
+const VIEWS = { overview: Overview, metadata: Metadata, tensors: Tensors, bytes: Bytes, graph: Graph, tokenizer: Tokenizer, run: Run, notes: Notes };
 
 export function App() {
   const dragging = useDrops();
