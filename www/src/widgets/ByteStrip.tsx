@@ -320,7 +320,7 @@ function axis(context: CanvasRenderingContext2D, from: number, to: number, wide:
     context.fillStyle = line;
     context.fillRect(x, (STRIP.top + STRIP.height + 2) * ratio, ratio, (AXIS - STRIP.top - STRIP.height + 6) * ratio);
     context.fillStyle = ink;
-    if (x < wide - 50 * ratio) context.fillText(count(at), x + 4 * ratio, (AXIS + 6) * ratio);
+    if (x + 4 * ratio + context.measureText(count(at)).width < wide) context.fillText(count(at), x + 4 * ratio, (AXIS + 6) * ratio);
   }
 }
 
