@@ -61,9 +61,11 @@ export function ByteStrip(props: Props) {
     watcher.observe(element);
     return () => watcher.disconnect();
   }, []);
+  // Read here and not in the effect: what is read while drawing the component draws it again when it changes.
+  const wide = width.value;
+  const resolve = colours.value;
   useEffect(() => {
-    const element = canvas.current;
-    if (element !== null) paint(element, width.value, props, colours.value);
+    if (canvas.current !== null) paint(canvas.current, wide, props, resolve);
   });
 
   const byteAt = (x: number) => from + (x / Math.max(1, width.value)) * (to - from);
