@@ -7,9 +7,9 @@ use crate::model::{Note, Severity};
 /// Notes of one kind that are told one by one; the rest is counted.
 const TOLD: usize = 8;
 
-/// The notes of one file while it is read.
+/// The notes of one file while it is read, or of one model while it is checked.
 #[derive(Default)]
-pub(super) struct Findings {
+pub(crate) struct Findings {
     notes: Vec<Note>,
     more: HashMap<&'static str, (usize, Severity)>,
 }
@@ -18,10 +18,14 @@ impl Findings {
     /// Adds a note at byte `at` of the file being read. `kind` groups like notes, so that a file with a
     /// fault in each of 30,000 tensors gives a readable list.
     pub(super) fn add(&mut self, kind: &'static str, at: u64, note: Note) {
+        self.note(kind, note.at(0, at));
+    }
+    /// Adds a note that has its place, or has none.
+    pub(crate) fn note(&mut self, kind: &'static str, note: Note) {
         let (told, _) = self.more.entry(kind).or_insert((0, note.severity));
         *told += 1;
         if *told <= TOLD {
-            self.notes.push(note.at(0, at));
+            self.notes.push(note);
         }
     }
     /// Errors, in short.
@@ -37,7 +41,7 @@ impl Findings {
         self.add(kind, at, with_why(Severity::Info, what, why));
     }
     /// All notes, most severe first, then by place.
-    pub(super) fn finish(self) -> Vec<Note> {
+    pub(crate) fn finish(self) -> Vec<Note> {
         let mut notes = self.notes;
         let mut more: Vec<_> = self.more.into_iter().filter(|(_, (n, _))| *n > TOLD).collect();
         crate::order::sort_by_key(&mut more, |(kind, _)| *kind);
@@ -55,14 +59,14 @@ fn with_why(severity: Severity, what: impl Into<String>, why: &str) -> Note {
 }
 
 /// Most severe first; equal ones by file and byte, those without a place last.
-pub(super) fn sort(notes: &mut Vec<Note>) {
+pub(crate) fn sort(notes: &mut Vec<Note>) {
     crate::order::sort_by_key(notes, |n| {
         (std::cmp::Reverse(n.severity), n.file.unwrap_or(usize::MAX), n.at.unwrap_or(u64::MAX))
     });
 }
 
 /// A name from a file as text that is safe and short enough for a sentence.
-pub(super) fn quoted(name: &str) -> String {
+pub(crate) fn quoted(name: &str) -> String {
     const LONGEST: usize = 80;
     let mut out = String::from("\"");
     for (i, c) in name.chars().enumerate() {

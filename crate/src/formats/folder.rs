@@ -317,7 +317,8 @@ async fn read_config(model: &mut ModelFile, number: usize, file: &SourceFile) ->
         model.notes.push(Note::new(Severity::Warning, what).at(number, 0));
         return Ok(());
     }
-    match Json::parse(&file.read(0..file.len()).await?) {
+    let text = file.read(0..file.len()).await?;
+    match Json::parse(&text) {
         Ok(config) => {
             if config.get("auto_map").is_some() {
                 let note =
@@ -326,7 +327,7 @@ async fn read_config(model: &mut ModelFile, number: usize, file: &SourceFile) ->
                     note.why("transformers would run it when told to trust it; Glassbox runs nothing from a folder"),
                 );
             }
-            merge::flatten("config", &config, &mut model.metadata);
+            merge::flatten_at("config", &config, &mut merge::Text::new(number, &text), None, &mut model.metadata);
         }
         Err(fault) => {
             let what = format!("config.json cannot be read: {}", fault.what);

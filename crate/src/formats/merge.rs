@@ -6,8 +6,8 @@ use super::{codec::json::Json, findings::quoted, sections};
 use crate::{
     fault::Fault,
     model::{
-        FileSummary, FormatId, MetaArray, MetaType, MetaValue, Metadata, ModelFile, Note, Place, SectionKind, Severity,
-        TensorEntry,
+        Cut, FileSummary, FormatId, MetaArray, MetaType, MetaValue, Metadata, ModelFile, Note, Place, SectionKind,
+        Severity, TensorEntry,
     },
     source::{SourceFile, SourceSet},
     tensor::{Encoding, Shape},
@@ -121,6 +121,7 @@ impl Whole {
             graph: None,
             sections: Vec::new(),
             notes: Vec::new(),
+            cuts: Vec::new(),
         };
         Self { model, parts: 0, missing: Vec::new() }
     }
@@ -161,13 +162,10 @@ impl Whole {
             self.model.tensors = read.tensors;
             self.model.sections = read.sections;
             self.model.notes.extend(read.notes);
+            self.model.cuts = read.cuts;
             return;
         }
-        for (key, value) in read.metadata.into_entries() {
-            if !key.starts_with("split.") && self.model.metadata.get(&key).is_none() {
-                self.model.metadata.push(key, in_file(value, number));
-            }
-        }
+        self.model.metadata.adopt(read.metadata, number, |key| !key.starts_with("split."));
         self.model.tensors.extend(read.tensors.into_iter().map(|mut tensor| {
             if let Place::Here { file, .. } | Place::Strided { file, .. } = &mut tensor.place {
                 *file = number;
@@ -185,6 +183,7 @@ impl Whole {
             note.file = note.file.map(|_| number);
             note
         }));
+        self.model.cuts.extend(read.cuts.into_iter().map(|cut| Cut { file: number, ..cut }));
     }
     /// A GGUF split says which part it is.
     fn check_split(&mut self, part: &Part, read: &ModelFile, number: usize) {
@@ -307,17 +306,6 @@ impl Whole {
     }
 }
 
-/// An array's place, moved to file `number`.
-fn in_file(mut value: MetaValue, number: usize) -> MetaValue {
-    if let MetaValue::Array(array) = &mut value {
-        if let Some(place) = &mut array.place {
-            place.file = number;
-        }
-        array.head = std::mem::take(&mut array.head).into_iter().map(|item| in_file(item, number)).collect();
-    }
-    value
-}
-
 /// Finds the external data of an ONNX model, or the shards of a TensorFlow checkpoint, among the files given;
 /// returns which of them it uses.
 ///
@@ -403,25 +391,68 @@ fn plain_location(location: &str) -> Option<String> {
     (!steps.is_empty() && !steps.contains(&"..")).then(|| steps.join("/"))
 }
 
+/// Where JSON text that becomes metadata stands: the keys are looked for in it, one behind the other.
+pub(super) struct Text<'a> {
+    /// Index into `ModelFile::files`.
+    pub(super) file: usize,
+    text: &'a [u8],
+    at: usize,
+    /// False once a key was spelt with escapes: its place, and those after it, are not known.
+    plain: bool,
+}
+
+impl<'a> Text<'a> {
+    pub(super) fn new(file: usize, text: &'a [u8]) -> Self {
+        Self { file, text, at: 0, plain: true }
+    }
+    /// Text that lies in no file as it is.
+    fn nowhere() -> Self {
+        Self { file: 0, text: &[], at: 0, plain: false }
+    }
+    /// The place of the next key of this name.
+    fn find(&mut self, name: &str) -> Option<u64> {
+        let rest = self.text.get(self.at..).filter(|_| self.plain && !name.is_empty())?;
+        let quoted = |at: usize| at > 0 && rest[at - 1] == b'"' && rest.get(at + name.len()) == Some(&b'"');
+        let mut found = rest.windows(name.len()).enumerate().filter(|(_, w)| *w == name.as_bytes()).map(|(i, _)| i);
+        let Some(at) = found.find(|i| quoted(*i)) else {
+            self.plain = false;
+            return None;
+        };
+        self.at += at;
+        Some((self.at - 1) as u64)
+    }
+}
+
 /// Writes a JSON value as metadata: nested keys joined by dots, lists of plain values as arrays; null says nothing.
 pub(super) fn flatten(key: &str, value: &Json, out: &mut Metadata) {
-    match value {
+    flatten_at(key, value, &mut Text::nowhere(), None, out);
+}
+
+/// The same, with the places of the keys; `at` is that of `key` itself.
+pub(super) fn flatten_at(key: &str, value: &Json, text: &mut Text<'_>, at: Option<u64>, out: &mut Metadata) {
+    let value = match value {
         Json::Object(members) => {
             for (name, value) in members {
-                flatten(&format!("{key}.{name}"), value, out);
+                let at = text.find(name);
+                flatten_at(&format!("{key}.{name}"), value, text, at, out);
             }
+            return;
         }
         Json::Array(items) if items.iter().any(|i| matches!(i, Json::Object(_) | Json::Array(_) | Json::Null)) => {
             for (i, item) in items.iter().enumerate() {
-                flatten(&format!("{key}.{i}"), item, out);
+                flatten_at(&format!("{key}.{i}"), item, text, at, out);
             }
+            return;
         }
-        Json::Array(items) => out.push(key, MetaValue::Array(plain_array(items))),
-        other => {
-            if let Some(value) = scalar(other) {
-                out.push(key, value);
-            }
-        }
+        Json::Array(items) => MetaValue::Array(plain_array(items)),
+        other => match scalar(other) {
+            Some(value) => value,
+            None => return,
+        },
+    };
+    match at {
+        Some(at) => out.push_at(key.to_owned(), value, text.file, at),
+        None => out.push(key, value),
     }
 }
 
