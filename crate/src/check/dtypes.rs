@@ -13,7 +13,7 @@ const TYPES: &[(&str, Encoding)] =
 /// Compares the type of most bytes with the stated one.
 pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
     let meta = &subject.model.metadata;
-    if !matches!(subject.model.format, FormatId::Safetensors | FormatId::PyTorch) {
+    if !subject.configured() || !matches!(subject.model.format, FormatId::Safetensors | FormatId::PyTorch) {
         return;
     }
     let Some((key, stated)) =

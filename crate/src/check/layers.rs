@@ -160,8 +160,7 @@ const FAMILIES: &[Family] = &[
 ];
 
 /// Buffers that training programs stored and nobody loads.
-const BUFFERS: &[&str] =
-    &["rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias", "embeddings.position_ids", "num_batches_tracked"];
+const BUFFERS: &[&str] = &["rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias", "embeddings.position_ids"];
 
 /// Holds tensors against the stated sizes.
 pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {

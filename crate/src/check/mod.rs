@@ -129,12 +129,21 @@ impl<'a> Subject<'a> {
             _ => None,
         }
     }
+    /// True where `config.json` is among the files; a checkpoint may keep a `config` of another kind in itself.
+    fn configured(&self) -> bool {
+        configured(self.model)
+    }
     /// True where the list of tensors is not the whole one: nothing follows from what it lacks.
     fn incomplete(&self) -> bool {
         !self.model.cuts.is_empty()
             || self.model.tensors.iter().any(|t| t.encoding == crate::tensor::Encoding::Unknown)
             || self.model.metadata.unsigned("split.count") > Some(self.model.files.len() as u64)
     }
+}
+
+/// True where keys that start with `config.` are those of a `config.json`.
+fn configured(model: &ModelFile) -> bool {
+    model.files.iter().any(|f| f.role == "configuration")
 }
 
 /// What follows from the headers alone; no byte is read.

@@ -56,7 +56,7 @@ impl<'a> Numbers<'a> {
                 let name = model.metadata.string("general.architecture")?;
                 (name, format!("{name}."), true)
             }
-            FormatId::Safetensors | FormatId::PyTorch => {
+            FormatId::Safetensors | FormatId::PyTorch if super::configured(model) => {
                 (model.metadata.string("config.model_type")?, "config.".to_owned(), false)
             }
             _ => return None,

@@ -47,7 +47,7 @@ pub fn refusals(notes: &[Note]) -> Vec<Refusal> {
 pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
     match subject.model.format {
         FormatId::Gguf => keys(subject, findings),
-        FormatId::PyTorch => imports(subject, findings),
+        FormatId::PyTorch if !subject.model.version.starts_with("TorchScript") => imports(subject, findings),
         _ => {}
     }
 }

@@ -24,7 +24,7 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
     let rows = vocabulary::embedding(subject).map(|(_, rows)| rows);
     let meta = &subject.model.metadata;
     let listed = meta.array("tokenizer.ggml.tokens").map(|a| a.len);
-    let most = rows.or(listed).or_else(|| meta.unsigned("config.vocab_size"));
+    let most = rows.or(listed).or_else(|| meta.unsigned("config.vocab_size").filter(|_| subject.configured()));
     let mut all = from_keys(subject);
     for name in IDS {
         all.extend(ids(subject, name));
@@ -56,7 +56,7 @@ fn ids(subject: &Subject<'_>, name: &str) -> Vec<Stated> {
     let key = format!("config.{name}");
     let place = meta.place(&key);
     let number = |v: &MetaValue| if let MetaValue::Unsigned(n, _) = v { Some(*n) } else { None };
-    let found: Vec<u64> = match meta.get(&key) {
+    let found: Vec<u64> = match meta.get(&key).filter(|_| subject.configured()) {
         Some(MetaValue::Array(a)) => a.head.iter().filter_map(number).collect(),
         Some(v) => number(v).into_iter().collect(),
         None => Vec::new(),

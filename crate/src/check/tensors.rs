@@ -5,12 +5,15 @@ use std::collections::HashMap;
 use super::Subject;
 use crate::{
     formats::{Findings, quoted},
-    model::{Note, Place, Severity},
+    model::{FormatId, Note, Place, Severity},
 };
 
 /// Looks for shared bytes and contradictions about tied weights.
 pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
-    shared(subject, findings);
+    // PyTorch's storages are shared by design, and its reader says so.
+    if subject.model.format != FormatId::PyTorch {
+        shared(subject, findings);
+    }
     tied(subject, findings);
 }
 
@@ -42,7 +45,7 @@ fn shared(subject: &Subject<'_>, findings: &mut Findings) {
 fn tied(subject: &Subject<'_>, findings: &mut Findings) {
     let meta = &subject.model.metadata;
     let key = "config.tie_word_embeddings";
-    let Some(stated) = meta.boolean(key) else { return };
+    let Some(stated) = meta.boolean(key).filter(|_| subject.configured()) else { return };
     let (head, embedding) = (subject.by_name.get("lm_head.weight"), subject.by_name.get("model.embed_tokens.weight"));
     let Some(&embedding) = embedding else { return };
     match (stated, head) {

@@ -419,6 +419,8 @@ impl GgmlReader {
         {
             let what = format!("{} tensors are there; a model of so many layers has {expected}", self.entries.len());
             findings.warn("count", file.len(), what, "the file was cut between two tensors, or holds a variant");
+            let between = Cut { file: 0, needs: None, announced: Some(expected) };
+            self.cut = self.cut.or((expected > self.entries.len() as u64).then_some(between));
         }
         let quantized = self.entries.iter().any(|t| t.encoding.spec().is_some_and(|s| s.block_len > 1));
         if quantized && self.era < 3 {

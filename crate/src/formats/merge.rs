@@ -15,6 +15,8 @@ use crate::{
 
 /// Shards of one model, at most (huggingface.js has the same limit).
 pub(super) const SHARDS_MOST: usize = 10_000;
+/// What to do about an index that does not fit its shards.
+const DISAGREE: &str = "get index and shards from one place; transformers' save_pretrained writes both anew";
 /// Tensors named one by one where shards and index disagree.
 const TOLD: usize = 8;
 
@@ -139,7 +141,8 @@ impl Whole {
     pub(super) fn unreadable(&mut self, part: &Part, fault: &Fault) {
         self.missing.push(part.name.clone());
         let what = format!("{} cannot be read: {fault}", quoted(&part.name));
-        self.model.notes.push(Note::new(Severity::Error, what).why("its tensors cannot be shown or run"));
+        let note = Note::new(Severity::Error, what).why("its tensors cannot be shown or run");
+        self.model.notes.push(note.advice("copy or download that file again"));
     }
     /// Takes in a part that was read as file number 0.
     pub(super) fn add(&mut self, part: &Part, file: &SourceFile, read: ModelFile) {
@@ -191,7 +194,12 @@ impl Whole {
             return;
         }
         let (no, count) = (read.metadata.unsigned("split.no"), read.metadata.unsigned("split.count"));
-        let mut note = |what: String| self.model.notes.push(Note::new(Severity::Error, what).at(number, 0));
+        let place = read.metadata.place("split.no").or_else(|| read.metadata.place("split.count"));
+        let mut note = |what: String| {
+            let note = Note::new(Severity::Error, what).at(number, place.map_or(0, |(_, at)| at));
+            let note = note.why("the tensors of the other parts are not here; llama.cpp refuses the file");
+            self.model.notes.push(note.advice("give all parts of one split together, under their own names"));
+        };
         let named = part.total as u64;
         let part_told = no.map_or("a part".into(), |no| format!("part {}", no.saturating_add(1)));
         let fits = no.and_then(|no| no.checked_add(1)) == Some(part.number as u64);
@@ -221,7 +229,9 @@ impl Whole {
             let found = self.model.tensors.len() as u64;
             if found != stated && self.parts > 0 {
                 let what = format!("split.tensors.count is {stated}; the parts given hold {found} tensors");
-                self.model.notes.push(Note::new(Severity::Warning, what));
+                let note = Note::new(Severity::Warning, what).place(self.model.metadata.place("split.tensors.count"));
+                let note = note.why("a part is missing, or belongs to another split");
+                self.model.notes.push(note.advice("give all parts of one split together"));
             }
         }
         self.model
@@ -236,7 +246,8 @@ impl Whole {
                 && notes.len() < TOLD
             {
                 let what = format!("{} lies in more than one shard", quoted(&tensor.name));
-                notes.push(Note::new(Severity::Error, what).at(*b, at.start));
+                let note = Note::new(Severity::Error, what).at(*b, at.start).why("readers differ in which they take");
+                notes.push(note.advice("the shards are of different models: get all of them from one place"));
             }
         }
         self.model.notes.append(&mut notes);
@@ -287,12 +298,12 @@ impl Whole {
         let more = wrong.len().saturating_sub(TOLD);
         for what in wrong.into_iter().take(TOLD) {
             let note = Note::new(Severity::Error, format!("Index and shards disagree: {what}"));
-            self.model.notes.push(note.why("readers that trust the index see another model"));
+            let note = note.why("readers that trust the index see another model");
+            self.model.notes.push(note.advice(DISAGREE));
         }
         if more > 0 {
-            self.model
-                .notes
-                .push(Note::new(Severity::Error, format!("Index and shards disagree on {more} more tensors")));
+            let note = Note::new(Severity::Error, format!("Index and shards disagree on {more} more tensors"));
+            self.model.notes.push(note.why("as above").advice(DISAGREE));
         }
         let sum = self.model.tensors.iter().filter_map(|t| t.bytes).fold(0, u64::saturating_add);
         if let Some(total) = index.total_size
@@ -300,7 +311,9 @@ impl Whole {
             && total != sum
         {
             let what = format!("The index states {total} bytes of tensors, the shards hold {sum}");
-            self.model.notes.push(Note::new(Severity::Warning, what));
+            let note =
+                Note::new(Severity::Warning, what).why("index and shards may be of different versions of the model");
+            self.model.notes.push(note.advice(DISAGREE));
         }
         self.model.tensors.append(&mut absent);
     }
@@ -359,7 +372,8 @@ pub(super) fn external(model: &mut ModelFile, onnx: &str, files: &SourceSet) -> 
                     at.start,
                     quoted(file)
                 );
-                model.notes.push(Note::new(Severity::Error, what).at(number, len));
+                let note = Note::new(Severity::Error, what).at(number, len).why("the file was not copied whole");
+                model.notes.push(note.advice("copy or download that file again"));
             }
         }
     }
@@ -368,10 +382,14 @@ pub(super) fn external(model: &mut ModelFile, onnx: &str, files: &SourceSet) -> 
     for (file, tensors) in lost.into_iter().take(TOLD) {
         let note = if plain_location(&file).is_some() {
             let what = format!("{} is missing: it holds the data of {tensors} tensors", quoted(&file));
-            Note::new(Severity::Error, what).advice("give it together with the model")
+            let note =
+                Note::new(Severity::Error, what).why("its tensors cannot be shown, and no program can run the model");
+            note.advice("give it together with the model")
         } else {
             let what = format!("{tensors} tensors are said to lie in {}, outside the model's folder", quoted(&file));
-            Note::new(Severity::Error, what).why("a model must not name files elsewhere; the location is not followed")
+            Note::new(Severity::Error, what)
+                .why("a model must not name files elsewhere; the location is not followed")
+                .advice("do not open the model with programs that would follow it")
         };
         model.notes.push(note);
     }

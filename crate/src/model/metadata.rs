@@ -119,13 +119,19 @@ impl MetaType {
     }
 }
 
-/// One key and its value.
-#[derive(Debug, Clone, PartialEq)]
+/// One key and its value; equal to another that says the same elsewhere.
+#[derive(Debug, Clone)]
 struct Entry {
     key: String,
     value: MetaValue,
     /// File (index into `ModelFile::files`) and byte where the entry starts, where that is known.
     place: Option<(usize, u64)>,
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key && self.value == other.value
+    }
 }
 
 /// Keys and values in file order; a key may repeat (noted), the first one counts.

@@ -389,6 +389,9 @@ impl Walk {
     /// The finished description.
     pub(super) fn model(mut self, file: &Window) -> ModelFile {
         self.check(file);
+        if !self.has_graph {
+            self.cut.get_or_insert(Cut { file: 0, needs: None, announced: None });
+        }
         let initializers: std::collections::HashSet<&str> = self
             .tensors
             .iter()
