@@ -319,3 +319,46 @@ fn tokenize_takes_a_vocabulary_file_alone() {
     assert_eq!(report["ids"], serde_json::json!([2, 5, 6, 5, 3]));
     assert!(report["tokenizer"].as_str().is_some_and(|title| title.starts_with("WordPiece (vocab.txt)")));
 }
+
+#[test]
+fn check_says_what_is_wrong_why_and_what_to_do_and_ends_with_1_for_errors() {
+    let fine = glassbox(&["check", path(&sample("hf"))]);
+    let text = String::from_utf8_lossy(&fine.stdout);
+    assert!(fine.status.success() && text.contains("0 errors, 0 warnings"), "{text}");
+
+    let folder = tempfile::tempdir().expect("a folder");
+    for entry in std::fs::read_dir(sample("hf")).expect("the sample is in the repository") {
+        let from = entry.expect("readable").path();
+        std::fs::copy(&from, folder.path().join(from.file_name().expect("a name"))).expect("copied");
+    }
+    let config = folder.path().join("config.json");
+    let text =
+        std::fs::read_to_string(&config).expect("reads").replace("\"eos_token_id\": 0", "\"eos_token_id\": 4000");
+    std::fs::write(&config, text).expect("written");
+    let broken = glassbox(&["check", path(folder.path())]);
+    let text = String::from_utf8_lossy(&broken.stdout).into_owned();
+    assert_eq!(broken.status.code(), Some(1), "{text}");
+    for words in ["Errors", "eos_token_id in config.json is 4000", "config.json, byte ", "why: ", "do: ", "1 error"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    let output = glassbox(&["check", path(folder.path()), "--json"]);
+    let report: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
+    assert_eq!((output.status.code(), report["errors"].as_u64()), (Some(1), Some(1)));
+    assert!(report["findings"][0]["at"].as_u64() > Some(0) && report["checks"].as_array().is_some_and(|c| c.len() > 5));
+}
+
+#[test]
+fn check_and_inspect_list_the_missing_byte_ranges_of_a_cut_file() {
+    let whole = std::fs::read(sample("gguf/sample-q8_0.gguf")).expect("the sample is in the repository");
+    let folder = tempfile::tempdir().expect("a folder");
+    let torn = folder.path().join("torn.gguf");
+    std::fs::write(&torn, &whole[..600_000]).expect("written");
+    for command in ["check", "inspect"] {
+        let output = glassbox(&[command, path(&torn)]);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        for words in ["Not whole", "1 partial", "torn.gguf (600000 bytes here)", "missing bytes 600000.."] {
+            assert!(text.contains(words), "{command}: {words}: {text}");
+        }
+    }
+}

@@ -185,6 +185,7 @@ impl KerasReader {
             graph: None,
             sections,
             notes: findings.finish(),
+            cuts: Vec::new(),
         }
     }
 }

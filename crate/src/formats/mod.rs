@@ -20,6 +20,7 @@ mod tflite;
 mod xray;
 mod zipped;
 
+pub(crate) use findings::{Findings, quoted, sort as sort_notes};
 pub use items::{ArrayItems, read_array};
 
 use crate::{

@@ -326,6 +326,7 @@ impl NumpyReader {
             graph: None,
             sections,
             notes: findings.finish(),
+            cuts: Vec::new(),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! TypeScript types are derived from these structs by a test (`www/src/wire/report.ts`).
 
 mod chat;
+mod check;
 mod describe;
 mod facts;
 mod fault;
@@ -16,6 +17,7 @@ mod tokens;
 mod typescript;
 
 pub use chat::ChatReport;
+pub use check::*;
 pub use describe::items;
 pub use fault::FaultReport;
 pub use generation::*;

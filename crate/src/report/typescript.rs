@@ -52,6 +52,10 @@ fn declarations() -> Vec<Declaration> {
         OpsReport,
         OpReport,
         FaultReport,
+        CheckReport,
+        RefusalReport,
+        SalvageReport,
+        FileSalvageReport,
     ]
 }
 

@@ -41,8 +41,10 @@ export interface ModelReport {
   graph: GraphReport | null;
   /** The byte map. */
   sections: SectionReport[];
-  /** Findings, most severe first. */
+  /** Findings, most severe first: the readers' own, and those of every check that needs no further byte. */
   notes: NoteReport[];
+  /** What is there and what is missing; absent for a whole model. */
+  salvage?: SalvageReport;
   /** Description of the tokenizer, where there is one that can be loaded. */
   tokenizer: string | null;
   /** Whether `run` works; else why not. */
@@ -157,7 +159,7 @@ export interface TensorReport {
   bytes: number | null;
   /** Its file's name, also when that file is missing. */
   file: string | null;
-  /** "here", "missing", "inline" or "absent". */
+  /** "here", "partial" (cut off), "missing", "inline" or "absent". */
   place: string;
 }
 
@@ -507,4 +509,70 @@ export interface FaultReport {
   at: number | null;
   /** Underlying failures, outermost first. */
   because: string[];
+}
+
+/** What `glassbox check` says. */
+export interface CheckReport {
+  /** "GGUF", "safetensors", "ONNX". */
+  format: string;
+  /** One sentence: what the model is. */
+  summary: string;
+  /** Files of the model. */
+  files: number;
+  /** Findings of severity "error". */
+  errors: number;
+  /** Findings of severity "warning". */
+  warnings: number;
+  /** Findings, most severe first; each with its reason and what to do. */
+  findings: NoteReport[];
+  /** Programs that would not load it. */
+  refusals: RefusalReport[];
+  /** What is there and what is missing; absent for a whole model. */
+  salvage?: SalvageReport;
+  /** Names of the checks that were made. */
+  checks: string[];
+  /** What was read beyond the headers, in sentences. */
+  looked_at: string[];
+  /** Bytes read for all of it. */
+  bytes_read: number;
+}
+
+/** A program that would not load a model. */
+export interface RefusalReport {
+  /** "llama.cpp". */
+  program: string;
+  /** The first reason. */
+  because: string;
+  /** Further reasons among the findings. */
+  more: number;
+}
+
+/** What of a cut or partly given model is there, and which bytes are missing. */
+export interface SalvageReport {
+  /** Tensors whose bytes are all there. */
+  complete: number;
+  /** Tensors of which some bytes are there. */
+  partial: number;
+  /** Tensors that are listed and of which no byte is there. */
+  missing: number;
+  /** Tensors that are announced but not listed; null where nobody knows how many. */
+  unlisted: number | null;
+  /** Bytes of tensors that are there. */
+  bytes_here: number;
+  /** Bytes of all listed tensors. */
+  bytes_all: number;
+  /** The files that lack something. */
+  files: FileSalvageReport[];
+}
+
+/** What one file lacks. */
+export interface FileSalvageReport {
+  /** Its name. */
+  name: string;
+  /** Length in bytes; null for a file that was not given. */
+  bytes: number | null;
+  /** Missing byte ranges, first and one past the last, sorted and merged. */
+  missing: [number, number][];
+  /** True where more is missing than these ranges; how much is not known. */
+  more: boolean;
 }

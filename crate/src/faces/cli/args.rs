@@ -14,7 +14,7 @@ use crate::session::{DeviceChoice, GpuOptions};
     name = "glassbox",
     version,
     about,
-    after_help = "Examples:\n  glassbox inspect model.gguf\n  glassbox inspect my-model-folder --tensors\n  glassbox peek model.gguf token_embd.weight --rows 0..4 --stats\n  glassbox tokenize model.gguf \"Hello, world\"\n  glassbox run model.gguf -p \"Once upon a time\" -n 100\n\nNothing leaves this machine; files are read in pieces and never executed.\nExit codes: 0 fine, 1 the file has errors, 2 wrong usage, 3 device or I/O failure."
+    after_help = "Examples:\n  glassbox inspect model.gguf\n  glassbox inspect my-model-folder --tensors\n  glassbox check my-model-folder\n  glassbox peek model.gguf token_embd.weight --rows 0..4 --stats\n  glassbox tokenize model.gguf \"Hello, world\"\n  glassbox run model.gguf -p \"Once upon a time\" -n 100\n\nNothing leaves this machine; files are read in pieces and never executed.\nExit codes: 0 fine, 1 the file has errors, 2 wrong usage, 3 device or I/O failure."
 )]
 pub(super) struct Args {
     /// Print one JSON object on standard output and nothing else.
@@ -28,6 +28,8 @@ pub(super) struct Args {
 pub(super) enum Command {
     /// Identify and describe a model: one file, several, or a folder.
     Inspect(InspectArgs),
+    /// What is wrong with a model, why it matters and what to do; what of it is missing.
+    Check(CheckArgs),
     /// Decoded values, statistics and histogram of one tensor.
     Peek(PeekArgs),
     /// How a model's tokenizer splits a text.
@@ -67,6 +69,16 @@ pub(super) struct InspectArgs {
     /// List every metadata entry.
     #[arg(long)]
     pub(super) metadata: bool,
+}
+
+#[derive(ClapArgs)]
+#[command(
+    after_help = "Examples:\n  glassbox check model.gguf\n  glassbox check hf-folder --json\n  glassbox check model-00001-of-00002.gguf model-00002-of-00002.gguf\n\nExit codes: 0 no error was found, 1 there are errors."
+)]
+pub(super) struct CheckArgs {
+    /// Files or folders of one model.
+    #[arg(required = true)]
+    pub(super) paths: Vec<PathBuf>,
 }
 
 #[derive(ClapArgs)]

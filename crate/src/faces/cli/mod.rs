@@ -4,6 +4,7 @@ mod args;
 mod bench;
 #[cfg(feature = "chat")]
 mod chat;
+mod check;
 mod inspect;
 mod peek;
 mod run;
@@ -62,6 +63,7 @@ fn dispatch(args: Args) -> Result<Exit> {
     let json = args.json;
     match args.command {
         Command::Inspect(a) => inspect::run(&a, json),
+        Command::Check(a) => check::run(&a, json),
         Command::Peek(a) => peek::run(&a, json),
         Command::Tokenize(a) => tokenize::run(&a, json),
         #[cfg(feature = "chat")]

@@ -288,6 +288,7 @@ impl Archive {
             graph: None,
             sections,
             notes: findings.finish(),
+            cuts: Vec::new(),
         }
     }
 }

@@ -157,6 +157,7 @@ impl Legacy {
             graph: None,
             sections,
             notes: findings.finish(),
+            cuts: Vec::new(),
         }
     }
 }

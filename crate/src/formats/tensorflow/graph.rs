@@ -242,6 +242,7 @@ impl Graph {
             graph: Some(self.graph),
             sections,
             notes: findings.finish(),
+            cuts: Vec::new(),
         }
     }
 }
