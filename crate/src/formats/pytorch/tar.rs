@@ -338,6 +338,7 @@ impl Tar {
             graph: None,
             sections,
             notes: findings.finish(),
+            cuts: Vec::new(),
         }
     }
 }
