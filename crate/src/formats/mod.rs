@@ -12,6 +12,7 @@ mod lookalike;
 mod merge;
 mod numpy;
 mod onnx;
+mod parts;
 mod pytorch;
 mod safetensors;
 mod sections;
@@ -21,6 +22,7 @@ mod xray;
 mod zipped;
 
 pub use items::{ArrayItems, read_array};
+pub use parts::{Parts, parts};
 
 use crate::{
     fault::Result,

@@ -3,6 +3,7 @@
 mod bench;
 #[cfg(feature = "chat")]
 mod chat;
+mod companions;
 mod devices;
 mod generation;
 mod inspection;
@@ -14,6 +15,7 @@ mod vocabulary;
 pub use bench::{Speed, bench};
 #[cfg(feature = "chat")]
 pub use chat::{Chat, Rendered};
+pub use companions::{Beside, Need, complete, open_with_tensor};
 pub use devices::{DeviceEntry, GpuOptions, dispatch_gap, list_devices, test_ops};
 pub use generation::{Alternative, Generated, Generation, GenerationOptions, OnToken, Outcome, Progress, StopReason};
 pub use inspection::{Inspection, Peek};
