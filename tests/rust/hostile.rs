@@ -2,6 +2,8 @@
 
 #[path = "common/files.rs"]
 mod files;
+#[path = "../fuzz/corpus.rs"]
+mod corpus;
 #[path = "../fuzz/targets.rs"]
 mod targets;
 #[path = "common/writers.rs"]

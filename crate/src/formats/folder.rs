@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The longest side file (configuration, index) that is read.
-const SIDE_MOST: u64 = 64 << 20;
+pub(super) const SIDE_MOST: u64 = 64 << 20;
 
 /// One of the files given.
 pub(super) struct Given<'a> {

@@ -4,6 +4,7 @@ mod bench;
 mod bytes;
 #[cfg(feature = "chat")]
 mod chat;
+mod companions;
 mod devices;
 mod generation;
 mod inspection;
@@ -16,6 +17,7 @@ pub use bench::{Speed, bench};
 pub use bytes::{FileBytes, file_bytes};
 #[cfg(feature = "chat")]
 pub use chat::{Chat, Rendered};
+pub use companions::{Beside, Need, complete, open_with_tensor};
 pub use devices::{DeviceEntry, GpuOptions, dispatch_gap, list_devices, test_ops};
 pub use generation::{Alternative, Generated, Generation, GenerationOptions, OnToken, Outcome, Progress, StopReason};
 pub use inspection::{Inspection, Peek};

@@ -8,6 +8,11 @@ mod check;
 mod inspect;
 mod map;
 mod peek;
+#[cfg(feature = "http")]
+mod remote;
+#[cfg(not(feature = "http"))]
+#[path = "no_remote.rs"]
+mod remote;
 mod run;
 mod synth;
 mod terminal;
@@ -38,7 +43,12 @@ enum Exit {
 pub fn main() -> ExitCode {
     let args = Args::parse();
     let json = args.json;
-    match dispatch(args) {
+    if json {
+        remote::be_quiet();
+    }
+    let ended = dispatch(args);
+    remote::summary();
+    match ended {
         Ok(Exit::Fine) => ExitCode::SUCCESS,
         Ok(Exit::Findings) => ExitCode::from(1),
         Err(fault) => {

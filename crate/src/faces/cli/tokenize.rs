@@ -5,7 +5,7 @@ use std::{fmt::Write as _, io::Read};
 use crate::{
     fault::{Fault, Result},
     report::TokensReport,
-    session::{EncodeOptions, open_vocabulary},
+    session::{EncodeOptions, Need, open_vocabulary},
 };
 
 use super::{
@@ -20,7 +20,7 @@ const LISTED: usize = 200;
 
 /// Runs the command.
 pub(super) fn run(args: &TokenizeArgs, json: bool) -> Result<Exit> {
-    let files = terminal::open(std::slice::from_ref(&args.path))?;
+    let files = terminal::open_for(std::slice::from_ref(&args.path), Need::Tokenizer)?;
     let text = text(&args.text)?;
     let options = EncodeOptions { add_special: args.add_special, parse_special: args.parse_special };
     let report = terminal::block_on(async {
