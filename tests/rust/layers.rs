@@ -52,6 +52,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("serde", &["chat/", "faces/", "report/", "tokenizer/"]),
     ("serde_json", &["formats/", "chat/", "tokenizer/", "session/", "report/", "faces/"]),
     ("tokenizers", &["tokenizer/"]),
+    ("unicode_segmentation", &["tokenizer/"]),
     ("wasm_bindgen", &["source/web.rs", "faces/wasm.rs", "engine/device/gpu/"]),
     ("wasm_bindgen_futures", &["source/web.rs", "faces/wasm.rs", "engine/device/gpu/"]),
     ("web_sys", &["source/web.rs", "faces/wasm.rs", "engine/device/gpu/"]),

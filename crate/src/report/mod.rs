@@ -3,7 +3,9 @@
 //! TypeScript types are derived from these structs by a test (`www/src/wire/report.ts`).
 
 mod chat;
+mod columns;
 mod describe;
+mod explanation;
 mod facts;
 mod fault;
 mod generation;
@@ -14,12 +16,16 @@ mod tensors;
 mod tokens;
 #[cfg(test)]
 mod typescript;
+mod vocabulary;
 
 pub use chat::ChatReport;
+pub use columns::{PiecesReport, TokenColumns};
 pub use describe::items;
+pub use explanation::*;
 pub use fault::FaultReport;
 pub use generation::*;
 pub use model::*;
 pub use ops::*;
 pub use tensors::*;
 pub use tokens::*;
+pub use vocabulary::*;
