@@ -1,9 +1,9 @@
 //! Files that are wrong: each fault is named with its place, nothing panics, nothing wrong is listed.
 
-#[path = "common/files.rs"]
-mod files;
 #[path = "../fuzz/corpus.rs"]
 mod corpus;
+#[path = "common/files.rs"]
+mod files;
 #[path = "../fuzz/targets.rs"]
 mod targets;
 #[path = "common/writers.rs"]

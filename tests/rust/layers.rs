@@ -53,6 +53,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("serde", &["chat/", "faces/", "report/", "tokenizer/"]),
     ("serde_json", &["formats/", "chat/", "check/", "tokenizer/", "session/", "report/", "faces/"]),
     ("tokenizers", &["tokenizer/"]),
+    ("unicode_segmentation", &["tokenizer/"]),
     ("ureq", &["source/http/"]),
     ("wasm_bindgen", &["source/web.rs", "faces/wasm/", "engine/device/gpu/"]),
     ("wasm_bindgen_futures", &["source/web.rs", "faces/wasm/", "engine/device/gpu/"]),

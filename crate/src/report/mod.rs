@@ -5,7 +5,9 @@
 mod bytes;
 mod chat;
 mod check;
+mod columns;
 mod describe;
+mod explanation;
 mod facts;
 mod fault;
 mod generation;
@@ -17,11 +19,14 @@ mod tensors;
 mod tokens;
 #[cfg(test)]
 mod typescript;
+mod vocabulary;
 
 pub use bytes::BytesReport;
 pub use chat::ChatReport;
 pub use check::*;
+pub use columns::{PiecesReport, TokenColumns};
 pub use describe::items;
+pub use explanation::*;
 pub use fault::FaultReport;
 pub use generation::*;
 pub use map::*;
@@ -29,3 +34,4 @@ pub use model::*;
 pub use ops::*;
 pub use tensors::*;
 pub use tokens::*;
+pub use vocabulary::*;

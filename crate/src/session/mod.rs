@@ -29,5 +29,5 @@ pub use crate::chat::{Conversation, Data, Template};
 pub use crate::{
     engine::{device::DeviceChoice, sampler::Sampling},
     formats::ArrayItems,
-    tokenizer::EncodeOptions,
+    tokenizer::{Catalog, Comparison, EncodeOptions, Search, Sort, TokenQuery, TokenType, Tokenized},
 };
