@@ -51,6 +51,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("safetensors", &["formats/"]),
     ("serde", &["chat/", "faces/", "report/", "tokenizer/"]),
     ("serde_json", &["formats/", "chat/", "tokenizer/", "session/", "report/", "faces/"]),
+    ("similar", &["chat/"]),
     ("tokenizers", &["tokenizer/"]),
     ("wasm_bindgen", &["source/web.rs", "faces/wasm.rs", "engine/device/gpu/"]),
     ("wasm_bindgen_futures", &["source/web.rs", "faces/wasm.rs", "engine/device/gpu/"]),

@@ -15,7 +15,7 @@ mod tokens;
 #[cfg(test)]
 mod typescript;
 
-pub use chat::ChatReport;
+pub use chat::*;
 pub use describe::items;
 pub use fault::FaultReport;
 pub use generation::*;

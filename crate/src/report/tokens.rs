@@ -64,7 +64,8 @@ impl TokensReport {
 }
 
 impl PieceReport {
-    fn of(piece: &Piece) -> Self {
+    /// A token as people see it.
+    pub fn of(piece: &Piece) -> Self {
         Self {
             id: piece.id,
             text: visible(piece),

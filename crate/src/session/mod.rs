@@ -13,7 +13,7 @@ mod vocabulary;
 
 pub use bench::{Speed, bench};
 #[cfg(feature = "chat")]
-pub use chat::{Chat, Rendered};
+pub use chat::{Chat, Compared, Rendered};
 pub use devices::{DeviceEntry, GpuOptions, dispatch_gap, list_devices, test_ops};
 pub use generation::{Alternative, Generated, Generation, GenerationOptions, OnToken, Outcome, Progress, StopReason};
 pub use inspection::{Inspection, Peek};
@@ -21,7 +21,7 @@ pub use timing::{Stopwatch, Timing};
 pub use vocabulary::open_vocabulary;
 
 #[cfg(feature = "chat")]
-pub use crate::chat::{Conversation, Data, Template};
+pub use crate::chat::{Change, Conversation, Data, Failure, Finding, Template, diff};
 pub use crate::{
     engine::{device::DeviceChoice, sampler::Sampling},
     formats::ArrayItems,
