@@ -268,48 +268,6 @@ fn devices_always_lists_the_cpu() {
     assert!(devices.iter().any(|d| d["backend"] == "CPU"));
 }
 
-/// The sample's Hugging Face folder with a chat template beside it.
-fn folder_with_templates() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    for entry in std::fs::read_dir(sample("hf")).expect("the sample is in the repository") {
-        let file = entry.expect("a readable entry").path();
-        std::fs::copy(&file, folder.path().join(file.file_name().expect("a name"))).expect("a copy");
-    }
-    let config = serde_json::json!({
-        "eos_token": "<|endoftext|>",
-        "chat_template": [
-            { "name": "tool_use", "template": "{{ tools | tojson }}" },
-            { "name": "default", "template": "{% for m in messages %}{{ m.role }}: {{ m.content }}{{ eos_token }}\n{% endfor %}{% if add_generation_prompt %}> {% endif %}" },
-        ],
-    });
-    std::fs::write(folder.path().join("tokenizer_config.json"), config.to_string()).expect("a written file");
-    folder
-}
-
-#[test]
-fn chat_template_gives_the_text_and_its_ids_with_special_tokens_parsed() {
-    let folder = folder_with_templates();
-    let report = json(&["chat-template", path(folder.path()), "--user", "Hi", "--json"]);
-    let text = report["text"].as_str().expect("a text");
-    assert_eq!(text, "user: Hi<|endoftext|>\n> ");
-    assert_eq!((&report["template"], &report["templates"][1]), (&"default".into(), &"tool_use".into()));
-    let tokens = json(&["tokenize", path(folder.path()), text, "--parse-special", "--json"]);
-    assert_eq!(report["ids"], tokens["ids"]);
-    let bare = json(&["chat-template", path(folder.path()), "--user", "Hi", "--no-generation-prompt", "--json"]);
-    assert_eq!(bare["text"], "user: Hi<|endoftext|>\n");
-    let output = glassbox(&["chat-template", path(folder.path()), "--name", "nope"]);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("default, tool_use"));
-}
-
-#[test]
-fn a_run_with_chat_begins_with_what_the_template_wrote() {
-    let folder = folder_with_templates();
-    let rendered = json(&["chat-template", path(folder.path()), "--user", "Hi", "--json"]);
-    let run = json(&["run", path(folder.path()), "--chat", "Hi", "-n", "1", "--device", "cpu", "--json"]);
-    assert_eq!(run["prompt_ids"], rendered["ids"]);
-}
-
 #[test]
 fn tokenize_takes_a_vocabulary_file_alone() {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -318,6 +276,49 @@ fn tokenize_takes_a_vocabulary_file_alone() {
     let report = json(&["tokenize", path(&file), "Hellos hello", "--add-special", "--json"]);
     assert_eq!(report["ids"], serde_json::json!([2, 5, 6, 5, 3]));
     assert!(report["tokenizer"].as_str().is_some_and(|title| title.starts_with("WordPiece (vocab.txt)")));
+}
+
+#[test]
+fn check_says_what_is_wrong_why_and_what_to_do_and_ends_with_1_for_errors() {
+    let fine = glassbox(&["check", path(&sample("hf"))]);
+    let text = String::from_utf8_lossy(&fine.stdout);
+    assert!(fine.status.success() && text.contains("0 errors, 0 warnings"), "{text}");
+
+    let folder = tempfile::tempdir().expect("a folder");
+    for entry in std::fs::read_dir(sample("hf")).expect("the sample is in the repository") {
+        let from = entry.expect("readable").path();
+        std::fs::copy(&from, folder.path().join(from.file_name().expect("a name"))).expect("copied");
+    }
+    let config = folder.path().join("config.json");
+    let text =
+        std::fs::read_to_string(&config).expect("reads").replace("\"eos_token_id\": 0", "\"eos_token_id\": 4000");
+    std::fs::write(&config, text).expect("written");
+    let broken = glassbox(&["check", path(folder.path())]);
+    let text = String::from_utf8_lossy(&broken.stdout).into_owned();
+    assert_eq!(broken.status.code(), Some(1), "{text}");
+    for words in ["Errors", "eos_token_id in config.json is 4000", "config.json, byte ", "why: ", "do: ", "1 error"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    let output = glassbox(&["check", path(folder.path()), "--json"]);
+    let report: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
+    assert_eq!((output.status.code(), report["errors"].as_u64()), (Some(1), Some(1)));
+    assert!(report["findings"][0]["at"].as_u64() > Some(0) && report["checks"].as_array().is_some_and(|c| c.len() > 5));
+}
+
+#[test]
+fn check_and_inspect_list_the_missing_byte_ranges_of_a_cut_file() {
+    let whole = std::fs::read(sample("gguf/sample-q8_0.gguf")).expect("the sample is in the repository");
+    let folder = tempfile::tempdir().expect("a folder");
+    let torn = folder.path().join("torn.gguf");
+    std::fs::write(&torn, &whole[..600_000]).expect("written");
+    for command in ["check", "inspect"] {
+        let output = glassbox(&[command, path(&torn)]);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        for words in ["Not whole", "1 partial", "torn.gguf (600000 bytes here)", "missing bytes 600000.."] {
+            assert!(text.contains(words), "{command}: {words}: {text}");
+        }
+    }
 }
 
 #[test]

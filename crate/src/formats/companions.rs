@@ -61,6 +61,7 @@ mod tests {
             graph: None,
             sections: Vec::new(),
             notes: Vec::new(),
+            cuts: Vec::new(),
         }
     }
 

@@ -13,6 +13,7 @@ mod lookalike;
 mod merge;
 mod numpy;
 mod onnx;
+mod parts;
 mod pytorch;
 mod safetensors;
 mod sections;
@@ -22,7 +23,9 @@ mod xray;
 mod zipped;
 
 pub use companions::missing_files;
+pub(crate) use findings::{Findings, quoted, sort as sort_notes};
 pub use items::{ArrayItems, read_array};
+pub use parts::{Parts, parts};
 
 use crate::{
     fault::Result,

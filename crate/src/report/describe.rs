@@ -1,6 +1,7 @@
 //! From an opened model to its report: what it is, where it sits, what can run it.
 
 use crate::{
+    check::{self, Evidence},
     engine,
     fault::Fault,
     model::{FileSummary, FormatId, MetaArray, MetaValue, ModelFile, Note, Place, SectionKind, Severity, TensorEntry},
@@ -10,7 +11,7 @@ use crate::{
 
 use super::{
     EncodingReport, FileReport, FitReport, GraphNodeReport, GraphReport, GraphValueReport, MetadataReport, ModelReport,
-    NoteReport, SectionReport, TensorReport, facts, keys,
+    NoteReport, SalvageReport, SectionReport, TensorReport, facts, keys,
 };
 
 /// Array items that a report shows inline.
@@ -25,12 +26,7 @@ impl<'a> ModelReport<'a> {
         let tokenizer = tokenizer_kind(inspection);
         let parameters = model.parameters();
         let bytes = model.tensor_bytes();
-        let mut notes: Vec<NoteReport> = model.notes.iter().map(|n| NoteReport::of(n, model)).collect();
-        crate::order::sort_by_key(&mut notes, |n| match n.severity {
-            "error" => 0,
-            "warning" => 1,
-            _ => 2,
-        });
+        let notes = check::all(model, &Evidence::default());
         Self {
             format: model.format.name().into(),
             version: model.version.clone(),
@@ -44,8 +40,8 @@ impl<'a> ModelReport<'a> {
             shape: facts::shape(model),
             files: model.files.iter().map(FileReport::of).collect(),
             missing: inspection.missing_files(),
-            place: facts::place(model, tokenizer.is_some()),
-            runners: facts::runners(model, &runnable, tokenizer.is_some()),
+            place: facts::place(model, tokenizer.is_some(), inspection.tokenizer_file()),
+            runners: facts::runners(model, &notes, &runnable, tokenizer.is_some()),
             fit: runnable.as_ref().ok().map(|s| FitReport {
                 weights: s.weights,
                 cache_per_token: s.cache_per_token,
@@ -57,7 +53,8 @@ impl<'a> ModelReport<'a> {
             tensors: model.tensors.iter().map(|t| TensorReport::of(t, model)).collect(),
             graph: model.graph.as_ref().map(graph),
             sections: sections(model),
-            notes,
+            notes: notes.iter().map(|n| NoteReport::of(n, model)).collect(),
+            salvage: SalvageReport::of(model),
             tokenizer,
             runnable: runnable.err().map(|f: Fault| f.to_string()),
         }
@@ -110,7 +107,10 @@ impl<'a> TensorReport<'a> {
                 span = Some(at.end.saturating_sub(at.start));
                 (model.files.get(*file).map(|f| f.name.as_str()), Some(at.start), "here")
             }
-            Place::Missing { file, at } => (Some(file.as_str()), Some(at.start), "missing"),
+            Place::Missing { file, at } => {
+                let begun = model.files.iter().any(|f| f.name == *file && f.bytes > at.start && at.end > at.start);
+                (Some(file.as_str()), Some(at.start), if begun { "partial" } else { "missing" })
+            }
             Place::Inline => (None, None, "inline"),
             Place::Absent => (None, None, "absent"),
         };

@@ -36,7 +36,7 @@ describe("the byte map", () => {
     expect(byteMap(of, 0).parts[3]?.sharesWith).toBe(1);
   });
   it("goes on behind the end of a cut file, and gives the cut tensor the bytes that seemed to belong to nothing", () => {
-    const of = source([tensor("a", 20, 40), tensor("b", 60, 60, "missing"), tensor("c", 120, 40, "missing")], [HEADER, { file: 0, start: 20, end: 60, kind: "tensors" }, { file: 0, start: 60, end: 100, kind: "trailing" }]);
+    const of = source([tensor("a", 20, 40), tensor("b", 60, 60, "partial"), tensor("c", 120, 40, "missing")], [HEADER, { file: 0, start: 20, end: 60, kind: "tensors" }, { file: 0, start: 60, end: 100, kind: "trailing" }]);
     expect(told(of)).toEqual([["header", 0, 20, -1, 0], ["tensor", 20, 60, 0, 0], ["missing", 60, 120, 1, 0], ["missing", 120, 160, 2, 0]]);
     expect(byteMap(of, 0).extent).toBe(160);
   });

@@ -42,7 +42,7 @@ export function byteMap(source: MapSource, file: number): ByteMap {
   let cut = Infinity;
   source.tensors.forEach((t, i) => {
     if (t.file !== name || t.offset === null || t.bytes === null || t.bytes <= 0) return;
-    const lost = t.place === "missing";
+    const lost = t.place === "missing" || t.place === "partial";
     if (!lost && t.place !== "here") return;
     if (lost) cut = Math.min(cut, t.offset);
     parts.push({ start: t.offset, end: t.offset + (t.span ?? t.bytes), kind: lost ? "missing" : "tensor", tensor: i, sharesWith: -1, shared: 0 });
