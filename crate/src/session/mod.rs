@@ -1,6 +1,7 @@
 //! An opened model, and a running generation.
 
 mod bench;
+mod bytes;
 #[cfg(feature = "chat")]
 mod chat;
 mod companions;
@@ -13,6 +14,7 @@ mod timing;
 mod vocabulary;
 
 pub use bench::{Speed, bench};
+pub use bytes::{FileBytes, file_bytes};
 #[cfg(feature = "chat")]
 pub use chat::{Chat, Rendered};
 pub use companions::{Beside, Need, complete, open_with_tensor};
@@ -27,5 +29,5 @@ pub use crate::chat::{Conversation, Data, Template};
 pub use crate::{
     engine::{device::DeviceChoice, sampler::Sampling},
     formats::ArrayItems,
-    tokenizer::EncodeOptions,
+    tokenizer::{Catalog, Comparison, EncodeOptions, Search, Sort, TokenQuery, TokenType, Tokenized},
 };

@@ -4,7 +4,9 @@ mod args;
 mod bench;
 #[cfg(feature = "chat")]
 mod chat;
+mod check;
 mod inspect;
+mod map;
 mod peek;
 #[cfg(feature = "http")]
 mod remote;
@@ -72,7 +74,10 @@ fn dispatch(args: Args) -> Result<Exit> {
     let json = args.json;
     match args.command {
         Command::Inspect(a) => inspect::run(&a, json),
+        Command::Check(a) => check::run(&a, json),
         Command::Peek(a) => peek::run(&a, json),
+        Command::Map(a) => map::run(&a, json),
+        Command::Hex(a) => map::hex(&a, json),
         Command::Tokenize(a) => tokenize::run(&a, json),
         #[cfg(feature = "chat")]
         Command::ChatTemplate(a) => chat::run(&a, json),

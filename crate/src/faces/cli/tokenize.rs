@@ -5,7 +5,7 @@ use std::{fmt::Write as _, io::Read};
 use crate::{
     fault::{Fault, Result},
     report::TokensReport,
-    session::{EncodeOptions, Need, open_vocabulary},
+    session::{EncodeOptions, Need, Tokenized, open_vocabulary},
 };
 
 use super::{
@@ -25,8 +25,8 @@ pub(super) fn run(args: &TokenizeArgs, json: bool) -> Result<Exit> {
     let options = EncodeOptions { add_special: args.add_special, parse_special: args.parse_special };
     let report = terminal::block_on(async {
         let vocabulary = open_vocabulary(files).await?;
-        let preview = vocabulary.preview(&text, options)?;
-        Ok(TokensReport::of(&vocabulary, &text, &preview))
+        let tokenized = Tokenized::new(&vocabulary, text, options)?;
+        Ok(TokensReport::of(&vocabulary, &tokenized))
     })?;
     if json {
         terminal::json(&report)?;
