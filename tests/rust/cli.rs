@@ -268,48 +268,6 @@ fn devices_always_lists_the_cpu() {
     assert!(devices.iter().any(|d| d["backend"] == "CPU"));
 }
 
-/// The sample's Hugging Face folder with a chat template beside it.
-fn folder_with_templates() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    for entry in std::fs::read_dir(sample("hf")).expect("the sample is in the repository") {
-        let file = entry.expect("a readable entry").path();
-        std::fs::copy(&file, folder.path().join(file.file_name().expect("a name"))).expect("a copy");
-    }
-    let config = serde_json::json!({
-        "eos_token": "<|endoftext|>",
-        "chat_template": [
-            { "name": "tool_use", "template": "{{ tools | tojson }}" },
-            { "name": "default", "template": "{% for m in messages %}{{ m.role }}: {{ m.content }}{{ eos_token }}\n{% endfor %}{% if add_generation_prompt %}> {% endif %}" },
-        ],
-    });
-    std::fs::write(folder.path().join("tokenizer_config.json"), config.to_string()).expect("a written file");
-    folder
-}
-
-#[test]
-fn chat_template_gives_the_text_and_its_ids_with_special_tokens_parsed() {
-    let folder = folder_with_templates();
-    let report = json(&["chat-template", path(folder.path()), "--user", "Hi", "--json"]);
-    let text = report["text"].as_str().expect("a text");
-    assert_eq!(text, "user: Hi<|endoftext|>\n> ");
-    assert_eq!((&report["template"], &report["templates"][1]), (&"default".into(), &"tool_use".into()));
-    let tokens = json(&["tokenize", path(folder.path()), text, "--parse-special", "--json"]);
-    assert_eq!(report["ids"], tokens["ids"]);
-    let bare = json(&["chat-template", path(folder.path()), "--user", "Hi", "--no-generation-prompt", "--json"]);
-    assert_eq!(bare["text"], "user: Hi<|endoftext|>\n");
-    let output = glassbox(&["chat-template", path(folder.path()), "--name", "nope"]);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("default, tool_use"));
-}
-
-#[test]
-fn a_run_with_chat_begins_with_what_the_template_wrote() {
-    let folder = folder_with_templates();
-    let rendered = json(&["chat-template", path(folder.path()), "--user", "Hi", "--json"]);
-    let run = json(&["run", path(folder.path()), "--chat", "Hi", "-n", "1", "--device", "cpu", "--json"]);
-    assert_eq!(run["prompt_ids"], rendered["ids"]);
-}
-
 #[test]
 fn tokenize_takes_a_vocabulary_file_alone() {
     let folder = tempfile::tempdir().expect("a temporary folder");

@@ -52,6 +52,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("safetensors", &["formats/"]),
     ("serde", &["chat/", "faces/", "report/", "tokenizer/"]),
     ("serde_json", &["formats/", "chat/", "check/", "tokenizer/", "session/", "report/", "faces/"]),
+    ("similar", &["chat/"]),
     ("tokenizers", &["tokenizer/"]),
     ("unicode_segmentation", &["tokenizer/"]),
     ("ureq", &["source/http/"]),

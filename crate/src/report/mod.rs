@@ -22,7 +22,7 @@ mod typescript;
 mod vocabulary;
 
 pub use bytes::BytesReport;
-pub use chat::ChatReport;
+pub use chat::*;
 pub use check::*;
 pub use columns::{PiecesReport, TokenColumns};
 pub use describe::items;

@@ -668,6 +668,38 @@ export interface StretchColumns {
   differs: number[];
 }
 
+/** The chat templates of a model. */
+export interface TemplatesReport {
+  /** The default first. */
+  templates: TemplateReport[];
+  /** Whether a tokenizer is here, so that what they write can be encoded. */
+  can_encode: boolean;
+  /** Files that should hold templates and could not be read. */
+  notes: NoteReport[];
+}
+
+/** One chat template. */
+export interface TemplateReport {
+  /** "default", "tool_use", ... */
+  name: string;
+  /** The metadata key or file that holds it. */
+  from: string;
+  /** Its text. */
+  source: string;
+  /** Names of variables that it asks for besides the conversation, such as `enable_thinking`. */
+  variables: string[];
+  /** Findings. */
+  findings: FindingReport[];
+}
+
+/** A finding about a template. */
+export interface FindingReport {
+  /** Lines of the template, from 1; none where it is about the whole. */
+  lines: number[];
+  /** What was found. */
+  note: NoteReport;
+}
+
 /** What `glassbox chat-template` prints. */
 export interface ChatReport {
   /** The template's name. */
@@ -676,12 +708,68 @@ export interface ChatReport {
   from: string;
   /** Names of all templates, the default first. */
   templates: string[];
-  /** The conversation as text. */
+  /** The conversation as text; empty after a failure. */
   text: string;
   /** Its token ids, special ones parsed and none added; null without a tokenizer. */
   ids: number[] | null;
+  /** The same with their places in the text; null without a tokenizer and of a text beyond a megabyte. */
+  pieces: PieceReport[] | null;
+  /** Why there is no text. */
+  failure: FailureReport | null;
   /** Findings. */
   notes: NoteReport[];
+}
+
+/** Why a template wrote nothing. */
+export interface FailureReport {
+  /** The template's line, from 1, where it is known. */
+  line: number | null;
+  /** What happened. */
+  fault: FaultReport;
+}
+
+/** What `glassbox chat-template --diff` prints. */
+export interface TemplateDiffReport {
+  /** The first template's name. */
+  left: string;
+  /** Where it is written. */
+  left_from: string;
+  /** The second template's name. */
+  right: string;
+  /** Where it is written. */
+  right_from: string;
+  /** The templates compared. */
+  source: DiffReport;
+  /** What they write of one conversation, compared; null where one of them fails. */
+  rendered: DiffReport | null;
+  /** Why the first wrote nothing. */
+  left_failure: FailureReport | null;
+  /** Why the second wrote nothing. */
+  right_failure: FailureReport | null;
+}
+
+/** Two texts, line by line. */
+export interface DiffReport {
+  /** Lines that only the first has. */
+  removed: number;
+  /** Lines that only the second has. */
+  added: number;
+  /** All lines. */
+  lines: DiffLineReport[];
+  /** Why they were not compared. */
+  fault: FaultReport | null;
+}
+
+/** A line, or the part of a long line up to the end of a tag. */
+export interface DiffLineReport {
+  /** "same", "removed" or "added". */
+  change: string;
+  /** Its number in the first text, from 1. */
+  left: number | null;
+  /** Its number in the second text, from 1. */
+  right: number | null;
+  /** The text, with its line feed where it has one. */
+  text: string;
 }
 
 /** The device in use. */

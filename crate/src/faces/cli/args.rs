@@ -156,7 +156,7 @@ pub(super) struct TokenizeArgs {
 #[cfg(feature = "chat")]
 #[derive(ClapArgs)]
 #[command(
-    after_help = "Examples:\n  glassbox chat-template model.gguf --user \"Hello\"\n  glassbox chat-template hf-folder --messages chat.json --tools tools.json --name tool_use\n  glassbox chat-template tokenizer_config.json --set enable_thinking=false"
+    after_help = "Examples:\n  glassbox chat-template model.gguf --user \"Hello\"\n  glassbox chat-template hf-folder --messages chat.json --tools tools.json --name tool_use\n  glassbox chat-template tokenizer_config.json --set enable_thinking=false\n  glassbox chat-template model.gguf --diff tool_use\n  glassbox chat-template model.gguf --diff hf-folder\n\nWith --diff the exit code is 1 where anything differs."
 )]
 pub(super) struct ChatArgs {
     /// A model, a folder, or a tokenizer_config.json or .jinja file; also by its http(s) address.
@@ -179,6 +179,9 @@ pub(super) struct ChatArgs {
     /// Another variable of the template, NAME=JSON; may be repeated.
     #[arg(long, value_parser = variable)]
     pub(super) set: Vec<(String, Data)>,
+    /// Compare with another template: its name, or the file or folder that holds it.
+    #[arg(long)]
+    pub(super) diff: Option<String>,
 }
 
 #[cfg(feature = "chat")]

@@ -88,7 +88,7 @@ fn prompt(args: &RunArgs) -> Result<Prompt> {
             now: super::chat::now(),
             ..Conversation::default()
         };
-        Chat::open(files).await?.render(None, conversation)
+        Chat::open(files).await?.render(None, conversation).map_err(|failure| failure.fault)
     })?;
     Ok(Prompt { text: rendered.text, ids: rendered.ids })
 }
