@@ -386,7 +386,7 @@ fn what_is_wrong_with_a_file_is_named_with_its_place() {
     // What is there of a vocabulary is shown.
     let model = open_bytes("m.bin", &[&b"tjgg\x03\0\0\0"[..], &[0xff; 28]].concat()).expect("opens");
     let note = model.notes.iter().find(|n| n.what.contains("tokens announced")).expect("noted");
-    assert!(note.severity == Severity::Error && note.at.is_some(), "{note:?}");
+    assert!(note.severity == glassbox::model::Severity::Error && note.at.is_some(), "{note:?}");
 }
 
 #[test]
