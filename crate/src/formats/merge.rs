@@ -401,7 +401,7 @@ pub(super) fn external(model: &mut ModelFile, onnx: &str, files: &SourceSet) -> 
 }
 
 /// A relative location within the model's folder, with `.` steps removed; `None` for any other.
-fn plain_location(location: &str) -> Option<String> {
+pub(super) fn plain_location(location: &str) -> Option<String> {
     if location.contains(['\\', ':', '\0']) || location.starts_with('/') {
         return None;
     }

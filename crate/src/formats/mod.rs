@@ -1,6 +1,7 @@
 //! Bytes to [`ModelFile`]: one file per format, one row each in [`FORMATS`].
 
 mod codec;
+mod companions;
 mod findings;
 mod folder;
 mod ggml;
@@ -20,6 +21,7 @@ mod tflite;
 mod xray;
 mod zipped;
 
+pub use companions::missing_files;
 pub(crate) use findings::{Findings, quoted, sort as sort_notes};
 pub use items::{ArrayItems, read_array};
 

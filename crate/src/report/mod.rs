@@ -2,6 +2,7 @@
 //!
 //! TypeScript types are derived from these structs by a test (`www/src/wire/report.ts`).
 
+mod bytes;
 mod chat;
 mod check;
 mod describe;
@@ -9,6 +10,7 @@ mod facts;
 mod fault;
 mod generation;
 mod keys;
+mod map;
 mod model;
 mod ops;
 mod tensors;
@@ -16,11 +18,13 @@ mod tokens;
 #[cfg(test)]
 mod typescript;
 
+pub use bytes::BytesReport;
 pub use chat::ChatReport;
 pub use check::*;
 pub use describe::items;
 pub use fault::FaultReport;
 pub use generation::*;
+pub use map::*;
 pub use model::*;
 pub use ops::*;
 pub use tensors::*;

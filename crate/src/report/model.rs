@@ -36,6 +36,8 @@ pub struct ModelReport<'a> {
     pub shape: Vec<Fact>,
     /// The files that belong to it.
     pub files: Vec<FileReport>,
+    /// Files that the model names and that were not given, or could not be read: shards, external data.
+    pub missing: Vec<String>,
     /// The chain original model -> GGUF | ONNX, and its parts.
     pub place: PlaceReport,
     /// What can run it.
@@ -208,6 +210,10 @@ pub struct TensorReport<'a> {
     /// Bytes; null where unknown.
     #[cfg_attr(test, ts(type = "number | null"))]
     pub bytes: Option<u64>,
+    /// Bytes from its first to its last, where they do not lie one behind the other: a transposed or sliced view.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(type = "number", optional))]
+    pub span: Option<u64>,
     /// Its file's name, also when that file is missing.
     #[cfg_attr(test, ts(type = "string | null"))]
     pub file: Option<&'a str>,

@@ -12,7 +12,7 @@ use crate::{
     tokenizer::Vocabulary,
 };
 
-use super::{Progress, vocabulary};
+use super::{FileBytes, Progress, vocabulary};
 
 /// Bytes of tensor data fetched at a time.
 const CHUNK: u64 = 4 << 20;
@@ -61,6 +61,17 @@ impl Inspection {
     /// The files given.
     pub fn files(&self) -> &SourceSet {
         &self.files
+    }
+    /// Bytes of one of the files as they are; at most 1 MiB.
+    ///
+    /// # Errors
+    /// No such file, or it cannot be read there.
+    pub async fn bytes(&self, file: &str, at: Range<u64>) -> Result<FileBytes> {
+        super::file_bytes(&self.files, Some(file), at).await
+    }
+    /// Files that the model names and that were not given, or could not be read.
+    pub fn missing_files(&self) -> Vec<String> {
+        formats::missing_files(&self.model)
     }
     /// Items of a metadata array.
     ///

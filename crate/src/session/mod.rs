@@ -1,6 +1,7 @@
 //! An opened model, and a running generation.
 
 mod bench;
+mod bytes;
 #[cfg(feature = "chat")]
 mod chat;
 mod devices;
@@ -12,6 +13,7 @@ mod timing;
 mod vocabulary;
 
 pub use bench::{Speed, bench};
+pub use bytes::{FileBytes, file_bytes};
 #[cfg(feature = "chat")]
 pub use chat::{Chat, Rendered};
 pub use devices::{DeviceEntry, GpuOptions, dispatch_gap, list_devices, test_ops};

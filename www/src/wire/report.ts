@@ -25,6 +25,8 @@ export interface ModelReport {
   shape: Fact[];
   /** The files that belong to it. */
   files: FileReport[];
+  /** Files that the model names and that were not given, or could not be read: shards, external data. */
+  missing: string[];
   /** The chain original model -> GGUF | ONNX, and its parts. */
   place: PlaceReport;
   /** What can run it. */
@@ -157,6 +159,8 @@ export interface TensorReport {
   offset: number | null;
   /** Bytes; null where unknown. */
   bytes: number | null;
+  /** Bytes from its first to its last, where they do not lie one behind the other: a transposed or sliced view. */
+  span?: number;
   /** Its file's name, also when that file is missing. */
   file: string | null;
   /** "here", "partial" (cut off), "missing", "inline" or "absent". */
@@ -231,6 +235,53 @@ export interface NoteReport {
   why: string | null;
   /** What to do. */
   advice: string | null;
+}
+
+/**
+ * What `glassbox map` prints: every part of every file in the order of its bytes, overlapping ones too.
+ * The page makes the same list from the `sections` and `tensors` of a [`super::ModelReport`], which hold it without
+ * naming 30,000 tensors twice; a browser test compares the two.
+ */
+export interface MapReport {
+  /** The files of the model. */
+  files: FileReport[];
+  /** Sorted by file, first byte, end. */
+  parts: MapPartReport[];
+}
+
+/** One part of a file. */
+export interface MapPartReport {
+  /** Index into `files`. */
+  file: number;
+  /** First byte. */
+  start: number;
+  /** One past the last byte; beyond the file's length for a tensor that a cut file lost. */
+  end: number;
+  /**
+   * "header", "metadata", "tensor list", "padding", "tensor", "graph", "gap", "trailing" or "missing": a tensor
+   * whose bytes lie beyond the end of the file, in part or whole.
+   */
+  kind: string;
+  /** The tensor's name. */
+  name: string | null;
+  /** The tensor's encoding. */
+  encoding: string | null;
+  /** An earlier part that holds some of the same bytes: a tensor's name, else the kind. */
+  shares_with: string | null;
+  /** How many of its bytes that part holds too. */
+  shared_bytes: number;
+}
+
+/** What `glassbox hex --json` prints and the page's hex view receives. */
+export interface BytesReport {
+  /** File name. */
+  file: string;
+  /** Length of the file. */
+  bytes_total: number;
+  /** First byte. */
+  start: number;
+  /** The bytes in hexadecimal, "00 1f ..."; fewer than asked for where the file ends. */
+  hex: string;
 }
 
 /** Values, statistics and place of one tensor. */

@@ -32,6 +32,10 @@ pub(super) enum Command {
     Check(CheckArgs),
     /// Decoded values, statistics and histogram of one tensor.
     Peek(PeekArgs),
+    /// What lies where in the files: headers, metadata, tensors, padding, gaps, overlaps, trailing bytes.
+    Map(MapArgs),
+    /// Bytes of a file as they are.
+    Hex(HexArgs),
     /// How a model's tokenizer splits a text.
     Tokenize(TokenizeArgs),
     /// A conversation as the model's chat template writes it, and its token ids.
@@ -94,6 +98,41 @@ pub(super) struct PeekArgs {
     /// Read the whole tensor for statistics and a histogram.
     #[arg(long)]
     pub(super) stats: bool,
+}
+
+#[derive(ClapArgs)]
+#[command(after_help = "Example:\n  glassbox map model.gguf")]
+pub(super) struct MapArgs {
+    /// Files or folders of one model.
+    #[arg(required = true)]
+    pub(super) paths: Vec<PathBuf>,
+}
+
+#[derive(ClapArgs)]
+#[command(
+    after_help = "Examples:\n  glassbox hex model.gguf\n  glassbox hex model.gguf --at 0x1ba480 --bytes 64\n  glassbox hex hf-folder --file model-00001-of-00002.safetensors"
+)]
+pub(super) struct HexArgs {
+    /// File or folder.
+    pub(super) path: PathBuf,
+    /// First byte: 1811584, 1,811,584 or 0x1ba480.
+    #[arg(long, default_value = "0", value_parser = offset)]
+    pub(super) at: u64,
+    /// How many.
+    #[arg(long, default_value = "256", value_parser = offset)]
+    pub(super) bytes: u64,
+    /// Which file of a folder.
+    #[arg(long)]
+    pub(super) file: Option<String>,
+}
+
+fn offset(text: &str) -> Result<u64, String> {
+    let plain: String = text.chars().filter(|c| !matches!(c, ',' | '_')).collect();
+    let read = match plain.strip_prefix("0x") {
+        Some(hex) => u64::from_str_radix(hex, 16),
+        None => plain.parse(),
+    };
+    read.map_err(|_| format!("\"{text}\" is no byte offset such as 1811584 or 0x1ba480"))
 }
 
 #[derive(ClapArgs)]

@@ -6,6 +6,7 @@ mod bench;
 mod chat;
 mod check;
 mod inspect;
+mod map;
 mod peek;
 mod run;
 mod synth;
@@ -65,6 +66,8 @@ fn dispatch(args: Args) -> Result<Exit> {
         Command::Inspect(a) => inspect::run(&a, json),
         Command::Check(a) => check::run(&a, json),
         Command::Peek(a) => peek::run(&a, json),
+        Command::Map(a) => map::run(&a, json),
+        Command::Hex(a) => map::hex(&a, json),
         Command::Tokenize(a) => tokenize::run(&a, json),
         #[cfg(feature = "chat")]
         Command::ChatTemplate(a) => chat::run(&a, json),
