@@ -1,10 +1,12 @@
 // What tests/bench/browser.mjs calls in the page.
-import init, { Model, start } from "/wasm/glassbox.js";
+import initReader, { Model } from "/wasm/reader.js";
+import initRunner, { Runner, start } from "/wasm/runner.js";
 
-const wasm = await init();
+await initReader();
+const wasm = await initRunner();
 start(false);
 const files = () => [...document.getElementById("file").files];
-const openAll = () => Model.open(files().map((f) => f.name), files());
+const openAll = (module) => module.open(files().map((f) => f.name), files());
 
 window.glassbox = {
   async open(runs) {
@@ -12,7 +14,7 @@ window.glassbox = {
     let bytes = 0, tensors = 0;
     for (let i = 0; i <= runs; i++) {
       const begin = performance.now();
-      const model = await openAll();
+      const model = await openAll(Model);
       const report = JSON.parse(model.report());
       if (i > 0) samples.push(performance.now() - begin);
       bytes = report.bytes_read;
@@ -22,12 +24,12 @@ window.glassbox = {
     return { samples, bytes, tensors };
   },
   async run({ prefill, decode, repetitions, device }) {
-    const model = await openAll();
+    const model = await openAll(Runner);
     await model.load(device, "", () => {});
     return JSON.parse(await model.bench(prefill, decode, repetitions));
   },
   async memory(device) {
-    const model = await openAll();
+    const model = await openAll(Runner);
     const info = JSON.parse(await model.load(device, "", () => {}));
     const report = JSON.parse(await model.generate(JSON.stringify({ prompt: "hello", max_tokens: 1 }), () => false));
     return { heap: wasm.memory.buffer.byteLength, device: report.timing.memory, name: info.name };

@@ -11,7 +11,7 @@ import { isTheme, theme } from "./state/theme.ts";
 import * as tokens from "./state/tokens.ts";
 import { App } from "./views/App/index.tsx";
 import { keepForOffline } from "./wire/scripts.ts";
-import { client, openRemote } from "./wire/worker.ts";
+import { openRemote, reader, runner } from "./wire/worker.ts";
 
 const THEME_KEY = "glassbox-theme";
 
@@ -45,7 +45,7 @@ effect(() => {
 const reported = (navigator as { deviceMemory?: number }).deviceMemory;
 if (reported !== undefined) fit.memory.value = reported;
 
-model.attach(client, openRemote);
+model.attach({ reader, runner }, openRemote);
 for (const watch of [tensors.watchModel, metadata.watchModel, tokens.watchModel, run.watchModel, fit.watchModel, tensors.watchSelection, tokens.watchText]) watch();
 
 const root = document.getElementById("app");

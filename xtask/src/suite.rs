@@ -148,7 +148,7 @@ fn rust_lints(suite: &mut Suite) -> Outcome {
         run(&mut cargo(&["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))
     })?;
     suite.check("lints, wasm", || {
-        let target = ["--lib", "--no-default-features", "--target", "wasm32-unknown-unknown"];
+        let target = ["--lib", "--target", "wasm32-unknown-unknown"];
         let arguments = [&["clippy", "--quiet", "--package", "glassbox"], target.as_slice(), &["--", "-D", "warnings"]];
         run(cargo_wasm(&arguments.concat()).env("CLIPPY_CONF_DIR", crate::command::root().join("clippy-wasm")))
     })

@@ -26,47 +26,59 @@ pub(crate) fn dev_server(options: &[String]) -> Outcome {
     run(node_tool("vite", &[]).args(options))
 }
 
-/// Compiles, binds and optimises.
+/// The two modules of the page, each by the crate's feature and the profile of that name: what the first view needs, and the rest.
+pub(crate) const MODULES: [&str; 2] = ["reader", "runner"];
+
+/// Compiles, binds and optimises both modules.
 pub(crate) fn build_wasm() -> Outcome {
-    steps::timed("wasm", || {
+    MODULES.into_iter().try_for_each(build_module)
+}
+
+fn build_module(module: &str) -> Outcome {
+    steps::timed(&format!("wasm {module}"), || {
         run(&mut cargo_wasm(&[
             "build",
             "--package",
             "glassbox",
             "--lib",
-            // The page does without chat templates for now: they would not fit its download.
             "--no-default-features",
+            "--features",
+            module,
             "--target",
             "wasm32-unknown-unknown",
             "--profile",
-            "wasm",
+            module,
         ]))
     })?;
-    let compiled = target_dir()?.join("wasm32-unknown-unknown/wasm/glassbox.wasm");
+    let compiled = target_dir()?.join(format!("wasm32-unknown-unknown/{module}/glassbox.wasm"));
     let folder = root().join(BINDINGS);
-    if is_current(&compiled, &folder) {
+    if is_current(&compiled, &folder, module) {
         return Ok(());
     }
-    steps::timed("bindings", || bind(&compiled, &folder))?;
-    steps::timed("wasm-opt", || optimise(&folder.join("glassbox_bg.wasm")))
+    steps::timed("bindings", || bind(&compiled, &folder, module))?;
+    steps::timed("wasm-opt", || optimise(&folder.join(format!("{module}_bg.wasm"))))
 }
 
 /// Whether the bindings are newer than what they are made from: the compiled crate, this program and its tools.
-fn is_current(compiled: &Path, folder: &Path) -> bool {
+fn is_current(compiled: &Path, folder: &Path, module: &str) -> bool {
     let modified = |path: &Path| path.metadata().and_then(|m| m.modified()).ok();
-    let made = modified(&folder.join("glassbox_bg.wasm"));
+    let made = modified(&folder.join(format!("{module}_bg.wasm")));
     let sources = [Some(compiled.to_path_buf()), std::env::current_exe().ok(), Some(root().join("package-lock.json"))];
-    made.is_some() && folder.join("glassbox.js").is_file() && sources.iter().flatten().all(|s| modified(s) <= made)
+    made.is_some()
+        && folder.join(format!("{module}.js")).is_file()
+        && sources.iter().flatten().all(|s| modified(s) <= made)
 }
 
-fn bind(compiled: &Path, folder: &Path) -> Outcome {
-    // A half-written folder must not look current, so the old one goes first.
-    if folder.exists() {
-        fs::remove_dir_all(folder).map_err(|e| format!("cannot remove {}: {e}", folder.display()))?;
+fn bind(compiled: &Path, folder: &Path, module: &str) -> Outcome {
+    // A half-written module must not look current, so the old one goes first.
+    let old = folder.join(format!("{module}_bg.wasm"));
+    if old.exists() {
+        fs::remove_file(&old).map_err(|e| format!("cannot remove {}: {e}", old.display()))?;
     }
     let mut bindgen = Bindgen::new();
     bindgen
         .input_path(compiled)
+        .out_name(module)
         .typescript(true)
         .omit_default_module_path(false)
         .remove_name_section(true)

@@ -1,5 +1,5 @@
-/** A stand-in for the wasm with the contract of worker/glassbox.ts. What it does is chosen by the opened file's name. */
-import type { WasmModel } from "../../../www/src/worker/glassbox.ts";
+/** A stand-in for both wasm modules with the contracts of worker/glassbox.ts. What it does is chosen by the opened file's name. */
+import type { ReaderModel, RunnerModel } from "../../../www/src/worker/glassbox.ts";
 import type { DeviceReport, GeneratedReport, ModelReport, PeekReport, PieceReport, TokensReport } from "../../../www/src/wire/report.ts";
 import { hostile, huge, llama, onnx } from "./reports.ts";
 
@@ -20,18 +20,19 @@ const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const faultText = (blame: string, what: string, file: string, at: number | null, because: string[] = []) => JSON.stringify({ blame, what, file, at, because });
 const STORY = ", there was a little fox named Lily. She loved to play in the green forest. One day, she saw a big red ball. She wanted to play with it, but it was too high. Lily asked her friend the owl for help. The owl flew up and gave her the ball. They played until the sun went down, and they were happy.";
 
-export class Model implements WasmModel {
-  private read = 0;
-  private readonly name: string;
-  private readonly about: ModelReport;
+/** What both modules open, and how. */
+class Opened {
+  protected read = 0;
+  protected readonly name: string;
+  protected readonly about: ModelReport;
 
-  private constructor(name: string, about: ModelReport) {
+  constructor(name: string, about: ModelReport) {
     this.name = name;
     this.about = about;
     this.read = about.bytes_read;
   }
 
-  static async open(names: string[], files: Blob[]): Promise<Model> {
+  static async about(names: string[], files: Blob[]): Promise<[string, ModelReport]> {
     const name = names[0] ?? "";
     const size = files.reduce((n, f) => n + f.size, 0);
     if (name.startsWith("slow")) await wait(600_000);
@@ -39,11 +40,19 @@ export class Model implements WasmModel {
     if (name.endsWith(".txt")) throw faultText("unsupported", "This is none of the formats that Glassbox reads: it begins with 48 65 6c 6c, expected GGUF, a safetensors header length or an ONNX model", name, 0);
     if (name.startsWith("broken")) throw faultText("file", "The header says 4,294,967,295 metadata entries, but the file has 200,000 bytes", name, 16, ["a count was larger than the bytes that could hold it"]);
     const about = name.startsWith("huge") ? huge(name) : name.startsWith("hostile") ? hostile(name) : name.endsWith(".onnx") ? onnx(name, size) : llama(name, size);
-    return new Model(name, about);
+    return [name, about];
+  }
+
+  bytes_read(): number { return this.read; }
+  free(): void {}
+}
+
+export class Model extends Opened implements ReaderModel {
+  static async open(names: string[], files: Blob[]): Promise<Model> {
+    return new Model(...(await Opened.about(names, files)));
   }
 
   report(): string { return JSON.stringify(this.about); }
-  bytes_read(): number { return this.read; }
 
   async array(key: string, start: number, count: number): Promise<string> {
     this.read += count * 9;
@@ -69,6 +78,12 @@ export class Model implements WasmModel {
       bytes_read: bytes,
     };
     return JSON.stringify(answer);
+  }
+}
+
+export class Runner extends Opened implements RunnerModel {
+  static async open(names: string[], files: Blob[]): Promise<Runner> {
+    return new Runner(...(await Opened.about(names, files)));
   }
 
   tokenize(text: string, addSpecial: boolean): string {
@@ -121,6 +136,4 @@ export class Model implements WasmModel {
   }
 
   async bench(): Promise<string> { throw faultText("unsupported", "The stand-in has no speed", this.name, null); }
-
-  free(): void {}
 }

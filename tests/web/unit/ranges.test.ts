@@ -73,6 +73,22 @@ describe("a file at an address", () => {
     expect(asked).toHaveLength(5);
     expect(reader.fetched).toBe(HEAD + (4 << 20) + 3);
   });
+  it("keeps what was read first, for the other worker, and no more than 16 MiB of it", async () => {
+    const { reader, asked } = reading(well);
+    await reader.open(signal);
+    const [from, to] = [HEAD, HEAD + 300_000];
+    const once = await reader.read(from, to, signal);
+    once.fill(0);
+    expect(Buffer.compare(await reader.read(from + 5, to - 7, signal), FILE.slice(from + 5, to - 7))).toBe(0);
+    expect(asked).toHaveLength(2);
+    for (let i = 0; i < 2; i++) await reader.read(1 << 20, 9 << 20, signal);
+    const after = asked.length;
+    await reader.read(1 << 20, 9 << 20, signal);
+    expect(asked, "8 MiB are kept").toHaveLength(after);
+    await reader.read((1 << 20) - 1, 9 << 20, signal);
+    await reader.read((1 << 20) - 1, 9 << 20, signal);
+    expect(asked.length, "another 8 MiB are not").toBe(after + 8);
+  });
   it("that is shorter than the first request is whole after it", async () => {
     const small = FILE.slice(0, 100);
     const { reader } = reading((first, last) => part(first, last, {}, small));

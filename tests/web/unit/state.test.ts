@@ -19,16 +19,20 @@ let asked: CallName[] = [];
 let answers: Partial<Record<CallName, Answer>> = {};
 let opener: Opener = () => Promise.reject(new Error("no address was expected"));
 
-const asker = {
+/** A runner that is told of a model takes it. */
+const ALWAYS: Partial<Record<CallName, Answer>> = { openRunner: () => null, closeRunner: () => null };
+const worker = () => ({
   ask: (call: CallName, question: never, options?: never) => {
     asked.push(call);
-    const answer = answers[call];
+    const answer = answers[call] ?? ALWAYS[call];
     return answer === undefined ? new Promise(() => {}) : (async () => answer(question, options))();
   },
   restart: () => {},
   onBytesRead: (_: number) => {},
   onRestart: (_: string) => {},
-};
+});
+const asker = worker();
+const runner = worker();
 
 const FILE = [{ name: "a.gguf", file: new Blob([]) }];
 
@@ -40,7 +44,7 @@ async function open(report: ModelReport): Promise<void> {
 beforeEach(() => {
   asked = [];
   answers = {};
-  model.attach(asker as never, (...of) => opener(...of));
+  model.attach({ reader: asker as never, runner: runner as never }, (...of) => opener(...of));
   follow("#overview", () => {});
   tensors.mode.value = "table";
   tensors.sort.value = { key: "name", descending: false };
@@ -70,6 +74,44 @@ describe("opening", () => {
     await model.askModel("array", { key: "k", start: 0, count: 1 });
     await model.askModel("array", { key: "k", start: 1, count: 1 });
     expect(asked).toEqual(["open", "array", "array"]);
+  });
+  it("tells the runner of the model when it is first needed, once for all who ask", async () => {
+    await open(llama("a.gguf", 0));
+    answers = { ...answers, openRunner: () => null, tokenize: () => ({}), closeRunner: () => null };
+    asked = [];
+    const ask = () => model.askModel("tokenize", { text: "", addSpecial: true, parseSpecial: false });
+    await Promise.all([ask(), ask()]);
+    expect(asked).toEqual(["openRunner", "tokenize", "tokenize"]);
+    asked = [];
+    await open(llama("b.gguf", 0));
+    await ask();
+    expect(asked, "the next model takes the place of the last one").toEqual(["open", "closeRunner", "openRunner", "tokenize"]);
+  });
+  it("asks the runner again after it could not open the model", async () => {
+    await open(llama("a.gguf", 0));
+    const ask = () => model.askModel("tokenize", { text: "", addSpecial: true, parseSpecial: false });
+    answers = { ...answers, openRunner: () => { throw new FaultError({ blame: "source", what: "gone", file: null, at: null, because: [] }); }, tokenize: () => ({}) };
+    await expect(ask()).rejects.toThrow("gone");
+    answers = { ...answers, openRunner: () => null };
+    await expect(ask()).resolves.toEqual({});
+  });
+  it("loses with the runner what the runner had, and nothing else", async () => {
+    await open(llama("a.gguf", 0));
+    answers = { ...answers, openRunner: () => null, tokenize: () => ({}), array: () => [1] };
+    await model.askModel("tokenize", { text: "", addSpecial: true, parseSpecial: false });
+    const before = model.losses.value;
+    runner.onRestart("out of memory");
+    expect(model.losses.value).toBe(before + 1);
+    expect(model.lost.value).toBe("out of memory");
+    asked = [];
+    await model.askModel("array", { key: "k", start: 0, count: 1 });
+    await model.askModel("tokenize", { text: "", addSpecial: true, parseSpecial: false });
+    expect(asked).toEqual(["array", "openRunner", "tokenize"]);
+  });
+  it("adds up what both workers read", async () => {
+    await open(llama("a.gguf", 0));
+    runner.onBytesRead(500);
+    expect(model.bytesRead.value).toBe(1_812_084);
   });
   it("counts missing tensors in the status", async () => {
     const report = llama("a.gguf", 0);
@@ -278,7 +320,7 @@ describe("running", () => {
     await run.run();
     run.device.value = "cpu";
     await run.run();
-    expect(asked).toEqual(["load", "generate", "generate", "load", "generate"]);
+    expect(asked).toEqual(["openRunner", "load", "generate", "generate", "load", "generate"]);
     run.device.value = "auto";
     stopWatching();
   });

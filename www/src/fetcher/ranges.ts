@@ -6,6 +6,8 @@ export const HEAD = 4096;
 const PART = 1 << 20;
 /** Parts under way at once: browsers hold about six connections to one host. */
 const AT_ONCE = 4;
+/** What is read first is read again, by the other of the engine's workers: so much of it is kept, in bytes. */
+const KEPT = 16 << 20;
 /** A request whose connection broke is made once more. */
 const TRIES = 2;
 
@@ -50,6 +52,8 @@ export class RemoteReader {
   private readonly onFetched: () => void;
   private head = new Uint8Array(0);
   private modified: string | null = null;
+  private readonly kept: { start: number; bytes: Uint8Array<ArrayBuffer> }[] = [];
+  private keptBytes = 0;
 
   constructor(url: string, get: typeof fetch, onFetched: () => void) {
     this.url = url;
@@ -96,6 +100,18 @@ export class RemoteReader {
   /** Exactly the bytes [start, end) of the file. */
   async read(start: number, end: number, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
     if (end <= this.head.length) return this.head.slice(start, end);
+    const known = this.kept.find((k) => k.start <= start && end <= k.start + k.bytes.length);
+    if (known !== undefined) return known.bytes.slice(start - known.start, end - known.start);
+    const bytes = await this.fresh(start, end, signal);
+    if (this.keptBytes + bytes.length <= KEPT) {
+      // A copy: the caller hands its own on.
+      this.kept.push({ start, bytes: bytes.slice() });
+      this.keptBytes += bytes.length;
+    }
+    return bytes;
+  }
+
+  private async fresh(start: number, end: number, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
     const length = end - start;
     const parts = Math.max(1, Math.min(AT_ONCE, Math.floor(length / PART)));
     if (parts === 1) return this.part(start, end, signal);

@@ -1,13 +1,13 @@
 import { batch, computed, signal } from "@preact/signals";
 
 import type { Address } from "../lib/address.ts";
-import type { CallName, Calls, NamedFile, SentFile } from "../wire/calls.ts";
+import { type CallName, type Calls, type NamedFile, type Part, PART, type SentFile } from "../wire/calls.ts";
 import type { AskOptions } from "../wire/client.ts";
 import { Cancelled, faultOf } from "../wire/fault.ts";
 import type { FaultReport, ModelReport } from "../wire/report.ts";
 import { RemoteFile } from "../wire/remote.ts";
 import { fetchSample } from "../wire/sample.ts";
-import { ask, type Asker, connect, engine, type Opener, openRemote } from "./engine.ts";
+import { ask, type Askers, connect, engine, type Opener, openRemote } from "./engine.ts";
 
 /** Work between a choice of files and their report. */
 export interface Opening {
@@ -28,14 +28,17 @@ export const bytesRead = signal(0);
 export const isSample = signal(false);
 /** Where the open model is read from, when that is an address: the address, and the hosts that answer for it. */
 export const origin = signal<{ url: string; hosts: string[] } | null>(null);
-/** Set after the worker was lost: what happened. The model is opened again by the next question about it. */
+/** Set after a worker was lost: what happened. The model is opened again by the next question about it. */
 export const lost = signal<string | null>(null);
 
-/** Counts the workers that were lost or given up: whatever one of them held is gone. */
+/** Counts the runners that were lost or given up: whatever one of them had loaded is gone. */
 export const losses = signal(0);
 
 let files: NamedFile[] = [];
-let stale = false;
+/** Settled once a worker has the open model; null where it was never told of it, or was lost since. */
+const ready: Record<Part, Promise<unknown> | null> = { reader: null, runner: null };
+/** Bytes that each worker read. */
+const read: Record<Part, number> = { reader: 0, runner: 0 };
 let attempt: AbortController | null = null;
 
 /** Short name of what is open: the file, or the first of several. */
@@ -65,23 +68,35 @@ export const status = computed<Status>(() => {
   return { kind: "ok", text: "whole" };
 });
 
-/** Connects the state to its worker. */
-export function attach(client: Asker, opener: Opener): void {
-  connect(client, opener);
-  client.onBytesRead = (n) => {
-    // Of a file at an address the fetcher tells what has arrived, also before it was put to use.
-    if (origin.value === null) bytesRead.value = n;
-  };
-  client.onRestart = (why) => {
-    stale = true;
-    losses.value += 1;
-    if (report.value !== null) lost.value = why;
-  };
+/** Connects the state to its workers. */
+export function attach(clients: Askers, opener: Opener): void {
+  connect(clients, opener);
+  for (const part of ["reader", "runner"] as const) {
+    clients[part].onBytesRead = (n) => {
+      read[part] = n;
+      // Of a file at an address the fetcher tells what has arrived, also before it was put to use.
+      if (origin.value === null && report.value !== null) bytesRead.value = read.reader + read.runner;
+    };
+    clients[part].onRestart = (why) => {
+      forget(part);
+      if (report.value !== null) lost.value = why;
+    };
+  }
 }
 
-/** Starts the engine early, so that the first file need not wait for it. Failures show up when a file is opened. */
+/** A worker has nothing open any more. */
+function forget(part: Part): void {
+  ready[part] = null;
+  if (part === "runner") losses.value += 1;
+}
+
+/**
+ * Starts the engine early, so that the first file need not wait for it: first what a file's view needs, then the rest.
+ * Failures show up when a file is opened.
+ */
 export async function warm(): Promise<void> {
   await ask("warm", {}).catch(() => {});
+  await ask("warmRunner", {}).catch(() => {});
 }
 
 /** Opens files that were dropped or chosen; what was open stays until they are. */
@@ -118,16 +133,27 @@ function fetched(url: string, n: number, attempted: AbortSignal): void {
   else if (origin.value?.url === url) bytesRead.value = n;
 }
 
-/** Hands files to the engine; those at an address with a way to their bytes. */
-function openInEngine(chosen: NamedFile[]): Promise<ModelReport> {
+/** Hands files to a worker; those at an address with a way to their bytes. */
+function openIn<C extends "open" | "openRunner">(call: C, chosen: NamedFile[]): Promise<Calls[C]["tell"]> {
   const transfer: Transferable[] = [];
   const sent = chosen.map(({ name, file }): SentFile => {
     if (!(file instanceof RemoteFile)) return { name, file };
-    const port = file.connect();
+    const port = file.connect(PART[call]);
     transfer.push(port);
     return { name, file: { size: file.size, port } };
   });
-  return ask("open", { files: sent }, { transfer });
+  return ask(call, { files: sent }, { transfer });
+}
+
+/** Waits until a worker has the open model: the runner is told of it when it is first needed. */
+function opened(part: Part): Promise<unknown> {
+  if (ready[part] !== null) return ready[part];
+  const mine = openIn(part === "reader" ? "open" : "openRunner", files).catch((error: unknown) => {
+    if (ready[part] === mine) ready[part] = null;
+    throw error;
+  });
+  ready[part] = mine;
+  return mine;
 }
 
 function remotes(of: NamedFile[]): RemoteFile[] {
@@ -149,12 +175,16 @@ async function attemptOpen(get: (signal: AbortSignal) => Promise<NamedFile[]>, s
     if (chosen.length === 0) return;
     const [remote] = remotes(chosen);
     if (remote === undefined) opening.value = { what: "Reading the header", done: 0, total: null };
-    const opened = await openInEngine(chosen);
+    const opened = await openIn("open", chosen);
     if (mine.signal.aborted) return;
+    // What the old model holds of a GPU's memory, the new one may need.
+    if (ready.runner !== null) void ask("closeRunner", {}).catch(() => {});
+    ready.runner = null;
+    ready.reader = Promise.resolve();
+    Object.assign(read, { reader: opened.bytes_read, runner: 0 });
     batch(() => {
       [files, chosen] = [chosen, files];
       origin.value = remote === undefined ? null : { url: remote.url, hosts: remote.hosts };
-      stale = false;
       lost.value = null;
       isSample.value = sample;
       report.value = opened;
@@ -178,7 +208,7 @@ export function cancelOpen(): void {
   attempt?.abort();
   attempt = null;
   opening.value = null;
-  abandonWorker();
+  abandon("reader");
 }
 
 export function dismissFault(): void {
@@ -189,22 +219,15 @@ export function dismissLost(): void {
   lost.value = null;
 }
 
-/** Asks about the open model; opens it again first where its worker was lost. */
+/** Asks about the open model; opens it first in a worker that has not got it. */
 export async function askModel<C extends CallName>(call: C, question: Calls[C]["ask"], options?: AskOptions<C>): Promise<Calls[C]["tell"]> {
-  if (stale) {
-    stale = false;
-    await openInEngine(files).catch((error: unknown) => {
-      stale = true;
-      throw error;
-    });
-  }
+  if (report.value !== null) await opened(PART[call]);
   return ask(call, question, options);
 }
 
-/** Ends everything the worker does, at once; the model is opened again when it is next asked about. */
-export function abandonWorker(): void {
-  losses.value += 1;
-  stale = report.value !== null;
-  for (const file of remotes(files)) file.stop();
-  engine().restart(null);
+/** Ends everything a worker does, at once; it opens the model again when it is next asked about it. */
+export function abandon(part: Part): void {
+  forget(part);
+  for (const file of remotes(files)) file.stop(part);
+  engine(part).restart(null);
 }

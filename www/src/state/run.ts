@@ -3,7 +3,7 @@ import { batch, computed, effect, signal } from "@preact/signals";
 import type { DeviceChoice, GenerateOptions } from "../wire/calls.ts";
 import { Cancelled, faultOf } from "../wire/fault.ts";
 import type { DeviceReport, FaultReport, GeneratedReport, ProgressReport, RunReport } from "../wire/report.ts";
-import { abandonWorker, askModel, generation, isSample, losses } from "./model.ts";
+import { abandon, askModel, generation, isSample, losses } from "./model.ts";
 
 export const SAMPLE_PROMPT = "Once upon a time";
 
@@ -135,7 +135,7 @@ async function load(signal: AbortSignal): Promise<void> {
 export function stop(): void {
   if (phase.value === "loading") {
     stopper?.abort();
-    abandonWorker();
+    abandon("runner");
   } else {
     stopper?.abort();
   }

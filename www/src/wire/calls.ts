@@ -30,13 +30,19 @@ export interface GenerateOptions {
   alternatives: boolean;
 }
 
-/** One line per question the page may ask its worker. */
-export interface Calls {
-  warm: { ask: Record<never, never>; tell: { subgroups: boolean }; piece: never };
+/** One line per question that the page may ask its reader: what a file is. All that the first view needs. */
+export interface ReaderCalls {
+  warm: { ask: Record<never, never>; tell: null; piece: never };
   open: { ask: { files: SentFile[] }; tell: ModelReport; piece: never };
-  close: { ask: Record<never, never>; tell: null; piece: never };
   array: { ask: { key: string; start: number; count: number }; tell: MetaItem[]; piece: never };
   peek: { ask: { tensor: number; firstRow: number; rows: number; stats: boolean }; tell: PeekReport; piece: never };
+}
+
+/** The same for its runner, a larger module: tokenizing and generating. It opens a model when it is first asked about it. */
+export interface RunnerCalls {
+  warmRunner: { ask: Record<never, never>; tell: null; piece: never };
+  openRunner: { ask: { files: SentFile[] }; tell: null; piece: never };
+  closeRunner: { ask: Record<never, never>; tell: null; piece: never };
   tokenize: { ask: { text: string; addSpecial: boolean; parseSpecial: boolean }; tell: TokensReport; piece: never };
   /** `tier` forces one ("core", "subgroup"); empty takes the best that passes its self-test. */
   load: { ask: { device: DeviceChoice; tier: string }; tell: DeviceReport; piece: ProgressReport };
@@ -45,7 +51,18 @@ export interface Calls {
   bench: { ask: { prefill: number; decode: number; repetitions: number }; tell: BenchReport; piece: never };
   testOps: { ask: { device: string; tier: string; only: string }; tell: OpsReport; piece: never };
 }
+
+export interface Calls extends ReaderCalls, RunnerCalls {}
 export type CallName = keyof Calls;
+
+/** The two workers of the page, each with a wasm module of its own. */
+export type Part = "reader" | "runner";
+
+/** Which of them answers a question. */
+export const PART: { [C in keyof ReaderCalls]: "reader" } & { [C in keyof RunnerCalls]: "runner" } = {
+  warm: "reader", open: "reader", array: "reader", peek: "reader",
+  warmRunner: "runner", openRunner: "runner", closeRunner: "runner", tokenize: "runner", load: "runner", generate: "runner", devices: "runner", bench: "runner", testOps: "runner",
+};
 
 /** What the page sends. */
 export type Question =

@@ -1,12 +1,13 @@
+import type { Part } from "./calls.ts";
 import type { FaultReport } from "./report.ts";
 
 /** What the page tells its fetcher. One fetcher serves one address; the first message names it. */
 export type ToFetcher =
   | { kind: "open"; url: string }
-  /** The engine's worker will ask for ranges at the other end of this port; an earlier port's requests are dropped. */
-  | { kind: "serve"; port: MessagePort }
-  /** Nobody waits for the requests under way any more. */
-  | { kind: "stop" };
+  /** One of the engine's workers will ask for ranges at the other end of this port; its earlier port's requests are dropped. */
+  | { kind: "serve"; part: Part; port: MessagePort }
+  /** Nobody waits for that worker's requests any more. */
+  | { kind: "stop"; part: Part };
 
 /** What the fetcher tells the page. */
 export type FromFetcher =
@@ -15,7 +16,7 @@ export type FromFetcher =
   /** Bytes that arrived so far. */
   | { kind: "fetched"; fetched: number };
 
-/** What the engine's worker may ask of a fetcher: bytes of the one file, nothing else. */
+/** What the engine's workers may ask of a fetcher: bytes of the one file, nothing else. */
 export interface RangeQuestion {
   id: number;
   start: number;

@@ -1,4 +1,5 @@
 import { Cancelled, fault, FaultError } from "./fault.ts";
+import type { Part } from "./calls.ts";
 import type { FromFetcher, ToFetcher } from "./ranges.ts";
 
 /** The part of `Worker` that is used; tests pass their own. */
@@ -49,16 +50,16 @@ export class RemoteFile {
     });
   }
 
-  /** The end for the engine's worker. A new one puts an earlier one out of use. */
-  connect(): MessagePort {
+  /** The end for one of the engine's workers. A new one puts an earlier one out of use. */
+  connect(part: Part): MessagePort {
     const channel = new MessageChannel();
-    this.port.postMessage({ kind: "serve", port: channel.port1 }, [channel.port1]);
+    this.port.postMessage({ kind: "serve", part, port: channel.port1 }, [channel.port1]);
     return channel.port2;
   }
 
-  /** Drops the requests under way. */
-  stop(): void {
-    this.port.postMessage({ kind: "stop" });
+  /** Drops a worker's requests that are under way. */
+  stop(part: Part): void {
+    this.port.postMessage({ kind: "stop", part });
   }
 
   /** Ends all fetching for good. */

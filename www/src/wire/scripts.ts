@@ -1,8 +1,10 @@
 // The one place that names the workers: as addresses, not as code.
 /* eslint-disable @typescript-eslint/no-restricted-imports */
 import fetcherUrl from "../fetcher/fetcher.ts?worker&url";
-import engineUrl from "../worker/worker.ts?worker&url";
+import readerUrl from "../worker/reader.ts?worker&url";
+import runnerUrl from "../worker/runner.ts?worker&url";
 /* eslint-enable @typescript-eslint/no-restricted-imports */
+import type { Part } from "./calls.ts";
 
 interface ScriptUrlPolicy {
   createScriptURL(url: string): string;
@@ -13,7 +15,8 @@ interface TrustedTypes {
 
 /** Keeps the built files for when there is no network; made by the build (`offline` in vite.config.ts). */
 const OFFLINE = "./sw.js";
-const OURS = [engineUrl, fetcherUrl, OFFLINE];
+const ENGINES: Record<Part, string> = { reader: readerUrl, runner: runnerUrl };
+const OURS = [readerUrl, runnerUrl, fetcherUrl, OFFLINE];
 
 // The page's policy forbids script addresses made of strings, except by this one rule: our own scripts.
 const types = (globalThis as { trustedTypes?: TrustedTypes }).trustedTypes;
@@ -25,9 +28,9 @@ const rules: ScriptUrlPolicy = {
 };
 const policy = types?.createPolicy("glassbox", rules) ?? rules;
 
-/** Starts the worker that owns the engine. */
-export function startEngine(): Worker {
-  return new Worker(policy.createScriptURL(engineUrl), { type: "module", name: "glassbox" });
+/** Starts the worker that owns a part of the engine. */
+export function startEngine(part: Part): Worker {
+  return new Worker(policy.createScriptURL(ENGINES[part]), { type: "module", name: `glassbox-${part}` });
 }
 
 /** Starts a worker that reads one address. */

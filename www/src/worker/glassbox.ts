@@ -1,11 +1,22 @@
 import type { BlobLike } from "./remote.ts";
 
-/** The wasm module's contract: crate/src/faces/wasm.rs. All reports are JSON texts; failures are fault reports in JSON. */
-export interface WasmModel {
+// The contracts of the two wasm modules: crate/src/faces/wasm/. All reports are JSON texts; failures are fault reports in JSON.
+
+export interface ReaderModel {
   report(): string;
   bytes_read(): number;
   array(key: string, start: number, count: number): Promise<string>;
   peek(tensor: number, firstRow: number, rows: number, stats: boolean): Promise<string>;
+  free(): void;
+}
+
+export interface ReaderWasm {
+  default(): Promise<unknown>;
+  Model: { open(names: string[], files: BlobLike[]): Promise<ReaderModel> };
+}
+
+export interface RunnerModel {
+  bytes_read(): number;
   tokenize(text: string, addSpecial: boolean, parseSpecial: boolean): string | Promise<string>;
   load(device: string, tier: string, progress: (json: string) => void): Promise<string>;
   generate(options: string, onToken: (json: string) => Promise<boolean> | boolean): Promise<string>;
@@ -13,10 +24,10 @@ export interface WasmModel {
   free(): void;
 }
 
-export interface Wasm {
+export interface RunnerWasm {
   default(): Promise<unknown>;
   start(subgroups: boolean): void;
   devices(): Promise<string>;
   test_ops(device: string, tier: string, only: string): Promise<string>;
-  Model: { open(names: string[], files: BlobLike[]): Promise<WasmModel> };
+  Runner: { open(names: string[], files: BlobLike[]): Promise<RunnerModel> };
 }

@@ -1,9 +1,15 @@
+import type { SentFile } from "../wire/calls.ts";
 import type { RangeAnswer, RangeQuestion } from "../wire/ranges.ts";
 
 /** The part of `Blob` that the wasm uses (crate/src/source/web.rs). */
 export interface BlobLike {
   readonly size: number;
   slice(start: number, end: number): { arrayBuffer(): Promise<ArrayBuffer> };
+}
+
+/** Names and bytes of what the page sent, as the wasm wants them. */
+export function blobs(files: SentFile[]): [string[], BlobLike[]] {
+  return [files.map((f) => f.name), files.map(({ file }) => (file instanceof Blob ? file : new RemoteBlob(file.size, file.port)))];
 }
 
 /** A file at an address, in the shape of a `Blob`: its bytes are asked of the fetcher when they are read, and not before. */

@@ -4,12 +4,14 @@ mod args;
 mod bench;
 #[cfg(feature = "chat")]
 mod chat;
+mod explain;
 mod inspect;
 mod peek;
 mod run;
 mod synth;
 mod terminal;
 mod tokenize;
+mod vocab;
 
 use std::process::ExitCode;
 
@@ -64,6 +66,7 @@ fn dispatch(args: Args) -> Result<Exit> {
         Command::Inspect(a) => inspect::run(&a, json),
         Command::Peek(a) => peek::run(&a, json),
         Command::Tokenize(a) => tokenize::run(&a, json),
+        Command::Vocab(a) => vocab::run(&a, json),
         #[cfg(feature = "chat")]
         Command::ChatTemplate(a) => chat::run(&a, json),
         Command::Run(a) => run::run(&a, json),

@@ -352,7 +352,8 @@ impl Hdf5 {
             }
             0x06 => self.link(file, &body, object)?,
             0x08 => object.layout = Some(self.layout(file, &body)?),
-            0x0b => object.filters = cursor.u8().is_ok(),
+            // The filters themselves are not needed to know that there are some.
+            0x0b => object.filters = true,
             0x07 => object.odd.push((false, body.start, "its values lie in another file, which is not opened".into())),
             0x0c => self.attribute(file, &body, object)?,
             0x10 => {

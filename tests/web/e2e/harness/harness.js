@@ -1,5 +1,5 @@
 // The bindings without the page around them: what they answer goes to the test as it is. Served to tests alone.
-import init, { Model, devices, start, test_ops } from "./wasm/glassbox.js";
+import init, { Runner, devices, start, test_ops } from "./wasm/runner.js";
 
 const { memory } = await init();
 
@@ -21,7 +21,7 @@ globalThis.harness = {
   runs: (device, tier, options) => told(async () => {
     const files = [...document.querySelector("input").files];
     const empty = memory.buffer.byteLength;
-    const model = await Model.open(files.map((f) => f.name), files);
+    const model = await Runner.open(files.map((f) => f.name), files);
     const opened = memory.buffer.byteLength;
     let pieces = 0;
     const loaded = JSON.parse(await model.load(device, tier, () => { pieces += 1; }));

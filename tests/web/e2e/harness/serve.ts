@@ -9,8 +9,8 @@ const TYPES: Record<string, string> = { ".html": "text/html; charset=utf-8", ".j
 const FILES: Record<string, string> = {
   "/": "tests/web/e2e/harness/index.html",
   "/harness.js": "tests/web/e2e/harness/harness.js",
-  "/wasm/glassbox.js": `${WASM}/glassbox.js`,
-  "/wasm/glassbox_bg.wasm": `${WASM}/glassbox_bg.wasm`,
+  "/wasm/runner.js": `${WASM}/runner.js`,
+  "/wasm/runner_bg.wasm": `${WASM}/runner_bg.wasm`,
 };
 
 export interface HarnessServer {

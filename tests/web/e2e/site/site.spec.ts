@@ -49,7 +49,7 @@ for (const [format, files] of GOLDEN) {
 
 /** Opens the page and waits for all that it fetches by itself: its files, and once more what is kept for offline use. */
 async function load(page: Page): Promise<void> {
-  const wasm = page.waitForResponse((r) => r.url().endsWith(".wasm"));
+  const wasm = page.waitForResponse((r) => /\/runner_bg[^/]*\.wasm$/.test(r.url()));
   await page.goto(SITE);
   await (await wasm).finished();
   await page.evaluate(async () => {
@@ -194,7 +194,7 @@ test("every kernel agrees with its CPU twin in the page's own worker, in both ti
   await page.goto(SITE);
   const worker = await page.evaluate(async () => {
     const script = document.querySelector<HTMLScriptElement>("script[src]")?.src ?? "";
-    return /[\w./-]*worker-[\w-]+\.js/.exec(await (await fetch(script)).text())?.[0] ?? "";
+    return /[\w./-]*runner-[\w-]+\.js/.exec(await (await fetch(script)).text())?.[0] ?? "";
   });
   // A document of the same host without the page's policy may start the site's worker by its address.
   await page.goto(`${SITE}sample/index.json`);

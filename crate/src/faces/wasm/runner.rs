@@ -1,9 +1,7 @@
-//! Bindings for the page's worker: every answer is the JSON of a report struct, every failure that of a
-//! [`FaultReport`].
+//! Tokenizing and generating.
 
 use std::{
     cell::{Cell, RefCell},
-    ops::Range,
     rc::Rc,
 };
 
@@ -14,25 +12,22 @@ use wasm_bindgen_futures::JsFuture;
 
 use crate::{
     fault::{Fault, LocalFuture},
-    report::{
-        DeviceReport, DevicesReport, FaultReport, GeneratedReport, ModelReport, OpsReport, PeekReport, ProgressReport,
-        RunReport, TokensReport,
-    },
+    report::{DeviceReport, DevicesReport, GeneratedReport, OpsReport, ProgressReport, RunReport, TokensReport},
     session::{
         self, DeviceChoice, EncodeOptions, Generation, GenerationOptions, GpuOptions, Inspection, Progress, Sampling,
         Tokenized,
     },
-    source::{ByteSource, FileSource, SourceSet},
 };
+
+use super::{inspect, json, throw};
 
 thread_local! {
     static SUBGROUPS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// To be called once: readable panics, and whether the page's shim has got the `subgroups` feature granted.
+/// To be called once, before a device is asked for: whether the page's shim has got the `subgroups` feature granted.
 #[wasm_bindgen]
 pub fn start(subgroups: bool) {
-    console_error_panic_hook::set_once();
     SUBGROUPS.set(subgroups);
 }
 
@@ -42,14 +37,6 @@ fn gpu_options(tier: &str) -> GpuOptions {
         subgroups: SUBGROUPS.get(),
         ..GpuOptions::default()
     }
-}
-
-fn throw(fault: &Fault) -> JsValue {
-    json(&FaultReport::from(fault)).map_or_else(|_| JsValue::from_str(&fault.to_string()), JsValue::from)
-}
-
-fn json(report: &impl serde::Serialize) -> Result<String, JsValue> {
-    serde_json::to_string(report).map_err(|e| JsValue::from_str(&format!("a report cannot be written as JSON: {e}")))
 }
 
 fn choice(device: &str) -> Result<DeviceChoice, JsValue> {
@@ -71,47 +58,22 @@ pub async fn test_ops(device: String, tier: String, only: String) -> Result<Stri
     json(&OpsReport::of(&device, &results))
 }
 
-/// An opened model; its files stay with the browser and are read in slices.
+/// An opened model that can be asked for tokens and text; its files stay with the browser and are read in slices.
 #[wasm_bindgen]
-pub struct Model {
+pub struct Runner {
     inspection: Rc<Inspection>,
-    /// Kept on the page's side: handing it out copies nothing.
-    report: JsString,
     generation: Rc<RefCell<Option<Generation>>>,
 }
 
 #[wasm_bindgen]
-impl Model {
+impl Runner {
     /// Opens the model that the files hold together.
-    pub async fn open(names: Vec<String>, files: Vec<web_sys::Blob>) -> Result<Model, JsValue> {
-        if names.len() != files.len() {
-            return Err(throw(&Fault::caller("as many names as files are needed")));
-        }
-        let sources =
-            names.into_iter().zip(files).map(|(name, blob)| Rc::new(FileSource::new(name, blob)) as Rc<dyn ByteSource>);
-        let inspection = Inspection::open(SourceSet::new(sources)).await.map_err(|f| throw(&f))?;
-        let report = JsString::from(json(&ModelReport::of(&inspection).await)?);
-        Ok(Self { inspection: Rc::new(inspection), report, generation: Rc::default() })
-    }
-    /// The `ModelReport`.
-    pub fn report(&self) -> JsString {
-        self.report.clone()
+    pub async fn open(names: Vec<String>, files: Vec<web_sys::Blob>) -> Result<Runner, JsValue> {
+        Ok(Self { inspection: inspect(names, files).await?, generation: Rc::default() })
     }
     /// Bytes read from the files so far.
     pub fn bytes_read(&self) -> f64 {
         self.inspection.files().bytes_read() as f64
-    }
-    /// Items of a metadata array as a JSON array.
-    pub async fn array(&self, key: String, start: f64, count: f64) -> Result<String, JsValue> {
-        let items = self.inspection.array(&key, range(start, count)).await.map_err(|f| throw(&f))?;
-        json(&crate::report::items(&items))
-    }
-    /// Rows of a tensor: a `PeekReport`.
-    pub async fn peek(&self, tensor: usize, first_row: f64, rows: f64, stats: bool) -> Result<String, JsValue> {
-        let before = self.inspection.files().bytes_read();
-        let peek =
-            self.inspection.peek(tensor, range(first_row, rows), stats, &mut |_| {}).await.map_err(|f| throw(&f))?;
-        json(&PeekReport::of(&self.inspection, &peek, self.inspection.files().bytes_read() - before))
     }
     /// How the tokenizer splits a text: a `TokensReport`.
     pub async fn tokenize(&self, text: String, add_special: bool, parse_special: bool) -> Result<String, JsValue> {
@@ -218,15 +180,4 @@ fn ask_page(on_token: &Function, token: &session::Generated) -> LocalFuture<'sta
             Err(_) => true,
         }
     })
-}
-
-fn range(start: f64, count: f64) -> Range<u64> {
-    let start = start.max(0.0) as u64;
-    start..start.saturating_add(count.max(0.0) as u64)
-}
-
-/// The crate's version.
-#[wasm_bindgen]
-pub fn version() -> String {
-    env!("CARGO_PKG_VERSION").to_owned()
 }

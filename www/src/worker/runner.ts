@@ -1,0 +1,84 @@
+import type { Calls, RunnerCalls } from "../wire/calls.ts";
+import { fault, FaultError } from "../wire/fault.ts";
+import type { RunnerModel, RunnerWasm } from "./glassbox.ts";
+import { type Engine, type Handlers, loader, serve } from "./pump.ts";
+import { blobs } from "./remote.ts";
+import { installSubgroupShim } from "./subgroups.ts";
+
+/** Longest stretch of generation without letting messages (Stop) in, in milliseconds. */
+const TURN = 30;
+
+/** Tokenizes and generates. It holds at most one open model. */
+class Runner implements Engine<keyof RunnerCalls> {
+  private readonly wasm = loader<RunnerWasm>(async () => {
+    // Before the wasm asks for a device.
+    const subgroups = await installSubgroupShim();
+    const wasm = (await import("../wasm/runner.js")) as unknown as RunnerWasm;
+    return { ...wasm, default: async () => { await wasm.default(); wasm.start(subgroups); } };
+  });
+  private model: RunnerModel | null = null;
+
+  bytesRead(): number | null {
+    return this.model?.bytes_read() ?? null;
+  }
+
+  readonly handlers: Handlers<keyof RunnerCalls> = {
+    warmRunner: async () => {
+      await this.wasm();
+      return "null";
+    },
+    openRunner: async ({ files }) => {
+      const { Runner } = await this.wasm();
+      this.close();
+      this.model = await Runner.open(...blobs(files));
+      return "null";
+    },
+    closeRunner: async () => {
+      this.close();
+      return "null";
+    },
+    tokenize: async ({ text, addSpecial, parseSpecial }) => this.opened().tokenize(text, addSpecial, parseSpecial),
+    load: ({ device, tier }, emit) => this.opened().load(device, tier, emit),
+    generate: (ask, emit, stop) => this.generate(ask, emit, stop),
+    devices: async () => (await this.wasm()).devices(),
+    bench: ({ prefill, decode, repetitions }) => this.opened().bench(prefill, decode, repetitions),
+    testOps: async ({ device, tier, only }) => (await this.wasm()).test_ops(device, tier, only),
+  };
+
+  private generate(ask: Calls["generate"]["ask"], emit: (json: string) => void, stop: AbortSignal): Promise<string> {
+    let turn = performance.now();
+    return this.opened().generate(JSON.stringify(ask), async (json) => {
+      emit(json);
+      if (performance.now() - turn >= TURN) {
+        await macrotask();
+        turn = performance.now();
+      }
+      return stop.aborted;
+    });
+  }
+
+  /** Gives the model's memory back, the device's too. */
+  private close(): void {
+    this.model?.free();
+    this.model = null;
+  }
+
+  private opened(): RunnerModel {
+    if (this.model === null) throw new FaultError(fault("caller", "No model is open"));
+    return this.model;
+  }
+}
+
+/** Lets waiting messages in; unlike a timer it is not clamped to 4 ms. */
+function macrotask(): Promise<void> {
+  return new Promise((resolve) => {
+    const channel = new MessageChannel();
+    channel.port1.onmessage = () => {
+      channel.port1.close();
+      resolve();
+    };
+    channel.port2.postMessage(null);
+  });
+}
+
+serve(new Runner());
