@@ -2,7 +2,9 @@
 //!
 //! TypeScript types are derived from these structs by a test (`www/src/wire/report.ts`).
 
+mod bytes;
 mod chat;
+mod check;
 mod columns;
 mod describe;
 mod explanation;
@@ -10,6 +12,7 @@ mod facts;
 mod fault;
 mod generation;
 mod keys;
+mod map;
 mod model;
 mod ops;
 mod tensors;
@@ -18,12 +21,15 @@ mod tokens;
 mod typescript;
 mod vocabulary;
 
-pub use chat::ChatReport;
+pub use bytes::BytesReport;
+pub use chat::*;
+pub use check::*;
 pub use columns::{PiecesReport, TokenColumns};
 pub use describe::items;
 pub use explanation::*;
 pub use fault::FaultReport;
 pub use generation::*;
+pub use map::*;
 pub use model::*;
 pub use ops::*;
 pub use tensors::*;

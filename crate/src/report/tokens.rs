@@ -78,8 +78,8 @@ impl TokensReport {
 }
 
 impl PieceReport {
-    /// One piece.
-    pub(super) fn of(piece: &Piece) -> Self {
+    /// A token as people see it.
+    pub fn of(piece: &Piece) -> Self {
         Self {
             id: piece.id,
             text: visible(&piece.text, &piece.bytes),

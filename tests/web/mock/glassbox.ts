@@ -59,6 +59,15 @@ export class Model extends Opened implements ReaderModel {
     return JSON.stringify(Array.from({ length: count }, (_, i) => (key.endsWith("tokens") ? `token${start + i}` : 1)));
   }
 
+  /** Bytes that depend on their place alone, with hidden characters at 64. */
+  async bytes(file: string, start: number, count: number): Promise<string> {
+    const end = Math.min(this.about.files.find((f) => f.name === file)?.bytes ?? 0, start + count);
+    this.read += Math.max(0, end - start);
+    const fixed = new Uint8Array([0x47, 0x47, 0x55, 0x46, 3, 0, 0, 0, 0xe2, 0x80, 0xae, 0x0a, 0x1b, 0x5b, 0x33, 0x31]);
+    const hex = Array.from({ length: Math.max(0, end - start) }, (_, i) => (fixed[start + i] ?? ((start + i) * 37 + ((start + i) >> 8)) & 255).toString(16).padStart(2, "0")).join(" ");
+    return JSON.stringify({ file, bytes_total: this.about.files[0]?.bytes ?? 0, start, hex });
+  }
+
   async peek(tensor: number, first: number, rows: number, stats: boolean): Promise<string> {
     if (this.name.startsWith("crash")) throw new WebAssembly.RuntimeError("memory access out of bounds");
     const t = this.about.tensors[tensor];

@@ -25,6 +25,8 @@ export interface ModelReport {
   shape: Fact[];
   /** The files that belong to it. */
   files: FileReport[];
+  /** Files that the model names and that were not given, or could not be read: shards, external data. */
+  missing: string[];
   /** The chain original model -> GGUF | ONNX, and its parts. */
   place: PlaceReport;
   /** What can run it. */
@@ -41,8 +43,10 @@ export interface ModelReport {
   graph: GraphReport | null;
   /** The byte map. */
   sections: SectionReport[];
-  /** Findings, most severe first. */
+  /** Findings, most severe first: the readers' own, and those of every check that needs no further byte. */
   notes: NoteReport[];
+  /** What is there and what is missing; absent for a whole model. */
+  salvage?: SalvageReport;
   /** Description of the tokenizer, where there is one that can be loaded. */
   tokenizer: string | null;
   /** Whether `run` works; else why not. */
@@ -155,9 +159,11 @@ export interface TensorReport {
   offset: number | null;
   /** Bytes; null where unknown. */
   bytes: number | null;
+  /** Bytes from its first to its last, where they do not lie one behind the other: a transposed or sliced view. */
+  span?: number;
   /** Its file's name, also when that file is missing. */
   file: string | null;
-  /** "here", "missing", "inline" or "absent". */
+  /** "here", "partial" (cut off), "missing", "inline" or "absent". */
   place: string;
 }
 
@@ -229,6 +235,53 @@ export interface NoteReport {
   why: string | null;
   /** What to do. */
   advice: string | null;
+}
+
+/**
+ * What `glassbox map` prints: every part of every file in the order of its bytes, overlapping ones too.
+ * The page makes the same list from the `sections` and `tensors` of a [`super::ModelReport`], which hold it without
+ * naming 30,000 tensors twice; a browser test compares the two.
+ */
+export interface MapReport {
+  /** The files of the model. */
+  files: FileReport[];
+  /** Sorted by file, first byte, end. */
+  parts: MapPartReport[];
+}
+
+/** One part of a file. */
+export interface MapPartReport {
+  /** Index into `files`. */
+  file: number;
+  /** First byte. */
+  start: number;
+  /** One past the last byte; beyond the file's length for a tensor that a cut file lost. */
+  end: number;
+  /**
+   * "header", "metadata", "tensor list", "padding", "tensor", "graph", "gap", "trailing" or "missing": a tensor
+   * whose bytes lie beyond the end of the file, in part or whole.
+   */
+  kind: string;
+  /** The tensor's name. */
+  name: string | null;
+  /** The tensor's encoding. */
+  encoding: string | null;
+  /** An earlier part that holds some of the same bytes: a tensor's name, else the kind. */
+  shares_with: string | null;
+  /** How many of its bytes that part holds too. */
+  shared_bytes: number;
+}
+
+/** What `glassbox hex --json` prints and the page's hex view receives. */
+export interface BytesReport {
+  /** File name. */
+  file: string;
+  /** Length of the file. */
+  bytes_total: number;
+  /** First byte. */
+  start: number;
+  /** The bytes in hexadecimal, "00 1f ..."; fewer than asked for where the file ends. */
+  hex: string;
 }
 
 /** Values, statistics and place of one tensor. */
@@ -615,6 +668,38 @@ export interface StretchColumns {
   differs: number[];
 }
 
+/** The chat templates of a model. */
+export interface TemplatesReport {
+  /** The default first. */
+  templates: TemplateReport[];
+  /** Whether a tokenizer is here, so that what they write can be encoded. */
+  can_encode: boolean;
+  /** Files that should hold templates and could not be read. */
+  notes: NoteReport[];
+}
+
+/** One chat template. */
+export interface TemplateReport {
+  /** "default", "tool_use", ... */
+  name: string;
+  /** The metadata key or file that holds it. */
+  from: string;
+  /** Its text. */
+  source: string;
+  /** Names of variables that it asks for besides the conversation, such as `enable_thinking`. */
+  variables: string[];
+  /** Findings. */
+  findings: FindingReport[];
+}
+
+/** A finding about a template. */
+export interface FindingReport {
+  /** Lines of the template, from 1; none where it is about the whole. */
+  lines: number[];
+  /** What was found. */
+  note: NoteReport;
+}
+
 /** What `glassbox chat-template` prints. */
 export interface ChatReport {
   /** The template's name. */
@@ -623,12 +708,68 @@ export interface ChatReport {
   from: string;
   /** Names of all templates, the default first. */
   templates: string[];
-  /** The conversation as text. */
+  /** The conversation as text; empty after a failure. */
   text: string;
   /** Its token ids, special ones parsed and none added; null without a tokenizer. */
   ids: number[] | null;
+  /** The same with their places in the text; null without a tokenizer and of a text beyond a megabyte. */
+  pieces: PieceReport[] | null;
+  /** Why there is no text. */
+  failure: FailureReport | null;
   /** Findings. */
   notes: NoteReport[];
+}
+
+/** Why a template wrote nothing. */
+export interface FailureReport {
+  /** The template's line, from 1, where it is known. */
+  line: number | null;
+  /** What happened. */
+  fault: FaultReport;
+}
+
+/** What `glassbox chat-template --diff` prints. */
+export interface TemplateDiffReport {
+  /** The first template's name. */
+  left: string;
+  /** Where it is written. */
+  left_from: string;
+  /** The second template's name. */
+  right: string;
+  /** Where it is written. */
+  right_from: string;
+  /** The templates compared. */
+  source: DiffReport;
+  /** What they write of one conversation, compared; null where one of them fails. */
+  rendered: DiffReport | null;
+  /** Why the first wrote nothing. */
+  left_failure: FailureReport | null;
+  /** Why the second wrote nothing. */
+  right_failure: FailureReport | null;
+}
+
+/** Two texts, line by line. */
+export interface DiffReport {
+  /** Lines that only the first has. */
+  removed: number;
+  /** Lines that only the second has. */
+  added: number;
+  /** All lines. */
+  lines: DiffLineReport[];
+  /** Why they were not compared. */
+  fault: FaultReport | null;
+}
+
+/** A line, or the part of a long line up to the end of a tag. */
+export interface DiffLineReport {
+  /** "same", "removed" or "added". */
+  change: string;
+  /** Its number in the first text, from 1. */
+  left: number | null;
+  /** Its number in the second text, from 1. */
+  right: number | null;
+  /** The text, with its line feed where it has one. */
+  text: string;
 }
 
 /** The device in use. */
@@ -803,4 +944,70 @@ export interface FaultReport {
   at: number | null;
   /** Underlying failures, outermost first. */
   because: string[];
+}
+
+/** What `glassbox check` says. */
+export interface CheckReport {
+  /** "GGUF", "safetensors", "ONNX". */
+  format: string;
+  /** One sentence: what the model is. */
+  summary: string;
+  /** Files of the model. */
+  files: number;
+  /** Findings of severity "error". */
+  errors: number;
+  /** Findings of severity "warning". */
+  warnings: number;
+  /** Findings, most severe first; each with its reason and what to do. */
+  findings: NoteReport[];
+  /** Programs that would not load it. */
+  refusals: RefusalReport[];
+  /** What is there and what is missing; absent for a whole model. */
+  salvage?: SalvageReport;
+  /** Names of the checks that were made. */
+  checks: string[];
+  /** What was read beyond the headers, in sentences. */
+  looked_at: string[];
+  /** Bytes read for all of it. */
+  bytes_read: number;
+}
+
+/** A program that would not load a model. */
+export interface RefusalReport {
+  /** "llama.cpp". */
+  program: string;
+  /** The first reason. */
+  because: string;
+  /** Further reasons among the findings. */
+  more: number;
+}
+
+/** What of a cut or partly given model is there, and which bytes are missing. */
+export interface SalvageReport {
+  /** Tensors whose bytes are all there. */
+  complete: number;
+  /** Tensors of which some bytes are there. */
+  partial: number;
+  /** Tensors that are listed and of which no byte is there. */
+  missing: number;
+  /** Tensors that are announced but not listed; null where nobody knows how many. */
+  unlisted: number | null;
+  /** Bytes of tensors that are there. */
+  bytes_here: number;
+  /** Bytes of all listed tensors. */
+  bytes_all: number;
+  /** The files that lack something. */
+  files: FileSalvageReport[];
+}
+
+/** What one file lacks. */
+export interface FileSalvageReport {
+  /** Its name. */
+  name: string;
+  /** Length in bytes; null for a file that was not given. */
+  bytes: number | null;
+  /** Missing byte ranges, first and one past the last, sorted and merged. */
+  missing: [number, number][];
+  /** True where more is missing than these ranges; how much is not known. */
+  more: boolean;
 }

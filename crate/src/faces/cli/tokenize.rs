@@ -5,7 +5,7 @@ use std::{fmt::Write as _, io::Read};
 use crate::{
     fault::{Fault, Result},
     report::{CompareReport, ExplainReport, TokensReport},
-    session::{Comparison, EncodeOptions, Tokenized, open_vocabulary},
+    session::{Comparison, EncodeOptions, Need, Tokenized, open_vocabulary},
 };
 
 use super::{
@@ -20,7 +20,7 @@ const LISTED: usize = 200;
 
 /// Runs the command.
 pub(super) fn run(args: &TokenizeArgs, json: bool) -> Result<Exit> {
-    let files = terminal::open(std::slice::from_ref(&args.path))?;
+    let files = terminal::open_for(std::slice::from_ref(&args.path), Need::Tokenizer)?;
     let text = text(&args.text)?;
     let options = EncodeOptions { add_special: args.add_special, parse_special: args.parse_special };
     let vocabulary = terminal::block_on(open_vocabulary(files))?;
@@ -30,7 +30,7 @@ pub(super) fn run(args: &TokenizeArgs, json: bool) -> Result<Exit> {
         return Ok(if report.agrees { Exit::Fine } else { Exit::Findings });
     }
     if let Some(path) = &args.with {
-        let other = terminal::block_on(open_vocabulary(terminal::open(std::slice::from_ref(path))?))?;
+        let other = terminal::block_on(open_vocabulary(terminal::open_for(std::slice::from_ref(path), Need::Tokenizer)?))?;
         let comparison = Comparison::new(&vocabulary, &other, &text, options)?;
         let report = CompareReport::of(&vocabulary, &other, &comparison);
         print(&report, json, explain::compared)?;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::{
     fault::Result,
     report::VocabularyReport,
-    session::{Catalog, Search, TokenQuery, open_vocabulary},
+    session::{Catalog, Need, Search, TokenQuery, open_vocabulary},
 };
 
 use super::{
@@ -17,7 +17,7 @@ use super::{
 
 /// Runs the command.
 pub(super) fn run(args: &VocabArgs, json: bool) -> Result<Exit> {
-    let files = terminal::open(std::slice::from_ref(&args.path))?;
+    let files = terminal::open_for(std::slice::from_ref(&args.path), Need::Tokenizer)?;
     let vocabulary = terminal::block_on(open_vocabulary(files))?;
     let query =
         TokenQuery { search: Search::parse(&args.search), kind: args.kind, sort: args.sort, reverse: args.reverse };
