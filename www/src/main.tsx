@@ -1,12 +1,14 @@
 import { effect } from "@preact/signals";
 import { render } from "preact";
 
+import * as chat from "./state/chat.ts";
 import * as fit from "./state/fit.ts";
 import * as metadata from "./state/metadata.ts";
 import * as model from "./state/model.ts";
 import { arrive, follow, route } from "./state/route.ts";
 import * as run from "./state/run.ts";
 import * as tensors from "./state/tensors.ts";
+import * as talk from "./state/talk.ts";
 import { isTheme, theme } from "./state/theme.ts";
 import * as tokens from "./state/tokens.ts";
 import { App } from "./views/App/index.tsx";
@@ -46,7 +48,10 @@ const reported = (navigator as { deviceMemory?: number }).deviceMemory;
 if (reported !== undefined) fit.memory.value = reported;
 
 model.attach({ reader, runner }, openRemote);
-for (const watch of [tensors.watchModel, metadata.watchModel, tokens.watchModel, run.watchModel, fit.watchModel, tensors.watchSelection, tokens.watchText]) watch();
+for (const watch of [
+  tensors.watchModel, metadata.watchModel, tokens.watchModel, run.watchModel, fit.watchModel, chat.watchModel, talk.watchModel,
+  tensors.watchSelection, tokens.watchText, tokens.watchSelection, chat.watchConversation, talk.watchMode,
+]) watch();
 
 const root = document.getElementById("app");
 if (root !== null) render(<App />, root);

@@ -12,6 +12,8 @@ use super::{NoteReport, tensors::hex};
 pub struct TokensReport {
     /// "Byte-level BPE (gpt2, pre gpt-2), 512 tokens".
     pub tokenizer: String,
+    /// Number of tokens.
+    pub count: usize,
     /// Ids in order.
     pub ids: Vec<u32>,
     /// Pieces in order.
@@ -51,10 +53,15 @@ pub struct PieceReport {
 impl TokensReport {
     /// An encoded text with its counts.
     pub fn of(vocabulary: &Vocabulary, text: &str, preview: &Preview) -> Self {
+        Self::head(vocabulary, text, preview, usize::MAX)
+    }
+    /// The same with the first ids and pieces alone.
+    pub fn head(vocabulary: &Vocabulary, text: &str, preview: &Preview, most: usize) -> Self {
         Self {
             tokenizer: vocabulary.describe(),
-            ids: preview.pieces.iter().map(|p| p.id).collect(),
-            pieces: preview.pieces.iter().map(PieceReport::of).collect(),
+            count: preview.pieces.len(),
+            ids: preview.pieces.iter().take(most).map(|p| p.id).collect(),
+            pieces: preview.pieces.iter().take(most).map(PieceReport::of).collect(),
             characters: text.chars().count() as u64,
             bytes: text.len() as u64,
             roundtrips: preview.roundtrips,

@@ -9,6 +9,7 @@ mod inspection;
 mod loader;
 pub mod synth;
 mod timing;
+mod tokenized;
 mod vocabulary;
 
 pub use bench::{Speed, bench};
@@ -18,6 +19,7 @@ pub use devices::{DeviceEntry, GpuOptions, dispatch_gap, list_devices, test_ops}
 pub use generation::{Alternative, Generated, Generation, GenerationOptions, OnToken, Outcome, Progress, StopReason};
 pub use inspection::{Inspection, Peek};
 pub use timing::{Stopwatch, Timing};
+pub use tokenized::Tokenized;
 pub use vocabulary::open_vocabulary;
 
 #[cfg(feature = "chat")]

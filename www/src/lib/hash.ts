@@ -9,9 +9,11 @@ export interface Route {
   tensor: string | null;
   /** Search text of the tab. */
   search: string;
+  /** Which part of a tab that has several; empty for its first. */
+  part: string;
 }
 
-export const START: Route = { tab: "overview", tensor: null, search: "" };
+export const START: Route = { tab: "overview", tensor: null, search: "", part: "" };
 
 /** Reads "#tensors?tensor=blk.0.attn_q.weight&q=attn+q4". Unknown parts are ignored, never an error. */
 export function parseHash(hash: string): Route {
@@ -21,6 +23,7 @@ export function parseHash(hash: string): Route {
     tab: TABS.find((t) => t === tab) ?? "overview",
     tensor: fields.get("tensor"),
     search: fields.get("q") ?? "",
+    part: fields.get("part") ?? "",
   };
 }
 
@@ -28,6 +31,7 @@ export function parseHash(hash: string): Route {
 export function formatHash(route: Route): string {
   const fields = new URLSearchParams();
   if (route.tensor !== null && route.tab === "tensors") fields.set("tensor", route.tensor);
+  if (route.part !== "") fields.set("part", route.part);
   if (route.search !== "") fields.set("q", route.search);
   const query = fields.toString();
   return `#${route.tab}${query === "" ? "" : `?${query}`}`;
