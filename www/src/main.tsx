@@ -1,8 +1,10 @@
 import { effect } from "@preact/signals";
 import { render } from "preact";
 
+import * as bytes from "./state/bytes.ts";
 import * as chat from "./state/chat.ts";
 import * as fit from "./state/fit.ts";
+import * as join from "./state/join.ts";
 import * as metadata from "./state/metadata.ts";
 import * as model from "./state/model.ts";
 import { arrive, follow, route } from "./state/route.ts";
@@ -49,7 +51,7 @@ if (reported !== undefined) fit.memory.value = reported;
 
 model.attach({ reader, runner }, openRemote);
 for (const watch of [
-  tensors.watchModel, metadata.watchModel, tokens.watchModel, run.watchModel, fit.watchModel, chat.watchModel, talk.watchModel,
+  bytes.watchModel, join.watchModel, tensors.watchModel, metadata.watchModel, tokens.watchModel, run.watchModel, fit.watchModel, chat.watchModel, talk.watchModel,
   tensors.watchSelection, tokens.watchText, tokens.watchSelection, chat.watchConversation, talk.watchMode,
 ]) watch();
 

@@ -8,6 +8,7 @@ use tokenizers::{Model, models::bpe::BPE};
 use super::{
     Token, alphabet,
     mapped::Mapped,
+    merges::Merges,
     splitters::{self, Digits},
 };
 use crate::fault::{Fault, Result};
@@ -24,6 +25,10 @@ pub(super) struct ByteBpe {
     pub splits: Vec<Split>,
     /// Over the byte alphabet, or over plain text.
     pub model: BPE,
+    /// The merges by ids.
+    pub merges: Merges,
+    /// A piece that is a token as a whole is not merged.
+    pub ignore_merges: bool,
     /// Set where tokens are spelt in plain UTF-8.
     pub raw: Option<Raw>,
 }
@@ -141,7 +146,7 @@ fn cut(regex: &Regex, text: &str, piece: Range<usize>, finer: &mut Vec<Range<usi
 }
 
 /// The text as the tokens spell it, in parts that are encoded one by one.
-fn spell(raw: Raw, text: &str, base: usize) -> Vec<Mapped> {
+pub(super) fn spell(raw: Raw, text: &str, base: usize) -> Vec<Mapped> {
     let mut parts = vec![Mapped::default()];
     for (at, c) in text.char_indices() {
         let span = base + at..base + at + c.len_utf8();

@@ -13,6 +13,7 @@ use super::{
     charsmap::Charsmap,
     gguf_tokens, limits,
     longest::{self, Longest},
+    merges::Merges,
     plamo2::{self, Plamo2},
     prefixes::Prefixes,
     sentence::Preparation,
@@ -369,6 +370,7 @@ fn bpe(keys: &GgufVocabulary, row: &Splitter, table: &Table, notes: &mut Vec<Not
         .map(|(id, entry)| (entry.text.to_string(), id))
         .collect();
     let mut merges = Vec::with_capacity(keys.merges.len());
+    let mut merge_ids = Vec::with_capacity(keys.merges.len());
     let mut joined = String::new();
     for merge in &keys.merges {
         // "a b", cut at the first space that leaves a first half: a token may itself begin with a space.
@@ -379,8 +381,10 @@ fn bpe(keys: &GgufVocabulary, row: &Splitter, table: &Table, notes: &mut Vec<Not
         let Some((left, right)) = halves else { continue };
         joined.clear();
         joined.extend([left, right]);
-        if [left, right, &joined].into_iter().all(|part| vocab.contains_key(part)) {
+        let ids = [left, right, &joined].map(|part| vocab.get(part).copied());
+        if let [Some(left_id), Some(right_id), Some(id)] = ids {
             merges.push((left.to_owned(), right.to_owned()));
+            merge_ids.push([left_id, right_id, id]);
         }
     }
     let skipped = keys.merges.len() - merges.len();
@@ -410,7 +414,8 @@ fn bpe(keys: &GgufVocabulary, row: &Splitter, table: &Table, notes: &mut Vec<Not
         whole_newlines: row.whole_newlines,
         words_only,
     });
-    Ok(ByteBpe { splits: row.rules.iter().map(compile).collect::<Result<_>>()?, model, raw })
+    let splits = row.rules.iter().map(compile).collect::<Result<_>>()?;
+    Ok(ByteBpe { splits, model, merges: Merges::new(merge_ids), ignore_merges: row.ignore_merges, raw })
 }
 
 fn special(keys: &GgufVocabulary, name: &str) -> Option<u32> {

@@ -4,13 +4,16 @@ use std::{collections::HashMap, sync::Arc};
 
 use serde::Deserialize;
 use serde_json::Value;
-use tokenizers::{AddedToken, AddedVocabulary, Model, ModelWrapper, OffsetType, decoders::DecoderWrapper};
+use tokenizers::{
+    AddedToken, AddedVocabulary, Model, ModelWrapper, OffsetType, PreTokenizedString, decoders::DecoderWrapper,
+};
 
 use super::{
     Method, PieceKind, Token, Vocabulary, alphabet,
     json_model::{Built, RawModel},
     json_steps::{Normals, Splits},
     limits,
+    merges::Merges,
     specials::Specials,
     streaming::{First, Joiner},
     table::{Entry, Spelling, Table},
@@ -53,6 +56,8 @@ pub(super) struct Pipeline {
     normals: Normals,
     splits: Splits,
     model: ModelWrapper,
+    merges: Option<Merges>,
+    unknown: Option<u32>,
     /// Finds all added tokens in a text.
     parsing: AddedVocabulary,
     /// Finds only those that are not special.
@@ -62,17 +67,50 @@ pub(super) struct Pipeline {
 impl Pipeline {
     /// Tokens of a text with spans as the crate tells them.
     pub(super) fn encode(&self, text: &str, parse_special: bool) -> Result<Vec<Token>> {
-        let added = if parse_special { &self.parsing } else { &self.literal };
-        let mut pieces = added.extract_and_normalize(Some(&self.normals), text);
-        if let Some(fault) = self.normals.take_failure() {
-            return Err(fault);
-        }
-        self.splits.run(&mut pieces)?;
+        let mut pieces = self.cut(text, parse_special)?;
+        self.split(&mut pieces)?;
         let cannot = |e| Fault::unsupported(format!("cannot encode this text: {e}"));
         pieces.tokenize(|piece| self.model.tokenize(piece.get())).map_err(cannot)?;
         let encoding = pieces.into_encoding(None, 0, OffsetType::Byte).map_err(cannot)?;
         let spans = encoding.get_offsets().iter().map(|(start, end)| *start..*end);
         Ok(encoding.get_ids().iter().zip(spans).map(|(id, span)| Token { id: *id, span }).collect())
+    }
+
+    /// The text without its added tokens, normalized.
+    pub(super) fn cut(&self, text: &str, parse_special: bool) -> Result<PreTokenizedString> {
+        let added = if parse_special { &self.parsing } else { &self.literal };
+        let pieces = added.extract_and_normalize(Some(&self.normals), text);
+        match self.normals.take_failure() {
+            Some(fault) => Err(fault),
+            None => Ok(pieces),
+        }
+    }
+
+    /// Cuts it into words.
+    pub(super) fn split(&self, pieces: &mut PreTokenizedString) -> Result<()> {
+        self.splits.run(pieces)
+    }
+
+    pub(super) fn model(&self) -> &ModelWrapper {
+        &self.model
+    }
+
+    /// Of BPE only.
+    pub(super) fn merges(&self) -> Option<&Merges> {
+        self.merges.as_ref()
+    }
+
+    /// The token of what has none.
+    pub(super) fn unknown(&self) -> Option<u32> {
+        self.unknown
+    }
+
+    /// Scores by id, of Unigram only.
+    pub(super) fn scores(&self) -> Vec<Option<f64>> {
+        match &self.model {
+            ModelWrapper::Unigram(unigram) => unigram.iter().map(|(_, score)| Some(*score)).collect(),
+            _ => Vec::new(),
+        }
     }
 }
 
@@ -106,7 +144,15 @@ pub(super) fn build(json: &[u8]) -> Result<Vocabulary> {
     let (before, after) = template(&file.post_processor, &table)?;
     let title = format!("{} (tokenizer.json)", built.name);
     let end_ids = end_ids(&table, &after);
-    let method = Method::Json(Box::new(Pipeline { normals, splits, model: built.model, parsing, literal }));
+    let method = Method::Json(Box::new(Pipeline {
+        normals,
+        splits,
+        model: built.model,
+        merges: built.merges,
+        unknown: built.unknown,
+        parsing,
+        literal,
+    }));
     Ok(Vocabulary {
         title,
         table,

@@ -19,7 +19,7 @@ use tokenizers::{
     },
 };
 
-use super::limits;
+use super::{limits, merges};
 use crate::fault::{Blame, Fault, Result};
 
 /// The `model` object.
@@ -48,6 +48,8 @@ pub(super) struct Built {
     /// Token texts with their ids.
     pub tokens: Vec<(String, u32)>,
     pub unknown: Option<u32>,
+    /// Of BPE only.
+    pub merges: Option<merges::Merges>,
     pub byte_fallback: bool,
     /// Random merge dropping was asked for, and switched off.
     pub had_dropout: bool,
@@ -179,6 +181,7 @@ impl RawModel {
         let had_dropout = self.dropout.is_some_and(|p| p > 0.0);
         let byte_fallback = self.byte_fallback.unwrap_or(false);
         let mut unknown = None;
+        let mut merge_ids = None;
         let tokens: Vec<(String, u32)> = match &self.vocab {
             Tokens::Ids(ids) => ids.clone(),
             Tokens::Scores(scores) => scores.iter().map(|(text, _)| text.clone()).zip(0..).collect(),
@@ -193,10 +196,10 @@ impl RawModel {
             ("BPE", Tokens::Ids(ids)) => {
                 let vocab: Vocab = ids.into_iter().collect();
                 let prefix = self.continuing_subword_prefix.unwrap_or_default();
-                let merges = self.merges.ok_or_else(|| broken("the BPE model has no merges"))?.0;
-                check_merges(&vocab, &merges, &prefix)?;
+                let pairs = self.merges.ok_or_else(|| broken("the BPE model has no merges"))?.0;
+                merge_ids = Some(merges::Merges::new(check_merges(&vocab, &pairs, &prefix)?));
                 let mut builder = BPE::builder()
-                    .vocab_and_merges(vocab, merges)
+                    .vocab_and_merges(vocab, pairs)
                     .fuse_unk(self.fuse_unk.unwrap_or(false))
                     .byte_fallback(byte_fallback)
                     .ignore_merges(self.ignore_merges.unwrap_or(false))
@@ -232,22 +235,26 @@ impl RawModel {
             }
             (other, _) => return Err(Fault::unsupported(format!("tokenizer models of type {other:?} are not known"))),
         };
-        Ok(Built { model, name, tokens, unknown, byte_fallback, had_dropout })
+        Ok(Built { model, name, tokens, unknown, merges: merge_ids, byte_fallback, had_dropout })
     }
 }
 
-/// Every merge joins two tokens to a third; the crate relies on it unchecked.
-fn check_merges(vocab: &Vocab, merges: &[(String, String)], prefix: &str) -> Result<()> {
+/// Every merge joins two tokens to a third, whose ids these are; the crate relies on it unchecked.
+fn check_merges(vocab: &Vocab, merges: &[(String, String)], prefix: &str) -> Result<Vec<[u32; 3]>> {
     let mut joined = String::new();
+    let mut all = Vec::with_capacity(merges.len());
     for (rank, (left, right)) in merges.iter().enumerate() {
         let tail = right.get(prefix.len()..).ok_or_else(|| {
             broken(format!("merge {rank}: {right:?} is shorter than the prefix {prefix:?} of continuing pieces"))
         })?;
         joined.clear();
         joined.extend([left.as_str(), tail]);
-        if let Some(absent) = [left, right, &joined].into_iter().find(|part| !vocab.contains_key(part.as_str())) {
-            return Err(broken(format!("merge {rank}: token {absent:?} is not in the vocabulary")));
+        let mut ids = [0; 3];
+        for (id, part) in ids.iter_mut().zip([left, right, &joined]) {
+            let found = vocab.get(part.as_str());
+            *id = *found.ok_or_else(|| broken(format!("merge {rank}: token {part:?} is not in the vocabulary")))?;
         }
+        all.push(ids);
     }
-    Ok(())
+    Ok(all)
 }

@@ -31,7 +31,7 @@ pub(super) struct WordPiece {
 
 /// What a character is to the splitter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Class {
+pub(super) enum Class {
     Space,
     Dropped,
     Accent,
@@ -84,11 +84,7 @@ impl WordPiece {
         let mut word = Mapped::default();
         for (at, c) in text.char_indices() {
             let span = base + at..base + at + c.len_utf8();
-            let (c, class) = *known.entry(c).or_insert_with(|| {
-                let c = if self.strip_accents && !c.is_ascii() { decomposed(c) } else { c };
-                let lower = if self.lowercase { c.to_lowercase().next().unwrap_or(c) } else { c };
-                (lower, class(c))
-            });
+            let (c, class) = *known.entry(c).or_insert_with(|| self.character(c));
             match class {
                 Class::Dropped => {}
                 Class::Accent if self.strip_accents => {}
@@ -102,6 +98,13 @@ impl WordPiece {
             }
         }
         self.finish(&mut word, &work, out)
+    }
+
+    /// What becomes of a character, and what it is to the splitter.
+    pub(super) fn character(&self, c: char) -> (char, Class) {
+        let c = if self.strip_accents && !c.is_ascii() { decomposed(c) } else { c };
+        let lower = if self.lowercase { c.to_lowercase().next().unwrap_or(c) } else { c };
+        (lower, class(c))
     }
 
     /// Appends the tokens of one word, or the unknown token, and begins the next.
@@ -126,7 +129,8 @@ impl WordPiece {
     }
 }
 
-fn add(word: &mut Mapped, c: char, span: std::ops::Range<usize>) {
+/// Appends a character to a word, which begins with `▁`.
+pub(super) fn add(word: &mut Mapped, c: char, span: std::ops::Range<usize>) {
     if word.text.is_empty() {
         word.push(WORD, span.start..span.start);
     }

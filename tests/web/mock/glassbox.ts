@@ -32,8 +32,8 @@ function split(text: string, special: boolean): PieceReport[] {
     const bytes = encoder.encode(found[0]);
     const control = special && found[0].startsWith("<|") && found[0].endsWith("|>");
     const wide = !control && bytes.length > found[0].length + 1 && found[0].length <= 2;
-    if (wide) for (const [i, b] of [...bytes].entries()) pieces.push({ id: 3 + b, text: `<0x${hex([b]).toUpperCase()}>`, start: at + i, end: at + i + 1, kind: "byte", hex: hex([b]) });
-    else pieces.push({ id: control ? 1 : [...found[0]].reduce((n, c) => (n * 31 + (c.codePointAt(0) ?? 0)) % 49_152, 7), text: found[0], start: at, end: at + bytes.length, kind: control ? "control" : "normal", hex: hex(bytes) });
+    if (wide) for (const [i, b] of [...bytes].entries()) pieces.push({ id: 3 + b, text: `<0x${hex([b]).toUpperCase()}>`, start: at + i, end: at + i + 1, kind: "byte", hex: hex([b]), added: false, part_of: "character" });
+    else pieces.push({ id: control ? 1 : [...found[0]].reduce((n, c) => (n * 31 + (c.codePointAt(0) ?? 0)) % 49_152, 7), text: found[0], start: at, end: at + bytes.length, kind: control ? "control" : "normal", hex: hex(bytes), added: false, part_of: "" });
     at += bytes.length;
   }
   return pieces;
@@ -78,6 +78,15 @@ export class Model extends Opened implements ReaderModel {
     return JSON.stringify(Array.from({ length: count }, (_, i) => (key.endsWith("tokens") ? `token${start + i}` : 1)));
   }
 
+  /** Bytes that depend on their place alone, with hidden characters at 64. */
+  async bytes(file: string, start: number, count: number): Promise<string> {
+    const end = Math.min(this.about.files.find((f) => f.name === file)?.bytes ?? 0, start + count);
+    this.read += Math.max(0, end - start);
+    const fixed = new Uint8Array([0x47, 0x47, 0x55, 0x46, 3, 0, 0, 0, 0xe2, 0x80, 0xae, 0x0a, 0x1b, 0x5b, 0x33, 0x31]);
+    const hex = Array.from({ length: Math.max(0, end - start) }, (_, i) => (fixed[start + i] ?? ((start + i) * 37 + ((start + i) >> 8)) & 255).toString(16).padStart(2, "0")).join(" ");
+    return JSON.stringify({ file, bytes_total: this.about.files[0]?.bytes ?? 0, start, hex });
+  }
+
   async peek(tensor: number, first: number, rows: number, stats: boolean): Promise<string> {
     if (this.name.startsWith("crash")) throw new WebAssembly.RuntimeError("memory access out of bounds");
     const t = this.about.tensors[tensor];
@@ -107,7 +116,7 @@ export class Runner extends Opened implements RunnerModel {
 
   private pieces_: PieceReport[] = [];
 
-  pieces(from: number, count: number): string { return JSON.stringify(this.pieces_.slice(from, from + count)); }
+  pieces(from: number, count: number): string { return JSON.stringify({ first: from, pieces: this.pieces_.slice(from, from + count) }); }
   ids(): string { return JSON.stringify(this.pieces_.map((p) => p.id)); }
   touching(start: number, end: number): string {
     const hits = (p: PieceReport) => p.end > p.start && (start === end ? p.start <= start && start < p.end : p.start < end && p.end > start);
@@ -144,10 +153,10 @@ export class Runner extends Opened implements RunnerModel {
   tokenize(text: string, addSpecial: boolean, parseSpecial: boolean): string {
     const encoder = new TextEncoder();
     const pieces = split(text, parseSpecial);
-    if (addSpecial) pieces.unshift({ id: 1, text: "<|im_start|>", start: 0, end: 0, kind: "control", hex: "" });
+    if (addSpecial) pieces.unshift({ id: 1, text: "<|im_start|>", start: 0, end: 0, kind: "control", hex: "", added: true, part_of: "" });
     this.pieces_ = pieces;
     const head = pieces.slice(0, 2048);
-    const answer: TokensReport = { tokenizer: "Byte-level BPE (gpt2, pre smollm), 49,152 tokens", count: pieces.length, ids: head.map((p) => p.id), pieces: head, characters: [...text].length, bytes: encoder.encode(text).length, roundtrips: true, notes: [] };
+    const answer: TokensReport = { tokenizer: "Byte-level BPE (gpt2, pre smollm), 49,152 tokens", count: pieces.length, ids: head.map((p) => p.id), pieces: head, characters: [...text].length, graphemes: [...text].length, specials: pieces.filter((p) => p.kind === "control").length, bytes: encoder.encode(text).length, roundtrips: true, notes: [] };
     return JSON.stringify(answer);
   }
 

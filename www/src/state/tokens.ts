@@ -100,11 +100,11 @@ export async function needPages(first: number, last: number): Promise<void> {
   if (from === undefined || to === undefined) return;
   for (const page of missing) fetching.add(page);
   try {
-    const pieces = await askModel("pieces", { from: from * PAGE, count: (to - from + 1) * PAGE });
+    const { first: begin, pieces } = await askModel("pieces", { from: from * PAGE, count: (to - from + 1) * PAGE });
     // A text that was tokenized since has other pieces.
     if (tokens.peek().value !== done) return;
     const next = new Map(pages.peek());
-    for (const [page, list] of inPages(pieces)) next.set(from + page, list);
+    for (const [page, list] of inPages(pieces)) next.set(begin / PAGE + page, list);
     pages.value = next;
   } catch {
     // The page stays empty; the next look at it asks again, and a lost engine is told by the page itself.

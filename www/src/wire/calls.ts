@@ -1,5 +1,5 @@
 import type {
-  BenchReport, ChatReport, DeviceReport, DevicesReport, FaultReport, GeneratedReport, ModelReport, OpsReport, PeekReport, PieceReport, ProgressReport, RunReport, TemplateDiffReport, TemplatesReport, TokensReport,
+  BenchReport, BytesReport, ChatReport, DeviceReport, DevicesReport, FaultReport, GeneratedReport, ModelReport, OpsReport, PeekReport, PiecesReport, ProgressReport, RunReport, TemplateDiffReport, TemplatesReport, TokensReport,
 } from "./report.ts";
 import type { RemoteFile } from "./remote.ts";
 
@@ -38,6 +38,8 @@ export interface ReaderCalls {
   open: { ask: { files: SentFile[] }; tell: ModelReport; piece: never };
   array: { ask: { key: string; start: number; count: number }; tell: MetaItem[]; piece: never };
   peek: { ask: { tensor: number; firstRow: number; rows: number; stats: boolean }; tell: PeekReport; piece: never };
+  /** Bytes of the file of this name as they are; fewer where it ends. */
+  bytes: { ask: { file: string; start: number; count: number }; tell: BytesReport; piece: never };
 }
 
 /** The same for its runner, a larger module: tokenizing and generating. It opens a model when it is first asked about it. */
@@ -47,7 +49,7 @@ export interface RunnerCalls {
   closeRunner: { ask: Record<never, never>; tell: null; piece: never };
   tokenize: { ask: { text: string; addSpecial: boolean; parseSpecial: boolean }; tell: TokensReport; piece: never };
   /** Tokens of the text that was tokenized last: `count` of them from number `from` on. */
-  pieces: { ask: { from: number; count: number }; tell: PieceReport[]; piece: never };
+  pieces: { ask: { from: number; count: number }; tell: PiecesReport; piece: never };
   /** First and one past the last token that bytes [start, end) of that text touch. */
   touching: { ask: { start: number; end: number }; tell: [number, number]; piece: never };
   /** All ids of that text. */
@@ -73,7 +75,7 @@ export type Part = "reader" | "runner";
 
 /** Which of them answers a question. */
 export const PART: { [C in keyof ReaderCalls]: "reader" } & { [C in keyof RunnerCalls]: "runner" } = {
-  warm: "reader", open: "reader", array: "reader", peek: "reader",
+  warm: "reader", open: "reader", array: "reader", peek: "reader", bytes: "reader",
   warmRunner: "runner", openRunner: "runner", closeRunner: "runner", tokenize: "runner", pieces: "runner", touching: "runner", ids: "runner",
   templates: "runner", chat: "runner", compareTemplates: "runner", load: "runner", generate: "runner", devices: "runner", bench: "runner", testOps: "runner",
 };

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use crate::{
     fault::{Fault, Result},
     report::{BenchReport, ModelReport, OpsReport},
-    session::{Generation, Inspection, Stopwatch, bench, dispatch_gap, test_ops as run_ops},
+    session::{Generation, Inspection, Need, Stopwatch, bench, dispatch_gap, test_ops as run_ops},
 };
 
 use super::{
@@ -16,7 +16,7 @@ use super::{
 
 /// Runs the command.
 pub(super) fn run(args: &BenchArgs, json: bool) -> Result<Exit> {
-    let files = terminal::open(std::slice::from_ref(&args.path))?;
+    let files = terminal::open_for(std::slice::from_ref(&args.path), Need::Run)?;
     let report = terminal::block_on(async {
         let inspection = Rc::new(Inspection::open(files).await?);
         let name = inspection.model().files.first().map(|f| f.name.clone()).unwrap_or_default();

@@ -5,7 +5,7 @@ use std::{io::Read, path::PathBuf, time::SystemTime};
 use crate::{
     fault::{Fault, Result},
     report::{ChatReport, DiffReport, FailureReport, TemplateDiffReport},
-    session::{Chat, Conversation, Data},
+    session::{Chat, Conversation, Data, Need},
 };
 
 use super::{
@@ -17,7 +17,7 @@ use super::{
 
 /// Runs the command.
 pub(super) fn run(args: &ChatArgs, json: bool) -> Result<Exit> {
-    let files = terminal::open(std::slice::from_ref(&args.path))?;
+    let files = terminal::open_for(std::slice::from_ref(&args.path), Need::Chat)?;
     let messages = match (&args.messages, &args.user) {
         (Some(file), _) => parse(file)?,
         (None, Some(text)) => Data::said(text),

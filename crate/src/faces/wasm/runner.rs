@@ -14,12 +14,12 @@ use wasm_bindgen_futures::JsFuture;
 use crate::{
     fault::{Blame, Fault, LocalFuture},
     report::{
-        ChatReport, DeviceReport, DevicesReport, GeneratedReport, OpsReport, PieceReport, ProgressReport, RunReport,
+        ChatReport, DeviceReport, DevicesReport, GeneratedReport, OpsReport, PiecesReport, ProgressReport, RunReport,
         TemplateDiffReport, TemplatesReport, TokensReport,
     },
     session::{
         self, Chat, Conversation, Data, DeviceChoice, EncodeOptions, Generation, GenerationOptions, GpuOptions,
-        Inspection, Progress, Sampling, Tokenized,
+        Inspection, Progress, Sampling, Tokenized, Vocabulary,
     },
 };
 
@@ -71,7 +71,7 @@ pub struct Runner {
     inspection: Rc<Inspection>,
     generation: Rc<RefCell<Option<Generation>>>,
     /// The text that was tokenized last.
-    tokenized: RefCell<Tokenized>,
+    tokenized: RefCell<Option<(Rc<Vocabulary>, Tokenized)>>,
     /// Made when it is first needed.
     chat: RefCell<Option<Rc<Chat>>>,
 }
@@ -94,25 +94,28 @@ impl Runner {
     /// How the tokenizer splits a text: a `TokensReport` of its first tokens; the others are kept for `pieces`.
     pub async fn tokenize(&self, text: String, add_special: bool, parse_special: bool) -> Result<String, JsValue> {
         let vocabulary = self.inspection.vocabulary().await.map_err(|f| throw(&f))?;
-        let preview = vocabulary.preview(&text, EncodeOptions { add_special, parse_special }).map_err(|f| throw(&f))?;
-        let report = json(&TokensReport::head(&vocabulary, &text, &preview, FIRST))?;
-        self.tokenized.replace(Tokenized::from(preview));
+        let options = EncodeOptions { add_special, parse_special };
+        let tokenized = Tokenized::new(&vocabulary, text, options).map_err(|f| throw(&f))?;
+        let report = json(&TokensReport::head(&vocabulary, &tokenized, FIRST))?;
+        self.tokenized.replace(Some((vocabulary, tokenized)));
         Ok(report)
     }
-    /// Tokens of the text that was tokenized last: a list of `PieceReport`s.
+    /// Tokens of the text that was tokenized last: a `PiecesReport`.
     pub fn pieces(&self, from: usize, count: usize) -> Result<String, JsValue> {
-        let tokenized = self.tokenized.borrow();
-        let pieces: Vec<PieceReport> = tokenized.pieces(from, count).iter().map(PieceReport::of).collect();
-        json(&pieces)
+        self.last(|vocabulary, tokenized| {
+            json(&PiecesReport::of(vocabulary, tokenized, from..from.saturating_add(count)))
+        })
     }
     /// First and one past the last of those tokens that touch bytes `start..end` of the text.
     pub fn touching(&self, start: usize, end: usize) -> Result<String, JsValue> {
-        let found = self.tokenized.borrow().touching(start..end);
-        json(&[found.start, found.end])
+        self.last(|_, tokenized| {
+            let found = tokenized.touching(start..end);
+            json(&[found.start, found.end])
+        })
     }
     /// Their ids.
     pub fn ids(&self) -> Result<String, JsValue> {
-        json(&self.tokenized.borrow().ids())
+        self.last(|_, tokenized| json(&tokenized.ids().collect::<Vec<u32>>()))
     }
     /// The chat templates: a `TemplatesReport`.
     pub async fn templates(&self) -> Result<String, JsValue> {
@@ -195,6 +198,13 @@ impl Runner {
 }
 
 impl Runner {
+    /// What is asked about the text that was tokenized last.
+    fn last(&self, ask: impl FnOnce(&Vocabulary, &Tokenized) -> Result<String, JsValue>) -> Result<String, JsValue> {
+        match &*self.tokenized.borrow() {
+            Some((vocabulary, tokenized)) => ask(vocabulary, tokenized),
+            None => Err(throw(&Fault::caller("no text was tokenized yet"))),
+        }
+    }
     async fn chat(&self) -> Result<Rc<Chat>, Fault> {
         if let Some(chat) = &*self.chat.borrow() {
             return Ok(Rc::clone(chat));

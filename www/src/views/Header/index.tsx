@@ -44,7 +44,7 @@ export function Header() {
   );
 }
 
-const LABELS: Record<Tab, string> = { overview: "Overview", metadata: "Metadata", tensors: "Tensors", graph: "Graph", tokenizer: "Tokenizer", run: "Run", notes: "Notes" };
+const LABELS: Record<Tab, string> = { overview: "Overview", metadata: "Metadata", tensors: "Tensors", bytes: "Bytes", graph: "Graph", tokenizer: "Tokenizer", run: "Run", notes: "Notes" };
 
 function Tabs() {
   const model = report.value;

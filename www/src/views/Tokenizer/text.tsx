@@ -27,6 +27,7 @@ export function TextPart({ kind }: { kind: string }) {
           <label><input type="checkbox" checked={parseSpecial.value} onChange={(e) => (parseSpecial.value = e.currentTarget.checked)} /> Read special tokens in the text</label>
         </div>
         <Counts />
+        <Seen />
         <p class="small muted break">Tokenizer: <Text value={tokens.value.value?.report.tokenizer ?? kind} /></p>
       </section>
       <Pieces />
@@ -81,6 +82,12 @@ function Counts() {
   );
 }
 
+/** Letters with their accents and emoji of several parts are one character to people, and more to programs. */
+function Seen() {
+  const r = tokens.value.value?.report;
+  return r === undefined || r.graphemes === r.characters ? null : <p class="small muted">{count(r.characters)} code points make {count(r.graphemes)} characters as people see them.</p>;
+}
+
 function Pieces() {
   const { value, fault, busy } = tokens.value;
   if (fault !== null) return <FaultCard title="The text could not be split" fault={fault} />;
@@ -98,7 +105,7 @@ function Pieces() {
             pointed={pointed}
             picked={picked}
             hit={touched.value}
-            cut={(piece) => value.graphemes.cut(piece)}
+            cut={(piece) => (piece.part_of === "" ? null : value.graphemes.cut(piece))}
           />
         )}
         <Detail />
@@ -114,7 +121,7 @@ function Detail() {
   const number = pointed.value ?? picked.value;
   const piece = pieceAt(number);
   const done = tokens.value.value;
-  const cut = piece === undefined ? null : (done?.graphemes.cut(piece) ?? null);
+  const cut = piece === undefined || piece.part_of === "" ? null : (done?.graphemes.cut(piece) ?? null);
   return (
     <dl class="facts detail">
       <dt>Piece</dt><dd>{piece === undefined || number === null ? <span class="muted">point at one, or use the arrow keys</span> : <>{count(number + 1)}: <span class="mono"><Runs of={tokenSegments(piece.text)} /></span></>}</dd>
