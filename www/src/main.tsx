@@ -3,6 +3,7 @@ import { render } from "preact";
 
 import { visible } from "./lib/visible.ts";
 import * as bytes from "./state/bytes.ts";
+import * as chat from "./state/chat.ts";
 import * as fit from "./state/fit.ts";
 import * as join from "./state/join.ts";
 import * as metadata from "./state/metadata.ts";
@@ -10,6 +11,7 @@ import * as model from "./state/model.ts";
 import { arrive, follow, route } from "./state/route.ts";
 import * as run from "./state/run.ts";
 import * as tensors from "./state/tensors.ts";
+import * as talk from "./state/talk.ts";
 import { isTheme, theme } from "./state/theme.ts";
 import * as tokens from "./state/tokens.ts";
 import { App } from "./views/App/index.tsx";
@@ -49,7 +51,10 @@ const reported = (navigator as { deviceMemory?: number }).deviceMemory;
 if (reported !== undefined) fit.memory.value = reported;
 
 model.attach({ reader, runner }, openRemote);
-for (const watch of [bytes.watchModel, join.watchModel, tensors.watchModel, metadata.watchModel, tokens.watchModel, run.watchModel, fit.watchModel, tensors.watchSelection, tokens.watchText]) watch();
+for (const watch of [
+  bytes.watchModel, join.watchModel, tensors.watchModel, metadata.watchModel, tokens.watchModel, run.watchModel, fit.watchModel, chat.watchModel, talk.watchModel,
+  tensors.watchSelection, tokens.watchText, tokens.watchSelection, chat.watchConversation, talk.watchMode,
+]) watch();
 
 const root = document.getElementById("app");
 if (root !== null) render(<App />, root);
