@@ -151,7 +151,7 @@ test("a missing part that is dropped joins the open model, and says so", async (
   await page.getByLabel("File", { exact: true }).selectOption({ index: 1 });
   await expect(where(page)).toContainText("All of it: 64 B");
   await page.getByRole("button", { name: "Open by itself" }).click();
-  await expect(page.getByRole("heading", { name: "part-00002-of-00002.gguf" })).toBeVisible();
+  await expect(page.getByRole("heading", { name: "part-00002-of-00002.gguf", exact: true })).toBeVisible();
 });
 
 test("of a file that may belong to the open model a person decides", async ({ page }) => {
