@@ -10,6 +10,8 @@ mod hostile;
 mod kinds;
 #[path = "tokenize/properties.rs"]
 mod properties;
+#[path = "tokenize/referee.rs"]
+mod referee;
 #[path = "tokenize/reference.rs"]
 mod reference;
 #[path = "tokenize/rules.rs"]
