@@ -42,6 +42,16 @@ fn own_files_of_each_format_decode_to_what_was_written() {
         assert_eq!(small_values(name, &bytes, "t"), [1.0, 4.0, 2.0, 5.0, 3.0, 6.0], "{name}: the transposed view");
         assert_eq!(small_values(name, &bytes, "b"), [2.0, 3.0], "{name}: a view from element 1");
     }
+    let archive = tar(&torch_tar_members());
+    assert_eq!(small_values("m.pt", &archive, "a"), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    assert_eq!(small_values("m.pt", &archive, "t"), [1.0, 4.0, 2.0, 5.0, 3.0, 6.0], "tar: the transposed view");
+    assert_eq!(small_values("m.pt", &archive, "b"), [2.0, 3.0], "tar: a view from element 1");
+    assert_eq!(small_values("m.pt", &archive, "v"), [5.0, 6.0], "tar: a storage that is part of another");
+    assert_eq!(small_values("model.ckpt", &checkpoint_v1(false), "kernel"), [1.0, 2.0, 3.0, 4.0]);
+    assert_eq!(small_values("model.ckpt", &checkpoint_v1(false), "bias"), [0.5, -0.5]);
+    let packed = checkpoint_packed();
+    let files = in_memory(&[("c.index", &packed), ("c.data-00000-of-00001", &checkpoint().1)]);
+    assert_eq!(values(files, "layer/kernel"), [1.0, 2.0, 3.0, 4.0], "an index packed by Snappy");
     assert_eq!(small_values("x.npy", &small_npy(), "x"), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
     assert_eq!(small_values("x.npz", &small_npz(), "y")[0], 0x0707_0707_0707_0707u64 as f32);
     assert_eq!(small_values("g.pb", &graph_def(), "w"), [1.0, 2.0, 3.0, 4.0]);
@@ -181,6 +191,30 @@ fn a_checkpoint_without_its_shard_lists_its_tensors_and_names_the_file() {
     let model = open_bytes("c.index", &index).expect("opens");
     assert_eq!(model.tensors.len(), 2);
     assert!(model.notes.iter().any(|n| n.what.contains("c.data-00000-of-00001\" is missing")), "{:#?}", model.notes);
+}
+
+#[test]
+fn a_v1_checkpoint_lists_its_tensors_plain_or_packed() {
+    for packed in [false, true] {
+        let model = open_bytes("model.ckpt", &checkpoint_v1(packed)).expect("opens");
+        assert_well_formed(&model);
+        assert_eq!((model.format.name(), model.version.as_str()), ("TensorFlow", "checkpoint (V1)"));
+        let found: Vec<_> =
+            model.tensors.iter().map(|t| (t.name.as_str(), t.shape.0.as_slice(), t.encoding.name())).collect();
+        let row = |name, shape: &'static [u64], kind: &'static str| (name, shape, kind.into());
+        assert_eq!(
+            found,
+            [
+                row("bias", &[2], "F32"),
+                row("kernel", &[2, 2], "F32"),
+                row("parts", &[2], "F32"),
+                row("step", &[], "I64")
+            ]
+        );
+        let inline = |name: &str| model.tensor(name).expect(name).place == Place::Inline;
+        assert_eq!((inline("kernel"), inline("parts"), inline("step")), (packed, true, true));
+        assert!(noted(&model, Severity::Info, "\"parts\" is stored in 2 slices"), "{:#?}", model.notes);
+    }
 }
 
 const DEFLATED: [u8; 25] = [
@@ -349,6 +383,43 @@ fn what_is_wrong_with_a_file_is_named_with_its_place() {
             Info,
             "listed but not decoded",
         ),
+        ("a tar archive without its storages", "m.pt", tar(&torch_tar_members()[..3]), Error, "storages not found"),
+        (
+            "a tensor of a storage that is not there",
+            "m.pt",
+            {
+                let mut members = torch_tar_members();
+                // One storage announced less than there is.
+                assert_eq!(members[3].1[2..4], [b'J', 2]);
+                members[3].1[3] = 1;
+                tar(&members)
+            },
+            Error,
+            "which is not there",
+        ),
+        (
+            "an import in a tar archive",
+            "m.pt",
+            {
+                let mut members = torch_tar_members();
+                members[1].1 = evil.clone();
+                tar(&members)
+            },
+            Error,
+            "would import os.system",
+        ),
+        (
+            "a checkpoint that names more than it holds",
+            "model.ckpt",
+            {
+                let mut file = checkpoint_v1(false);
+                let at = file.windows(4).rposition(|w| w == b"step").expect("the value's name");
+                file[at] = b'S';
+                file
+            },
+            Error,
+            "\"step\" is named, the table holds no values of it",
+        ),
         (
             "no versions in a graph",
             "g.pb",
@@ -364,14 +435,23 @@ fn what_is_wrong_with_a_file_is_named_with_its_place() {
     }
     for (what, name, bytes, words) in [
         ("a zip without a model", "m.zip", zip(&[member("a.txt", "hello")], 1), "no pickle among them"),
-        ("a zip cut at its end", "m.pt", torch_zip()[..200].to_vec(), "a zip directory expected"),
+        ("a zip cut in its first header", "m.pt", torch_zip()[..28].to_vec(), "a zip directory expected"),
         ("ggjt of the future", "m.bin", ggjt(9, 2, &[0; 20]), "ggjt version 9"),
-        ("tokens without end", "m.bin", [&b"tjgg\x03\0\0\0"[..], &[0xff; 28]].concat(), "tokens announced"),
         (
             "a table without its end",
             "c.index",
             checkpoint().0[..90].to_vec(),
             "the end of a checkpoint's table expected",
+        ),
+        (
+            "a packed block that breaks",
+            "c.index",
+            {
+                let mut file = checkpoint_packed();
+                file[42] = 0xff;
+                file
+            },
+            "a block of",
         ),
         ("a root beyond the file", "m.tflite", b"\xff\xff\0\0TFL3\0\0\0\0".to_vec(), "expected"),
         (
@@ -384,6 +464,10 @@ fn what_is_wrong_with_a_file_is_named_with_its_place() {
         let fault = open_bytes(name, &bytes).err().unwrap_or_else(|| panic!("{what} opened"));
         assert!(fault.what.contains(words) && fault.at.is_some(), "{what}: {words:?} expected: {fault:?}");
     }
+    // What is there of a vocabulary is shown.
+    let model = open_bytes("m.bin", &[&b"tjgg\x03\0\0\0"[..], &[0xff; 28]].concat()).expect("opens");
+    let note = model.notes.iter().find(|n| n.what.contains("tokens announced")).expect("noted");
+    assert!(note.severity == Error && note.at.is_some(), "{note:?}");
 }
 
 #[test]
@@ -400,10 +484,91 @@ fn a_pickle_in_a_deflated_member_is_seen() {
     );
 }
 
+/// Where each tensor is: "here", "missing" from a byte on, or "lost" where its place is not known.
+fn places(model: &ModelFile) -> Vec<(&str, String)> {
+    let told = |place: &Place| match place {
+        Place::Here { .. } | Place::Strided { .. } => "here".to_owned(),
+        Place::Missing { at, .. } if at.is_empty() => "lost".to_owned(),
+        Place::Missing { at, .. } => format!("missing {}..{}", at.start, at.end),
+        other => format!("{other:?}"),
+    };
+    model.tensors.iter().map(|t| (t.name.as_str(), told(&t.place))).collect()
+}
+
+#[test]
+fn a_pytorch_archive_that_lost_its_end_lists_its_tensors_by_what_is_left() {
+    let start =
+        |whole: &[u8], name: &str| match &open_bytes("m.pt", whole).expect("opens").tensor(name).expect(name).place {
+            Place::Here { at, .. } | Place::Strided { at, .. } => at.start,
+            other => panic!("{other:?}"),
+        };
+    for whole in [torch_zip(), zip_forward(&torch_members(), 64)] {
+        let (a, b) = (start(&whole, "a"), start(&whole, "b") - 2);
+        let cut =
+            |at: u64| open_bytes("m.pt", &whole[..at as usize]).unwrap_or_else(|fault| panic!("cut at {at}: {fault}"));
+        // Without its directory alone, it is whole.
+        let all = cut(b + 8 + 90);
+        assert_eq!(places(&all), [("a", "here".into()), ("t", "here".into()), ("b", "here".into())]);
+        assert_eq!(all.metadata.number("epoch"), Some(7.0));
+        assert!(noted(&all, Severity::Error, "members were found by their own headers"), "{:#?}", all.notes);
+        assert_eq!(small_values("m.pt", &whole[..(b + 98) as usize], "t"), [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
+        // In the middle of the second storage: its bytes are placed beyond the end.
+        let part = cut(b + 3);
+        assert_eq!(
+            places(&part),
+            [("a", "here".into()), ("t", "here".into()), ("b", format!("missing {}..{}", b + 2, b + 6))]
+        );
+        assert!(noted(&part, Severity::Error, "1 of 3 tensors are missing or incomplete, the first is \"b\""));
+        // Before the second storage's header: nothing says where it would lie.
+        let one = cut(a + 24);
+        assert_eq!(places(&one), [("a", "here".into()), ("t", "here".into()), ("b", "lost".into())]);
+        // In the first storage.
+        let none = cut(a + 5);
+        let lies = format!("missing {}..{}", a, a + 24);
+        assert_eq!(places(&none), [("a", lies.clone()), ("t", lies), ("b", "lost".into())]);
+        // Only the description is there.
+        assert_eq!(places(&cut(a - 70)).len(), 3);
+    }
+}
+
+#[test]
+fn storages_before_their_description_are_found_by_the_sizes_behind_them() {
+    let mut members = torch_members();
+    members.rotate_left(2);
+    // A storage that holds what looks like the sizes of another.
+    members[0].data = [b"PK\x07\x08\0\0\0\0\x09\0\0\0\x09\0\0\0".as_slice(), &[0; 8]].concat();
+    let whole = zip_forward(&members, 64);
+    let directory = whole.windows(4).position(|w| w == b"PK\x01\x02").expect("a directory");
+    let model = open_bytes("m.pt", &whole[..directory]).expect("opens");
+    assert_well_formed(&model);
+    assert_eq!(places(&model), [("a", "here".into()), ("t", "here".into()), ("b", "here".into())]);
+}
+
+#[test]
+fn real_pytorch_archives_without_their_end_list_what_the_whole_ones_do() {
+    let Some(corpus) = corpus() else { return };
+    for name in ["triple/mnist.pt", "llama/llama2xs.ckpt.pt", "pytorch/torchscript-tch-foo.pt"] {
+        let bytes = std::fs::read(corpus.join(name)).expect(name);
+        let directory = bytes.windows(4).rposition(|w| w == b"PK\x05\x06").expect("an end");
+        let whole = open_bytes("m.pt", &bytes).expect(name);
+        let part = open_bytes("m.pt", &bytes[..directory]).expect(name);
+        assert_well_formed(&part);
+        assert!(part.tensors == whole.tensors, "{name}: {:#?}", part.notes);
+        let half = open_bytes("m.pt", &bytes[..bytes.len() / 2]).expect(name);
+        assert_well_formed(&half);
+        assert!(half.notes.iter().any(|n| n.severity == Severity::Error && n.at.is_some()), "{name}");
+    }
+}
+
 /// Every prefix is told to be one, and lists no tensor otherwise than the whole file does.
 fn truncations(name: &str, bytes: &[u8], least: Severity) {
+    truncations_of(name, bytes, bytes.len(), least);
+}
+
+/// The same for cuts before byte `last`.
+fn truncations_of(name: &str, bytes: &[u8], last: usize, least: Severity) {
     let whole = open_bytes(name, bytes).expect("the whole file opens");
-    for end in 0..bytes.len() {
+    for end in 0..last {
         let Ok(part) = open_bytes(name, &bytes[..end]) else { continue };
         assert_well_formed(&part);
         let told = part.notes.iter().any(|n| n.severity >= least && !whole.notes.contains(n));
@@ -421,7 +586,12 @@ fn truncations(name: &str, bytes: &[u8], least: Severity) {
 #[test]
 fn every_truncation_of_a_pytorch_file_is_told() {
     truncations("m.pt", &torch_zip(), Severity::Warning);
+    truncations("m.pt", &zip_forward(&torch_members(), 64), Severity::Warning);
     truncations("m.pth", &torch_stream(), Severity::Warning);
+    // The blocks of zeros at its end, and those that fill its last member, say nothing.
+    let members = torch_tar_members();
+    let said = tar(&members).len() - 1024 - (512 - members[3].1.len() % 512);
+    truncations_of("m.pt", &tar(&members), said, Severity::Warning);
     truncations("x.pkl", &dict(&[("a", text("b")), ("c", b"]q\0(K\x01K\x02e".to_vec())]), Severity::Warning);
 }
 
@@ -443,6 +613,8 @@ fn every_truncation_of_a_file_before_gguf_is_told() {
 fn every_truncation_of_a_tensorflow_file_is_told() {
     truncations("g.pb", &graph_def(), Severity::Warning);
     truncations("c.index", &checkpoint().0, Severity::Warning);
+    truncations("c.index", &checkpoint_packed(), Severity::Warning);
+    truncations("model.ckpt", &checkpoint_v1(false), Severity::Warning);
     truncations("m.tflite", &tflite(), Severity::Warning);
 }
 

@@ -1,7 +1,9 @@
 import { effect } from "@preact/signals";
 import { render } from "preact";
 
+import * as bytes from "./state/bytes.ts";
 import * as fit from "./state/fit.ts";
+import * as join from "./state/join.ts";
 import * as metadata from "./state/metadata.ts";
 import * as model from "./state/model.ts";
 import { arrive, follow, route } from "./state/route.ts";
@@ -46,7 +48,7 @@ const reported = (navigator as { deviceMemory?: number }).deviceMemory;
 if (reported !== undefined) fit.memory.value = reported;
 
 model.attach({ reader, runner }, openRemote);
-for (const watch of [tensors.watchModel, metadata.watchModel, tokens.watchModel, run.watchModel, fit.watchModel, tensors.watchSelection, tokens.watchText]) watch();
+for (const watch of [bytes.watchModel, join.watchModel, tensors.watchModel, metadata.watchModel, tokens.watchModel, run.watchModel, fit.watchModel, tensors.watchSelection, tokens.watchText]) watch();
 
 const root = document.getElementById("app");
 if (root !== null) render(<App />, root);

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The longest side file (configuration, index) that is read.
-const SIDE_MOST: u64 = 64 << 20;
+pub(super) const SIDE_MOST: u64 = 64 << 20;
 
 /// One of the files given.
 pub(super) struct Given<'a> {
@@ -69,7 +69,8 @@ pub(super) async fn open(files: &SourceSet, limits: &Limits) -> Result<ModelFile
         let named: Vec<_> = other.parts.iter().filter_map(|p| p.given).collect();
         if let Some(first) = named.first() {
             let what = format!("{} holds another {} model", quoted(given[*first].file.name()), other.format.name());
-            model.notes.push(Note::new(Severity::Info, what).advice("open it by itself"));
+            let note = Note::new(Severity::Info, what).why("one model is shown at a time");
+            model.notes.push(note.advice("open it by itself"));
         }
     }
     add_side_files(&mut model, &chosen, &given, &used).await?;
@@ -314,23 +315,28 @@ async fn add_side_files(model: &mut ModelFile, chosen: &Group, given: &[Given<'_
 async fn read_config(model: &mut ModelFile, number: usize, file: &SourceFile) -> Result<()> {
     if file.len() > SIDE_MOST {
         let what = format!("config.json of {} bytes is not read; the limit is {SIDE_MOST}", file.len());
-        model.notes.push(Note::new(Severity::Warning, what).at(number, 0));
+        let note =
+            Note::new(Severity::Warning, what).at(number, 0).why("without it nothing says what the weights compute");
+        model.notes.push(note.advice("a configuration has a few kilobytes: get it again"));
         return Ok(());
     }
-    match Json::parse(&file.read(0..file.len()).await?) {
+    let text = file.read(0..file.len()).await?;
+    match Json::parse(&text) {
         Ok(config) => {
             if config.get("auto_map").is_some() {
                 let note =
                     Note::new(Severity::Warning, "config.json names Python code of its own (auto_map)").at(number, 0);
-                model.notes.push(
-                    note.why("transformers would run it when told to trust it; Glassbox runs nothing from a folder"),
-                );
+                let note =
+                    note.why("transformers would run it when told to trust it; Glassbox runs nothing from a folder");
+                model.notes.push(note.advice("read that code before you set trust_remote_code"));
             }
-            merge::flatten("config", &config, &mut model.metadata);
+            merge::flatten_at("config", &config, &mut merge::Text::new(number, &text), None, &mut model.metadata);
         }
         Err(fault) => {
             let what = format!("config.json cannot be read: {}", fault.what);
-            model.notes.push(Note::new(Severity::Error, what).at(number, fault.at.unwrap_or(0)));
+            let note = Note::new(Severity::Error, what).at(number, fault.at.unwrap_or(0));
+            let note = note.why("without it nothing says what the weights compute; transformers refuses the folder");
+            model.notes.push(note.advice("get the file again, or correct it there"));
         }
     }
     Ok(())

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     fault::Fault,
-    model::{FormatId, MetaArray, MetaType, MetaValue, Metadata, ModelFile, Place, SectionKind, TensorEntry},
+    model::{Cut, FormatId, MetaArray, MetaType, MetaValue, Metadata, ModelFile, Place, SectionKind, TensorEntry},
     source::{Cursor, Limits, Stop, Window},
     tensor::{Encoding, Shape},
 };
@@ -138,6 +138,7 @@ struct GgmlReader {
     entries: Vec<TensorEntry>,
     lists: Vec<Range<u64>>,
     findings: Findings,
+    cut: Option<Cut>,
     done: bool,
 }
 
@@ -225,7 +226,7 @@ impl GgmlReader {
         let most = (file.len() - self.at) / self.least_token();
         if self.tokens_stated > most {
             let what = format!("{} tokens announced, the file has room for {most}", self.tokens_stated);
-            return Err(Fault::file(self.at, what).in_file(file.name()).into());
+            self.findings.error("counts", self.at, what, "the file was not copied whole, or the number is wrong");
         }
         Ok(())
     }
@@ -262,6 +263,7 @@ impl GgmlReader {
                     let what =
                         format!("{} of {} tokens could be read: {}", self.tokens.len(), self.tokens_stated, fault.what);
                     self.findings.error("tokens", self.at, what, "the file was not copied whole, or is damaged");
+                    self.cut(fault.short, None);
                     self.done = true;
                     break;
                 }
@@ -325,6 +327,7 @@ impl GgmlReader {
                         what,
                         "the file was not copied whole; later tensors are not listed",
                     );
+                    self.cut(true, Some(end));
                     self.done = true;
                 }
                 self.entries.push(entry);
@@ -339,10 +342,15 @@ impl GgmlReader {
                     what,
                     "the file was not copied whole, or its layout is another",
                 );
+                self.cut(fault.short, None);
                 self.done = true;
             }
         }
         Ok(())
+    }
+    /// The list of tensors ends with the file, not by itself.
+    fn cut(&mut self, short: bool, needs: Option<u64>) {
+        self.cut = short.then(|| Cut { file: 0, needs, announced: self.expected() });
     }
     /// How many tensors a model of the stated number of layers has, where that is known.
     fn expected(&self) -> Option<u64> {
@@ -411,6 +419,8 @@ impl GgmlReader {
         {
             let what = format!("{} tensors are there; a model of so many layers has {expected}", self.entries.len());
             findings.warn("count", file.len(), what, "the file was cut between two tensors, or holds a variant");
+            let between = Cut { file: 0, needs: None, announced: Some(expected) };
+            self.cut = self.cut.or((expected > self.entries.len() as u64).then_some(between));
         }
         let quantized = self.entries.iter().any(|t| t.encoding.spec().is_some_and(|s| s.block_len > 1));
         if quantized && self.era < 3 {
@@ -440,6 +450,7 @@ impl GgmlReader {
             graph: None,
             sections,
             notes: findings.finish(),
+            cuts: self.cut.into_iter().collect(),
         }
     }
 }

@@ -7,6 +7,7 @@ use super::{
         hdf5::{self, Attribute, Dataset, Hdf5, Kind, Layout},
         json::Json,
         zip::{self, Directory},
+        zip_salvage::Walk,
     },
     findings::{Findings, quoted},
     merge, sections, zipped,
@@ -46,6 +47,7 @@ impl Format for Keras {
 #[derive(Default)]
 struct KerasReader {
     directory: Option<Directory>,
+    walk: Option<Walk>,
     located: usize,
     looked: usize,
     /// The HDF5 part, its own bytes where it was packed, and where it lies.
@@ -64,7 +66,7 @@ impl Reader for KerasReader {
         if zip::starts(head) {
             let mut directory = match self.directory.take() {
                 Some(directory) => directory,
-                None => zipped::open(file, limits, &mut self.findings)?,
+                None => zipped::open(file, limits, &mut self.walk, &mut self.findings)?,
             };
             let result = self.members(file, &mut directory);
             self.directory = Some(directory);
@@ -185,6 +187,7 @@ impl KerasReader {
             graph: None,
             sections,
             notes: findings.finish(),
+            cuts: Vec::new(),
         }
     }
 }

@@ -68,7 +68,7 @@ pub(super) fn name(head: &[u8], tail: &[u8]) -> Option<Lookalike> {
         }
     }
     if head.get(257..262) == Some(b"ustar") {
-        return is("a tar archive", "unpack it first (PyTorch wrote tar archives before version 0.1.10)");
+        return is("a tar archive", "unpack it first, or give the model file in it");
     }
     for (id, name) in FLAT {
         if head.get(4..4 + id.len()) == Some(*id) {
@@ -76,7 +76,7 @@ pub(super) fn name(head: &[u8], tail: &[u8]) -> Option<Lookalike> {
         }
     }
     if tail == TABLE_END {
-        return is("a table of TensorFlow or LevelDB, compressed or of another kind than a V2 checkpoint", LATER);
+        return is("a table of LevelDB, of another kind than TensorFlow's checkpoints", LATER);
     }
     if head[0] == 0x80 && matches!(head.get(1), Some(2..=5)) {
         return is("the beginning of a Python pickle", "the file was not copied whole");

@@ -8,7 +8,10 @@ use std::ops::Range;
 
 use super::{
     Format, Match, Reader,
-    codec::zip::{self, Directory, Member},
+    codec::{
+        zip::{self, Directory, Member},
+        zip_salvage::Walk,
+    },
     findings::{Findings, quoted},
     sections,
     xray::{self, Seen, Stream},
@@ -162,6 +165,7 @@ struct Array {
 struct NumpyReader {
     zip: bool,
     directory: Option<Directory>,
+    walk: Option<Walk>,
     located: usize,
     looked: usize,
     arrays: Vec<Array>,
@@ -192,7 +196,7 @@ impl Reader for NumpyReader {
         }
         let mut directory = match self.directory.take() {
             Some(directory) => directory,
-            None => zipped::open(file, limits, &mut self.findings)?,
+            None => zipped::open(file, limits, &mut self.walk, &mut self.findings)?,
         };
         let result = self.members(file, &mut directory);
         self.directory = Some(directory);
@@ -326,6 +330,7 @@ impl NumpyReader {
             graph: None,
             sections,
             notes: findings.finish(),
+            cuts: Vec::new(),
         }
     }
 }

@@ -48,6 +48,29 @@ pub(super) fn map(
     sections
 }
 
+/// The parts of `within` that no tensor covers, for files in which tensors lie among what describes them.
+pub(super) fn around(within: Range<u64>, kind: SectionKind, tensors: &[TensorEntry]) -> Vec<(Range<u64>, SectionKind)> {
+    let mut known: Vec<(u64, u64)> = tensors
+        .iter()
+        .filter_map(|t| match &t.place {
+            Place::Here { at, .. } | Place::Strided { at, .. } => Some((at.start, at.end)),
+            _ => None,
+        })
+        .collect();
+    crate::order::sort(&mut known);
+    let (mut parts, mut from) = (Vec::new(), within.start);
+    for (start, end) in known {
+        if from < start.min(within.end) {
+            parts.push((from..start.min(within.end), kind));
+        }
+        from = from.max(end);
+    }
+    if from < within.end {
+        parts.push((from..within.end, kind));
+    }
+    parts
+}
+
 fn between(from: u64, to: u64, alignment: u64) -> SectionKind {
     let padding = alignment > 0 && to - from < alignment && to.is_multiple_of(alignment);
     if padding { SectionKind::Padding } else { SectionKind::Gap }

@@ -3,19 +3,70 @@
 use std::collections::HashSet;
 
 use super::{
-    codec::zip::{self, Directory},
+    codec::{
+        zip::{self, Directory},
+        zip_salvage::{Found, Walk},
+    },
     findings::{Findings, quoted},
 };
 use crate::source::{Limits, Stop, Window};
 
-/// The directory, its members in the order of their bytes, so that reading goes forward.
+/// The directory, its members in the order of their bytes, so that reading goes forward. Where it cannot be read, what
+/// the members' own headers say; `walk` keeps how far that is between calls.
 ///
 /// # Errors
-/// Bytes are missing, or there is no directory.
-pub(super) fn open(file: &Window, limits: &Limits, findings: &mut Findings) -> Result<Directory, Stop> {
-    let mut directory = zip::directory(file, limits)?;
+/// Bytes are missing, or there is neither a directory nor a member.
+pub(super) fn open(
+    file: &Window,
+    limits: &Limits,
+    walk: &mut Option<Walk>,
+    findings: &mut Findings,
+) -> Result<Directory, Stop> {
+    let mut directory = directory(file, limits, walk, findings, &mut |_| Ok(None))?;
     check(&directory, file, findings);
     crate::order::sort_by_key(&mut directory.members, |m| m.header);
+    Ok(directory)
+}
+
+/// The directory as it is, or in its place what the members' own headers say; `known` tells how long a member is that
+/// does not say it itself.
+///
+/// # Errors
+/// Bytes are missing, or there is neither a directory nor a member.
+pub(super) fn directory(
+    file: &Window,
+    limits: &Limits,
+    walk: &mut Option<Walk>,
+    findings: &mut Findings,
+    known: &mut dyn FnMut(&Found) -> Result<Option<u64>, Stop>,
+) -> Result<Directory, Stop> {
+    let walk = match walk {
+        Some(walk) => walk,
+        None => match zip::directory(file, limits) {
+            Err(Stop::Bad(fault)) => walk.insert(Walk::new(fault)),
+            other => return other,
+        },
+    };
+    while let Some(found) = walk.next(file)? {
+        let n = match known(&found)? {
+            Some(n) => n,
+            None if found.sized => found.member.packed,
+            None => walk.measure(file, &found)?,
+        };
+        let (name, end) = (quoted(&found.member.name), found.start.saturating_add(n));
+        if !walk.take(file, found, n)? {
+            let what = format!("the sizes behind {name} are not those of its {n} bytes");
+            findings.warn("zip members", end.min(file.len()), what, "what follows it is not told apart");
+        }
+    }
+    let directory = walk.directory(file.len());
+    let whole = match &directory.salvaged {
+        Some(salvage) if !directory.members.is_empty() => salvage.whole,
+        _ => return Err(Stop::Bad(walk.fault.clone())),
+    };
+    let (n, fault) = (directory.members.len(), &walk.fault.what);
+    let what = format!("{fault}; {n} members were found by their own headers, {whole} of them whole");
+    findings.error("end of file", file.len(), what, "what the directory would name beyond them is not known");
     Ok(directory)
 }
 
@@ -29,6 +80,9 @@ pub(super) fn locate(
     located: &mut usize,
     findings: &mut Findings,
 ) -> Result<(), Stop> {
+    if directory.salvaged.is_some() {
+        return Ok(());
+    }
     while let Some(member) = directory.members.get_mut(*located) {
         if let Some(what) = zip::local(file, member)? {
             let what = format!("{} {what}", quoted(&member.name));

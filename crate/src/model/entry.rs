@@ -27,7 +27,7 @@ pub enum Place {
     Missing {
         /// Its name as the model states it (untrusted; never used as a path).
         file: String,
-        /// Byte range there, where known.
+        /// Byte range there; `0..0` where that is not known.
         at: Range<u64>,
     },
     /// Values in the file in a form that is not raw bytes: spelt as protobuf numbers, packed, or escaped.

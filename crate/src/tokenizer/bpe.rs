@@ -5,10 +5,7 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
-use super::{
-    alphabet,
-    slots::{Slots, TextIds, mix},
-};
+use super::{alphabet, merges::Merges, slots::TextIds};
 use crate::fault::{Blame, Fault, Result};
 
 /// Up to so many symbols the next merge is looked for among all; beyond, in a queue.
@@ -47,9 +44,7 @@ pub(super) struct BpeOptions {
 #[derive(Debug)]
 pub(super) struct Bpe {
     tokens: TextIds,
-    /// Left and right id and what they become, by rank.
-    merges: Box<[[u32; 3]]>,
-    pairs: Slots,
+    merges: Merges,
     common: Box<[u32]>,
     /// The token of each byte, where bytes are a fallback.
     bytes: Option<Box<[Option<u32>; 256]>>,
@@ -80,11 +75,6 @@ pub(super) fn joined<'a>(
 impl Bpe {
     /// From tokens with their ids, and merges in the order of their ranks.
     pub(super) fn new(tokens: TextIds, merges: Vec<[u32; 3]>, options: BpeOptions) -> Result<Self> {
-        let of = |item: u32| {
-            let [left, right, _] = merges[item as usize];
-            u64::from(left) << 32 | u64::from(right)
-        };
-        let pairs = Slots::new(merges.len(), &|item, seed| mix(of(item) ^ seed), &|a, b| of(a) == of(b), &mut |_| {})?;
         let mut common = vec![NONE; COMMON];
         for (c, id) in (0..).zip(&mut common) {
             let mut buffer = [0; 4];
@@ -102,7 +92,8 @@ impl Bpe {
         let mut ids: Vec<u32> = tokens.iter().map(|(_, id)| id).collect();
         ids.sort_unstable();
         let has_own_ids = ids.array_windows().all(|[a, b]| a != b);
-        Ok(Self { tokens, merges: merges.into(), pairs, common: common.into(), bytes, unknown, options, has_own_ids })
+        let merges = Merges::new(merges)?;
+        Ok(Self { tokens, merges, common: common.into(), bytes, unknown, options, has_own_ids })
     }
 
     /// The vocabulary.
@@ -110,12 +101,20 @@ impl Bpe {
         &self.tokens
     }
 
+    /// The merges.
+    pub(super) fn merges(&self) -> &Merges {
+        &self.merges
+    }
+
+    /// What the file says besides.
+    pub(super) fn options(&self) -> &BpeOptions {
+        &self.options
+    }
+
     /// The rank at which two neighbours merge.
     #[inline]
     fn rank(&self, left: u32, right: u32) -> u32 {
-        let pair = u64::from(left) << 32 | u64::from(right);
-        let is_it = |item: u32| self.merges[item as usize][..2] == [left, right];
-        self.pairs.find(mix(pair ^ self.pairs.seed), is_it).unwrap_or(NONE)
+        self.merges.get(left, right).map_or(NONE, |joined| joined.rank)
     }
 
     /// Whether no merge joins a token that ends without `space` to one that begins with it: then
@@ -224,7 +223,7 @@ impl Bpe {
             if best == NONE {
                 break;
             }
-            symbols[at].id = self.merges[best as usize][2];
+            symbols[at].id = self.merges.made(best);
             symbols[at].end = symbols[at + 1].end;
             symbols.copy_within(at + 2..count, at + 1);
             ranks.copy_within(at + 1..count - 1, at);
@@ -263,8 +262,8 @@ impl Bpe {
             }
             // What was offered may be merged meanwhile; the crate goes by what comes of it, so that ids given twice tell.
             let now = self.rank(symbols[left].id, symbols[right].id);
-            let id = self.merges[rank as usize][2];
-            if now == NONE || self.merges[now as usize][2] != id {
+            let id = self.merges.made(rank);
+            if now == NONE || self.merges.made(now) != id {
                 continue;
             }
             symbols[left].id = id;

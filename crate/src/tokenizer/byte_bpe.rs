@@ -69,7 +69,7 @@ impl ByteBpe {
 }
 
 /// The text as the tokens spell it, in parts that are encoded one by one.
-fn spell(raw: Raw, text: &str, base: usize) -> Vec<Mapped> {
+pub(super) fn spell(raw: Raw, text: &str, base: usize) -> Vec<Mapped> {
     let mut parts = vec![Mapped::default()];
     for (at, c) in text.char_indices() {
         let span = base + at..base + at + c.len_utf8();

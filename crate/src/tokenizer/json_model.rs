@@ -230,6 +230,7 @@ impl RawModel {
             first: Prefixes::new(tokens.iter().map(|(text, id)| (text.to_vec(), id))),
             rest: Prefixes::new(rest),
             tokens,
+            prefix,
             unknown: self.unk_token.unwrap_or_else(|| "[UNK]".to_owned()),
             longest: self.max_input_chars_per_word.unwrap_or(100),
         }

@@ -14,6 +14,8 @@ pub(super) const SPECIALS: usize = 1 << 16;
 pub(super) const PATTERN_BYTES: usize = 1 << 14;
 /// Bytes of one text to encode.
 pub(super) const TEXT_BYTES: usize = 1 << 26;
+/// Bytes of one text to explain step by step.
+pub(super) const EXPLAINED_BYTES: usize = 1 << 16;
 /// Steps of a search for tokens that a text may cost, besides those for each of its bytes.
 pub(super) const STEPS: u64 = 1 << 20;
 /// Steps for each byte; known vocabularies take about as many as their tokens are long.

@@ -9,9 +9,12 @@ mod alphabet;
 mod base64;
 mod bpe;
 mod byte_bpe;
+mod catalog;
 mod chars;
 mod charsmap;
 mod classes;
+mod compare;
+mod explain;
 mod from_gguf;
 mod from_json;
 mod from_lists;
@@ -24,6 +27,7 @@ mod limits;
 mod longest;
 mod mapped;
 mod memo;
+mod merges;
 mod meta;
 mod model;
 mod pipeline;
@@ -42,16 +46,23 @@ mod splitters;
 mod spm;
 mod streaming;
 mod table;
+mod tokenized;
 mod unigram;
 mod word_piece;
 mod words;
 
 use std::ops::Range;
 
-pub use self::streaming::TextStream;
 use self::{
     byte_bpe::ByteBpe, longest::Longest, pipeline::Pipeline, plamo2::Plamo2, ranked::Ranked, settings::Settings,
     specials::Specials, spm::Spm, streaming::Joiner, table::Table, unigram::Unigram, word_piece::WordPiece,
+};
+pub use self::{
+    catalog::{Catalog, Found, Listed, Search, Sort, TokenQuery, TokenType},
+    compare::{Comparison, Difference, Stretch},
+    explain::{Aligned, Candidate, Choice, Explanation, Merge, Part, PartKind, Word, WordToken},
+    streaming::TextStream,
+    tokenized::Tokenized,
 };
 use crate::{fault::Result, model::Note};
 
@@ -116,6 +127,18 @@ pub enum PieceKind {
     Byte,
 }
 
+/// Whether a token begins and ends between characters.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Wholeness {
+    /// It does.
+    #[default]
+    Whole,
+    /// It begins or ends inside what people see as one character (an extended grapheme cluster).
+    OfGrapheme,
+    /// Its bytes begin or end inside a character.
+    OfCharacter,
+}
+
 /// One token of an encoded text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Piece {
@@ -129,6 +152,10 @@ pub struct Piece {
     pub span: Range<usize>,
     /// What it is.
     pub kind: PieceKind,
+    /// Whether it is only a part of a character.
+    pub wholeness: Wholeness,
+    /// Put around the text by the tokenizer's rules.
+    pub added: bool,
 }
 
 /// An encoded text.
@@ -316,6 +343,13 @@ impl Vocabulary {
     /// As [`Vocabulary::encode`].
     pub fn preview(&self, text: &str, options: EncodeOptions) -> Result<Preview> {
         preview::preview(self, text, options)
+    }
+    /// How the text becomes ids, step by step.
+    ///
+    /// # Errors
+    /// As [`Vocabulary::encode`]; the text is too long to be explained.
+    pub fn explain(&self, text: &str, options: EncodeOptions) -> Result<Explanation> {
+        explain::explain(self, text, options)
     }
     /// The raw bytes that a token adds to the text (a leading space for "▁the", nothing for control tokens).
     #[must_use]

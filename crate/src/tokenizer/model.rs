@@ -25,6 +25,8 @@ pub(super) struct WordPieces {
     pub first: Prefixes,
     /// Tokens as they continue one, without what marks them.
     pub rest: Prefixes,
+    /// What marks a token that continues a word.
+    pub prefix: String,
     pub unknown: String,
     /// Characters of a piece; a longer one is unknown.
     pub longest: usize,

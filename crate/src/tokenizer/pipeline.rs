@@ -8,6 +8,7 @@ use super::{
     json_steps::{Normals, Splits, gave_up},
     limits,
     memo::{Memo, Shared},
+    merges::Merges,
     model::Model,
     routes::{At, Route},
 };
@@ -30,6 +31,10 @@ pub(super) struct Encoded {
     pub tokens: Vec<Token>,
     /// Whether spans are exact bytes, not whole characters.
     pub is_exact: bool,
+}
+
+fn boxed(fault: Fault) -> Box<dyn std::error::Error + Send + Sync> {
+    Box::new(fault)
 }
 
 type Pieces = Vec<(NormalizedString, Option<Vec<tokenizers::Token>>)>;
@@ -112,15 +117,8 @@ impl Pipeline {
     /// Tokens of a text, found step by step by the crate's normalizers and pre-tokenizers; spans as it tells them.
     pub(super) fn by_steps(&self, text: &str, parse_special: bool) -> Result<Vec<Token>> {
         limits::check_spaces(text)?;
-        let mut pieces = PreTokenizedString::from(text);
-        let boxed = |fault: Fault| Box::new(fault) as Box<dyn std::error::Error + Send + Sync>;
-        pieces.split(|_, part| self.cut(&part, In::Raw, parse_special).map_err(boxed)).map_err(gave_up)?;
-        let normalize = |_, mut part: NormalizedString| {
-            self.normals.run(&mut part)?;
-            self.cut(&part, In::Normalized, parse_special)
-        };
-        pieces.split(|nth, part| normalize(nth, part).map_err(boxed)).map_err(gave_up)?;
-        self.splits.run(&mut pieces)?;
+        let mut pieces = self.cut(text, parse_special)?;
+        self.split(&mut pieces)?;
         let tokenize = |piece: &NormalizedString| {
             let mut found = Vec::new();
             self.model.encode(piece.get(), &mut found).map_err(boxed)?;
@@ -134,7 +132,41 @@ impl Pipeline {
         Ok(encoding.get_ids().iter().zip(spans).map(|(id, span)| Token { id: *id, span }).collect())
     }
 
-    fn cut(&self, text: &NormalizedString, place: In, parse_special: bool) -> Result<Pieces> {
+    /// The text without its added tokens, normalized.
+    pub(super) fn cut(&self, text: &str, parse_special: bool) -> Result<PreTokenizedString> {
+        let mut pieces = PreTokenizedString::from(text);
+        let cut = |part: &NormalizedString, place| self.cut_part(part, place, parse_special);
+        pieces.split(|_, part| cut(&part, In::Raw).map_err(boxed)).map_err(gave_up)?;
+        let normalize = |mut part: NormalizedString| {
+            self.normals.run(&mut part)?;
+            cut(&part, In::Normalized)
+        };
+        pieces.split(|_, part| normalize(part).map_err(boxed)).map_err(gave_up)?;
+        Ok(pieces)
+    }
+
+    /// Cuts it into words.
+    pub(super) fn split(&self, pieces: &mut PreTokenizedString) -> Result<()> {
+        self.splits.run(pieces)
+    }
+
+    /// Of BPE only.
+    pub(super) fn merges(&self) -> Option<&Merges> {
+        match &self.model {
+            Model::Bpe(bpe) => Some(bpe.merges()),
+            _ => None,
+        }
+    }
+
+    /// Scores by id, of Unigram only.
+    pub(super) fn scores(&self) -> Vec<Option<f64>> {
+        match &self.model {
+            Model::Unigram(model) => model.unigram.scores.iter().copied().map(Some).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn cut_part(&self, text: &NormalizedString, place: In, parse_special: bool) -> Result<Pieces> {
         let mut pieces = Vec::new();
         self.added.cut(text.get(), place, parse_special, &mut |added, span| {
             let token = added.map(|id| vec![tokenizers::Token::new(id, String::new(), (0, span.len()))]);

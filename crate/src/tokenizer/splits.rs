@@ -73,3 +73,13 @@ pub(super) fn split(
         }
     }
 }
+
+/// All pieces in order.
+pub(super) fn pieces(splits: &[Split], text: &str) -> Result<Vec<Range<usize>>> {
+    let mut pieces = Vec::new();
+    split(splits, text, 0..text.len(), &mut |piece| {
+        pieces.push(piece);
+        Ok(())
+    })?;
+    Ok(pieces)
+}

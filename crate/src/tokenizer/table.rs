@@ -105,6 +105,17 @@ impl Table {
         }
     }
 
+    /// Whether a token's bytes are whole characters; hidden tokens are their names.
+    pub(super) fn is_whole(&self, id: u32) -> bool {
+        // Only these two spellings hold bytes that are no text.
+        let may_be_half = matches!(self.spelling, Spelling::ByteLevel | Spelling::Escaped);
+        self.get(id).is_none_or(|entry| {
+            entry.hidden
+                || !(may_be_half || entry.kind == PieceKind::Byte)
+                || std::str::from_utf8(&self.spelt(entry)).is_ok()
+        })
+    }
+
     fn spelt(&self, entry: &Entry) -> Vec<u8> {
         let mut bytes = Vec::new();
         self.spell(entry, &mut bytes);

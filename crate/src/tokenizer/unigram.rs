@@ -132,7 +132,8 @@ impl Unigram {
         Ok(steps)
     }
 
-    fn score(&self, id: u32, length: usize) -> f64 {
+    /// The score of a token of so many bytes.
+    pub(super) fn score(&self, id: u32, length: usize) -> f64 {
         let is_user_defined = self.user_defined.get(id as usize).copied().unwrap_or(false);
         match (is_user_defined, self.native) {
             (true, true) => f64::from(length as f32 * self.best_score - 0.1),

@@ -23,13 +23,24 @@ const WORD: &str = "▁";
 /// How `bert` vocabularies encode.
 #[derive(Debug)]
 pub(super) struct WordPiece {
-    tokens: Prefixes,
+    pub tokens: Prefixes,
     /// Stands for a word that the tokens do not make up.
-    unknown: Option<u32>,
+    pub unknown: Option<u32>,
     lowercase: bool,
-    strip_accents: bool,
+    pub strip_accents: bool,
     chars: Chars,
     memo: Shared,
+}
+
+/// What a character is to the splitter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Class {
+    Space,
+    Dropped,
+    Accent,
+    /// A word of its own.
+    Alone,
+    Letter,
 }
 
 fn is_chinese(c: char) -> bool {
@@ -51,24 +62,37 @@ impl WordPiece {
         Self { tokens, unknown, lowercase, strip_accents, chars: Chars::default(), memo: Shared::default() }
     }
 
-    /// What becomes of a character.
+    /// What becomes of a character, and what it is to the splitter.
+    pub(super) fn character(&self, c: char) -> (char, Class) {
+        let c = if self.strip_accents && !c.is_ascii() { decomposed(c) } else { c };
+        let c = if self.lowercase { c.to_lowercase().next().unwrap_or(c) } else { c };
+        let classes = classes::of(c);
+        let class = if c.is_whitespace() {
+            Class::Space
+        } else if c.is_ascii_alphanumeric() {
+            Class::Letter
+        } else if c == '\0' || c == char::REPLACEMENT_CHARACTER || classes & CONTROL != 0 {
+            Class::Dropped
+        } else if classes & MARK != 0 {
+            Class::Accent
+        } else if c.is_ascii() || classes & PUNCTUATION != 0 || is_chinese(c) {
+            Class::Alone
+        } else {
+            Class::Letter
+        };
+        (c, class)
+    }
+
+    /// The same as a number, kept.
     fn fate(&self, c: char) -> u32 {
         self.chars.get(c, |c| {
-            let c = if self.strip_accents && !c.is_ascii() { decomposed(c) } else { c };
-            let c = if self.lowercase { c.to_lowercase().next().unwrap_or(c) } else { c };
-            let classes = classes::of(c);
-            let fate = if c.is_whitespace() {
-                fate::SPACE
-            } else if c.is_ascii_alphanumeric() {
-                fate::PART
-            } else if c == '\0' || c == char::REPLACEMENT_CHARACTER || classes & CONTROL != 0 {
-                fate::DROPPED
-            } else if classes & MARK != 0 {
-                if self.strip_accents { fate::DROPPED } else { fate::PART }
-            } else if c.is_ascii() || classes & PUNCTUATION != 0 || is_chinese(c) {
-                fate::ALONE
-            } else {
-                fate::PART
+            let (c, class) = self.character(c);
+            let fate = match class {
+                Class::Space => fate::SPACE,
+                Class::Dropped => fate::DROPPED,
+                Class::Accent if self.strip_accents => fate::DROPPED,
+                Class::Accent | Class::Letter => fate::PART,
+                Class::Alone => fate::ALONE,
             };
             fate | u32::from(c) << fate::BITS
         })
@@ -90,12 +114,9 @@ impl WordPiece {
     fn word(&self, part: &str, work: &Work, found: &mut Vec<Found>) -> Result<()> {
         let mut word = Mapped::default();
         for (at, c) in part.char_indices() {
-            let fate = self.fate(c);
+            let (fate, span) = (self.fate(c), at..at + c.len_utf8());
             if let Some(c) = char::from_u32(fate >> fate::BITS).filter(|_| fate & fate::MASK != fate::DROPPED) {
-                if word.text.is_empty() {
-                    word.push(WORD, at..at);
-                }
-                word.push(c.encode_utf8(&mut [0; 4]), at..at + part[at..].chars().next().map_or(1, char::len_utf8));
+                add(&mut word, c, span);
             }
         }
         let token = |id, part: std::ops::Range<usize>| {
@@ -118,4 +139,13 @@ impl WordPiece {
         }
         Ok(())
     }
+}
+
+/// Appends a character to a word, which begins with `▁`.
+pub(super) fn add(word: &mut Mapped, c: char, span: std::ops::Range<usize>) {
+    if word.text.is_empty() {
+        word.push(WORD, span.start..span.start);
+    }
+    let mut buffer = [0; 4];
+    word.push(c.encode_utf8(&mut buffer), span);
 }

@@ -23,6 +23,15 @@ pub fn member(name: &str, data: impl AsRef<[u8]>) -> Member {
 
 /// A zip archive of stored members; `align` pads each member's bytes as PyTorch does.
 pub fn zip(members: &[Member], align: usize) -> Vec<u8> {
+    archive(members, align, false)
+}
+
+/// The same as PyTorch's own writer makes it: it never goes back, so that sizes stand behind the bytes.
+pub fn zip_forward(members: &[Member], align: usize) -> Vec<u8> {
+    archive(members, align, true)
+}
+
+fn archive(members: &[Member], align: usize, behind: bool) -> Vec<u8> {
     let (mut out, mut central) = (Vec::new(), Vec::new());
     for m in members {
         let header = out.len() as u32;
@@ -30,16 +39,16 @@ pub fn zip(members: &[Member], align: usize) -> Vec<u8> {
         let start = out.len() + 30 + local.len() + 4;
         let pad = start.next_multiple_of(align.max(1)) - start;
         let size = (m.data.len() as u32).to_le_bytes();
-        let fixed = |out: &mut Vec<u8>| {
+        let sizes = [size, m.unpacked.map_or(size, u32::to_le_bytes)].concat();
+        let fixed = |out: &mut Vec<u8>, sizes: &[u8]| {
             out.extend([20, 0]);
-            out.extend(m.flags.to_le_bytes());
+            out.extend((m.flags | if behind { 0x808 } else { 0 }).to_le_bytes());
             out.extend(m.method.to_le_bytes());
             out.extend([0; 8]);
-            out.extend(size);
-            out.extend(m.unpacked.map_or(size, u32::to_le_bytes));
+            out.extend(sizes);
         };
         out.extend(b"PK\x03\x04");
-        fixed(&mut out);
+        fixed(&mut out, if behind { &[0; 8] } else { &sizes });
         out.extend((local.len() as u16).to_le_bytes());
         out.extend((pad as u16 + 4).to_le_bytes());
         out.extend(local);
@@ -47,8 +56,12 @@ pub fn zip(members: &[Member], align: usize) -> Vec<u8> {
         out.extend((pad as u16).to_le_bytes());
         out.extend(vec![b'Z'; pad]);
         out.extend(&m.data);
+        if behind {
+            out.extend(b"PK\x07\x08\0\0\0\0");
+            out.extend(&sizes);
+        }
         central.extend(b"PK\x01\x02\x14\0");
-        fixed(&mut central);
+        fixed(&mut central, &sizes);
         central.extend((m.name.len() as u16).to_le_bytes());
         central.extend([0; 12]);
         central.extend(header.to_le_bytes());
@@ -115,15 +128,19 @@ pub fn torch_object() -> Vec<u8> {
     ])
 }
 
-pub fn torch_zip() -> Vec<u8> {
-    let members = [
+/// The members of the small PyTorch archive, in the order of `torch.save`.
+pub fn torch_members() -> Vec<Member> {
+    vec![
         member("m/data.pkl", torch_object()),
         member("m/byteorder", "little"),
         member("m/data/0", floats(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0])),
         member("m/data/1", [0x00, 0x3c, 0x00, 0x40, 0x00, 0x42, 0x00, 0x44]),
         member("m/version", "3\n"),
-    ];
-    zip(&members, 64)
+    ]
+}
+
+pub fn torch_zip() -> Vec<u8> {
+    zip(&torch_members(), 64)
 }
 
 pub fn torch_stream() -> Vec<u8> {
@@ -136,6 +153,63 @@ pub fn torch_stream() -> Vec<u8> {
     out.extend(4u64.to_le_bytes());
     out.extend([0x00, 0x3c, 0x00, 0x40, 0x00, 0x42, 0x00, 0x44]);
     out
+}
+
+/// A tar archive of plain files.
+pub fn tar(members: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (name, data) in members {
+        let mut header = [0u8; 512];
+        header[..name.len()].copy_from_slice(name.as_bytes());
+        header[124..135].copy_from_slice(format!("{:011o}", data.len()).as_bytes());
+        header[156] = b'0';
+        header[257..263].copy_from_slice(b"ustar\0");
+        header[148..156].fill(b' ');
+        let sum: u32 = header.iter().map(|b| u32::from(*b)).sum();
+        header[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+        out.extend(header);
+        out.extend(data);
+        out.resize(out.len().next_multiple_of(512), 0);
+    }
+    out.resize(out.len() + 1024, 0);
+    out
+}
+
+/// A pickle of protocol 2 of one value.
+fn pickled(value: &[u8]) -> Vec<u8> {
+    [b"\x80\x02", value, b"."].concat()
+}
+
+/// The members of PyTorch's archive before 0.1.10, with the tensors of [`torch_object`] and a storage that is part of another.
+pub fn torch_tar_members() -> Vec<(&'static str, Vec<u8>)> {
+    let class = |name: &str| format!("ctorch\n{name}\n").into_bytes();
+    let of = |key: i32, place: Vec<u8>, name: &str| pickled(&tuple(&[int(key), place, class(name)]));
+    let mut storages = pickled(&int(2));
+    storages.extend(of(10, text("cpu"), "FloatStorage"));
+    storages.extend(6i64.to_le_bytes());
+    storages.extend(floats(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]));
+    storages.extend(of(11, text("cpu"), "HalfStorage"));
+    storages.extend(4i64.to_le_bytes());
+    storages.extend([0x00, 0x3c, 0x00, 0x40, 0x00, 0x42, 0x00, 0x44]);
+    let view = tuple(&[int(12), int(10), int(4), int(2)]);
+    storages.extend(pickled(&[b"](".to_vec(), view, b"e".to_vec()].concat()));
+    let mut tensors = pickled(&int(4));
+    for (key, storage, kind, shape, strides, offset) in [
+        (20, 10, "FloatTensor", &[2i64, 3][..], &[3i64, 1][..], 0i64),
+        (21, 10, "FloatTensor", &[3, 2], &[1, 3], 0),
+        (22, 11, "HalfTensor", &[2], &[1], 1),
+        (23, 12, "FloatTensor", &[2], &[1], 0),
+    ] {
+        tensors.extend(pickled(&tuple(&[int(key), int(storage), class(kind)])));
+        tensors.extend((shape.len() as i32).to_le_bytes());
+        tensors.extend([0xee; 4]);
+        tensors.extend(shape.iter().chain(strides).flat_map(|n| n.to_le_bytes()));
+        tensors.extend(offset.to_le_bytes());
+    }
+    let stored = |key: i32| [int(key), b"Q".to_vec()].concat();
+    let object = dict(&[("a", stored(20)), ("t", stored(21)), ("b", stored(22)), ("v", stored(23)), ("epoch", int(7))]);
+    let facts = dict(&[("little_endian", b"\x88".to_vec())]);
+    vec![("sys_info", facts), ("pickle", object), ("tensors", tensors), ("storages", storages)]
 }
 
 pub fn npy(header: &str, data: &[u8]) -> Vec<u8> {
@@ -244,33 +318,96 @@ fn block(entries: &[(&[u8], Vec<u8>)]) -> Vec<u8> {
     out
 }
 
-/// A checkpoint's index of two tensors in one shard, and the shard.
-pub fn checkpoint() -> (Vec<u8>, Vec<u8>) {
-    let entry = |dims: &[u64], offset: u64, size: u64| {
-        Message::new().int(1, 1).message(2, &shape(dims)).int(4, offset).int(5, size).0
-    };
-    let data = block(&[
-        (b"", Message::new().int(1, 1).message(3, &Message::new().int(1, 1)).0),
-        (b"layer/bias", entry(&[2], 0, 8)),
-        (b"layer/kernel", entry(&[2, 2], 8, 16)),
-    ]);
-    let mut out = data.clone();
-    out.extend([0; 5]);
+/// Snappy's raw form of bytes, with copies for runs of one byte alone.
+pub fn snappy(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Message::new().raw_varint(bytes.len() as u64).0;
+    let mut at = 0;
+    while at < bytes.len() {
+        let run = bytes[at..].iter().take_while(|b| at > 0 && **b == bytes[at - 1]).count().min(64);
+        if run >= 4 {
+            out.extend([((run - 1) << 2) as u8 | 2, 1, 0]);
+            at += run;
+        } else {
+            let n = bytes.len().min(at + 40) - at;
+            out.push(((n - 1) << 2) as u8);
+            out.extend(&bytes[at..at + n]);
+            at += n;
+        }
+    }
+    out
+}
+
+/// A table of blocks, each plain or packed by Snappy.
+fn table(blocks: &[Vec<u8>], packed: bool) -> Vec<u8> {
+    let mut out = Vec::new();
     let handle = |at: usize, size: usize| Message::new().raw_varint(at as u64).raw_varint(size as u64).0;
-    let meta_at = out.len();
-    let meta = block(&[]);
-    out.extend(&meta);
-    out.extend([0; 5]);
-    let index_at = out.len();
-    let index = block(&[(b"layer/l", handle(0, data.len()))]);
-    out.extend(&index);
-    out.extend([0; 5]);
-    let mut footer = handle(meta_at, meta.len());
-    footer.extend(handle(index_at, index.len()));
+    let mut put = |block: &[u8]| {
+        let block = if packed { snappy(block) } else { block.to_vec() };
+        let at = out.len();
+        out.extend(&block);
+        out.extend([u8::from(packed), 0, 0, 0, 0]);
+        handle(at, block.len())
+    };
+    let places: Vec<Vec<u8>> = blocks.iter().map(|b| put(b)).collect();
+    let keys: Vec<Vec<u8>> = (0..places.len()).map(|i| vec![b'a' + i as u8]).collect();
+    let mut footer = put(&block(&[]));
+    let entries: Vec<(&[u8], Vec<u8>)> = keys.iter().map(Vec::as_slice).zip(places).collect();
+    footer.extend(put(&block(&entries)));
     footer.resize(40, 0);
     out.extend(footer);
     out.extend(0xdb47_7524_8b80_fb57u64.to_le_bytes());
-    (out, floats(&[0.5, -0.5, 1.0, 2.0, 3.0, 4.0]))
+    out
+}
+
+/// A V1 checkpoint: a matrix as packed floats, a vector as plain bytes, whole numbers spelt, and one tensor in two slices.
+pub fn checkpoint_v1(packed: bool) -> Vec<u8> {
+    let whole = Message::new().message(1, &Message::new());
+    let part = |start: u64| Message::new().message(1, &Message::new().int(1, start).int(2, 1));
+    let meta = |name: &str, dims: &[u64], kind: u64, slices: &[Message]| {
+        let m = Message::new().bytes(1, name).message(2, &shape(dims)).int(3, kind);
+        slices.iter().fold(m, |m, s| m.message(4, s))
+    };
+    let tensors = [
+        meta("bias", &[2], 1, std::slice::from_ref(&whole)),
+        meta("kernel", &[2, 2], 1, std::slice::from_ref(&whole)),
+        meta("parts", &[2], 1, &[part(0), part(1)]),
+        meta("step", &[], 9, std::slice::from_ref(&whole)),
+    ];
+    let header = tensors.iter().fold(Message::new(), |m, t| m.message(1, t));
+    let data = |name: &str, slice: &Message, values: Message| {
+        let saved = Message::new().bytes(1, name).message(2, slice).message(3, &values);
+        Message::new().message(2, &saved).0
+    };
+    let first = block(&[(b"", Message::new().message(1, &header.message(2, &Message::new().int(1, 1))).0)]);
+    let second = block(&[
+        (b"\0\x01bias", data("bias", &whole, Message::new().bytes(4, floats(&[0.5, -0.5])))),
+        (b"\0\x01kernel", data("kernel", &whole, Message::new().int(1, 1).bytes(5, floats(&[1.0, 2.0, 3.0, 4.0])))),
+        (b"\0\x01parts0", data("parts", &part(0), Message::new().bytes(5, floats(&[1.0])))),
+        (b"\0\x01parts1", data("parts", &part(1), Message::new().bytes(5, floats(&[2.0])))),
+        (b"\0\x01step", data("step", &whole, Message::new().bytes(10, [42]))),
+    ]);
+    table(&[first, second], packed)
+}
+
+/// The index of [`checkpoint`] with its blocks packed by Snappy.
+pub fn checkpoint_packed() -> Vec<u8> {
+    table(&[checkpoint_block()], true)
+}
+
+/// A checkpoint's index of two tensors in one shard, and the shard.
+pub fn checkpoint() -> (Vec<u8>, Vec<u8>) {
+    (table(&[checkpoint_block()], false), floats(&[0.5, -0.5, 1.0, 2.0, 3.0, 4.0]))
+}
+
+fn checkpoint_block() -> Vec<u8> {
+    let entry = |dims: &[u64], offset: u64, size: u64| {
+        Message::new().int(1, 1).message(2, &shape(dims)).int(4, offset).int(5, size).0
+    };
+    block(&[
+        (b"", Message::new().int(1, 1).message(3, &Message::new().int(1, 1)).0),
+        (b"layer/bias", entry(&[2], 0, 8)),
+        (b"layer/kernel", entry(&[2, 2], 8, 16)),
+    ])
 }
 
 /// A value of a FlatBuffer, for a writer that puts each thing behind what names it.

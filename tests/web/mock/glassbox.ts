@@ -59,6 +59,15 @@ export class Model extends Opened implements ReaderModel {
     return JSON.stringify(Array.from({ length: count }, (_, i) => (key.endsWith("tokens") ? `token${start + i}` : 1)));
   }
 
+  /** Bytes that depend on their place alone, with hidden characters at 64. */
+  async bytes(file: string, start: number, count: number): Promise<string> {
+    const end = Math.min(this.about.files.find((f) => f.name === file)?.bytes ?? 0, start + count);
+    this.read += Math.max(0, end - start);
+    const fixed = new Uint8Array([0x47, 0x47, 0x55, 0x46, 3, 0, 0, 0, 0xe2, 0x80, 0xae, 0x0a, 0x1b, 0x5b, 0x33, 0x31]);
+    const hex = Array.from({ length: Math.max(0, end - start) }, (_, i) => (fixed[start + i] ?? ((start + i) * 37 + ((start + i) >> 8)) & 255).toString(16).padStart(2, "0")).join(" ");
+    return JSON.stringify({ file, bytes_total: this.about.files[0]?.bytes ?? 0, start, hex });
+  }
+
   async peek(tensor: number, first: number, rows: number, stats: boolean): Promise<string> {
     if (this.name.startsWith("crash")) throw new WebAssembly.RuntimeError("memory access out of bounds");
     const t = this.about.tensors[tensor];
@@ -88,17 +97,17 @@ export class Runner extends Opened implements RunnerModel {
 
   tokenize(text: string, addSpecial: boolean): string {
     const encoder = new TextEncoder();
-    const pieces: PieceReport[] = addSpecial ? [{ id: 1, text: "<|im_start|>", start: 0, end: 0, kind: "control", hex: "" }] : [];
+    const pieces: PieceReport[] = addSpecial ? [{ id: 1, text: "<|im_start|>", start: 0, end: 0, kind: "control", hex: "", added: true, part_of: "" }] : [];
     let at = 0;
     for (const found of text.matchAll(/ ?\p{L}{1,5}| ?\p{N}| ?[^\s\p{L}\p{N}]|\s/gu)) {
       const bytes = encoder.encode(found[0]);
       const hex = (b: Iterable<number>) => [...b].map((x) => x.toString(16).padStart(2, "0")).join("");
       const wide = bytes.length > found[0].length + 1 && found[0].length <= 2;
-      if (wide) for (const [i, b] of [...bytes].entries()) pieces.push({ id: 3 + b, text: `<0x${hex([b]).toUpperCase()}>`, start: at + i, end: at + i + 1, kind: "byte", hex: hex([b]) });
-      else pieces.push({ id: [...found[0]].reduce((n, c) => (n * 31 + (c.codePointAt(0) ?? 0)) % 49_152, 7), text: found[0], start: at, end: at + bytes.length, kind: "normal", hex: hex(bytes) });
+      if (wide) for (const [i, b] of [...bytes].entries()) pieces.push({ id: 3 + b, text: `<0x${hex([b]).toUpperCase()}>`, start: at + i, end: at + i + 1, kind: "byte", hex: hex([b]), added: false, part_of: "character" });
+      else pieces.push({ id: [...found[0]].reduce((n, c) => (n * 31 + (c.codePointAt(0) ?? 0)) % 49_152, 7), text: found[0], start: at, end: at + bytes.length, kind: "normal", hex: hex(bytes), added: false, part_of: "" });
       at += bytes.length;
     }
-    const answer: TokensReport = { tokenizer: "Byte-level BPE (gpt2, pre smollm), 49,152 tokens", ids: pieces.map((p) => p.id), pieces, characters: [...text].length, bytes: encoder.encode(text).length, roundtrips: true, notes: [] };
+    const answer: TokensReport = { tokenizer: "Byte-level BPE (gpt2, pre smollm), 49,152 tokens", ids: pieces.map((p) => p.id), pieces, characters: [...text].length, graphemes: [...text].length, bytes: encoder.encode(text).length, specials: addSpecial ? 1 : 0, roundtrips: true, notes: [] };
     return JSON.stringify(answer);
   }
 

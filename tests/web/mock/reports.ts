@@ -89,7 +89,7 @@ export function llama(name: string, bytes: number): ModelReport {
       { label: "Vocabulary", value: "49152", source: "length of tokenizer.ggml.tokens" },
       { label: "RoPE base", value: "100000", source: "llama.rope.freq_base" },
     ],
-    files: [{ name, bytes: size, role: "weights" }],
+    files: [{ name, bytes: size, role: "weights" }], missing: [],
     place: {
       stage: "gguf",
       sentence: "This is a conversion for llama.cpp and its relatives: one file with weights, configuration and tokenizer, made from an original model.",

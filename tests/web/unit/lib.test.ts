@@ -1,23 +1,25 @@
 import { describe, expect, it } from "vitest";
 
 import { fromList, insideFolder } from "../../../www/src/lib/collect.ts";
-import { formatHash, parseHash } from "../../../www/src/lib/hash.ts";
+import { formatHash, parseHash, START } from "../../../www/src/lib/hash.ts";
 import { encodingColour } from "../../../www/src/lib/palette.ts";
 import { Utf8Map } from "../../../www/src/lib/spans.ts";
 
 describe("the address", () => {
   it("carries tab, tensor and search there and back", () => {
     for (const route of [
-      { tab: "tensors", tensor: "blk.0.attn q&=%#.weight", search: "attn q4" },
-      { tab: "metadata", tensor: null, search: "日本 \u202e" },
-      { tab: "overview", tensor: null, search: "" },
+      { ...START, tab: "tensors", tensor: "blk.0.attn q&=%#.weight", search: "attn q4" },
+      { ...START, tab: "metadata", search: "日本 \u202e" },
+      { ...START, tab: "bytes", tensor: "a b", file: 2, at: 2 ** 53 - 1 },
+      START,
     ] as const) {
       expect(parseHash(formatHash(route))).toEqual(route);
     }
   });
   it("that is nonsense means the overview", () => {
-    expect(parseHash("#nowhere?x=%E0%A4%A")).toEqual({ tab: "overview", tensor: null, search: "" });
-    expect(parseHash("")).toEqual({ tab: "overview", tensor: null, search: "" });
+    expect(parseHash("#nowhere?x=%E0%A4%A")).toEqual(START);
+    expect(parseHash("")).toEqual(START);
+    for (const at of ["-1", "1e3", "0x10", "9007199254740993", ""]) expect(parseHash(`#bytes?at=${at}`).at, at).toBeNull();
   });
 });
 

@@ -274,7 +274,7 @@ describe("tokenizing", () => {
       tokenize: async ({ text }: { text: string }) => {
         seen.push(text);
         if (seen.length === 1) { tokens.text.value = "b"; tokens.text.value = "c"; }
-        return { tokenizer: "t", ids: [1], pieces: [{ id: 1, text, start: 0, end: 1, kind: "normal", hex: "" }], characters: 1, bytes: 1, roundtrips: true, notes: [] };
+        return { tokenizer: "t", ids: [1], pieces: [{ id: 1, text, start: 0, end: 1, kind: "normal", hex: "", added: false, part_of: "" }], characters: 1, graphemes: 1, bytes: 1, specials: 0, roundtrips: true, notes: [] };
       },
     };
     tokens.text.value = "a";
@@ -284,8 +284,8 @@ describe("tokenizing", () => {
   });
   it("links a piece to its characters and a selection to its pieces", async () => {
     await open(llama("a.gguf", 0));
-    const pieces = [[0, 3], [3, 4], [4, 8]].map(([start, end], i) => ({ id: i, text: "", start, end, kind: "normal", hex: "" }));
-    answers = { tokenize: () => ({ tokenizer: "t", ids: [], pieces, characters: 3, bytes: 8, roundtrips: true, notes: [] }) };
+    const pieces = [[0, 3], [3, 4], [4, 8]].map(([start, end], i) => ({ id: i, text: "", start, end, kind: "normal", hex: "", added: false, part_of: "" }));
+    answers = { tokenize: () => ({ tokenizer: "t", ids: [], pieces, characters: 3, graphemes: 3, bytes: 8, specials: 0, roundtrips: true, notes: [] }) };
     tokens.text.value = "日a🚀";
     await tokens.tokenize();
     tokens.pointed.value = 2;

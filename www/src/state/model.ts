@@ -104,6 +104,15 @@ export function openFiles(chosen: NamedFile[], sample = false): Promise<void> {
   return attemptOpen(() => Promise.resolve(chosen), sample, "Reading the header");
 }
 
+/** Opens the model again together with these; of two files of one name the new one counts. True where that worked. */
+export async function joinFiles(added: NamedFile[]): Promise<boolean> {
+  const names = added.map((f) => f.name);
+  const before = generation.value;
+  const kept = files.filter((f) => !names.includes(f.name));
+  await attemptOpen(() => Promise.resolve([...kept, ...added]), false, `Adding ${names.length === 1 ? names[0] : `${names.length} files`} to the open model`);
+  return generation.value !== before;
+}
+
 export function openSample(): Promise<void> {
   return attemptOpen(
     (signal) => fetchSample((done, total) => {
@@ -163,6 +172,7 @@ function remotes(of: NamedFile[]): RemoteFile[] {
 async function attemptOpen(get: (signal: AbortSignal) => Promise<NamedFile[]>, sample: boolean, what: string): Promise<void> {
   if (opening.value !== null) cancelOpen();
   const mine = new AbortController();
+  const before = generation.value;
   attempt = mine;
   let chosen: NamedFile[] = [];
   batch(() => {
@@ -195,7 +205,11 @@ async function attemptOpen(get: (signal: AbortSignal) => Promise<NamedFile[]>, s
     if (!mine.signal.aborted && !(error instanceof Cancelled)) openFault.value = faultOf(error);
   } finally {
     // Whichever was not kept: the old files after a success, the new ones otherwise.
-    for (const file of remotes(chosen)) file.close();
+    for (const file of remotes(chosen)) {
+      if (!remotes(files).includes(file)) file.close();
+      // A file that was to be opened again has a new way to its bytes; the reader must be told of it.
+      else if (report.value !== null && generation.value === before) forget("reader");
+    }
     if (attempt === mine) {
       attempt = null;
       opening.value = null;

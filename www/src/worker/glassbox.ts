@@ -7,6 +7,7 @@ export interface ReaderModel {
   bytes_read(): number;
   array(key: string, start: number, count: number): Promise<string>;
   peek(tensor: number, firstRow: number, rows: number, stats: boolean): Promise<string>;
+  bytes(file: string, start: number, count: number): Promise<string>;
   free(): void;
 }
 

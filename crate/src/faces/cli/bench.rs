@@ -6,7 +6,8 @@ use crate::{
     fault::{Fault, Result},
     report::{BenchReport, ModelReport, OpsReport},
     session::{
-        EncodeOptions, Generation, Inspection, Stopwatch, bench, dispatch_gap, open_vocabulary, test_ops as run_ops,
+        EncodeOptions, Generation, Inspection, Need, Stopwatch, bench, dispatch_gap, open_vocabulary,
+        test_ops as run_ops,
     },
 };
 
@@ -18,7 +19,7 @@ use super::{
 
 /// Runs the command.
 pub(super) fn run(args: &BenchArgs, json: bool) -> Result<Exit> {
-    let files = terminal::open(std::slice::from_ref(&args.path))?;
+    let files = terminal::open_for(std::slice::from_ref(&args.path), Need::Run)?;
     let report = terminal::block_on(async {
         let inspection = Rc::new(Inspection::open(files).await?);
         let name = inspection.model().files.first().map(|f| f.name.clone()).unwrap_or_default();

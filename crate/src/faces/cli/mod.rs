@@ -4,8 +4,15 @@ mod args;
 mod bench;
 #[cfg(feature = "chat")]
 mod chat;
+mod check;
 mod inspect;
+mod map;
 mod peek;
+#[cfg(feature = "http")]
+mod remote;
+#[cfg(not(feature = "http"))]
+#[path = "no_remote.rs"]
+mod remote;
 mod run;
 mod synth;
 mod terminal;
@@ -36,7 +43,12 @@ enum Exit {
 pub fn main() -> ExitCode {
     let args = Args::parse();
     let json = args.json;
-    match dispatch(args) {
+    if json {
+        remote::be_quiet();
+    }
+    let ended = dispatch(args);
+    remote::summary();
+    match ended {
         Ok(Exit::Fine) => ExitCode::SUCCESS,
         Ok(Exit::Findings) => ExitCode::from(1),
         Err(fault) => {
@@ -62,7 +74,10 @@ fn dispatch(args: Args) -> Result<Exit> {
     let json = args.json;
     match args.command {
         Command::Inspect(a) => inspect::run(&a, json),
+        Command::Check(a) => check::run(&a, json),
         Command::Peek(a) => peek::run(&a, json),
+        Command::Map(a) => map::run(&a, json),
+        Command::Hex(a) => map::hex(&a, json),
         Command::Tokenize(a) => tokenize::run(&a, json),
         #[cfg(feature = "chat")]
         Command::ChatTemplate(a) => chat::run(&a, json),

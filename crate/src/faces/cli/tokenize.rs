@@ -5,7 +5,7 @@ use std::{fmt::Write as _, io::Read};
 use crate::{
     fault::{Fault, Result},
     report::TokensReport,
-    session::{EncodeOptions, open_vocabulary},
+    session::{EncodeOptions, Need, Tokenized, open_vocabulary},
 };
 
 use super::{
@@ -20,13 +20,13 @@ const LISTED: usize = 200;
 
 /// Runs the command.
 pub(super) fn run(args: &TokenizeArgs, json: bool) -> Result<Exit> {
-    let files = terminal::open(std::slice::from_ref(&args.path))?;
+    let files = terminal::open_for(std::slice::from_ref(&args.path), Need::Tokenizer)?;
     let text = text(&args.text)?;
     let options = EncodeOptions { add_special: args.add_special, parse_special: args.parse_special };
     let report = terminal::block_on(async {
         let vocabulary = open_vocabulary(files).await?;
-        let preview = vocabulary.preview(&text, options)?;
-        Ok(TokensReport::of(&vocabulary, &text, &preview))
+        let tokenized = Tokenized::new(&vocabulary, text, options)?;
+        Ok(TokensReport::of(&vocabulary, &tokenized))
     })?;
     if json {
         terminal::json(&report)?;

@@ -15,6 +15,7 @@ use crate::{
     report::{DeviceReport, DevicesReport, GeneratedReport, OpsReport, ProgressReport, RunReport, TokensReport},
     session::{
         self, DeviceChoice, EncodeOptions, Generation, GenerationOptions, GpuOptions, Inspection, Progress, Sampling,
+        Tokenized,
     },
 };
 
@@ -77,8 +78,9 @@ impl Runner {
     /// How the tokenizer splits a text: a `TokensReport`.
     pub async fn tokenize(&self, text: String, add_special: bool, parse_special: bool) -> Result<String, JsValue> {
         let vocabulary = self.inspection.vocabulary().await.map_err(|f| throw(&f))?;
-        let preview = vocabulary.preview(&text, EncodeOptions { add_special, parse_special }).map_err(|f| throw(&f))?;
-        json(&TokensReport::of(&vocabulary, &text, &preview))
+        let options = EncodeOptions { add_special, parse_special };
+        let tokenized = Tokenized::new(&vocabulary, text, options).map_err(|f| throw(&f))?;
+        json(&TokensReport::of(&vocabulary, &tokenized))
     }
     /// The token ids of a text.
     pub async fn ids(&self, text: String, add_special: bool, parse_special: bool) -> Result<Vec<u32>, JsValue> {

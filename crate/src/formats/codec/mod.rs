@@ -5,4 +5,7 @@ pub(super) mod hdf5;
 pub(super) mod json;
 pub(super) mod pickle;
 pub(super) mod protobuf;
+pub(super) mod snappy;
+pub(super) mod tar;
 pub(super) mod zip;
+pub(super) mod zip_salvage;

@@ -11,11 +11,11 @@ const END: u32 = 0x0605_4b50;
 const END64: u32 = 0x0606_4b50;
 const LOCATOR64: u32 = 0x0706_4b50;
 const CENTRAL: u32 = 0x0201_4b50;
-const LOCAL: u32 = 0x0403_4b50;
+pub(super) const LOCAL: u32 = 0x0403_4b50;
 /// Fixed bytes of the end record, of a central and of a local header.
 const END_BYTES: u64 = 22;
 const CENTRAL_BYTES: u64 = 46;
-const LOCAL_BYTES: u64 = 30;
+pub(super) const LOCAL_BYTES: u64 = 30;
 /// The longest comment after the end record.
 const COMMENT_MOST: u64 = 0xffff;
 /// Bytes that one member may inflate to.
@@ -56,6 +56,8 @@ pub(in crate::formats) struct Directory {
     pub(in crate::formats) end: u64,
     /// What was wrong with the directory, and where.
     pub(in crate::formats) trouble: Option<(u64, String)>,
+    /// There was no directory: this is what the members' own headers say.
+    pub(in crate::formats) salvaged: Option<super::zip_salvage::Salvage>,
 }
 
 /// Finds and reads the directory.
@@ -162,23 +164,29 @@ fn central(file: &Window, at: u64, end: u64, prefix: u64) -> Result<Told<(Member
     }
     let name = String::from_utf8_lossy(entry.take(name)?).into_owned();
     let extra_end = entry.position() + extra;
-    while entry.position() + 4 <= extra_end {
-        let (id, n) = (entry.u16()?, u64::from(entry.u16()?));
-        let field_end = entry.position() + n;
-        if field_end > extra_end {
+    sizes64(&mut entry, extra_end, &mut [&mut size, &mut packed, &mut header])?;
+    let header = header.saturating_add(prefix);
+    Ok(Ok((Member { name, method, flags, packed, size, header, at: 0..0 }, next)))
+}
+
+/// Reads extra fields up to `end`; those of 8 bytes (zip64) take the place of the numbers that are all ones.
+pub(super) fn sizes64(fields: &mut Cursor<'_>, end: u64, numbers: &mut [&mut u64]) -> Result<(), Stop> {
+    while fields.position() + 4 <= end {
+        let (id, n) = (fields.u16()?, u64::from(fields.u16()?));
+        let field_end = fields.position() + n;
+        if field_end > end {
             break;
         }
         if id == 1 {
-            for value in [&mut size, &mut packed, &mut header] {
-                if *value == 0xffff_ffff && entry.position() + 8 <= field_end {
-                    *value = entry.u64()?;
+            for value in numbers.iter_mut().filter(|v| ***v == 0xffff_ffff) {
+                if fields.position() + 8 <= field_end {
+                    **value = fields.u64()?;
                 }
             }
         }
-        entry.seek(field_end);
+        fields.seek(field_end);
     }
-    let header = header.saturating_add(prefix);
-    Ok(Ok((Member { name, method, flags, packed, size, header, at: 0..0 }, next)))
+    Ok(())
 }
 
 /// Reads a member's local header, which alone says where its bytes start; says what contradicts the directory.

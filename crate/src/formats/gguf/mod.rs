@@ -85,6 +85,8 @@ struct GgufReader {
     infos: Vec<Info>,
     /// Everything was read to its end.
     complete: bool,
+    /// The file ended before the header did.
+    short: bool,
     /// `general.alignment`, and where it is stated.
     alignment: Option<u64>,
     findings: Findings,
@@ -264,7 +266,7 @@ impl GgufReader {
                 "two readers may see two values; llama.cpp refuses the file",
             );
         }
-        self.metadata.push(key, value);
+        self.metadata.push_at(key, value, 0, at);
         self.entries_read += 1;
         self.metadata_end = self.at;
     }
@@ -318,6 +320,7 @@ impl GgufReader {
             self.head.tensors
         );
         self.findings.error("cut", fault.at.unwrap_or(self.at), what, "the file is damaged or was not copied whole");
+        self.short = fault.short;
         self.phase = Phase::Done;
     }
 }

@@ -12,7 +12,7 @@ use crate::{
         findings::{Findings, quoted},
         sections,
     },
-    model::{FormatId, ModelFile, Place, SectionKind, TensorEntry},
+    model::{Cut, FormatId, ModelFile, Place, SectionKind, TensorEntry},
     source::{Cursor, Limits, Stop, Window},
     tensor::{Encoding, Shape},
 };
@@ -109,7 +109,7 @@ impl GgufReader {
 
 /// The finished description of the file.
 pub(super) fn model(reader: GgufReader, file: &Window) -> ModelFile {
-    let GgufReader { head, at, metadata, metadata_end, infos, complete, alignment, mut findings, .. } = reader;
+    let GgufReader { head, at, metadata, metadata_end, infos, complete, short, alignment, mut findings, .. } = reader;
     let alignment = alignment.unwrap_or(ALIGNMENT);
     // Without its end, the list does not tell where the data starts: nothing can be placed.
     let data = complete.then(|| at.next_multiple_of(alignment));
@@ -152,6 +152,7 @@ pub(super) fn model(reader: GgufReader, file: &Window) -> ModelFile {
         graph: None,
         sections,
         notes: findings.finish(),
+        cuts: short.then_some(Cut { file: 0, needs: None, announced: Some(head.tensors) }).into_iter().collect(),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::{
             json::Json,
             pickle::{self, Status},
             zip::{self, Directory, Member},
+            zip_salvage::{Found, Walk},
         },
         findings::{Findings, quoted},
         sections,
@@ -33,6 +34,9 @@ const JSON_MOST: u64 = 16 << 20;
 #[derive(Default)]
 pub(super) struct Archive {
     directory: Option<Directory>,
+    /// Where there is no directory: how far the members are, and the main pickle, which says how long storages are.
+    walk: Option<Walk>,
+    sizes: Sizes,
     root: String,
     /// Members whose own header has been read.
     located: usize,
@@ -52,6 +56,41 @@ pub(super) struct Archive {
     findings: Findings,
 }
 
+/// The folder that all of an archive lies in, by its first member.
+fn root(name: &str) -> &str {
+    name.split_once('/').map_or("", |(root, _)| root)
+}
+
+/// How long members are whose headers do not say: PyTorch writes its own so. The main pickle ends at its `STOP`, and
+/// names each storage with its elements.
+#[derive(Default)]
+struct Sizes {
+    main: Option<Stream>,
+    /// Bytes of each storage, by key; set when the main pickle has been read.
+    storages: Option<HashMap<String, u64>>,
+}
+
+impl Sizes {
+    fn of(&mut self, file: &Window, found: &Found) -> Result<Option<u64>, Stop> {
+        let inner = found.member.name.split_once('/').map_or(found.member.name.as_str(), |(_, inner)| inner);
+        if inner == "data.pkl" && found.member.method == 0 && self.storages.is_none() {
+            let main = self.main.get_or_insert_with(|| Stream::limited(found.start..file.len(), 1));
+            main.run(file)?;
+            let machine = main.read.first();
+            let named = machine.map(storages).unwrap_or_default();
+            self.storages =
+                Some(named.into_iter().filter_map(|(key, n, width)| Some((key, n.checked_mul(width)?))).collect());
+            let whole = machine.filter(|m| m.status == Status::Stopped && !found.sized);
+            return Ok(whole.map(|m| m.at - found.start));
+        }
+        if found.sized {
+            return Ok(None);
+        }
+        let key = inner.strip_prefix("data/");
+        Ok(key.and_then(|key| self.storages.as_ref()?.get(key).copied()))
+    }
+}
+
 impl Archive {
     pub(super) fn advance(&mut self, file: &Window, limits: &Limits) -> Result<(), Stop> {
         let mut directory = match self.directory.take() {
@@ -63,10 +102,11 @@ impl Archive {
         result
     }
     fn open(&mut self, file: &Window, limits: &Limits) -> Result<Directory, Stop> {
-        let mut directory = zip::directory(file, limits)?;
+        let sizes = &mut self.sizes;
+        let mut known = |found: &Found| sizes.of(file, found);
+        let mut directory = zipped::directory(file, limits, &mut self.walk, &mut self.findings, &mut known)?;
         zipped::check(&directory, file, &mut self.findings);
-        self.root =
-            directory.members.first().and_then(|m| m.name.split_once('/')).map_or("", |(root, _)| root).to_owned();
+        self.root = directory.members.first().map_or("", |m| root(&m.name)).to_owned();
         // In the order of their bytes, so that reading goes forward; the main pickle is looked into first.
         crate::order::sort_by_key(&mut directory.members, |m| m.header);
         Ok(directory)
@@ -250,17 +290,25 @@ impl Archive {
             metadata.push("pickle.imports", imports);
         }
         seen.finish(start, &mut findings);
-        let places: HashMap<&str, Range<u64>> = directory
+        let mut places: HashMap<&str, Range<u64>> = directory
             .members
             .iter()
             .filter(|m| m.stored() && !m.at.is_empty() || m.size == 0)
             .filter_map(|m| Some((self.inner(m)?, m.at.clone())))
             .collect();
+        // The last storage of a file that was not copied whole goes on beyond the file's end.
+        if let (Some(last), Some(cut)) =
+            (directory.members.last(), directory.salvaged.as_ref().and_then(|s| s.cut.clone()))
+            && let (true, Some(name)) = (last.stored(), self.inner(last))
+        {
+            places.insert(name, cut);
+        }
         let mut stated = tree.tensors;
         if let Some(text) = &self.json {
             preview(text, &mut stated, start, &mut findings);
         }
-        let tensors = entries(stated, file.name(), len, start, &mut findings, |key| {
+        let cut = directory.salvaged.is_some();
+        let tensors = entries(stated, file.name(), len, start, cut, &mut findings, |key| {
             places.get(format!("data/{key}").as_str()).or_else(|| places.get(key)).cloned()
         });
         for member in &directory.members {
@@ -288,6 +336,7 @@ impl Archive {
             graph: None,
             sections,
             notes: findings.finish(),
+            cuts: Vec::new(),
         }
     }
 }

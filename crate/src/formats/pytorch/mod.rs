@@ -1,5 +1,5 @@
 //! PyTorch (`torch/serialization.py`, `torch/_utils.py`, `caffe2/serialize/inline_container.cc`): zip archives since
-//! 1.6, TorchScript among them; the stream of pickles before; and Python pickles by themselves.
+//! 1.6, TorchScript among them; the stream of pickles before, the tar archive before that; and Python pickles by themselves.
 //!
 //! A pickle is read as data ([`super::codec::pickle`]): tensors are what the calls of a short list say, everything
 //! else is shown as a tree of values, and what would import or call is named ([`super::xray`]).
@@ -8,6 +8,7 @@ mod archive;
 mod objects;
 mod plain;
 mod stream;
+mod tar;
 
 pub(super) use plain::Pickle;
 
@@ -29,7 +30,7 @@ impl Format for PyTorch {
     }
     fn sniff(&self, head: &[u8], name: &str, _len: u64) -> Match {
         let named = [".pt", ".pth", ".ckpt"].iter().any(|end| name.ends_with(end));
-        if legacy(head) || zip::starts(head) {
+        if legacy(head) || zip::starts(head) || tar::starts(head) {
             Match::ByContent
         } else if named {
             Match::ByName
@@ -52,6 +53,7 @@ struct TorchReader(Option<Kind>);
 enum Kind {
     Archive(Box<archive::Archive>),
     Stream(Box<stream::Legacy>),
+    Tar(Box<tar::Tar>),
     Plain(Box<plain::Plain>),
 }
 
@@ -60,11 +62,13 @@ impl Reader for TorchReader {
         let kind = match &mut self.0 {
             Some(kind) => kind,
             None => {
-                let head = file.bytes(0..file.len().min(32))?;
+                let head = file.bytes(0..file.len().min(512))?;
                 self.0.insert(if zip::starts(head) {
                     Kind::Archive(Box::default())
                 } else if legacy(head) {
                     Kind::Stream(Box::new(stream::Legacy::new(file.len())))
+                } else if tar::starts(head) {
+                    Kind::Tar(Box::default())
                 } else {
                     Kind::Plain(Box::new(plain::Plain::new(FormatId::PyTorch, file.len())))
                 })
@@ -73,6 +77,7 @@ impl Reader for TorchReader {
         match kind {
             Kind::Archive(archive) => archive.advance(file, limits),
             Kind::Stream(stream) => stream.advance(file),
+            Kind::Tar(tar) => tar.advance(file, limits),
             Kind::Plain(plain) => plain.advance(file),
         }
     }
@@ -83,6 +88,7 @@ impl Reader for TorchReader {
         match self.0 {
             Some(Kind::Archive(archive)) => archive.finish(file),
             Some(Kind::Stream(stream)) => stream.finish(file),
+            Some(Kind::Tar(tar)) => tar.finish(file),
             Some(Kind::Plain(plain)) => plain.finish(file),
             None => plain::Plain::new(FormatId::PyTorch, file.len()).finish(file),
         }

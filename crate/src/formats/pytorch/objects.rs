@@ -1,6 +1,9 @@
 //! From a pickle's values to tensors with names, and the rest as a tree of plain values.
 
-use std::{collections::HashSet, ops::Range};
+use std::{
+    collections::{HashMap, HashSet},
+    ops::Range,
+};
 
 use super::{dtype, storage_type};
 use crate::{
@@ -69,6 +72,8 @@ pub(super) struct Tree {
     pub(super) odd: Vec<String>,
     /// Plain values beyond the limit.
     pub(super) more: u64,
+    /// Tensors that persistent ids stand for, by key (the tar archive).
+    pub(super) persistent: HashMap<String, Stated>,
     seen: HashSet<Id>,
 }
 
@@ -79,7 +84,7 @@ impl Tree {
         self.walk(machine, machine.result, prefix, 0, tensors_most);
     }
     fn walk(&mut self, m: &Machine, id: Id, path: &str, depth: u32, most: u64) {
-        if let Some(tensor) = tensor(m, id, 0) {
+        if let Some(tensor) = tensor(m, id, 0).or_else(|| self.stands_for(m, id).map(Ok)) {
             if (self.tensors.len() as u64) < most {
                 let name = if path.is_empty() { "tensor".to_owned() } else { path.to_owned() };
                 match tensor {
@@ -113,6 +118,12 @@ impl Tree {
                 self.value(path, MetaValue::String(text));
             }
         }
+    }
+    /// The tensor that a persistent id is the key of.
+    fn stands_for(&self, m: &Machine, id: Id) -> Option<Stated> {
+        let Node::Persistent(key) = m.node(id) else { return None };
+        let key = m.int(*key).map(|n| n.to_string()).or_else(|| m.text(*key).map(str::to_owned))?;
+        self.persistent.get(&key).cloned()
     }
     fn value(&mut self, path: &str, value: MetaValue) {
         if self.metadata.len() < VALUES_MOST {
@@ -316,7 +327,7 @@ fn from_storage(m: &Machine, storage: Id, offset: Id, size: Id, stride: Id, kind
 }
 
 /// Dimensions of size 1 may have any stride.
-fn row_major(shape: &[u64], strides: &[u64]) -> bool {
+pub(super) fn row_major(shape: &[u64], strides: &[u64]) -> bool {
     let mut expected = 1u64;
     if shape.contains(&0) {
         return true;
@@ -414,12 +425,14 @@ fn array_type(m: &Machine, id: Id) -> Option<(Encoding, bool)> {
     Some((crate::formats::numpy::encoding(name)?, order == ">"))
 }
 
-/// Where each tensor's bytes are, by storage; `bytes_of` gives a storage's range in file 0.
+/// Where each tensor's bytes are, by storage; `bytes_of` gives a storage's range in file 0. Of a file that was `cut`,
+/// a storage that is not found lies somewhere beyond its end.
 pub(super) fn entries(
     stated: Vec<Stated>,
     file: &str,
     file_len: u64,
     at: u64,
+    cut: bool,
     findings: &mut Findings,
     bytes_of: impl Fn(&str) -> Option<Range<u64>>,
 ) -> Vec<TensorEntry> {
@@ -461,6 +474,7 @@ pub(super) fn entries(
         let place = match (source, view) {
             (Source::Nowhere, _) => Place::Absent,
             (Source::Escaped, _) => Place::Inline,
+            (Source::Storage(_), None) if cut => Place::Missing { file: file.to_owned(), at: 0..0 },
             (Source::Storage(key), None) => {
                 let what =
                     format!("{told} names storage {}, which the file does not hold as plain bytes", quoted(&key));
@@ -472,7 +486,7 @@ pub(super) fn entries(
                 Some(strides) => Place::Strided { file: 0, at: view, strides },
             },
             (_, Some((view, end))) => {
-                if fits && end < view.end {
+                if fits && end < view.end && !cut {
                     let what = format!("{told} ends at byte {}, its storage at byte {end}", view.end);
                     findings.error("storages", at, what, "the file was not copied whole, or a size is wrong");
                 }
@@ -482,8 +496,27 @@ pub(super) fn entries(
         };
         entries.push(TensorEntry { name, shape, encoding, place, bytes });
     }
+    if cut {
+        lost(&entries, file_len, findings);
+    }
     shared(&entries, at, findings);
     entries
+}
+
+/// How many tensors a file that was not copied whole does not hold, and which is the first.
+fn lost(entries: &[TensorEntry], len: u64, findings: &mut Findings) {
+    let mut lost =
+        entries.iter().filter_map(|t| if let Place::Missing { at, .. } = &t.place { Some((t, at)) } else { None });
+    let Some((first, at)) = lost.next() else { return };
+    let told =
+        if at.is_empty() { "its place is not known".to_owned() } else { format!("bytes {}..{}", at.start, at.end) };
+    let what = format!(
+        "The file ends at byte {len}: {} of {} tensors are missing or incomplete, the first is {} ({told})",
+        lost.count() + 1,
+        entries.len(),
+        quoted(&first.name)
+    );
+    findings.error("end of file", len, what, "the file was not copied whole");
 }
 
 /// Tensors of the same bytes are counted once in a file, though each is listed.

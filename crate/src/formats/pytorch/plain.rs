@@ -98,7 +98,7 @@ impl Plain {
             metadata.push("pickle.imports", imports);
         }
         tree.tell(0, &mut findings);
-        let tensors = entries(tree.tensors, file.name(), file.len(), 0, &mut findings, |_| None);
+        let tensors = entries(tree.tensors, file.name(), file.len(), 0, false, &mut findings, |_| None);
         let sections = sections::map(0, file.len(), &parts, &tensors, 0);
         let protocol = self.stream.read.first().map_or(0, |m| m.protocol);
         ModelFile {
@@ -110,6 +110,7 @@ impl Plain {
             graph: None,
             sections,
             notes: findings.finish(),
+            cuts: Vec::new(),
         }
     }
 }

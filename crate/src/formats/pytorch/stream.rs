@@ -66,7 +66,7 @@ impl Legacy {
             self.at = self.pickles.rest.start;
         }
         let keys = self.keys.as_deref().unwrap_or(&[]);
-        while let Some(key) = keys.get(self.places.len()).filter(|_| !self.cut) {
+        while let Some(key) = keys.get(self.places.len()) {
             let Some((elements, width)) = self.stated.get(key) else {
                 let what =
                     format!("storage {} is listed, the object does not name it: its length is unknown", quoted(key));
@@ -74,25 +74,20 @@ impl Legacy {
                 self.cut = true;
                 break;
             };
-            if self.at + 8 > file.len() {
-                self.cut = true;
-                break;
-            }
-            let count = Cursor::new(file, self.at, false).u64()?;
+            let start = self.at.saturating_add(8);
+            // Beyond the end of a file that was not copied whole, storages lie where the object says they would.
+            let count = if start > file.len() { *elements } else { Cursor::new(file, self.at, false).u64()? };
             if count != *elements {
                 let what = format!("storage {} has {count} elements, the object states {elements}", quoted(key));
                 self.findings.error("storages", self.at, what, "PyTorch refuses the file");
             }
-            let end = count.checked_mul(*width).and_then(|n| (self.at + 8).checked_add(n));
-            let Some(end) = end else {
+            let Some(end) = count.checked_mul(*width).and_then(|n| start.checked_add(n)) else {
                 self.cut = true;
                 break;
             };
-            self.places.push((self.at + 8..end, count));
+            self.places.push((start..end, count));
             self.at = end;
-            if end > file.len() {
-                self.cut = true;
-            }
+            self.cut |= end > file.len();
         }
         if !self.cut && self.at < file.len() && !keys.is_empty() {
             let at = self.at;
@@ -138,7 +133,9 @@ impl Legacy {
             metadata.push("pickle.imports", imports);
         }
         seen.finish(0, &mut findings);
-        let tensors = entries(tree.tensors, file.name(), len, start, &mut findings, |key| places.get(key).cloned());
+        let cut = self.cut;
+        let tensors =
+            entries(tree.tensors, file.name(), len, start, cut, &mut findings, |key| places.get(key).cloned());
         let big = self.pickles.read.get(2).is_some_and(|m| {
             let pairs = if let crate::formats::codec::pickle::Node::Dict(pairs) = m.node(m.result) {
                 pairs.as_slice()
@@ -157,6 +154,7 @@ impl Legacy {
             graph: None,
             sections,
             notes: findings.finish(),
+            cuts: Vec::new(),
         }
     }
 }

@@ -1,37 +1,31 @@
-//! The index of a V2 checkpoint: a sorted table of blocks (as LevelDB has), whose values say in which shard a tensor lies.
-//!
-//! ```text
-//! blocks | index block | footer of 48 bytes: two handles (varints), padding, magic
-//! block: entries {shared varint, unshared varint, value length varint, key suffix, value} | restarts u32... | count u32
-//!        | compression u8 | checksum u32
-//! ```
+//! Checkpoints: the index of a V2 checkpoint is a table whose values say in which shard a tensor lies; a V1 checkpoint
+//! is a table that holds the values themselves ([`super::slices`]).
 
-use std::ops::Range;
-
-use super::{encoding, shape};
+use super::{
+    encoding, shape,
+    slices::{self, Slices},
+    table::{self, FOOTER},
+};
 use crate::{
     fault::Fault,
     formats::{
-        codec::protobuf::{Wire, field, varint},
+        codec::protobuf::{Wire, field},
         findings::{Findings, quoted},
         sections,
     },
     model::{FormatId, MetaType, MetaValue, Metadata, ModelFile, Place, SectionKind, TensorEntry},
-    source::{Cursor, Limits, Stop, Window},
+    source::{Limits, Stop, Window},
     tensor::Shape,
 };
 
-const MAGIC: u64 = 0xdb47_7524_8b80_fb57;
-const FOOTER: u64 = 48;
-/// Compression byte and checksum after each block.
-const TRAILER: u64 = 5;
-const KEY_MOST: usize = 4096;
-/// Bytes of all keys of a block: they share beginnings, so few bytes could claim many.
-const KEYS_MOST: usize = 64 << 20;
-
 #[derive(Default)]
 pub(super) struct Checkpoint {
+    /// Places and sizes of the blocks, and how many were read.
+    blocks: Option<Vec<(u64, u64)>>,
+    read: usize,
+    v1: Option<Box<Slices>>,
     tensors: Vec<TensorEntry>,
+    seen_header: bool,
     shards: u64,
     big_endian: bool,
     slices: u64,
@@ -39,104 +33,70 @@ pub(super) struct Checkpoint {
     done: bool,
 }
 
-struct Entry {
-    key: Vec<u8>,
-    value: Range<u64>,
-}
-
 impl Checkpoint {
     pub(super) fn advance(&mut self, file: &Window, limits: &Limits) -> Result<(), Stop> {
         if self.done {
             return Ok(());
         }
-        // The table is small beside its shards and is read whole; a restart after a fetch walks it again.
-        let mut fresh = Self::default();
-        fresh.read(file, limits)?;
-        *self = fresh;
+        if self.blocks.is_none() {
+            self.blocks = Some(table::blocks(file)?);
+        }
+        while let Some(&(at, size)) = self.blocks.as_ref().and_then(|b| b.get(self.read)) {
+            let block = table::block(file, at, size)?;
+            let window = block.window(file);
+            if self.read == 0
+                && let Some(first) = block.entries.first().filter(|e| e.key.is_empty())
+                && slices::here(window, &first.value)?
+            {
+                self.v1 = Some(Box::default());
+            }
+            if let Some(slices) = &mut self.v1 {
+                slices.take(file, &block, limits)?;
+            } else {
+                if file.len() > limits.header_bytes {
+                    let what = format!("an index of {} bytes; the limit is {}", file.len(), limits.header_bytes);
+                    return Err(Fault::limit(what).at(0).into());
+                }
+                // The index is small beside its shards: all of it at once, so that no entry is taken in twice.
+                window.bytes(0..window.len())?;
+                if !self.take(window, &block, limits).map_err(|stop| placed(stop, file, &block))? {
+                    break;
+                }
+            }
+            self.read += 1;
+        }
+        if !self.seen_header && self.v1.is_none() {
+            self.findings.error("header", 0, "The index has no header entry", "TensorFlow refuses it");
+        }
         self.done = true;
         Ok(())
     }
-    fn read(&mut self, file: &Window, limits: &Limits) -> Result<(), Stop> {
-        let bad = |at: u64, what: String| Stop::Bad(Fault::file(at, what).in_file(file.name()));
-        if file.len() > limits.header_bytes {
-            return Err(Fault::limit(format!(
-                "an index of {} bytes; the limit is {}",
-                file.len(),
-                limits.header_bytes
-            ))
-            .at(0)
-            .into());
-        }
-        let whole = file.bytes(0..file.len())?;
-        let Some(start) = file.len().checked_sub(FOOTER) else {
-            return Err(bad(0, format!("a table of at least {FOOTER} bytes expected, {} found", file.len())));
-        };
-        let magic = Cursor::new(file, file.len() - 8, false).u64()?;
-        if magic != MAGIC {
-            let what = "the end of a checkpoint's table expected, something else found: the file was not copied whole";
-            return Err(bad(file.len(), what.into()));
-        }
-        let footer = whole.get(start as usize..).unwrap_or(&[]);
-        let mut handles = [0u64; 4];
-        let mut used = 0;
-        for handle in &mut handles {
-            let read = varint(footer.get(used..).unwrap_or(&[])).ok().flatten();
-            let (value, n) = read.ok_or_else(|| bad(start, "the table's footer holds no handles".into()))?;
-            *handle = value;
-            used += n;
-        }
-        let mut seen_header = false;
-        let mut passed = 0;
-        let [.., at, size] = handles;
-        for block in entries(file, at, size)? {
-            let place = whole.get(block.value.start as usize..block.value.end as usize).unwrap_or(&[]);
-            let handle = varint(place).ok().flatten().and_then(|(at, n)| Some((at, varint(place.get(n..)?).ok()??.0)));
-            let Some((at, size)) = handle else {
-                return Err(bad(block.value.start, "a block's place expected in the index block".into()));
-            };
-            // Blocks lie one behind the other: the same one named often would cost time without end.
-            if at < passed {
-                return Err(bad(
-                    block.value.start,
-                    format!("a block at byte {at}, before the end of the one before at {passed}"),
-                ));
+    /// Takes in a block of an index; false at a limit.
+    fn take(&mut self, window: &Window, block: &table::Block, limits: &Limits) -> Result<bool, Stop> {
+        for entry in &block.entries {
+            // Where a packed entry lies is where its block lies.
+            let at = if block.unpacked.is_some() { block.at } else { entry.value.start };
+            if self.tensors.len() as u64 >= limits.tensors {
+                self.findings.error("limits", at, format!("more than {} tensors; the limit", limits.tensors), "");
+                return Ok(false);
             }
-            passed = at.saturating_add(size);
-            for entry in entries(file, at, size)? {
-                if self.tensors.len() as u64 >= limits.tensors {
-                    self.findings.error(
-                        "limits",
-                        entry.value.start,
-                        format!("more than {} tensors; the limit", limits.tensors),
-                        "",
-                    );
-                    return Ok(());
-                }
-                if entry.key.is_empty() {
-                    seen_header = true;
-                    self.header(file, &entry)?;
-                } else {
-                    self.tensor(file, &entry)?;
-                }
+            if entry.key.is_empty() {
+                self.seen_header = true;
+                self.header(window, entry)?;
+            } else {
+                self.tensor(window, entry, at)?;
             }
         }
-        if !seen_header {
-            self.findings.error("header", 0, "The index has no header entry", "TensorFlow refuses it");
-        }
-        Ok(())
+        Ok(true)
     }
-    /// `BundleHeaderProto { 1 num_shards, 2 endianness, 3 version }`; in a V1 checkpoint field 1 is a message.
-    fn header(&mut self, file: &Window, entry: &Entry) -> Result<(), Stop> {
+    /// `BundleHeaderProto { 1 num_shards, 2 endianness, 3 version }`.
+    fn header(&mut self, file: &Window, entry: &table::Entry) -> Result<(), Stop> {
         let mut at = entry.value.start;
         while at < entry.value.end {
             let found = field(file, at, entry.value.end)?;
             match (found.number, found.wire) {
                 (1, Wire::Varint(n)) => self.shards = n,
                 (2, Wire::Varint(n)) => self.big_endian = n == 1,
-                (1, Wire::Bytes(_)) => {
-                    let what = "a TensorFlow V1 checkpoint (values inside the table), which is named but not read";
-                    return Err(Fault::unsupported(what).at(at).in_file(file.name()).into());
-                }
                 _ => {}
             }
             at = found.end();
@@ -144,7 +104,7 @@ impl Checkpoint {
         Ok(())
     }
     /// `BundleEntryProto { 1 dtype, 2 shape, 3 shard_id, 4 offset, 5 size, 6 crc32c, 7 slices }`.
-    fn tensor(&mut self, file: &Window, entry: &Entry) -> Result<(), Stop> {
+    fn tensor(&mut self, file: &Window, entry: &table::Entry, told_at: u64) -> Result<(), Stop> {
         let name = String::from_utf8_lossy(&entry.key).into_owned();
         let (mut kind, mut dims, mut shard, mut offset, mut size, mut slices) = (0, Vec::new(), 0, 0, 0, 0u64);
         let mut at = entry.value.start;
@@ -166,17 +126,17 @@ impl Checkpoint {
         let encoding = encoding(kind);
         let told = quoted(&name);
         if dims.iter().any(|d| *d < 0) {
-            self.findings.error("sizes", entry.value.start, format!("{told} has a negative dimension"), "");
+            self.findings.error("sizes", told_at, format!("{told} has a negative dimension"), "");
         }
         let shape = Shape(dims.iter().map(|d| u64::try_from(*d).unwrap_or(0)).collect());
         let bytes = shape.elements().and_then(|n| encoding.bytes(n, shape.row_len()));
         if let Some(bytes) = bytes.filter(|n| *n != size && slices == 0) {
             let what = format!("{told} of shape {shape} and {encoding} takes {bytes} bytes, the index states {size}");
-            self.findings.error("sizes", entry.value.start, what, "the values cannot be told apart");
+            self.findings.error("sizes", told_at, what, "the values cannot be told apart");
         }
         if shard >= self.shards.max(1) {
             let what = format!("{told} lies in shard {shard} of {}", self.shards);
-            self.findings.error("shards", entry.value.start, what, "there is no such shard");
+            self.findings.error("shards", told_at, what, "there is no such shard");
         }
         self.slices += u64::from(slices > 0);
         let place = match offset.checked_add(size) {
@@ -189,6 +149,9 @@ impl Checkpoint {
         Ok(())
     }
     pub(super) fn model(mut self, file: &Window) -> ModelFile {
+        if let Some(slices) = self.v1.take() {
+            return slices.model(file);
+        }
         let mut metadata = Metadata::default();
         metadata.push("checkpoint.shards", MetaValue::Unsigned(self.shards, MetaType::U64));
         if self.slices > 0 {
@@ -212,6 +175,7 @@ impl Checkpoint {
             graph: None,
             sections,
             notes: self.findings.finish(),
+            cuts: Vec::new(),
         }
     }
 }
@@ -222,51 +186,12 @@ fn shard_name(index: &str, shard: u64, shards: u64) -> String {
     format!("{}.data-{shard:05}-of-{:05}", base.strip_suffix(".index").unwrap_or(base), shards.max(1))
 }
 
-/// All entries of a block.
-fn entries(file: &Window, at: u64, size: u64) -> Result<Vec<Entry>, Stop> {
-    let bad = |at: u64, what: String| Stop::Bad(Fault::file(at.min(file.len()), what).in_file(file.name()));
-    let end = at.checked_add(size).filter(|end| end.saturating_add(TRAILER) <= file.len());
-    let Some(end) = end.filter(|_| size >= 4) else {
-        return Err(bad(at, format!("a block of {size} bytes at byte {at} leaves the file of {} bytes", file.len())));
-    };
-    let compression = Cursor::new(file, end, false).u8()?;
-    if compression != 0 {
-        let what = format!("a block compressed by method {compression}, which is not read (0 is plain, 1 is Snappy)");
-        return Err(Fault::unsupported(what).at(end).in_file(file.name()).into());
+/// A fault within an unpacked block, at the block's own place.
+fn placed(stop: Stop, file: &Window, block: &table::Block) -> Stop {
+    match stop {
+        Stop::Bad(fault) if block.unpacked.is_some() => {
+            Stop::Bad(Fault::file(block.at, format!("in a packed block: {}", fault.what)).in_file(file.name()))
+        }
+        other => other,
     }
-    let restarts = u64::from(Cursor::new(file, end - 4, false).u32()?);
-    let data_end = restarts.checked_mul(4).and_then(|n| (end - 4).checked_sub(n)).filter(|e| *e >= at);
-    let data_end = data_end
-        .ok_or_else(|| bad(end - 4, format!("{restarts} restarts announced, the block has no room for them")))?;
-    let bytes = file.bytes(at..data_end)?;
-    let (mut found, mut key, mut i, mut keys) = (Vec::new(), Vec::new(), 0usize, 0usize);
-    while i < bytes.len() {
-        let mut numbers = [0usize; 3];
-        for number in &mut numbers {
-            let read = varint(bytes.get(i..).unwrap_or(&[])).ok().flatten();
-            let (value, n) = read.ok_or_else(|| bad(at + i as u64, "an entry's lengths expected".into()))?;
-            *number = usize::try_from(value).unwrap_or(usize::MAX);
-            i += n;
-        }
-        let [shared, unshared, length] = numbers;
-        let middle = i.checked_add(unshared);
-        let last = middle.and_then(|m| m.checked_add(length)).filter(|last| *last <= bytes.len());
-        let (Some(middle), Some(last)) = (middle, last) else {
-            return Err(bad(at + i as u64, "an entry leaves its block".into()));
-        };
-        if shared > key.len() || shared + unshared > KEY_MOST {
-            return Err(bad(at + i as u64, format!("an entry shares {shared} bytes with a key of {}", key.len())));
-        }
-        key.truncate(shared);
-        key.extend_from_slice(bytes.get(i..middle).unwrap_or(&[]));
-        keys += key.len();
-        if keys > KEYS_MOST {
-            return Err(Fault::limit(format!("keys of more than {KEYS_MOST} bytes; the limit"))
-                .at(at + i as u64)
-                .into());
-        }
-        found.push(Entry { key: key.clone(), value: at + middle as u64..at + last as u64 });
-        i = last;
-    }
-    Ok(found)
 }

@@ -242,6 +242,7 @@ impl Graph {
             graph: Some(self.graph),
             sections,
             notes: findings.finish(),
+            cuts: Vec::new(),
         }
     }
 }
@@ -272,7 +273,7 @@ struct Node {
 
 /// `TensorProto { 1 dtype, 2 tensor_shape, 4 tensor_content, 5.. typed values }`.
 #[derive(Default)]
-struct Value {
+pub(super) struct Value {
     kind: u64,
     dims: Vec<i64>,
     content: Option<Range<u64>>,
@@ -341,7 +342,7 @@ fn bounded(found: &Field, end: u64) -> Result<u64, Stop> {
 }
 
 impl Value {
-    fn read(file: &Window, at: u64, end: u64) -> Result<Self, Stop> {
+    pub(super) fn read(file: &Window, at: u64, end: u64) -> Result<Self, Stop> {
         let (mut value, mut next) = (Self::default(), at);
         while next < end {
             let found = field(file, next, end)?;
@@ -363,7 +364,11 @@ impl Value {
         }
         Ok(value)
     }
-    fn entry(self, name: String, at: u64, file: &Window, findings: &mut Findings) -> TensorEntry {
+    /// The same values with the type and shape that are stated elsewhere.
+    pub(super) fn stated(self, kind: u64, dims: Vec<i64>) -> Self {
+        Self { kind, dims, ..self }
+    }
+    pub(super) fn entry(self, name: String, at: u64, file: &Window, findings: &mut Findings) -> TensorEntry {
         let encoding = encoding(self.kind);
         let told = quoted(&name);
         if self.dims.iter().any(|d| *d < 0) {

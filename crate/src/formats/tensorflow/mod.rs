@@ -1,11 +1,16 @@
-//! TensorFlow: graphs as protobuf (frozen `GraphDef`, `MetaGraphDef`, `SavedModel`) and V2 checkpoints, whose index is a
-//! sorted table that names the shards where the values lie. Sources: `tensorflow/core/framework/*.proto`,
+//! TensorFlow: graphs as protobuf (frozen `GraphDef`, `MetaGraphDef`, `SavedModel`) and checkpoints: sorted tables that
+//! hold the values (V1) or name the shards where they lie (V2). Sources: `tensorflow/core/framework/*.proto`,
 //! `tensorflow/core/protobuf/{saved_model,meta_graph,tensor_bundle}.proto`, `tensorflow/core/lib/io/format.cc`.
 
 mod checkpoint;
 mod graph;
+mod slices;
+mod table;
 
-use super::{Format, Match, Reader, codec::protobuf};
+use super::{
+    Format, Match, Reader,
+    codec::{protobuf, snappy},
+};
 use crate::{
     model::{FormatId, ModelFile},
     source::{Limits, Stop, Window},
@@ -45,7 +50,7 @@ impl Reader for TensorFlowReader {
             Some(reader) => reader,
             None => {
                 let head = file.bytes(0..file.len().min(512))?;
-                self.0.insert(if table(head) || head.first() == Some(&0) {
+                self.0.insert(if table(head) || kind(head).is_none() && head.first() == Some(&0) {
                     TensorFlowKind::Checkpoint(Box::default())
                 } else {
                     let kind = kind(head).unwrap_or(graph::Kind::Graph);
@@ -73,10 +78,20 @@ impl Reader for TensorFlowReader {
     }
 }
 
-/// The first entry of a checkpoint's table: the empty key, and a header message.
+/// The first entry of a checkpoint's table, also packed by Snappy: the empty key, and a header message.
 fn table(head: &[u8]) -> bool {
+    first_entry(head) || first_entry(&snappy::start(head.get(..256).unwrap_or(head)))
+}
+
+fn first_entry(head: &[u8]) -> bool {
     let Some(rest) = head.strip_prefix(&[0, 0]) else { return false };
-    matches!(protobuf::varint(rest), Ok(Some((1..=4096, n))) if matches!(rest.get(n..n + 2), Some([0x08 | 0x0a, 1..=0xff])))
+    // A V1 checkpoint's header names all tensors, a V2 index's only counts its shards.
+    let Ok(Some((length, n))) = protobuf::varint(rest) else { return false };
+    match rest.get(n..n + 2) {
+        Some([0x08, 1..=0xff]) => (1..=4096).contains(&length),
+        Some([0x0a, 1..=0xff]) => (1..=1 << 30).contains(&length),
+        _ => false,
+    }
 }
 
 /// A length-delimited field's payload within what is there, and what follows it.

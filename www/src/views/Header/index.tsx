@@ -3,7 +3,7 @@ import "./style.css";
 import { useEffect, useId, useRef } from "preact/hooks";
 
 import { bytes } from "../../lib/format.ts";
-import { formatHash, type Tab } from "../../lib/hash.ts";
+import { formatHash, START, type Tab } from "../../lib/hash.ts";
 import { bytesRead, cancelOpen, opening, origin, report, status, title } from "../../state/model.ts";
 import { go, route } from "../../state/route.ts";
 import { type Theme, theme } from "../../state/theme.ts";
@@ -44,7 +44,7 @@ export function Header() {
   );
 }
 
-const LABELS: Record<Tab, string> = { overview: "Overview", metadata: "Metadata", tensors: "Tensors", graph: "Graph", tokenizer: "Tokenizer", run: "Run", notes: "Notes" };
+const LABELS: Record<Tab, string> = { overview: "Overview", metadata: "Metadata", tensors: "Tensors", bytes: "Bytes", graph: "Graph", tokenizer: "Tokenizer", run: "Run", notes: "Notes" };
 
 function Tabs() {
   const model = report.value;
@@ -59,7 +59,7 @@ function Tabs() {
       {tabs.map((tab) => (
         <a
           key={tab}
-          href={formatHash({ tab, tensor: null, search: "" })}
+          href={formatHash({ ...START, tab })}
           {...(route.value.tab === tab ? { "aria-current": "page" as const } : {})}
           onClick={(e) => {
             if (e.metaKey || e.ctrlKey || e.shiftKey) return;
