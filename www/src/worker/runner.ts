@@ -38,6 +38,12 @@ class Runner implements Engine<keyof RunnerCalls> {
       return "null";
     },
     tokenize: async ({ text, addSpecial, parseSpecial }) => this.opened().tokenize(text, addSpecial, parseSpecial),
+    pieces: async ({ from, count }) => this.opened().pieces(from, count),
+    touching: async ({ start, end }) => this.opened().touching(start, end),
+    ids: async () => this.opened().ids(),
+    templates: () => this.opened().templates(),
+    chat: ({ template, conversation }) => this.opened().chat_text(template ?? undefined, conversation),
+    compareTemplates: ({ left, right, files, conversation }) => this.opened().compare_templates(left, right ?? undefined, conversation, ...blobs(files)),
     load: ({ device, tier }, emit) => this.opened().load(device, tier, emit),
     generate: (ask, emit, stop) => this.generate(ask, emit, stop),
     devices: async () => (await this.wasm()).devices(),
