@@ -70,12 +70,11 @@ function Files() {
   const files = report.value?.files ?? [];
   if (files.length < 2) return null;
   return (
-    <label class="which">
-      <span class="quiet">File</span>
-      <select class="field" value={file.value} onChange={(e) => chooseFile(Number(e.currentTarget.value))}>
+    <div class="which">
+      <select class="field" aria-label="File" value={file.value} onChange={(e) => chooseFile(Number(e.currentTarget.value))}>
         {files.map((f, i) => <option key={i} value={i}>{visible(f.name)} ({bytes(f.bytes)})</option>)}
       </select>
-    </label>
+    </div>
   );
 }
 
