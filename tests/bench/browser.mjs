@@ -6,6 +6,8 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
+import { watchMemory } from "./memory.mjs";
+
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../..");
 const PEERS = process.env.PEER_BENCH;
 const [mode, ...files] = process.argv.slice(2);
@@ -61,14 +63,23 @@ async function withPage(where, file, work) {
 const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
 const line = (...cells) => console.log(cells.join("\t"));
 
+/** What `work` gives in the page, and the memory that it took there beyond the page's own. */
+async function watched(page, work) {
+  const memory = watchMemory();
+  const out = await work(page);
+  const held = memory.end();
+  return { ...out, held: held === null ? "?" : `${(held / 1e6).toFixed(0)} MB more held` };
+}
+
 async function open(file) {
   const name = path.basename(file);
-  const ours = await withPage("/bench/index.html", file, (page) => page.evaluate((runs) => glassbox.open(runs), RUNS));
-  line(name, "glassbox", `${median(ours.samples).toFixed(1)} ms`, `${(ours.bytes / 1e6).toFixed(2)} MB read`, `${ours.tensors} tensors`);
+  const ours = await withPage("/bench/index.html", file, (page) => watched(page, () => page.evaluate((runs) => glassbox.open(runs), RUNS)));
+  line(name, "glassbox", `${median(ours.samples).toFixed(1)} ms`, `${(ours.bytes / 1e6).toFixed(2)} MB read`, ours.held, `${ours.tensors} tensors`);
   if (!PEERS) return;
   const call = file.endsWith(".gguf") ? "ggufHeader" : "safetensorsFloor";
-  const peer = await withPage("/index.html", file, (page) => page.evaluate(([c, o]) => bench[c](o), [call, { runs: RUNS, warmup: 1 }]));
-  line(name, call, `${median(peer.samples).toFixed(1)} ms`, `${(peer.bytes / 1e6).toFixed(2)} MB read`, `${peer.tensors} tensors`);
+  const work = (page) => page.evaluate(([c, o]) => bench[c](o), [call, { runs: RUNS, warmup: 1 }]);
+  const peer = await withPage("/index.html", file, (page) => watched(page, work));
+  line(name, call, `${median(peer.samples).toFixed(1)} ms`, `${(peer.bytes / 1e6).toFixed(2)} MB read`, peer.held, `${peer.tensors} tensors`);
   line(name, "ratio", `${(median(peer.samples) / median(ours.samples)).toFixed(1)} times faster than the peer`);
 }
 

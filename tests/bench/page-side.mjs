@@ -1,10 +1,14 @@
 // What tests/bench/browser.mjs calls in the page.
 import initReader, { Model } from "/wasm/reader.js";
-import initRunner, { Runner, start } from "/wasm/runner.js";
 
 await initReader();
-const wasm = await initRunner();
-start(false);
+/** The runner's module, where a measurement needs it: a page that only reads does without. */
+async function runner() {
+  const { default: init, Runner, start } = await import("/wasm/runner.js");
+  const wasm = await init();
+  start(false);
+  return { wasm, Runner };
+}
 const files = () => [...document.getElementById("file").files];
 const openAll = (module) => module.open(files().map((f) => f.name), files());
 
@@ -24,11 +28,13 @@ window.glassbox = {
     return { samples, bytes, tensors };
   },
   async run({ prefill, decode, repetitions, device }) {
+    const { Runner } = await runner();
     const model = await openAll(Runner);
     await model.load(device, "", () => {});
     return JSON.parse(await model.bench(prefill, decode, repetitions));
   },
   async memory(device) {
+    const { wasm, Runner } = await runner();
     const model = await openAll(Runner);
     const info = JSON.parse(await model.load(device, "", () => {}));
     const report = JSON.parse(await model.generate(JSON.stringify({ prompt: "hello", max_tokens: 1 }), () => false));

@@ -1,6 +1,7 @@
 import { effect } from "@preact/signals";
 import { render } from "preact";
 
+import { visible } from "./lib/visible.ts";
 import * as beside from "./state/beside.ts";
 import * as bytes from "./state/bytes.ts";
 import * as chat from "./state/chat.ts";
@@ -46,7 +47,7 @@ follow(location.hash, (hash, replace) => history[replace ? "replaceState" : "pus
 addEventListener("popstate", () => arrive(location.hash));
 addEventListener("hashchange", () => arrive(location.hash));
 effect(() => {
-  document.title = model.report.value === null ? "Glassbox" : `${model.title.value} \u2013 ${route.value.tab} \u2013 Glassbox`;
+  document.title = model.report.value === null ? "Glassbox" : `${visible(model.title.value)} \u2013 ${route.value.tab} \u2013 Glassbox`;
 });
 
 const reported = (navigator as { deviceMemory?: number }).deviceMemory;

@@ -66,6 +66,8 @@ pub(super) fn decode(vocabulary: &Vocabulary, ids: &[u32]) -> String {
     if let Joiner::Crate(decoder) = &vocabulary.joiner {
         let tokens: Vec<String> = shown.filter_map(|id| table.get(id)).map(|entry| entry.text.to_string()).collect();
         return match decoder {
+            // The crate's BPEDecoder counts one from the number of tokens.
+            _ if tokens.is_empty() => String::new(),
             Some(decoder) => decoder.decode(tokens).unwrap_or_default(),
             None => tokens.join(" "),
         };

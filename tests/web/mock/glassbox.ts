@@ -3,7 +3,7 @@ import type { ReaderModel, RunnerModel } from "../../../www/src/worker/glassbox.
 import type { ChatReport, DeviceReport, GeneratedReport, ModelReport, PeekReport, PieceReport, TokensReport } from "../../../www/src/wire/report.ts";
 import { difference, lines, TEMPLATES, templates } from "./chat.ts";
 import { comparison, explanation, vocabulary } from "./tokens.ts";
-import { hostile, huge, llama, onnx } from "./reports.ts";
+import { hostile, huge, llama, onnx, sharded } from "./reports.ts";
 
 export default async function init(): Promise<void> {}
 export function start(): void {}
@@ -59,7 +59,7 @@ class Opened {
     if (name.startsWith("trap")) throw new WebAssembly.RuntimeError("unreachable");
     if (name.endsWith(".txt")) throw faultText("unsupported", "This is none of the formats that Glassbox reads: it begins with 48 65 6c 6c, expected GGUF, a safetensors header length or an ONNX model", name, 0);
     if (name.startsWith("broken")) throw faultText("file", "The header says 4,294,967,295 metadata entries, but the file has 200,000 bytes", name, 16, ["a count was larger than the bytes that could hold it"]);
-    const about = name.startsWith("huge") ? huge(name) : name.startsWith("hostile") ? hostile(name) : name.endsWith(".onnx") ? onnx(name, size) : llama(name, size);
+    const about = name.startsWith("huge") ? huge(name) : name.startsWith("hostile") ? hostile(name) : name.startsWith("part-") ? sharded(names) : name.endsWith(".onnx") ? onnx(name, size) : llama(name, size);
     return [name, about];
   }
 

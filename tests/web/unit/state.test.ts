@@ -343,6 +343,27 @@ describe("running", () => {
     expect(run.finished.value?.stop).toBe("stopped");
     stopWatching();
   });
+  it("that is stopped while another file is being opened ends alone: the file opens", async () => {
+    const stopWatching = run.watchModel();
+    await open(llama("a.gguf", 0));
+    const restarted: string[] = [];
+    asker.restart = () => { restarted.push("reader"); };
+    runner.restart = () => { restarted.push("runner"); };
+    let give: (report: ModelReport) => void = () => {};
+    answers = { open: () => new Promise<ModelReport>((resolve) => { give = resolve; }) };
+    void run.run();
+    await Promise.resolve();
+    const opening = model.openFiles([{ name: "b.gguf", file: new Blob([]) }]);
+    await Promise.resolve();
+    run.stop();
+    expect(restarted).toEqual(["runner"]);
+    expect(model.opening.value?.what).toBe("Reading the header");
+    give(llama("b.gguf", 0));
+    await opening;
+    expect(model.title.value).toBe("b.gguf");
+    asker.restart = runner.restart = () => {};
+    stopWatching();
+  });
   it("shows a failure and is ready again", async () => {
     const stopWatching = run.watchModel();
     await open(llama("a.gguf", 0));

@@ -48,7 +48,8 @@ export const title = computed(() => {
   return main?.name.split("/").at(-1) ?? "";
 });
 
-export const tensorsMissing = computed(() => report.value?.tensors.filter((t) => t.place === "missing" || t.place === "absent").length ?? 0);
+/** Tensors of which some or all bytes are not here. */
+export const tensorsMissing = computed(() => report.value?.tensors.filter((t) => t.place === "missing" || t.place === "partial" || t.place === "absent").length ?? 0);
 
 export interface Status {
   kind: "ok" | "warn" | "bad";

@@ -5,6 +5,7 @@ mod bench;
 #[cfg(feature = "chat")]
 mod chat;
 mod check;
+mod explain;
 mod inspect;
 mod map;
 mod peek;
@@ -17,6 +18,7 @@ mod run;
 mod synth;
 mod terminal;
 mod tokenize;
+mod vocab;
 
 use std::process::ExitCode;
 
@@ -79,6 +81,7 @@ fn dispatch(args: Args) -> Result<Exit> {
         Command::Map(a) => map::run(&a, json),
         Command::Hex(a) => map::hex(&a, json),
         Command::Tokenize(a) => tokenize::run(&a, json),
+        Command::Vocab(a) => vocab::run(&a, json),
         #[cfg(feature = "chat")]
         Command::ChatTemplate(a) => chat::run(&a, json),
         Command::Run(a) => run::run(&a, json),

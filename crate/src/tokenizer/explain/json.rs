@@ -55,7 +55,7 @@ pub(super) fn parts(
     let steps = Steps::new(vocabulary, pipeline);
     let count = rest.len();
     for (nth, (part, prepared)) in rest.iter_mut().enumerate() {
-        part.prepared = aligned(text, prepared);
+        part.prepared = aligned(text, part.span.clone(), [&*prepared]);
         let is_last = nth + 1 == count;
         while let Some(word) = words.next_if(|word| is_last || word.source(0..word.text.len()).start < part.span.end) {
             part.words.push(steps.word(&word, budget)?);

@@ -223,7 +223,7 @@ test("everything is reached by keyboard", async ({ page }) => {
   await expect(page.getByRole("button", { name: "Stop" })).toHaveCount(0);
 });
 
-const STATES = ["overview", "metadata", "tensors", "tensors?tensor=blk.0.ffn_down.weight", "tokenizer", "tokenizer?part=chat", "run", "notes"];
+const STATES = ["overview", "metadata", "tensors", "tensors?tensor=blk.0.ffn_down.weight", "bytes", "bytes?tensor=token_embd.weight&at=1811584", "tokenizer", "tokenizer?part=chat", "run", "notes"];
 
 for (const scheme of ["light", "dark"] as const) {
   test(`axe finds nothing serious on arrival, after a fault and after a run, ${scheme}`, async ({ page }) => {
@@ -239,7 +239,7 @@ for (const scheme of ["light", "dark"] as const) {
     await expect(page.getByText(/new tokens;/)).toBeVisible();
     await accessible(page);
   });
-  for (const [file, states] of [[NAME, STATES], ["hostile.gguf", ["overview", "metadata", "notes", "run", "tensors"]], ["m.onnx", ["graph", "overview"]]] as const) {
+  for (const [file, states] of [[NAME, STATES], ["hostile.gguf", ["overview", "metadata", "notes", "run", "tensors", "bytes"]], ["m.onnx", ["graph", "overview"]]] as const) {
     test(`axe finds nothing serious in the views of ${file}, ${scheme}`, async ({ page }) => {
       test.setTimeout(300_000);
       await page.emulateMedia({ colorScheme: scheme, reducedMotion: "reduce" });
@@ -247,7 +247,7 @@ for (const scheme of ["light", "dark"] as const) {
       for (const state of states) {
         await page.evaluate((hash) => { location.hash = hash; }, state);
         await expect(page.locator(".tabs [aria-current]")).toHaveAttribute("href", `#${state.split("?")[0]}`);
-        if (state.includes("tensor=")) await expect(page.getByText("Numbers of the histogram")).toBeVisible();
+        if (state.startsWith("tensors?")) await expect(page.getByText("Numbers of the histogram")).toBeVisible();
         if (state.includes("part=chat")) await expect(page.getByRole("region", { name: "The conversation as one text" })).toContainText("capital of France");
         if (state === "tokenizer") await expect(page.getByRole("option").first()).toBeVisible();
         await accessible(page);
@@ -258,7 +258,7 @@ for (const scheme of ["light", "dark"] as const) {
 
 test("390 pixels are wide enough for every view", async ({ page }) => {
   await page.setViewportSize({ width: 390, height: 844 });
-  for (const [file, states] of [[NAME, STATES], ["hostile.gguf", ["overview", "metadata", "notes"]], ["m.onnx", ["graph"]]] as const) {
+  for (const [file, states] of [[NAME, STATES], ["hostile.gguf", ["overview", "metadata", "notes", "bytes"]], ["m.onnx", ["graph"]]] as const) {
     await open(page, file);
     for (const state of states) {
       await page.evaluate((hash) => { location.hash = hash; }, state);
