@@ -16,6 +16,8 @@ mod kinds;
 mod looking;
 #[path = "tokenize/properties.rs"]
 mod properties;
+#[path = "tokenize/referee.rs"]
+mod referee;
 #[path = "tokenize/reference.rs"]
 mod reference;
 #[path = "tokenize/rules.rs"]

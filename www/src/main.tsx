@@ -2,6 +2,7 @@ import { effect } from "@preact/signals";
 import { render } from "preact";
 
 import { visible } from "./lib/visible.ts";
+import * as beside from "./state/beside.ts";
 import * as bytes from "./state/bytes.ts";
 import * as chat from "./state/chat.ts";
 import * as fit from "./state/fit.ts";
@@ -14,6 +15,8 @@ import * as tensors from "./state/tensors.ts";
 import * as talk from "./state/talk.ts";
 import { isTheme, theme } from "./state/theme.ts";
 import * as tokens from "./state/tokens.ts";
+import * as vocabulary from "./state/vocabulary.ts";
+import * as xray from "./state/xray.ts";
 import { App } from "./views/App/index.tsx";
 import { keepForOffline } from "./wire/scripts.ts";
 import { openRemote, reader, runner } from "./wire/worker.ts";
@@ -53,6 +56,7 @@ if (reported !== undefined) fit.memory.value = reported;
 model.attach({ reader, runner }, openRemote);
 for (const watch of [
   bytes.watchModel, join.watchModel, tensors.watchModel, metadata.watchModel, tokens.watchModel, run.watchModel, fit.watchModel, chat.watchModel, talk.watchModel,
+  xray.watchModel, vocabulary.watchModel, beside.watchModel, xray.watchPicked, vocabulary.watchQuery, beside.watchBoth,
   tensors.watchSelection, tokens.watchText, tokens.watchSelection, chat.watchConversation, talk.watchMode,
 ]) watch();
 

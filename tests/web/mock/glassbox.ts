@@ -2,6 +2,7 @@
 import type { ReaderModel, RunnerModel } from "../../../www/src/worker/glassbox.ts";
 import type { ChatReport, DeviceReport, GeneratedReport, ModelReport, PeekReport, PieceReport, TokensReport } from "../../../www/src/wire/report.ts";
 import { difference, lines, TEMPLATES, templates } from "./chat.ts";
+import { comparison, explanation, vocabulary } from "./tokens.ts";
 import { hostile, huge, llama, onnx, sharded } from "./reports.ts";
 
 export default async function init(): Promise<void> {}
@@ -123,6 +124,14 @@ export class Runner extends Opened implements RunnerModel {
     const first = this.pieces_.findIndex(hits);
     return JSON.stringify(first < 0 ? [0, 0] : [first, this.pieces_.findLastIndex(hits) + 1]);
   }
+
+  async explain(text: string, addSpecial: boolean): Promise<string> { return JSON.stringify(explanation(text, split(text, false), addSpecial)); }
+  async vocabulary(search: string, kind: string, sort: string, reverse: boolean, first: number, count: number): Promise<string> { return JSON.stringify(vocabulary(search, kind, sort, reverse, first, count)); }
+  async open_other(names: string[]): Promise<string> {
+    if (names.some((n) => n.endsWith(".txt") && n !== "vocab.txt")) throw faultText("unsupported", "No tokenizer is in these files", names[0] ?? "", null);
+    return JSON.stringify("WordPiece (vocab.txt), 30,522 tokens");
+  }
+  async compare(text: string): Promise<string> { return JSON.stringify(comparison(text, split(text, false))); }
 
   async templates(): Promise<string> { return JSON.stringify(templates(this.name)); }
 

@@ -1,5 +1,5 @@
 import type {
-  BenchReport, BytesReport, ChatReport, DeviceReport, DevicesReport, FaultReport, GeneratedReport, ModelReport, OpsReport, PeekReport, PiecesReport, ProgressReport, RunReport, TemplateDiffReport, TemplatesReport, TokensReport,
+  BenchReport, BytesReport, ChatReport, CompareReport, DeviceReport, DevicesReport, ExplainReport, FaultReport, GeneratedReport, ModelReport, OpsReport, PeekReport, PiecesReport, ProgressReport, RunReport, TemplateDiffReport, TemplatesReport, TokensReport, VocabularyReport,
 } from "./report.ts";
 import type { RemoteFile } from "./remote.ts";
 
@@ -54,6 +54,13 @@ export interface RunnerCalls {
   touching: { ask: { start: number; end: number }; tell: [number, number]; piece: never };
   /** All ids of that text. */
   ids: { ask: Record<never, never>; tell: number[]; piece: never };
+  /** How a text of at most 64 KiB becomes ids, step by step. */
+  explain: { ask: { text: string; addSpecial: boolean; parseSpecial: boolean }; tell: ExplainReport; piece: never };
+  /** `search` is text, "#" and an id, or "0x" and bytes; `kind` is a type of token, or empty for all. */
+  vocabulary: { ask: { search: string; kind: string; sort: "id" | "length" | "score"; reverse: boolean; first: number; count: number }; tell: VocabularyReport; piece: never };
+  /** Opens a second tokenizer; `compare` splits a text with both. */
+  openOther: { ask: { files: SentFile[] }; tell: string; piece: never };
+  compare: { ask: { text: string; addSpecial: boolean; parseSpecial: boolean }; tell: CompareReport; piece: never };
   templates: { ask: Record<never, never>; tell: TemplatesReport; piece: never };
   /** `conversation` is JSON: messages, tools, variables, add_generation_prompt, now. `template` null is the default. */
   chat: { ask: { template: string | null; conversation: string }; tell: ChatReport; piece: never };
@@ -77,6 +84,7 @@ export type Part = "reader" | "runner";
 export const PART: { [C in keyof ReaderCalls]: "reader" } & { [C in keyof RunnerCalls]: "runner" } = {
   warm: "reader", open: "reader", array: "reader", peek: "reader", bytes: "reader",
   warmRunner: "runner", openRunner: "runner", closeRunner: "runner", tokenize: "runner", pieces: "runner", touching: "runner", ids: "runner",
+  explain: "runner", vocabulary: "runner", openOther: "runner", compare: "runner",
   templates: "runner", chat: "runner", compareTemplates: "runner", load: "runner", generate: "runner", devices: "runner", bench: "runner", testOps: "runner",
 };
 

@@ -22,6 +22,10 @@ export interface RunnerModel {
   pieces(from: number, count: number): string;
   touching(start: number, end: number): string;
   ids(): string;
+  explain(text: string, addSpecial: boolean, parseSpecial: boolean): Promise<string>;
+  vocabulary(search: string, kind: string, sort: string, reverse: boolean, first: number, count: number): Promise<string>;
+  open_other(names: string[], files: BlobLike[]): Promise<string>;
+  compare(text: string, addSpecial: boolean, parseSpecial: boolean): Promise<string>;
   templates(): Promise<string>;
   chat_text(template: string | undefined, conversation: string): Promise<string>;
   compare_templates(left: string, right: string | undefined, conversation: string, names: string[], files: BlobLike[]): Promise<string>;

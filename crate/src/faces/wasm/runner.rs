@@ -14,12 +14,13 @@ use wasm_bindgen_futures::JsFuture;
 use crate::{
     fault::{Blame, Fault, LocalFuture},
     report::{
-        ChatReport, DeviceReport, DevicesReport, GeneratedReport, OpsReport, PiecesReport, ProgressReport, RunReport,
-        TemplateDiffReport, TemplatesReport, TokensReport,
+        ChatReport, CompareReport, DeviceReport, DevicesReport, ExplainReport, GeneratedReport, OpsReport,
+        PiecesReport, ProgressReport, RunReport, TemplateDiffReport, TemplatesReport, TokensReport, VocabularyReport,
     },
     session::{
-        self, Chat, Conversation, Data, DeviceChoice, EncodeOptions, Generation, GenerationOptions, GpuOptions,
-        Inspection, Progress, Sampling, Tokenized, Vocabulary,
+        self, Catalog, Chat, Comparison, Conversation, Data, DeviceChoice, EncodeOptions, Generation,
+        GenerationOptions, GpuOptions, Inspection, Progress, Sampling, Search, Sort, TokenQuery, TokenType, Tokenized,
+        Vocabulary,
     },
 };
 
@@ -74,6 +75,10 @@ pub struct Runner {
     tokenized: RefCell<Option<(Rc<Vocabulary>, Tokenized)>>,
     /// Made when it is first needed.
     chat: RefCell<Option<Rc<Chat>>>,
+    /// Likewise.
+    catalog: RefCell<Option<Rc<Catalog>>>,
+    /// The tokenizer to compare with.
+    other: RefCell<Option<Rc<Vocabulary>>>,
 }
 
 #[wasm_bindgen]
@@ -85,6 +90,8 @@ impl Runner {
             generation: Rc::default(),
             tokenized: RefCell::default(),
             chat: RefCell::default(),
+            catalog: RefCell::default(),
+            other: RefCell::default(),
         })
     }
     /// Bytes read from the files so far.
@@ -116,6 +123,51 @@ impl Runner {
     /// Their ids.
     pub fn ids(&self) -> Result<String, JsValue> {
         self.last(|_, tokenized| json(&tokenized.ids().collect::<Vec<u32>>()))
+    }
+    /// How a text becomes ids, step by step: an `ExplainReport`.
+    pub async fn explain(&self, text: String, add_special: bool, parse_special: bool) -> Result<String, JsValue> {
+        let vocabulary = self.inspection.vocabulary().await.map_err(|f| throw(&f))?;
+        let options = EncodeOptions { add_special, parse_special };
+        let explanation = vocabulary.explain(&text, options).map_err(|f| throw(&f))?;
+        json(&ExplainReport::of(&vocabulary, explanation))
+    }
+    /// Tokens of the vocabulary: a `VocabularyReport`. `kind` is a token type or ""; `sort` is "id", "length" or "score".
+    pub async fn vocabulary(
+        &self,
+        search: String,
+        kind: String,
+        sort: String,
+        reverse: bool,
+        first: usize,
+        count: usize,
+    ) -> Result<String, JsValue> {
+        let vocabulary = self.inspection.vocabulary().await.map_err(|f| throw(&f))?;
+        let known = self.catalog.borrow().clone();
+        let catalog = known.unwrap_or_else(|| Rc::new(Catalog::new(&vocabulary)));
+        self.catalog.replace(Some(Rc::clone(&catalog)));
+        let sort = match sort.as_str() {
+            "length" => Sort::Length,
+            "score" => Sort::Score,
+            _ => Sort::Id,
+        };
+        let query = TokenQuery { search: Search::parse(&search), kind: TokenType::named(&kind), sort, reverse };
+        json(&VocabularyReport::of(&vocabulary, &catalog, &query, first, count))
+    }
+    /// Opens the tokenizer to compare with; what it is, in words.
+    pub async fn open_other(&self, names: Vec<String>, files: Vec<web_sys::Blob>) -> Result<String, JsValue> {
+        let other = session::open_vocabulary(sources(names, files)).await.map_err(|f| throw(&f))?;
+        let words = json(&other.describe())?;
+        self.other.replace(Some(Rc::new(other)));
+        Ok(words)
+    }
+    /// A text by this tokenizer and by the other one: a `CompareReport`.
+    pub async fn compare(&self, text: String, add_special: bool, parse_special: bool) -> Result<String, JsValue> {
+        let vocabulary = self.inspection.vocabulary().await.map_err(|f| throw(&f))?;
+        let other = self.other.borrow().clone();
+        let other = other.ok_or_else(|| throw(&Fault::caller("no other tokenizer is open")))?;
+        let options = EncodeOptions { add_special, parse_special };
+        let comparison = Comparison::new(&vocabulary, &other, &text, options).map_err(|f| throw(&f))?;
+        json(&CompareReport::of(&vocabulary, &other, &comparison))
     }
     /// The chat templates: a `TemplatesReport`.
     pub async fn templates(&self) -> Result<String, JsValue> {
@@ -151,6 +203,11 @@ impl Runner {
         };
         let compared = chat.compare(Some(&left), &other, right.as_deref(), &conversation).map_err(|f| throw(&f))?;
         json(&TemplateDiffReport::of(&compared))
+    }
+    /// The token ids of a text.
+    pub async fn ids(&self, text: String, add_special: bool, parse_special: bool) -> Result<Vec<u32>, JsValue> {
+        let vocabulary = self.inspection.vocabulary().await.map_err(|f| throw(&f))?;
+        vocabulary.encode(&text, EncodeOptions { add_special, parse_special }).map_err(|f| throw(&f))
     }
     /// Loads the weights onto a device: a `DeviceReport`; `progress` gets `ProgressReport`s.
     pub async fn load(&self, device: String, tier: String, progress: Function) -> Result<String, JsValue> {

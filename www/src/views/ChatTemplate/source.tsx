@@ -43,10 +43,10 @@ export function Source() {
 
 function Findings({ findings }: { findings: readonly FindingReport[] }) {
   return (
-    <ul class="stack findings" aria-label="Findings about the template">
+    <div class="stack findings" role="group" aria-label="Findings about the template">
       {findings.map((f, i) => (
-        <div key={i} class="finding" role="presentation">
-          <Note note={f.note} />
+        <div key={i} class="finding">
+          <ul><Note note={f.note} /></ul>
           {f.lines.length > 0 ? (
             <div class="row lines-of small">
               <span class="muted">Show</span>
@@ -56,7 +56,7 @@ function Findings({ findings }: { findings: readonly FindingReport[] }) {
           ) : null}
         </div>
       ))}
-    </ul>
+    </div>
   );
 }
 

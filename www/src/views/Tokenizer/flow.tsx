@@ -25,7 +25,7 @@ interface FlowProps {
 /** Pieces side by side in lines, any number of them: only the pages near what is in sight exist. One tab stop; arrows move. */
 export function Flow({ label, count, pages, need, pointed, picked, hit = null, cut }: FlowProps) {
   const box = useRef<HTMLDivElement>(null);
-  const heights = useRef<number[]>([]);
+  const heights = useRef<(number | undefined)[]>([]);
   const focus = useRef<number | null>(null);
   const wanted = useRef<number | null>(null);
   const sight = useSignal({ top: 0, height: 320, width: 0 });
@@ -47,7 +47,9 @@ export function Flow({ label, count, pages, need, pointed, picked, hit = null, c
 
   const total = Math.ceil(count / PAGE);
   void measured.value;
-  const offsets = placed(heights.current, total, count, sight.value.width);
+  // The first page that is drawn says how high the others may be; were it their average, each new one would move all.
+  const usual = heights.current.find((h) => h !== undefined) ?? Math.ceil((PAGE * 48) / Math.max(240, sight.value.width)) * 44;
+  const offsets = placed(heights.current, total, count, usual);
   const { top, height } = sight.value;
   const first = Math.max(0, pageAt(offsets, top - height));
   const last = Math.min(total - 1, pageAt(offsets, top + 2 * height));
@@ -79,9 +81,9 @@ export function Flow({ label, count, pages, need, pointed, picked, hit = null, c
       if (shift !== 0) element.scrollTop += shift;
     }
     // Where a piece lies is known only once it is drawn: until then its page is guessed at.
-    if (wanted.current !== null && element.querySelector(`[data-n="${wanted.current}"]`) !== null) {
+    if (wanted.current !== null) {
       const piece = wanted.current;
-      if (!changed) wanted.current = null;
+      if (!changed && element.querySelector(`[data-n="${piece}"]`) !== null) wanted.current = null;
       reveal(piece);
     }
     if (focus.current !== null) {
@@ -113,6 +115,7 @@ export function Flow({ label, count, pages, need, pointed, picked, hit = null, c
     active.value = piece;
     pointed.value = piece;
     focus.current = piece;
+    wanted.current = piece;
     reveal(piece);
   };
   const onKeyDown = (e: KeyboardEvent) => {
@@ -179,11 +182,8 @@ function numberOf(target: EventTarget | null): number | null {
   return piece === null ? null : Number(piece.dataset["n"]);
 }
 
-/** Where each page begins; pages that were never drawn are taken to be as high as the others are on average. */
-function placed(heights: readonly number[], total: number, count: number, width: number): number[] {
-  let [sum, known] = [0, 0];
-  for (const h of heights) if (h !== undefined) [sum, known] = [sum + h, known + 1];
-  const usual = known > 0 ? sum / known : Math.ceil((PAGE * 48) / Math.max(240, width)) * 44;
+/** Where each page begins; pages that were never drawn are taken to be as high as usual. */
+function placed(heights: readonly (number | undefined)[], total: number, count: number, usual: number): number[] {
   const out = [0];
   for (let page = 0; page < total; page++) {
     const share = Math.min(1, (count - page * PAGE) / PAGE);

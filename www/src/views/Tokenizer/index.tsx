@@ -4,17 +4,19 @@ import { formatHash, START } from "../../lib/hash.ts";
 import { report } from "../../state/model.ts";
 import { go, route } from "../../state/route.ts";
 import { ChatTemplate } from "../ChatTemplate/index.tsx";
+import { Compare } from "./beside.tsx";
 import { TextPart } from "./text.tsx";
+import { Vocabulary } from "./vocabulary.tsx";
 
 /** Parts of this view; the first has no name in the address. */
-const PARTS = { "": "Text", chat: "Chat template" } as const;
+const PARTS = { "": "Text", compare: "Two tokenizers", vocabulary: "Vocabulary", chat: "Chat template" } as const;
 type Part = keyof typeof PARTS;
 
 export function Tokenizer() {
   const part: Part = route.value.part in PARTS ? (route.value.part as Part) : "";
   return (
     <>
-      <nav class="parts" aria-label="Parts of the tokenizer">
+      <div role="navigation" class="parts" aria-label="Parts of the tokenizer">
         {(Object.keys(PARTS) as Part[]).map((name) => (
           <a
             key={name}
@@ -27,8 +29,8 @@ export function Tokenizer() {
             }}
           >{PARTS[name]}</a>
         ))}
-      </nav>
-      {part === "chat" ? <ChatTemplate /> : report.value?.tokenizer == null ? <Nothing /> : <TextPart kind={report.value.tokenizer} />}
+      </div>
+      {part === "chat" ? <ChatTemplate /> : report.value?.tokenizer == null ? <Nothing /> : part === "compare" ? <Compare /> : part === "vocabulary" ? <Vocabulary /> : <TextPart kind={report.value.tokenizer} />}
     </>
   );
 }

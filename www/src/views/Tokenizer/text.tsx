@@ -10,6 +10,7 @@ import { Runs, Text } from "../../widgets/Text.tsx";
 import { FaultCard } from "../Faults/index.tsx";
 import { Note } from "../Notes/index.tsx";
 import { Flow } from "./flow.tsx";
+import { XRay } from "./xray.tsx";
 
 /** Characters up to which the field itself carries marks; of longer texts the place is quoted. */
 const MIRRORED = 20_000;
@@ -18,19 +19,22 @@ const QUOTED = 40;
 
 export function TextPart({ kind }: { kind: string }) {
   return (
-    <div class="split tokenizer">
-      <section class="card">
-        <h2>Text</h2>
-        <Editor />
-        <div class="row switches">
-          <label><input type="checkbox" checked={addSpecial.value} onChange={(e) => (addSpecial.value = e.currentTarget.checked)} /> Add special tokens</label>
-          <label><input type="checkbox" checked={parseSpecial.value} onChange={(e) => (parseSpecial.value = e.currentTarget.checked)} /> Read special tokens in the text</label>
-        </div>
-        <Counts />
-        <Seen />
-        <p class="small muted break">Tokenizer: <Text value={tokens.value.value?.report.tokenizer ?? kind} /></p>
-      </section>
-      <Pieces />
+    <div class="stack">
+      <div class="split tokenizer">
+        <section class="card">
+          <h2>Text</h2>
+          <Editor />
+          <div class="row switches">
+            <label><input type="checkbox" checked={addSpecial.value} onChange={(e) => (addSpecial.value = e.currentTarget.checked)} /> Add special tokens</label>
+            <label><input type="checkbox" checked={parseSpecial.value} onChange={(e) => (parseSpecial.value = e.currentTarget.checked)} /> Read special tokens in the text</label>
+          </div>
+          <Counts />
+          <Seen />
+          <p class="small muted break">Tokenizer: <Text value={tokens.value.value?.report.tokenizer ?? kind} /></p>
+        </section>
+        <Pieces />
+      </div>
+      <XRay />
     </div>
   );
 }
