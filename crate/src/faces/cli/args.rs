@@ -6,7 +6,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 
 #[cfg(feature = "chat")]
 use crate::session::Data;
-use crate::session::{DeviceChoice, GpuOptions};
+use crate::session::{DeviceChoice, GpuOptions, Sort, TokenType};
 
 /// Look inside model files, preview their tokenization, run them on your own GPU.
 #[derive(Parser)]
@@ -38,6 +38,8 @@ pub(super) enum Command {
     Hex(HexArgs),
     /// How a model's tokenizer splits a text.
     Tokenize(TokenizeArgs),
+    /// Look through a tokenizer's vocabulary.
+    Vocab(VocabArgs),
     /// A conversation as the model's chat template writes it, and its token ids.
     #[cfg(feature = "chat")]
     ChatTemplate(ChatArgs),
@@ -57,6 +59,9 @@ pub(super) enum Command {
     /// Measure how long reading a model's headers takes.
     #[command(hide = true)]
     TimeOpen(TimeOpenArgs),
+    /// Measure how fast a tokenizer encodes texts.
+    #[command(hide = true)]
+    TimeTokenize(TimeTokenizeArgs),
 }
 
 #[derive(ClapArgs)]
@@ -137,7 +142,7 @@ fn offset(text: &str) -> Result<u64, String> {
 
 #[derive(ClapArgs)]
 #[command(
-    after_help = "Examples:\n  glassbox tokenize model.gguf \"Hello, world\"\n  cat text.txt | glassbox tokenize tokenizer.json -"
+    after_help = "Examples:\n  glassbox tokenize model.gguf \"Hello, world\"\n  cat text.txt | glassbox tokenize tokenizer.json -\n  glassbox tokenize model.gguf \"Hello, world\" --explain\n  glassbox tokenize model.gguf --with tokenizer.json \"Hello, world\"\n\nWith --with, the exit code is 1 where the ids differ."
 )]
 pub(super) struct TokenizeArgs {
     /// A model, a folder, the address of either's file, or a tokenizer file: tokenizer.json, tekken.json, vocab.txt, a SentencePiece .model, a tiktoken rank file.
@@ -151,6 +156,55 @@ pub(super) struct TokenizeArgs {
     /// Recognise special tokens written in the text.
     #[arg(long)]
     pub(super) parse_special: bool,
+    /// Show step by step how the text becomes ids: normalized form, splits, merges or matches.
+    #[arg(long)]
+    pub(super) explain: bool,
+    /// Compare with another tokenizer: a model, a folder or a tokenizer file.
+    #[arg(long, value_name = "PATH", conflicts_with = "explain")]
+    pub(super) with: Option<PathBuf>,
+}
+
+#[derive(ClapArgs)]
+#[command(
+    after_help = "Examples:\n  glassbox vocab model.gguf hello\n  glassbox vocab model.gguf \"#42\"\n  glassbox vocab model.gguf \"0xE2 82\"\n  glassbox vocab tokenizer.json --sort length --limit 20\n  glassbox vocab model.gguf --type control"
+)]
+pub(super) struct VocabArgs {
+    /// A model, a folder, or a tokenizer file, as for `tokenize`.
+    pub(super) path: PathBuf,
+    /// A part of a token's text; #ID is one id, 0xE282 a part of its bytes. Without it all are listed.
+    #[arg(default_value = "")]
+    pub(super) search: String,
+    /// Only tokens of a type: normal, control, user-defined, unknown, byte, unused, hole.
+    #[arg(long = "type", value_parser = token_type)]
+    pub(super) kind: Option<TokenType>,
+    /// id, length (the longest first) or score (the best score or lowest rank first).
+    #[arg(long, default_value = "id", value_parser = sort)]
+    pub(super) sort: Sort,
+    /// The other way round.
+    #[arg(long)]
+    pub(super) reverse: bool,
+    /// The first of the tokens found that is listed.
+    #[arg(long, default_value_t = 0)]
+    pub(super) first: usize,
+    /// How many are listed.
+    #[arg(long, default_value_t = 50)]
+    pub(super) limit: usize,
+}
+
+fn token_type(text: &str) -> Result<TokenType, String> {
+    TokenType::named(text).ok_or_else(|| {
+        let names: Vec<&str> = TokenType::ALL.iter().map(|kind| kind.name()).collect();
+        format!("\"{text}\" is none of {}", names.join(", "))
+    })
+}
+
+fn sort(text: &str) -> Result<Sort, String> {
+    match text {
+        "id" => Ok(Sort::Id),
+        "length" => Ok(Sort::Length),
+        "score" => Ok(Sort::Score),
+        other => Err(format!("\"{other}\" is none of id, length, score")),
+    }
 }
 
 #[cfg(feature = "chat")]
@@ -284,6 +338,18 @@ pub(super) struct TimeOpenArgs {
     /// Files, folders, or http(s) addresses of files, of one model.
     #[arg(required = true)]
     pub(super) paths: Vec<PathBuf>,
+    /// Repetitions, after one warm-up.
+    #[arg(short, long, default_value_t = 9)]
+    pub(super) repetitions: u32,
+}
+
+#[derive(ClapArgs)]
+pub(super) struct TimeTokenizeArgs {
+    /// A model, folder or tokenizer file.
+    pub(super) path: PathBuf,
+    /// Files of text, each encoded as one string.
+    #[arg(required = true)]
+    pub(super) texts: Vec<PathBuf>,
     /// Repetitions, after one warm-up.
     #[arg(short, long, default_value_t = 9)]
     pub(super) repetitions: u32,

@@ -5,6 +5,7 @@ mod bench;
 #[cfg(feature = "chat")]
 mod chat;
 mod check;
+mod explain;
 mod inspect;
 mod map;
 mod peek;
@@ -17,6 +18,7 @@ mod run;
 mod synth;
 mod terminal;
 mod tokenize;
+mod vocab;
 
 use std::process::ExitCode;
 
@@ -79,6 +81,7 @@ fn dispatch(args: Args) -> Result<Exit> {
         Command::Map(a) => map::run(&a, json),
         Command::Hex(a) => map::hex(&a, json),
         Command::Tokenize(a) => tokenize::run(&a, json),
+        Command::Vocab(a) => vocab::run(&a, json),
         #[cfg(feature = "chat")]
         Command::ChatTemplate(a) => chat::run(&a, json),
         Command::Run(a) => run::run(&a, json),
@@ -88,5 +91,6 @@ fn dispatch(args: Args) -> Result<Exit> {
         Command::Synth(a) => synth::run(&a, json),
         Command::Gap(a) => bench::gap(&a, json),
         Command::TimeOpen(a) => bench::time_open(&a, json),
+        Command::TimeTokenize(a) => bench::time_tokenize(&a, json),
     }
 }

@@ -266,25 +266,50 @@ fn text_part(vocabulary: &Vocabulary, whole: &str, span: Range<usize>, budget: &
         Method::Plamo2(plamo2) => paths::plamo2(plamo2, text, base, budget)?,
         Method::Json(_) => (Vec::new(), Vec::new()),
     };
-    let prepared = prepared.iter().flat_map(|prepared| aligned(whole, prepared)).collect();
+    let prepared = aligned(whole, span.clone(), &prepared);
     Ok(Part { kind: PartKind::Text, span, id: None, prepared, words })
 }
 
-/// A prepared text beside its source, in runs that are the same and runs that differ.
-fn aligned(source: &str, prepared: &Mapped) -> Vec<Aligned> {
-    let mut runs: Vec<(Range<usize>, Range<usize>, bool)> = Vec::new();
-    for (at, c) in prepared.text.char_indices() {
-        let part = at..at + c.len_utf8();
-        let span = prepared.source(part.clone());
-        let is_same = source.get(span.clone()) == prepared.text.get(part.clone());
-        match runs.last_mut() {
-            // What became of one character, or of characters next to each other, is one run.
-            Some((from, to, same)) if *same == is_same && (span.start == from.end || (!is_same && span == *from)) => {
-                (from.end, to.end) = (from.end.max(span.end), part.end);
+/// Prepared texts beside the stretch of the source that they come from, in runs that are the same and runs that differ;
+/// together the runs are the whole stretch.
+fn aligned<'a>(source: &str, span: Range<usize>, prepared: impl IntoIterator<Item = &'a Mapped>) -> Vec<Aligned> {
+    let mut runs: Vec<Run> = Vec::new();
+    let mut done = span.start;
+    for mapped in prepared {
+        for (at, c) in mapped.text.char_indices() {
+            let from = mapped.source(at..at + c.len_utf8());
+            let is_more = |run: &&mut Run| !from.is_empty() && !run.from.is_empty() && from.start < run.from.end;
+            // Characters that come from one are one run.
+            if let Some(run) = runs.last_mut().filter(is_more) {
+                run.from.end = run.from.end.max(from.end);
+                run.to.push(c);
+            } else {
+                // What lies between was dropped.
+                runs.extend((done < from.start).then(|| Run { from: done..from.start, to: String::new() }));
+                runs.push(Run { from: from.clone(), to: c.to_string() });
             }
-            _ => runs.push((span, part, is_same)),
+            done = done.max(from.end);
         }
     }
-    let text = |whole: &str, range: &Range<usize>| whole.get(range.clone()).unwrap_or_default().to_owned();
-    runs.iter().map(|(from, to, _)| Aligned { from: text(source, from), to: text(&prepared.text, to) }).collect()
+    runs.extend((!runs.is_empty() && done < span.end).then(|| Run { from: done..span.end, to: String::new() }));
+    let mut joined: Vec<Aligned> = Vec::new();
+    for Run { from, to } in runs {
+        let from = source.get(from).unwrap_or_default();
+        // Runs of a kind are one; what was put in or dropped stays apart.
+        let kind = |from: &str, to: &str| (from == to, from.is_empty(), to.is_empty());
+        match joined.last_mut() {
+            Some(last) if kind(&last.from, &last.to) == kind(from, &to) => {
+                last.from.push_str(from);
+                last.to.push_str(&to);
+            }
+            _ => joined.push(Aligned { from: from.to_owned(), to }),
+        }
+    }
+    joined
+}
+
+/// A stretch of the source and what it became.
+struct Run {
+    from: Range<usize>,
+    to: String,
 }
