@@ -163,6 +163,16 @@ fn chat_template_reads_the_templates_beside_the_weights() {
 }
 
 #[test]
+fn check_asks_for_the_files_that_it_holds_against_each_other() {
+    let server = sample("hf");
+    let report = json(&["check", &server.url("model.safetensors.index.json"), "--json"]);
+    assert_eq!(report["errors"], 0, "{report:#}");
+    for name in ["config.json", "tokenizer.json", "model-00001-of-00002.safetensors"] {
+        assert!(asked(&server).contains(&name.to_owned()), "{name} of {:?}", asked(&server));
+    }
+}
+
+#[test]
 fn run_of_an_address_writes_what_the_file_on_disk_writes() {
     let server = sample("gguf");
     let at = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/corpus/sample/gguf/sample-q8_0.gguf");
