@@ -14,12 +14,18 @@ mod hostile;
 mod kinds;
 #[path = "tokenize/looking.rs"]
 mod looking;
+#[path = "common/files.rs"]
+mod opened;
 #[path = "tokenize/properties.rs"]
 mod properties;
 #[path = "tokenize/reference.rs"]
 mod reference;
 #[path = "tokenize/rules.rs"]
 mod rules;
+#[path = "tokenize/warnings.rs"]
+mod warnings;
+#[path = "common/writers.rs"]
+mod writers;
 
 use std::path::PathBuf;
 

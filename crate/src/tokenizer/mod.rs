@@ -11,6 +11,7 @@ mod catalog;
 mod charsmap;
 mod compare;
 mod explain;
+mod families;
 mod from_gguf;
 mod from_json;
 mod from_lists;
@@ -49,6 +50,7 @@ pub use self::{
     catalog::{Catalog, Found, Listed, Search, Sort, TokenQuery, TokenType},
     compare::{Comparison, Difference, Stretch},
     explain::{Aligned, Candidate, Choice, Explanation, Merge, Part, PartKind, Word, WordToken},
+    families::{PROBES, are_same_rules, looks_like},
     streaming::TextStream,
     tokenized::Tokenized,
 };
