@@ -18,6 +18,8 @@ mod looking;
 mod opened;
 #[path = "tokenize/properties.rs"]
 mod properties;
+#[path = "tokenize/referee.rs"]
+mod referee;
 #[path = "tokenize/reference.rs"]
 mod reference;
 #[path = "tokenize/rules.rs"]

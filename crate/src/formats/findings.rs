@@ -73,7 +73,8 @@ fn advice(kind: &str, severity: Severity) -> &'static str {
         "duplicate names" | "duplicate keys" | "overlaps" | "holes" | "trailing" | "trailing bytes"
         | "extra entries" | "zip overlaps" | "zip names" | "zip prefix" | "zip trailing bytes" | "zip members"
         | "reaching operators" => "compare its checksum with the file of the model's own repository before using it",
-        "calls of results"
+        "pickle X-ray"
+        | "calls of results"
         | "code"
         | "code in layers"
         | "extension codes"

@@ -307,6 +307,11 @@ async fn add_side_files(model: &mut ModelFile, chosen: &Group, given: &[Given<'_
             let kind = if known { SectionKind::Metadata } else { SectionKind::Gap };
             model.sections.push(Section { file: number, at: 0..len, kind });
         }
+        if let (Kind::Other(what), true) = (&side.kind, name.ends_with(".index.json")) {
+            let what = format!("{} is no index that can be read: it is {what}", quoted(name));
+            let note = Note::new(Severity::Warning, what).at(number, 0);
+            model.notes.push(note.why("which shards belong to the model is known by their names alone"));
+        }
         model.files.push(FileSummary { name: name.into(), bytes: len, role });
     }
     Ok(())

@@ -12,6 +12,8 @@ use super::{NoteReport, columns::kind_name, tensors::hex};
 pub struct TokensReport {
     /// "Byte-level BPE (gpt2, pre gpt-2), 512 tokens".
     pub tokenizer: String,
+    /// Number of tokens.
+    pub count: usize,
     /// Ids in order.
     pub ids: Vec<u32>,
     /// Pieces in order.
@@ -62,11 +64,16 @@ pub struct PieceReport {
 impl TokensReport {
     /// An encoded text with its counts.
     pub fn of(vocabulary: &Vocabulary, tokenized: &Tokenized) -> Self {
+        Self::head(vocabulary, tokenized, usize::MAX)
+    }
+    /// The same with the first ids and pieces alone.
+    pub fn head(vocabulary: &Vocabulary, tokenized: &Tokenized, most: usize) -> Self {
         let text = tokenized.text();
         Self {
             tokenizer: vocabulary.describe(),
-            ids: tokenized.ids().collect(),
-            pieces: tokenized.pieces(vocabulary, 0..tokenized.len()).iter().map(PieceReport::of).collect(),
+            count: tokenized.len(),
+            ids: tokenized.ids().take(most).collect(),
+            pieces: tokenized.pieces(vocabulary, 0..most.min(tokenized.len())).iter().map(PieceReport::of).collect(),
             characters: text.chars().count() as u64,
             graphemes: tokenized.graphemes() as u64,
             bytes: text.len() as u64,

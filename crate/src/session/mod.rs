@@ -30,5 +30,5 @@ pub use crate::chat::{Change, Conversation, Data, Failure, Finding, Template, di
 pub use crate::{
     engine::{device::DeviceChoice, sampler::Sampling},
     formats::ArrayItems,
-    tokenizer::{Catalog, Comparison, EncodeOptions, Search, Sort, TokenQuery, TokenType, Tokenized},
+    tokenizer::{Catalog, Comparison, EncodeOptions, Search, Sort, TokenQuery, TokenType, Tokenized, Vocabulary},
 };

@@ -276,17 +276,17 @@ fn marks(vocabulary: &Vocabulary) -> (Vec<Option<f64>>, Vec<Option<u32>>) {
     let scores = |scores: &[f32]| scores.iter().map(|score| Some(f64::from(*score))).collect();
     match &vocabulary.method {
         Method::Spm(spm) => (scores(&spm.scores), Vec::new()),
-        Method::Unigram(unigram) => (scores(&unigram.scores), Vec::new()),
+        Method::Unigram(unigram) => (unigram.scores.iter().copied().map(Some).collect(), Vec::new()),
         // Counted in ten-thousandths there.
         Method::Plamo2(plamo2) => {
             (plamo2.scores.iter().map(|score| score.map(|score| score as f64 / 1e4)).collect(), Vec::new())
         }
-        Method::ByteBpe(bpe) => (Vec::new(), bpe.merges.ranks(count)),
+        Method::ByteBpe(bpe) => (Vec::new(), bpe.model.merges().ranks(count)),
         Method::Ranked(ranked) => {
             let mut ranks = vec![None; count];
-            for rank in ranked.ranks.values() {
+            for (_, rank) in ranked.ranks.iter() {
                 if let Some(slot) = ranks.get_mut(rank.saturating_add(ranked.shift) as usize) {
-                    *slot = Some(*rank);
+                    *slot = Some(rank);
                 }
             }
             (Vec::new(), ranks)

@@ -1,6 +1,7 @@
 //! The merges of a BPE vocabulary by the ids of what they join.
 
-use std::{collections::HashMap, sync::OnceLock};
+use super::slots::{Slots, mix};
+use crate::fault::Result;
 
 /// What two tokens become together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,26 +13,44 @@ pub(super) struct Joined {
 }
 
 /// All merges.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Merges {
     /// Left, right and what they become, in the order of ranks.
-    list: Vec<[u32; 3]>,
-    /// Made when first asked for: the encoder keeps its own.
-    map: OnceLock<HashMap<(u32, u32), Joined>>,
+    list: Box<[[u32; 3]]>,
+    pairs: Slots,
+}
+
+fn pair(left: u32, right: u32) -> u64 {
+    u64::from(left) << 32 | u64::from(right)
 }
 
 impl Merges {
     /// From merges in the order of their ranks: left, right and what they become.
-    pub(super) fn new(list: Vec<[u32; 3]>) -> Self {
-        Self { list, map: OnceLock::new() }
+    ///
+    /// # Errors
+    /// They were chosen to collide.
+    pub(super) fn new(list: Vec<[u32; 3]>) -> Result<Self> {
+        let of = |rank: u32| pair(list[rank as usize][0], list[rank as usize][1]);
+        let pairs = Slots::new(list.len(), &|rank, seed| mix(of(rank) ^ seed), &|a, b| of(a) == of(b), &mut |_| {})?;
+        Ok(Self { list: list.into(), pairs })
     }
 
-    /// What two neighbours become; of a merge listed twice the later rank holds, as in the crate's BPE.
+    /// What two neighbours become; of a merge listed twice the later rank holds, as in the `tokenizers` crate's BPE.
+    #[inline]
     pub(super) fn get(&self, left: u32, right: u32) -> Option<Joined> {
-        let map = self.map.get_or_init(|| {
-            (0..).zip(&self.list).map(|(rank, [left, right, id])| ((*left, *right), Joined { rank, id: *id })).collect()
-        });
-        map.get(&(left, right)).copied()
+        let is_it = |rank: u32| self.list[rank as usize][..2] == [left, right];
+        let rank = self.pairs.find(mix(pair(left, right) ^ self.pairs.seed), is_it)?;
+        Some(Joined { rank, id: self.made(rank) })
+    }
+
+    /// What the merge of a rank makes.
+    pub(super) fn made(&self, rank: u32) -> u32 {
+        self.list[rank as usize][2]
+    }
+
+    /// Left, right and what they become, in the order of ranks.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &[u32; 3]> {
+        self.list.iter()
     }
 
     /// By id the rank of the first merge that makes the token.

@@ -4,11 +4,15 @@
 //! metadata becomes what llama.cpp makes of it ([`Vocabulary::from_gguf`]): special tokens are cut
 //! out first, then the rest is split and merged. A tokenizer that is not known is refused.
 
+mod added;
 mod alphabet;
 mod base64;
+mod bpe;
 mod byte_bpe;
 mod catalog;
+mod chars;
 mod charsmap;
+mod classes;
 mod compare;
 mod explain;
 mod families;
@@ -23,15 +27,22 @@ mod json_steps;
 mod limits;
 mod longest;
 mod mapped;
+mod memo;
 mod merges;
+mod meta;
+mod model;
+mod pipeline;
 mod plamo2;
 mod prefixes;
 mod preview;
 mod proto;
 mod ranked;
+mod routes;
 mod sentence;
 mod settings;
+mod slots;
 mod specials;
+mod splits;
 mod splitters;
 mod spm;
 mod streaming;
@@ -39,11 +50,12 @@ mod table;
 mod tokenized;
 mod unigram;
 mod word_piece;
+mod words;
 
 use std::ops::Range;
 
 use self::{
-    byte_bpe::ByteBpe, from_json::Pipeline, longest::Longest, plamo2::Plamo2, ranked::Ranked, settings::Settings,
+    byte_bpe::ByteBpe, longest::Longest, pipeline::Pipeline, plamo2::Plamo2, ranked::Ranked, settings::Settings,
     specials::Specials, spm::Spm, streaming::Joiner, table::Table, unigram::Unigram, word_piece::WordPiece,
 };
 pub use self::{
@@ -367,14 +379,16 @@ impl Vocabulary {
         let mut tokens = added(&self.before, 0);
         if let Method::Json(pipeline) = &self.method {
             let mut own = pipeline.encode(text, options.parse_special)?;
-            preview::tighten(self, text, &mut own);
-            tokens.append(&mut own);
+            if !own.is_exact {
+                preview::tighten(self, text, &mut own.tokens);
+            }
+            tokens.append(&mut own.tokens);
         } else {
             for fragment in self.specials.cut(&self.table, text, options.parse_special) {
                 let (part, start) = (&text[fragment.span.clone()], fragment.span.start);
                 match (fragment.special, &self.method) {
                     (Some(id), _) => tokens.push(Token { id, span: fragment.span }),
-                    (None, Method::Spm(spm)) => spm.encode(&self.table, part, start, &mut tokens),
+                    (None, Method::Spm(spm)) => spm.encode(&self.table, part, start, &mut tokens)?,
                     (None, Method::ByteBpe(bpe)) => bpe.encode(part, start, &mut tokens)?,
                     (None, Method::WordPiece(words)) => words.encode(part, start, &mut tokens)?,
                     (None, Method::Unigram(unigram)) => unigram.encode(part, start, &mut tokens)?,

@@ -85,6 +85,21 @@ impl Tokenized {
     pub fn specials(&self, vocabulary: &Vocabulary) -> usize {
         self.ids().filter(|id| vocabulary.kind(*id) == PieceKind::Control).count()
     }
+    /// The tokens that touch a range of the text's bytes; of an empty range the one that it stands before.
+    pub fn touching(&self, bytes: Range<usize>) -> Range<usize> {
+        let hits = |token: &Token| {
+            let Range { start, end } = token.span;
+            let is_hit = if bytes.is_empty() {
+                start <= bytes.start && bytes.start < end
+            } else {
+                start < bytes.end && end > bytes.start
+            };
+            start < end && is_hit
+        };
+        let first = self.tokens.iter().position(hits);
+        let last = self.tokens.iter().rposition(hits);
+        first.zip(last).map_or(0..0, |(first, last)| first..last + 1)
+    }
     /// Some of the pieces; a range beyond the end is cut.
     pub fn pieces(&self, vocabulary: &Vocabulary, range: Range<usize>) -> Vec<Piece> {
         let range = range.start.min(self.len())..range.end.min(self.len());
@@ -134,4 +149,28 @@ fn wholeness(vocabulary: &Vocabulary, text: &str, tokens: &[Token]) -> (Vec<Whol
     }
     cut_at(text.len());
     (all, graphemes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_selection_has_the_tokens_that_it_touches_and_a_caret_the_one_behind_it() {
+        let tokens = [0..0, 0..3, 3..4, 4..8, 8..8].map(|span| Token { id: 0, span });
+        let text = Tokenized {
+            text: "12345678".into(),
+            tokens: tokens.into(),
+            wholeness: Vec::new(),
+            added: (1, 1),
+            graphemes: 8,
+            roundtrips: true,
+            notes: Vec::new(),
+        };
+        assert_eq!(text.touching(0..8), 1..4);
+        assert_eq!(text.touching(2..4), 1..3);
+        assert_eq!(text.touching(3..3), 2..3);
+        assert_eq!(text.touching(8..8), 0..0);
+        assert_eq!(text.touching(900..1000), 0..0);
+    }
 }

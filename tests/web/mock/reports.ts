@@ -176,3 +176,11 @@ export function onnx(name: string, bytes: number): ModelReport {
     notes: [],
   };
 }
+
+/** A model in two parts, of which the second is missing until it is given. */
+export function sharded(names: string[]): ModelReport {
+  const model = llama(names[0] ?? "", 0);
+  model.files = names.map((name, i) => ({ name, bytes: i === 0 ? model.bytes_total : 64, role: name.includes("-of-") ? `shard ${i + 1} of 2` : "vocabulary" }));
+  model.missing = ["part-00001-of-00002.gguf", "part-00002-of-00002.gguf"].filter((name) => !names.includes(name));
+  return model;
+}

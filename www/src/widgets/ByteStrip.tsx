@@ -61,9 +61,11 @@ export function ByteStrip(props: Props) {
     watcher.observe(element);
     return () => watcher.disconnect();
   }, []);
+  // Read here and not in the effect: what is read while drawing the component draws it again when it changes.
+  const wide = width.value;
+  const resolve = colours.value;
   useEffect(() => {
-    const element = canvas.current;
-    if (element !== null) paint(element, width.value, props, colours.value);
+    if (canvas.current !== null) paint(canvas.current, wide, props, resolve);
   });
 
   const byteAt = (x: number) => from + (x / Math.max(1, width.value)) * (to - from);
@@ -320,7 +322,7 @@ function axis(context: CanvasRenderingContext2D, from: number, to: number, wide:
     context.fillStyle = line;
     context.fillRect(x, (STRIP.top + STRIP.height + 2) * ratio, ratio, (AXIS - STRIP.top - STRIP.height + 6) * ratio);
     context.fillStyle = ink;
-    if (x < wide - 50 * ratio) context.fillText(count(at), x + 4 * ratio, (AXIS + 6) * ratio);
+    if (x + 4 * ratio + context.measureText(count(at)).width < wide) context.fillText(count(at), x + 4 * ratio, (AXIS + 6) * ratio);
   }
 }
 

@@ -342,6 +342,8 @@ export interface StatsReport {
 export interface TokensReport {
   /** "Byte-level BPE (gpt2, pre gpt-2), 512 tokens". */
   tokenizer: string;
+  /** Number of tokens. */
+  count: number;
   /** Ids in order. */
   ids: number[];
   /** Pieces in order. */

@@ -59,6 +59,9 @@ pub(super) enum Command {
     /// Measure how long reading a model's headers takes.
     #[command(hide = true)]
     TimeOpen(TimeOpenArgs),
+    /// Measure how fast a tokenizer encodes texts.
+    #[command(hide = true)]
+    TimeTokenize(TimeTokenizeArgs),
 }
 
 #[derive(ClapArgs)]
@@ -335,6 +338,18 @@ pub(super) struct TimeOpenArgs {
     /// Files or folders of one model.
     #[arg(required = true)]
     pub(super) paths: Vec<PathBuf>,
+    /// Repetitions, after one warm-up.
+    #[arg(short, long, default_value_t = 9)]
+    pub(super) repetitions: u32,
+}
+
+#[derive(ClapArgs)]
+pub(super) struct TimeTokenizeArgs {
+    /// A model, folder or tokenizer file.
+    pub(super) path: PathBuf,
+    /// Files of text, each encoded as one string.
+    #[arg(required = true)]
+    pub(super) texts: Vec<PathBuf>,
     /// Repetitions, after one warm-up.
     #[arg(short, long, default_value_t = 9)]
     pub(super) repetitions: u32,

@@ -91,5 +91,6 @@ fn dispatch(args: Args) -> Result<Exit> {
         Command::Synth(a) => synth::run(&a, json),
         Command::Gap(a) => bench::gap(&a, json),
         Command::TimeOpen(a) => bench::time_open(&a, json),
+        Command::TimeTokenize(a) => bench::time_tokenize(&a, json),
     }
 }

@@ -30,6 +30,7 @@ pub(super) fn run(args: &RunArgs, json: bool) -> Result<Exit> {
             min_p: args.min_p,
             seed: args.seed,
         },
+        add_special: true,
         alternatives: false,
         keep_logits: args.logits,
     };

@@ -159,11 +159,21 @@ impl GgufReader {
         if !fits(entries, width + 5) {
             let what =
                 format!("{entries} metadata entries announced; the {} bytes left hold fewer", cursor.remaining());
-            self.findings.error("counts", 8 + width, what, "the count is wrong or the file is cut short");
+            self.findings.error(
+                "counts",
+                8 + width,
+                what,
+                "the count is wrong or the file is cut short; llama.cpp refuses the file",
+            );
         }
         if tensors > limits.tensors || !fits(tensors, 2 * width + 8) {
             let what = format!("{tensors} tensors announced; the {} bytes left hold fewer", cursor.remaining());
-            self.findings.error("counts", 8, what, "the count is wrong or the file is cut short");
+            self.findings.error(
+                "counts",
+                8,
+                what,
+                "the count is wrong or the file is cut short; llama.cpp refuses the file",
+            );
         }
         self.at = end;
         self.metadata_end = end;
@@ -319,7 +329,12 @@ impl GgufReader {
             self.infos.len(),
             self.head.tensors
         );
-        self.findings.error("cut", fault.at.unwrap_or(self.at), what, "the file is damaged or was not copied whole");
+        self.findings.error(
+            "cut",
+            fault.at.unwrap_or(self.at),
+            what,
+            "the file is damaged or was not copied whole; llama.cpp refuses the file",
+        );
         self.short = fault.short;
         self.phase = Phase::Done;
     }

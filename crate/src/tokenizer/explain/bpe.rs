@@ -7,6 +7,7 @@ use super::{
         mapped::Mapped,
         merges::Merges,
         ranked::Ranked,
+        splits,
         spm::{SPACE, Spm},
         table::Table,
     },
@@ -170,19 +171,19 @@ pub(super) fn ranked_merges(
     let rules = Rules {
         table,
         id_of: &id_of,
-        merges: &bpe.merges,
+        merges: bpe.model.merges(),
         unknown: None,
         fuse_unknown: false,
         byte_fallback: bpe.raw.is_some(),
         prefix: "",
         suffix: "",
-        ignore_merges: bpe.ignore_merges,
+        ignore_merges: bpe.model.options().ignore_merges,
     };
     let mut words = Vec::new();
     if let Some(raw) = bpe.raw {
         let parts = byte_bpe::spell(raw, text, base);
         for part in &parts {
-            for piece in byte_bpe::split(&bpe.splits, &part.text)? {
+            for piece in splits::pieces(&bpe.splits, &part.text)? {
                 let spelt = part.text.get(piece.clone()).unwrap_or_default();
                 let is_newlines = raw.whole_newlines && spelt.bytes().all(|byte| byte == b'\n');
                 match table.id_of(spelt).filter(|_| is_newlines) {
@@ -198,7 +199,7 @@ pub(super) fn ranked_merges(
         }
         return Ok((parts, words));
     }
-    for piece in byte_bpe::split(&bpe.splits, text)? {
+    for piece in splits::pieces(&bpe.splits, text)? {
         let spelt = spelt(text, piece, base);
         words.push(rules.run(&spelt, 0..spelt.text.len(), budget));
     }
@@ -220,7 +221,7 @@ fn spelt(text: &str, piece: std::ops::Range<usize>, base: usize) -> Mapped {
 /// tiktoken and Tekken.
 pub(super) fn ranks(table: &Table, ranked: &Ranked, text: &str, base: usize, budget: &mut Budget) -> Result<Words> {
     let mut words = Vec::new();
-    for piece in byte_bpe::split(&ranked.splits, text)? {
+    for piece in splits::pieces(&ranked.splits, text)? {
         let bytes = text.as_bytes().get(piece.clone()).unwrap_or_default();
         let prepared = spelt(text, piece.clone(), base);
         let mut word = Word::of(&prepared, 0..prepared.text.len());
@@ -229,7 +230,7 @@ pub(super) fn ranks(table: &Table, ranked: &Ranked, text: &str, base: usize, bud
         places.push(prepared.text.len());
         let part =
             |from: usize, to: usize| places.get(from).copied().unwrap_or(0)..places.get(to).copied().unwrap_or(0);
-        let rank = |from: usize, to: usize| ranked.ranks.get(bytes.get(from..to)?).copied();
+        let rank = |from: usize, to: usize| ranked.ranks.get(bytes.get(from..to)?);
         let token = |from: usize, to: usize, rank: u32, how| WordToken {
             id: rank + ranked.shift,
             part: part(from, to),

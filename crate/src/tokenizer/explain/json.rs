@@ -2,12 +2,10 @@
 
 use std::ops::Range;
 
-use tokenizers::{
-    Model, ModelWrapper, NormalizedString, OffsetReferential, OffsetType, PreTokenizedString, normalizer,
-};
+use tokenizers::{NormalizedString, OffsetReferential, OffsetType, PreTokenizedString, normalizer};
 
 use super::{
-    super::{Vocabulary, from_json::Pipeline, limits, mapped::Mapped},
+    super::{Vocabulary, limits, mapped::Mapped, model::Model, pipeline::Pipeline},
     Budget, Candidate, Choice, Part, PartKind, Word, WordToken, aligned,
     bpe::Rules,
 };
@@ -15,11 +13,11 @@ use crate::fault::{Fault, Result};
 
 /// How words become tokens.
 pub(super) fn method(pipeline: &Pipeline) -> &'static str {
-    match pipeline.model() {
-        ModelWrapper::BPE(_) => "BPE: the pair of the lowest rank merges first",
-        ModelWrapper::WordPiece(_) => "WordPiece: at each place the longest token",
-        ModelWrapper::WordLevel(_) => "Whole words: each is a token, or unknown",
-        ModelWrapper::Unigram(_) => "Unigram: of all ways through a word the one of the highest sum of scores",
+    match &pipeline.model {
+        Model::Bpe(_) => "BPE: the pair of the lowest rank merges first",
+        Model::WordPiece(_) => "WordPiece: at each place the longest token",
+        Model::WordLevel(_) => "Whole words: each is a token, or unknown",
+        Model::Unigram(_) => "Unigram: of all ways through a word the one of the highest sum of scores",
     }
 }
 
@@ -107,56 +105,61 @@ const LOOK_UPS: usize = 1 << 22;
 impl<'a> Steps<'a> {
     fn new(vocabulary: &'a Vocabulary, pipeline: &'a Pipeline) -> Self {
         let (mut scores, mut longest) = (Vec::new(), 0);
-        if let ModelWrapper::Unigram(unigram) = pipeline.model() {
-            for (text, score) in unigram.iter() {
-                longest = longest.max(text.len());
-                scores.push(*score);
-            }
+        if let Model::Unigram(model) = &pipeline.model {
+            longest = model.tokens.iter().map(|(text, _)| text.len()).max().unwrap_or(0);
+            scores.clone_from(&model.unigram.scores);
         }
         let unknown_score = scores.iter().copied().fold(f64::INFINITY, f64::min) - UNKNOWN_PENALTY;
         Self { vocabulary, pipeline, scores, unknown_score, longest }
     }
 
     fn word(&self, prepared: &Mapped, budget: &mut Budget) -> Result<Word> {
-        let id_of = |text: &str| self.pipeline.model().token_to_id(text);
-        match self.pipeline.model() {
-            ModelWrapper::BPE(bpe) => {
+        let tokens = self.pipeline.model.tokens();
+        let id_of = |text: &str| tokens.get(text.as_bytes());
+        match &self.pipeline.model {
+            Model::Bpe(bpe) => {
+                let options = bpe.options();
                 let rules = Rules {
                     table: &self.vocabulary.table,
                     id_of: &id_of,
-                    merges: self.pipeline.merges().ok_or_else(|| Fault::bug("a BPE model without its merges"))?,
-                    unknown: bpe.unk_token.as_deref().and_then(id_of),
-                    fuse_unknown: bpe.fuse_unk,
-                    byte_fallback: bpe.byte_fallback,
-                    prefix: bpe.continuing_subword_prefix.as_deref().unwrap_or_default(),
-                    suffix: bpe.end_of_word_suffix.as_deref().unwrap_or_default(),
-                    ignore_merges: bpe.ignore_merges,
+                    merges: bpe.merges(),
+                    unknown: options.unknown.as_deref().and_then(id_of),
+                    fuse_unknown: options.fuse_unknown,
+                    byte_fallback: options.byte_fallback,
+                    prefix: &options.prefix,
+                    suffix: &options.suffix,
+                    ignore_merges: options.ignore_merges,
                 };
                 Ok(rules.run(prepared, 0..prepared.text.len(), budget))
             }
-            ModelWrapper::WordPiece(pieces) => {
-                let unknown = id_of(&pieces.unk_token);
-                let is_long = prepared.text.chars().count() > pieces.max_input_chars_per_word;
-                Ok(word_piece(prepared, id_of, &pieces.continuing_subword_prefix, unknown, is_long, budget))
+            Model::WordPiece(pieces) => {
+                let unknown = id_of(&pieces.unknown);
+                let is_long = prepared.text.chars().count() > pieces.longest;
+                Ok(word_piece(prepared, id_of, &pieces.prefix, unknown, is_long, budget))
             }
-            ModelWrapper::WordLevel(words) => {
+            Model::WordLevel(words) => {
                 let mut word = Word::of(prepared, 0..prepared.text.len());
                 let all = 0..word.text.len();
                 let found = id_of(&word.text).map(|id| (id, "whole word"));
-                let found = found.or_else(|| id_of(&words.unk_token).map(|id| (id, "unknown")));
+                let found = found.or_else(|| id_of(&words.unknown).map(|id| (id, "unknown")));
                 word.tokens.extend(found.map(|(id, how)| token(prepared, id, all, how)));
                 Ok(word)
             }
-            ModelWrapper::Unigram(unigram) => self.unigram(prepared, unigram.byte_fallback(), budget),
+            Model::Unigram(model) => self.unigram(prepared, (model.unknown, model.byte_fallback), budget),
         }
     }
 
     /// The best way through a word, as the crate's Unigram finds it.
-    fn unigram(&self, prepared: &Mapped, byte_fallback: bool, budget: &mut Budget) -> Result<Word> {
+    fn unigram(
+        &self,
+        prepared: &Mapped,
+        (unknown, byte_fallback): (Option<u32>, bool),
+        budget: &mut Budget,
+    ) -> Result<Word> {
         let text = prepared.text.as_str();
         limits::check("look-ups for one word", text.len().saturating_mul(self.longest), LOOK_UPS)?;
-        let id_of = |text: &str| self.pipeline.model().token_to_id(text);
-        let unknown = self.pipeline.unknown();
+        let tokens = self.pipeline.model.tokens();
+        let id_of = |text: &str| tokens.get(text.as_bytes());
         // Sum of the best way to each byte, where its last token begins, and its id.
         let mut best: Vec<Option<(f64, usize, Option<u32>)>> = vec![None; text.len() + 1];
         let sum_at = |best: &[Option<(f64, usize, Option<u32>)>], at: usize| {
