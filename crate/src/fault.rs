@@ -37,6 +37,8 @@ pub struct Fault {
     pub at: Option<u64>,
     /// The underlying failure.
     pub because: Option<Box<Fault>>,
+    /// The file ended before what was to be read: it is cut off, or a length in it is wrong.
+    pub short: bool,
 }
 
 /// Shorthand used throughout the crate.
@@ -45,7 +47,7 @@ pub type Result<T, E = Fault> = std::result::Result<T, E>;
 impl Fault {
     /// A fault with a blame and a sentence.
     pub fn new(blame: Blame, what: impl Into<String>) -> Self {
-        Self { blame, what: what.into(), file: None, at: None, because: None }
+        Self { blame, what: what.into(), file: None, at: None, because: None, short: false }
     }
     /// The file breaks its format's rules at byte `at`.
     pub fn file(at: u64, what: impl Into<String>) -> Self {
@@ -85,6 +87,12 @@ impl Fault {
     #[must_use]
     pub fn in_file(mut self, name: &str) -> Self {
         self.file.get_or_insert_with(|| name.to_owned());
+        self
+    }
+    /// Says that the file ended too early.
+    #[must_use]
+    pub fn short(mut self) -> Self {
+        self.short = true;
         self
     }
     /// Adds the underlying failure.

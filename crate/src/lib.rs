@@ -14,13 +14,16 @@
 //! | 3 | [`chat`] | conversations to text, by a model's own template | fault, model |
 //! | 3 | [`tokenizer`] | text to ids and back, with a preview | fault, order, model |
 //! | 4 | [`engine`] | architecture to graph to plan to device | fault, order, tensor, model |
+//! | 4 | [`check`] | what is wrong with a model, and what of it is missing | fault, order, source, tensor, model, formats |
 //! | 5 | [`session`] | an opened file; a running generation | all above |
-//! | 6 | [`report`] | serialisable views: the one vocabulary of every face | fault, order, tensor, model, tokenizer, engine, session |
+//! | 6 | [`report`] | serialisable views: the one vocabulary of every face | fault, order, tensor, model, tokenizer, engine, check, session |
 //! | 7 | [`faces`] | the command line and the wasm bindings: translate, never decide | fault, source, session, report |
 
 #[cfg(feature = "chat")]
 #[forbid(unsafe_code)]
 pub mod chat;
+#[forbid(unsafe_code)]
+pub mod check;
 pub mod engine;
 pub mod faces;
 #[forbid(unsafe_code)]

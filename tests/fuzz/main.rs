@@ -1,16 +1,21 @@
 //! A bounded fuzz run of every reader: valid files, mutated with knowledge of their structure, and random bytes.
 //!
-//! `GLASSBOX_FUZZ_CASES=1000000 cargo test --test fuzz` runs longer. A failing case is printed by proptest in its
-//! smallest form.
+//! `GLASSBOX_FUZZ_CASES=1000000 cargo test --release --test fuzz` runs longer; with `GLASSBOX_FUZZ_KEEP=1` it also
+//! replaces the committed inputs in `corpus/` by what it found. A failing case is printed by proptest in its smallest
+//! form.
 
 #[path = "../rust/common/containers.rs"]
 mod containers;
+mod corpus;
 #[path = "../rust/common/files.rs"]
 mod files;
 mod targets;
 #[path = "../rust/common/writers.rs"]
 mod writers;
 
+use std::cell::RefCell;
+
+use corpus::Found;
 use proptest::{prelude::*, sample::Index, test_runner::TestRunner};
 
 /// One change to a file.
@@ -96,26 +101,44 @@ fn apply(bytes: &mut Vec<u8>, change: &Change) {
     }
 }
 
-/// Runs a target on mutated seeds and on random bytes behind a start that gets it recognised.
-fn run(target: fn(&[u8]), seeds: Vec<Vec<u8>>, start: &'static [u8]) {
-    for seed in &seeds {
-        target(seed);
+/// Cases between two looks at what was found.
+const ROUND: u32 = 20_000;
+
+/// Runs a target on its corpus, on mutated inputs and on random bytes behind a start that gets it recognised. An input
+/// to which the reader says something new is mutated in its turn.
+fn run(name: &str, target: fn(&[u8]) -> Vec<String>, seeds: Vec<Vec<u8>>, start: &'static [u8]) {
+    let found = RefCell::new(Found::default());
+    let given: Vec<Vec<u8>> = seeds.into_iter().chain(corpus::load(name)).collect();
+    for input in &given {
+        found.borrow_mut().see(target(input), input);
     }
+    let known = found.borrow().len();
     let cases = std::env::var("GLASSBOX_FUZZ_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(3000);
-    let mutated =
-        (prop::sample::select(seeds), prop::collection::vec(change(), 1..6)).prop_map(|(mut bytes, changes)| {
-            changes.iter().for_each(|c| apply(&mut bytes, c));
-            bytes
-        });
-    let random = prop::collection::vec(any::<u8>(), 0..300).prop_map(move |tail| [start, &tail].concat());
-    let input = prop_oneof![9 => mutated, 1 => random];
-    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
-    TestRunner::new(config)
-        .run(&input, |bytes| {
-            target(&bytes);
-            Ok(())
-        })
-        .unwrap_or_else(|e| panic!("{e}"));
+    let mut left: u32 = cases;
+    while left > 0 {
+        let round = left.min(ROUND);
+        left -= round;
+        let pool: Vec<Vec<u8>> = given.iter().cloned().chain(found.borrow().inputs()).collect();
+        let mutated =
+            (prop::sample::select(pool), prop::collection::vec(change(), 1..6)).prop_map(|(mut bytes, changes)| {
+                changes.iter().for_each(|c| apply(&mut bytes, c));
+                bytes
+            });
+        let random = prop::collection::vec(any::<u8>(), 0..300).prop_map(move |tail| [start, &tail].concat());
+        let input = prop_oneof![9 => mutated, 1 => random];
+        let config = ProptestConfig { cases: round, failure_persistence: None, ..ProptestConfig::default() };
+        TestRunner::new(config)
+            .run(&input, |bytes| {
+                let said = target(&bytes);
+                found.borrow_mut().see(said, &bytes);
+                Ok(())
+            })
+            .unwrap_or_else(|e| panic!("{e}"));
+    }
+    println!("{name}: {cases} cases, {} sentences ({known} known before)", found.borrow().len());
+    if std::env::var_os("GLASSBOX_FUZZ_KEEP").is_some() {
+        corpus::save(name, &found.borrow());
+    }
 }
 
 #[test]
@@ -132,7 +155,7 @@ fn the_gguf_reader_survives() {
         writers::Plain::file(2, true),
         writers::Plain::file(3, true),
     ];
-    run(targets::gguf, seeds, b"GGUF\x03\0\0\0");
+    run("gguf", targets::gguf, seeds, b"GGUF\x03\0\0\0");
 }
 
 #[test]
@@ -141,7 +164,7 @@ fn the_safetensors_reader_survives() {
         r#"{"a":{"dtype":"F8_E4M3","shape":[2,2],"data_offsets":[0,4]},"b\u00e9":{"dtype":"F4","shape":[4],"data_offsets":[4,6]},"e":{"dtype":"F64","shape":[0,9],"data_offsets":[6,6]}}  "#,
         &[1; 6],
     );
-    run(targets::safetensors, vec![writers::small_safetensors(), zoo], b"\x20\0\0\0\0\0\0\0{\"");
+    run("safetensors", targets::safetensors, vec![writers::small_safetensors(), zoo], b"\x20\0\0\0\0\0\0\0{\"");
 }
 
 #[test]
@@ -153,7 +176,7 @@ fn the_onnx_reader_survives() {
         let sparse = Message::new().message(1, &t).message(2, &t).int(3, 4);
         onnx_model(&Message::new().message(5, &t).message(15, &sparse)).0
     };
-    run(targets::onnx, vec![writers::small_onnx(), external], b"\x08\x08\x12\x01x\x3a");
+    run("onnx", targets::onnx, vec![writers::small_onnx(), external], b"\x08\x08\x12\x01x\x3a");
 }
 
 #[test]
@@ -171,7 +194,7 @@ fn the_pytorch_reader_survives() {
     let mut forward = containers::zip_forward(&containers::torch_members(), 64);
     forward.truncate(forward.len() - 30);
     let seeds = vec![torch_zip(), torch_stream(), two, cut, forward, containers::tar(&containers::torch_tar_members())];
-    run(targets::pytorch, seeds, b"PK\x03\x04\x14\0\0\0\0\0");
+    run("pytorch", targets::pytorch, seeds, b"PK\x03\x04\x14\0\0\0\0\0");
 }
 
 #[test]
@@ -181,14 +204,14 @@ fn the_pickle_reader_survives() {
         .to_vec();
     let object = containers::torch_object();
     let two = [new.as_slice(), object.as_slice()].concat();
-    run(targets::pickle, vec![old, new, object, two], b"\x80\x04");
+    run("pickle", targets::pickle, vec![old, new, object, two], b"\x80\x04");
 }
 
 #[test]
 fn the_numpy_reader_survives() {
     let objects =
         containers::npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }\n", b"\x80\x02cos\nsystem\n)R.");
-    run(targets::numpy, vec![containers::small_npy(), containers::small_npz(), objects], b"\x93NUMPY\x01\0");
+    run("numpy", targets::numpy, vec![containers::small_npy(), containers::small_npz(), objects], b"\x93NUMPY\x01\0");
 }
 
 #[test]
@@ -204,7 +227,7 @@ fn the_ggml_reader_survives() {
     rwkv.extend(b"e");
     rwkv.extend([0; 8]);
     let seeds = vec![containers::ggjt(1, 2, &[1; 20]), containers::ggjt(3, 2, &[1; 18]), whisper, rwkv];
-    run(targets::ggml, seeds, b"lmgg");
+    run("ggml", targets::ggml, seeds, b"lmgg");
 }
 
 #[test]
@@ -213,7 +236,7 @@ fn the_llama2c_reader_survives() {
     two.extend(containers::llama2c().into_iter().take(28));
     two.extend([1, 4, 0, 0, 0]);
     two.resize(600, 0);
-    run(targets::llama2c, vec![containers::llama2c(), two], b"24ka\x01\0\0\0");
+    run("llama2c", targets::llama2c, vec![containers::llama2c(), two], b"24ka\x01\0\0\0");
 }
 
 #[test]
@@ -231,12 +254,12 @@ fn the_tensorflow_reader_survives() {
         containers::checkpoint_v1(false),
         containers::checkpoint_v1(true),
     ];
-    run(targets::tensorflow, seeds, b"\x0a\x20\x0a\x01");
+    run("tensorflow", targets::tensorflow, seeds, b"\x0a\x20\x0a\x01");
 }
 
 #[test]
 fn the_tflite_reader_survives() {
-    run(targets::tflite, vec![containers::tflite()], b"\x10\0\0\0TFL3");
+    run("tflite", targets::tflite, vec![containers::tflite()], b"\x10\0\0\0TFL3");
 }
 
 #[test]
@@ -244,5 +267,5 @@ fn the_keras_reader_survives() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/corpus/containers");
     let seeds = ["old.h5", "new.h5", "tiny.keras", "dense.h5", "chunks.h5", "chunks_new.h5"]
         .map(|n| std::fs::read(folder.join(n)).expect("the sample is in the repository"));
-    run(targets::keras, seeds.to_vec(), b"\x89HDF\r\n\x1a\n");
+    run("keras", targets::keras, seeds.to_vec(), b"\x89HDF\r\n\x1a\n");
 }

@@ -1,4 +1,5 @@
 //! One pure function per reader: bytes in, a well-formed description or a fault out, the same for any chunk size.
+//! Each tells the sentences that the reader said, so that new sayings are noticed.
 #![allow(dead_code, unreachable_pub, reason = "each user takes its part")]
 
 use glassbox::{
@@ -8,6 +9,7 @@ use glassbox::{
     source::{Limits, Stop, Window},
 };
 
+use super::corpus::outcome;
 use super::files::{assert_well_formed, in_memory, open};
 
 /// How the bytes reach a reader.
@@ -73,13 +75,14 @@ fn check(id: FormatId, name: &str, bytes: &[u8]) -> Result<ModelFile, Fault> {
 }
 
 /// GGUF.
-pub fn gguf(bytes: &[u8]) {
-    let _ = check(FormatId::Gguf, "fuzz.gguf", bytes);
+pub fn gguf(bytes: &[u8]) -> Vec<String> {
+    outcome(&check(FormatId::Gguf, "fuzz.gguf", bytes))
 }
 
 /// safetensors; what the crate accepts must open, with the crate's tensors.
-pub fn safetensors(bytes: &[u8]) {
+pub fn safetensors(bytes: &[u8]) -> Vec<String> {
     let ours = check(FormatId::Safetensors, "fuzz.safetensors", bytes);
+    let said = outcome(&ours);
     if let Ok(theirs) = ::safetensors::SafeTensors::deserialize(bytes) {
         let model = ours.unwrap_or_else(|fault| panic!("the crate accepts what we refuse: {fault}"));
         for (name, view) in theirs.iter() {
@@ -90,49 +93,50 @@ pub fn safetensors(bytes: &[u8]) {
             assert!(found.clone().any(|t| same(&t)), "{name} as the crate has it");
         }
     }
+    said
 }
 
 /// ONNX.
-pub fn onnx(bytes: &[u8]) {
-    let _ = check(FormatId::Onnx, "fuzz.onnx", bytes);
+pub fn onnx(bytes: &[u8]) -> Vec<String> {
+    outcome(&check(FormatId::Onnx, "fuzz.onnx", bytes))
 }
 
 /// PyTorch archives and streams.
-pub fn pytorch(bytes: &[u8]) {
-    let _ = check(FormatId::PyTorch, "fuzz.pt", bytes);
+pub fn pytorch(bytes: &[u8]) -> Vec<String> {
+    outcome(&check(FormatId::PyTorch, "fuzz.pt", bytes))
 }
 
 /// Pickles by themselves.
-pub fn pickle(bytes: &[u8]) {
-    let _ = check(FormatId::Pickle, "fuzz.pkl", bytes);
+pub fn pickle(bytes: &[u8]) -> Vec<String> {
+    outcome(&check(FormatId::Pickle, "fuzz.pkl", bytes))
 }
 
 /// NumPy arrays.
-pub fn numpy(bytes: &[u8]) {
-    let _ = check(FormatId::Numpy, "fuzz.npy", bytes);
+pub fn numpy(bytes: &[u8]) -> Vec<String> {
+    outcome(&check(FormatId::Numpy, "fuzz.npy", bytes))
 }
 
 /// GGML before GGUF.
-pub fn ggml(bytes: &[u8]) {
-    let _ = check(FormatId::Ggml, "fuzz.bin", bytes);
+pub fn ggml(bytes: &[u8]) -> Vec<String> {
+    outcome(&check(FormatId::Ggml, "fuzz.bin", bytes))
 }
 
 /// llama2.c.
-pub fn llama2c(bytes: &[u8]) {
-    let _ = check(FormatId::Llama2c, "fuzz.bin", bytes);
+pub fn llama2c(bytes: &[u8]) -> Vec<String> {
+    outcome(&check(FormatId::Llama2c, "fuzz.bin", bytes))
 }
 
 /// TensorFlow graphs and checkpoints.
-pub fn tensorflow(bytes: &[u8]) {
-    let _ = check(FormatId::TensorFlow, "fuzz.pb", bytes);
+pub fn tensorflow(bytes: &[u8]) -> Vec<String> {
+    outcome(&check(FormatId::TensorFlow, "fuzz.pb", bytes))
 }
 
 /// TensorFlow Lite.
-pub fn tflite(bytes: &[u8]) {
-    let _ = check(FormatId::TfLite, "fuzz.tflite", bytes);
+pub fn tflite(bytes: &[u8]) -> Vec<String> {
+    outcome(&check(FormatId::TfLite, "fuzz.tflite", bytes))
 }
 
 /// Keras and other HDF5.
-pub fn keras(bytes: &[u8]) {
-    let _ = check(FormatId::Keras, "fuzz.h5", bytes);
+pub fn keras(bytes: &[u8]) -> Vec<String> {
+    outcome(&check(FormatId::Keras, "fuzz.h5", bytes))
 }

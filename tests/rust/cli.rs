@@ -268,48 +268,6 @@ fn devices_always_lists_the_cpu() {
     assert!(devices.iter().any(|d| d["backend"] == "CPU"));
 }
 
-/// The sample's Hugging Face folder with a chat template beside it.
-fn folder_with_templates() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    for entry in std::fs::read_dir(sample("hf")).expect("the sample is in the repository") {
-        let file = entry.expect("a readable entry").path();
-        std::fs::copy(&file, folder.path().join(file.file_name().expect("a name"))).expect("a copy");
-    }
-    let config = serde_json::json!({
-        "eos_token": "<|endoftext|>",
-        "chat_template": [
-            { "name": "tool_use", "template": "{{ tools | tojson }}" },
-            { "name": "default", "template": "{% for m in messages %}{{ m.role }}: {{ m.content }}{{ eos_token }}\n{% endfor %}{% if add_generation_prompt %}> {% endif %}" },
-        ],
-    });
-    std::fs::write(folder.path().join("tokenizer_config.json"), config.to_string()).expect("a written file");
-    folder
-}
-
-#[test]
-fn chat_template_gives_the_text_and_its_ids_with_special_tokens_parsed() {
-    let folder = folder_with_templates();
-    let report = json(&["chat-template", path(folder.path()), "--user", "Hi", "--json"]);
-    let text = report["text"].as_str().expect("a text");
-    assert_eq!(text, "user: Hi<|endoftext|>\n> ");
-    assert_eq!((&report["template"], &report["templates"][1]), (&"default".into(), &"tool_use".into()));
-    let tokens = json(&["tokenize", path(folder.path()), text, "--parse-special", "--json"]);
-    assert_eq!(report["ids"], tokens["ids"]);
-    let bare = json(&["chat-template", path(folder.path()), "--user", "Hi", "--no-generation-prompt", "--json"]);
-    assert_eq!(bare["text"], "user: Hi<|endoftext|>\n");
-    let output = glassbox(&["chat-template", path(folder.path()), "--name", "nope"]);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("default, tool_use"));
-}
-
-#[test]
-fn a_run_with_chat_begins_with_what_the_template_wrote() {
-    let folder = folder_with_templates();
-    let rendered = json(&["chat-template", path(folder.path()), "--user", "Hi", "--json"]);
-    let run = json(&["run", path(folder.path()), "--chat", "Hi", "-n", "1", "--device", "cpu", "--json"]);
-    assert_eq!(run["prompt_ids"], rendered["ids"]);
-}
-
 #[test]
 fn tokenize_takes_a_vocabulary_file_alone() {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -318,4 +276,167 @@ fn tokenize_takes_a_vocabulary_file_alone() {
     let report = json(&["tokenize", path(&file), "Hellos hello", "--add-special", "--json"]);
     assert_eq!(report["ids"], serde_json::json!([2, 5, 6, 5, 3]));
     assert!(report["tokenizer"].as_str().is_some_and(|title| title.starts_with("WordPiece (vocab.txt)")));
+}
+
+#[test]
+fn check_says_what_is_wrong_why_and_what_to_do_and_ends_with_1_for_errors() {
+    let fine = glassbox(&["check", path(&sample("hf"))]);
+    let text = String::from_utf8_lossy(&fine.stdout);
+    assert!(fine.status.success() && text.contains("0 errors, 0 warnings"), "{text}");
+
+    let folder = tempfile::tempdir().expect("a folder");
+    for entry in std::fs::read_dir(sample("hf")).expect("the sample is in the repository") {
+        let from = entry.expect("readable").path();
+        std::fs::copy(&from, folder.path().join(from.file_name().expect("a name"))).expect("copied");
+    }
+    let config = folder.path().join("config.json");
+    let text =
+        std::fs::read_to_string(&config).expect("reads").replace("\"eos_token_id\": 0", "\"eos_token_id\": 4000");
+    std::fs::write(&config, text).expect("written");
+    let broken = glassbox(&["check", path(folder.path())]);
+    let text = String::from_utf8_lossy(&broken.stdout).into_owned();
+    assert_eq!(broken.status.code(), Some(1), "{text}");
+    for words in ["Errors", "eos_token_id in config.json is 4000", "config.json, byte ", "why: ", "do: ", "1 error"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    let output = glassbox(&["check", path(folder.path()), "--json"]);
+    let report: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
+    assert_eq!((output.status.code(), report["errors"].as_u64()), (Some(1), Some(1)));
+    assert!(report["findings"][0]["at"].as_u64() > Some(0) && report["checks"].as_array().is_some_and(|c| c.len() > 5));
+}
+
+#[test]
+fn check_and_inspect_list_the_missing_byte_ranges_of_a_cut_file() {
+    let whole = std::fs::read(sample("gguf/sample-q8_0.gguf")).expect("the sample is in the repository");
+    let folder = tempfile::tempdir().expect("a folder");
+    let torn = folder.path().join("torn.gguf");
+    std::fs::write(&torn, &whole[..600_000]).expect("written");
+    for command in ["check", "inspect"] {
+        let output = glassbox(&[command, path(&torn)]);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        for words in ["Not whole", "1 partial", "torn.gguf (600000 bytes here)", "missing bytes 600000.."] {
+            assert!(text.contains(words), "{command}: {words}: {text}");
+        }
+    }
+}
+
+#[test]
+fn map_names_every_part_once_and_the_parts_fill_the_file() {
+    let report = json(&["map", path(&sample("gguf/sample-q8_0.gguf")), "--json"]);
+    let parts = report["parts"].as_array().expect("parts");
+    let mut at = 0;
+    for part in parts {
+        assert_eq!(part["start"].as_u64(), Some(at), "{part} begins where the one before ends");
+        assert_eq!(part["shares_with"], Value::Null);
+        at = part["end"].as_u64().expect("an end");
+    }
+    assert_eq!(Some(at), report["files"][0]["bytes"].as_u64());
+    let kinds: Vec<&str> = parts.iter().filter_map(|p| p["kind"].as_str()).collect();
+    assert_eq!(kinds[..4], ["header", "metadata", "tensor list", "padding"]);
+    let named = parts.iter().filter(|p| p["kind"] == "tensor" && p["name"].is_string()).count();
+    let listed = json(&["inspect", path(&sample("gguf/sample-q8_0.gguf")), "--json"]);
+    assert_eq!(Some(named), listed["tensors"].as_array().map(Vec::len));
+}
+
+/// A safetensors file: its header as given, then `data` zero bytes.
+fn safetensors(name: &str, header: &str, data: usize) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend_from_slice(header.as_bytes());
+    bytes.resize(bytes.len() + data, 0);
+    std::fs::write(folder.path().join(name), bytes).expect("written");
+    folder
+}
+
+#[test]
+fn map_shows_overlaps_and_what_a_cut_file_lost() {
+    let header = r#"{"a":{"dtype":"U8","shape":[8],"data_offsets":[0,8]},"b":{"dtype":"U8","shape":[8],"data_offsets":[4,12]},"c":{"dtype":"U8","shape":[8],"data_offsets":[12,20]}}"#;
+    let folder = safetensors("m.safetensors", header, 16);
+    let report = json(&["map", path(&folder.path().join("m.safetensors")), "--json"]);
+    let data = 8 + header.len() as u64;
+    let parts: Vec<(String, u64, u64, Value, u64)> = report["parts"]
+        .as_array()
+        .expect("parts")
+        .iter()
+        .filter(|p| p["start"].as_u64() >= Some(data))
+        .map(|p| {
+            let number = |key: &str| p[key].as_u64().expect("a number");
+            let kind = p["kind"].as_str().expect("a kind").to_owned();
+            (kind, number("start") - data, number("end") - data, p["shares_with"].clone(), number("shared_bytes"))
+        })
+        .collect();
+    let expected = [
+        ("tensor".to_owned(), 0, 8, Value::Null, 0),
+        ("tensor".to_owned(), 4, 12, "a".into(), 4),
+        ("missing".to_owned(), 12, 20, Value::Null, 0),
+    ];
+    assert_eq!(parts, expected);
+    let text = String::from_utf8(glassbox(&["map", path(&folder.path().join("m.safetensors"))]).stdout).expect("UTF-8");
+    assert!(text.contains("overlaps a by 4 B"), "{text}");
+}
+
+#[test]
+fn hex_prints_the_very_bytes_and_no_control_character() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("x.bin");
+    let bytes: Vec<u8> = (0..=255).collect();
+    std::fs::write(&file, &bytes).expect("written");
+    let report = json(&["hex", path(&file), "--at", "0xf0", "--bytes", "1,000", "--json"]);
+    assert_eq!(report["hex"], "f0 f1 f2 f3 f4 f5 f6 f7 f8 f9 fa fb fc fd fe ff");
+    assert_eq!((report["start"].as_u64(), report["bytes_total"].as_u64()), (Some(240), Some(256)));
+    let text = String::from_utf8(glassbox(&["hex", path(&file)]).stdout).expect("UTF-8");
+    assert!(text.contains("00000040  40 41 42 43 44 45 46 47  48 49 4a 4b 4c 4d 4e 4f   @ABCDEFGHIJKLMNO"), "{text}");
+    assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "a control character got through");
+    let beyond = glassbox(&["hex", path(&file), "--at", "257"]);
+    assert_eq!(beyond.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&beyond.stderr).contains("ends at byte 256"));
+}
+
+#[test]
+fn tokenize_explains_a_text_step_by_step_to_the_same_ids() {
+    let file = sample("gguf/sample-q8_0.gguf");
+    let plain = json(&["tokenize", path(&file), "Once upon a time", "--json"]);
+    let explained = json(&["tokenize", path(&file), "Once upon a time", "--explain", "--json"]);
+    assert_eq!(explained["ids"], plain["ids"]);
+    assert_eq!(explained["agrees"], true);
+    let words = explained["parts"][0]["words"].as_array().expect("words");
+    assert!(words.len() >= 4 && words.iter().any(|word| !word["merges"].as_array().expect("merges").is_empty()));
+    let output = glassbox(&["tokenize", path(&file), "Once upon a time", "--explain"]);
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && shown.contains("rank ") && shown.contains(" tokens"), "{shown}");
+}
+
+#[test]
+fn two_tokenizers_are_compared_and_a_difference_ends_with_1() {
+    let (gguf, folder) = (sample("gguf/sample-q8_0.gguf"), sample("hf"));
+    let same = json(&["tokenize", path(&gguf), "Once upon a time", "--with", path(&folder), "--json"]);
+    assert_eq!((&same["same"], &same["first_cut"]), (&Value::Bool(true), &Value::Null));
+    let words = tempfile::tempdir().expect("a folder");
+    let other = words.path().join("vocab.txt");
+    std::fs::write(&other, "[UNK]\nonce\nupon\na\ntime\n").expect("a written file");
+    let output = glassbox(&["tokenize", path(&gguf), "Once upon a time", "--with", path(&other), "--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(report["same"], false);
+    assert!(!report["first_id"].is_null() && report["b"]["ids"].as_array().is_some_and(|ids| ids.len() == 4));
+    let shown = glassbox(&["tokenize", path(&gguf), "Once upon a time", "--with", path(&other)]);
+    assert!(String::from_utf8_lossy(&shown.stdout).contains("at character "), "{shown:?}");
+}
+
+#[test]
+fn vocab_finds_tokens_by_text_id_and_type_in_any_order() {
+    let file = sample("gguf/sample-q8_0.gguf");
+    let all = json(&["vocab", path(&file), "--json", "--limit", "3"]);
+    assert_eq!((all["size"].as_u64(), all["tokens"].as_array().map(Vec::len)), (Some(1000), Some(3)));
+    let one = json(&["vocab", path(&file), "#7", "--json"]);
+    assert_eq!((one["matching"].as_u64(), one["tokens"][0]["id"].as_u64()), (Some(1), Some(7)));
+    let longest = json(&["vocab", path(&file), "--sort", "length", "--json"]);
+    let bytes = |nth: usize| longest["tokens"][nth]["hex"].as_str().map_or(0, str::len);
+    assert!(bytes(0) >= bytes(1) && bytes(1) >= bytes(2) && bytes(2) > 2);
+    let control = json(&["vocab", path(&file), "--type", "control", "--json"]);
+    assert!(control["tokens"].as_array().is_some_and(|tokens| tokens.iter().all(|token| token["kind"] == "control")));
+    assert_eq!(glassbox(&["vocab", path(&file), "--type", "verb"]).status.code(), Some(2));
+    let shown = glassbox(&["vocab", path(&file), "the"]);
+    assert!(String::from_utf8_lossy(&shown.stdout).contains("tokens match"), "{shown:?}");
 }

@@ -1,5 +1,7 @@
 //! Files that are wrong: each fault is named with its place, nothing panics, nothing wrong is listed.
 
+#[path = "../fuzz/corpus.rs"]
+mod corpus;
 #[path = "common/files.rs"]
 mod files;
 #[path = "../fuzz/targets.rs"]

@@ -18,8 +18,9 @@ const FLOORS: &[Row] = &[
     (3, "chat", &["fault", "model"]),
     (3, "tokenizer", &["fault", "order", "model"]),
     (4, "engine", &["fault", "order", "tensor", "model"]),
-    (5, "session", &["fault", "order", "source", "tensor", "model", "formats", "chat", "tokenizer", "engine"]),
-    (6, "report", &["fault", "order", "tensor", "model", "tokenizer", "engine", "session"]),
+    (4, "check", &["fault", "order", "source", "tensor", "model", "formats"]),
+    (5, "session", &["fault", "order", "source", "tensor", "model", "formats", "chat", "tokenizer", "engine", "check"]),
+    (6, "report", &["fault", "order", "tensor", "model", "tokenizer", "engine", "check", "session"]),
     (7, "faces", &["fault", "source", "session", "report"]),
 ];
 
@@ -50,8 +51,11 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("minijinja_contrib", &["chat/"]),
     ("safetensors", &["formats/"]),
     ("serde", &["chat/", "faces/", "report/", "tokenizer/"]),
-    ("serde_json", &["formats/", "chat/", "tokenizer/", "session/", "report/", "faces/"]),
+    ("serde_json", &["formats/", "chat/", "check/", "tokenizer/", "session/", "report/", "faces/"]),
+    ("similar", &["chat/"]),
     ("tokenizers", &["tokenizer/"]),
+    ("unicode_segmentation", &["tokenizer/"]),
+    ("ureq", &["source/http/"]),
     ("wasm_bindgen", &["source/web.rs", "faces/wasm/", "engine/device/gpu/"]),
     ("wasm_bindgen_futures", &["source/web.rs", "faces/wasm/", "engine/device/gpu/"]),
     ("web_sys", &["source/web.rs", "faces/wasm/", "engine/device/gpu/"]),
@@ -64,7 +68,7 @@ const UNSAFE: &[&str] = &["engine/device/cpu/", "engine/device/gpu/host_native.r
 
 /// Rooms that read foreign bytes or describe them: the compiler itself forbids unsafe code there (`lib.rs`).
 const FORBIDDEN_UNSAFE: &[&str] =
-    &["fault", "source", "tensor", "model", "formats", "chat", "tokenizer", "session", "report"];
+    &["fault", "source", "tensor", "model", "formats", "chat", "tokenizer", "check", "session", "report"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the repository").to_path_buf()

@@ -67,7 +67,8 @@ pub(super) async fn open(files: &SourceSet, limits: &Limits) -> Result<ModelFile
         let named: Vec<_> = other.parts.iter().filter_map(|p| p.given).collect();
         if let Some(first) = named.first() {
             let what = format!("{} holds another {} model", quoted(given[*first].file.name()), other.format.name());
-            model.notes.push(Note::new(Severity::Info, what).advice("open it by itself"));
+            let note = Note::new(Severity::Info, what).why("one model is shown at a time");
+            model.notes.push(note.advice("open it by itself"));
         }
     }
     add_side_files(&mut model, &chosen, &given, &used).await?;
@@ -307,6 +308,11 @@ async fn add_side_files(model: &mut ModelFile, chosen: &Group, given: &[Given<'_
         if len > 0 {
             let kind = if known { SectionKind::Metadata } else { SectionKind::Gap };
             model.sections.push(Section { file: number, at: 0..len, kind });
+        }
+        if let (Kind::Other(what), true) = (&side.kind, name.ends_with(".index.json")) {
+            let what = format!("{} is no index that can be read: it is {what}", quoted(name));
+            let note = Note::new(Severity::Warning, what).at(number, 0);
+            model.notes.push(note.why("which shards belong to the model is known by their names alone"));
         }
         model.files.push(FileSummary { name: name.into(), bytes: len, role });
     }

@@ -17,7 +17,8 @@ use super::{
 use crate::{
     fault::Fault,
     model::{
-        FormatId, MetaArray, MetaType, MetaValue, Metadata, ModelFile, Note, Place, SectionKind, Severity, TensorEntry,
+        Cut, FormatId, MetaArray, MetaType, MetaValue, Metadata, ModelFile, Note, Place, SectionKind, Severity,
+        TensorEntry,
     },
     source::{Cursor, Limits, Stop, Window},
     tensor::{Encoding, Shape},
@@ -140,6 +141,7 @@ struct GgmlReader {
     entries: Vec<TensorEntry>,
     lists: Vec<Range<u64>>,
     findings: Findings,
+    cut: Option<Cut>,
     done: bool,
 }
 
@@ -227,7 +229,7 @@ impl GgmlReader {
         let most = (file.len() - self.at) / self.least_token();
         if self.tokens_stated > most {
             let what = format!("{} tokens announced, the file has room for {most}", self.tokens_stated);
-            return Err(Fault::file(self.at, what).in_file(file.name()).into());
+            self.findings.error("counts", self.at, what, "the file was not copied whole, or the number is wrong");
         }
         Ok(())
     }
@@ -264,6 +266,7 @@ impl GgmlReader {
                     let what =
                         format!("{} of {} tokens could be read: {}", self.tokens.len(), self.tokens_stated, fault.what);
                     self.findings.error("tokens", self.at, what, "the file was not copied whole, or is damaged");
+                    self.cut(fault.short, None);
                     self.done = true;
                     break;
                 }
@@ -327,6 +330,7 @@ impl GgmlReader {
                         what,
                         "the file was not copied whole; later tensors are not listed",
                     );
+                    self.cut(true, Some(end));
                     self.done = true;
                 }
                 self.entries.push(entry);
@@ -341,10 +345,15 @@ impl GgmlReader {
                     what,
                     "the file was not copied whole, or its layout is another",
                 );
+                self.cut(fault.short, None);
                 self.done = true;
             }
         }
         Ok(())
+    }
+    /// The list of tensors ends with the file, not by itself.
+    fn cut(&mut self, short: bool, needs: Option<u64>) {
+        self.cut = short.then(|| Cut { file: 0, needs, announced: self.expected() });
     }
     /// How many tensors a model of the stated number of layers has, where that is known.
     fn expected(&self) -> Option<u64> {
@@ -430,6 +439,8 @@ impl GgmlReader {
         {
             let what = format!("{} tensors are there; a model of so many layers has {expected}", self.entries.len());
             findings.warn("count", file.len(), what, "the file was cut between two tensors, or holds a variant");
+            let between = Cut { file: 0, needs: None, announced: Some(expected) };
+            self.cut = self.cut.or((expected > self.entries.len() as u64).then_some(between));
         }
         let quantized = self.entries.iter().any(|t| t.encoding.spec().is_some_and(|s| s.block_len > 1));
         if quantized && self.era < 3 {
@@ -459,6 +470,7 @@ impl GgmlReader {
             graph: None,
             sections,
             notes: findings.finish(),
+            cuts: self.cut.into_iter().collect(),
         }
     }
 }

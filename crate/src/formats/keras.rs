@@ -202,6 +202,7 @@ impl KerasReader {
             graph: None,
             sections,
             notes: findings.finish(),
+            cuts: Vec::new(),
         }
     }
 }

@@ -95,6 +95,7 @@ impl Reader for Llama2cReader {
             graph: None,
             sections,
             notes: findings.finish(),
+            cuts: Vec::new(),
         }
     }
 }

@@ -6,8 +6,8 @@ use super::{codec::json::Json, findings::quoted, sections};
 use crate::{
     fault::Fault,
     model::{
-        FileSummary, FormatId, MetaArray, MetaType, MetaValue, Metadata, ModelFile, Note, Place, SectionKind, Severity,
-        TensorEntry,
+        Cut, FileSummary, FormatId, MetaArray, MetaType, MetaValue, Metadata, ModelFile, Note, Place, SectionKind,
+        Severity, TensorEntry,
     },
     source::{SourceFile, SourceSet},
     tensor::{Encoding, Shape},
@@ -15,6 +15,8 @@ use crate::{
 
 /// Shards of one model, at most (huggingface.js has the same limit).
 pub(super) const SHARDS_MOST: usize = 10_000;
+/// What to do about an index that does not fit its shards.
+const DISAGREE: &str = "get index and shards from one place; transformers' save_pretrained writes both anew";
 /// Tensors named one by one where shards and index disagree.
 const TOLD: usize = 8;
 
@@ -101,6 +103,10 @@ impl Index {
         files.truncate(SHARDS_MOST);
         files
     }
+    /// Which file holds which tensor, in the index's order.
+    pub(super) fn into_tensors(self) -> Vec<(String, String)> {
+        self.weight_map
+    }
 }
 
 /// A model growing from its parts.
@@ -121,6 +127,7 @@ impl Whole {
             graph: None,
             sections: Vec::new(),
             notes: Vec::new(),
+            cuts: Vec::new(),
         };
         Self { model, parts: 0, missing: Vec::new() }
     }
@@ -138,7 +145,8 @@ impl Whole {
     pub(super) fn unreadable(&mut self, part: &Part, fault: &Fault) {
         self.missing.push(part.name.clone());
         let what = format!("{} cannot be read: {fault}", quoted(&part.name));
-        self.model.notes.push(Note::new(Severity::Error, what).why("its tensors cannot be shown or run"));
+        let note = Note::new(Severity::Error, what).why("its tensors cannot be shown or run");
+        self.model.notes.push(note.advice("copy or download that file again"));
     }
     /// Takes in a part that was read as file number 0.
     pub(super) fn add(&mut self, part: &Part, file: &SourceFile, read: ModelFile) {
@@ -161,13 +169,10 @@ impl Whole {
             self.model.tensors = read.tensors;
             self.model.sections = read.sections;
             self.model.notes.extend(read.notes);
+            self.model.cuts = read.cuts;
             return;
         }
-        for (key, value) in read.metadata.into_entries() {
-            if !key.starts_with("split.") && self.model.metadata.get(&key).is_none() {
-                self.model.metadata.push(key, in_file(value, number));
-            }
-        }
+        self.model.metadata.adopt(read.metadata, number, |key| !key.starts_with("split."));
         self.model.tensors.extend(read.tensors.into_iter().map(|mut tensor| {
             if let Place::Here { file, .. } | Place::Strided { file, .. } = &mut tensor.place {
                 *file = number;
@@ -185,6 +190,7 @@ impl Whole {
             note.file = note.file.map(|_| number);
             note
         }));
+        self.model.cuts.extend(read.cuts.into_iter().map(|cut| Cut { file: number, ..cut }));
     }
     /// A GGUF split says which part it is.
     fn check_split(&mut self, part: &Part, read: &ModelFile, number: usize) {
@@ -192,7 +198,12 @@ impl Whole {
             return;
         }
         let (no, count) = (read.metadata.unsigned("split.no"), read.metadata.unsigned("split.count"));
-        let mut note = |what: String| self.model.notes.push(Note::new(Severity::Error, what).at(number, 0));
+        let place = read.metadata.place("split.no").or_else(|| read.metadata.place("split.count"));
+        let mut note = |what: String| {
+            let note = Note::new(Severity::Error, what).at(number, place.map_or(0, |(_, at)| at));
+            let note = note.why("the tensors of the other parts are not here; llama.cpp refuses the file");
+            self.model.notes.push(note.advice("give all parts of one split together, under their own names"));
+        };
         let named = part.total as u64;
         let part_told = no.map_or("a part".into(), |no| format!("part {}", no.saturating_add(1)));
         let fits = no.and_then(|no| no.checked_add(1)) == Some(part.number as u64);
@@ -222,7 +233,9 @@ impl Whole {
             let found = self.model.tensors.len() as u64;
             if found != stated && self.parts > 0 {
                 let what = format!("split.tensors.count is {stated}; the parts given hold {found} tensors");
-                self.model.notes.push(Note::new(Severity::Warning, what));
+                let note = Note::new(Severity::Warning, what).place(self.model.metadata.place("split.tensors.count"));
+                let note = note.why("a part is missing, or belongs to another split");
+                self.model.notes.push(note.advice("give all parts of one split together"));
             }
         }
         self.model
@@ -237,7 +250,8 @@ impl Whole {
                 && notes.len() < TOLD
             {
                 let what = format!("{} lies in more than one shard", quoted(&tensor.name));
-                notes.push(Note::new(Severity::Error, what).at(*b, at.start));
+                let note = Note::new(Severity::Error, what).at(*b, at.start).why("readers differ in which they take");
+                notes.push(note.advice("the shards are of different models: get all of them from one place"));
             }
         }
         self.model.notes.append(&mut notes);
@@ -288,12 +302,12 @@ impl Whole {
         let more = wrong.len().saturating_sub(TOLD);
         for what in wrong.into_iter().take(TOLD) {
             let note = Note::new(Severity::Error, format!("Index and shards disagree: {what}"));
-            self.model.notes.push(note.why("readers that trust the index see another model"));
+            let note = note.why("readers that trust the index see another model");
+            self.model.notes.push(note.advice(DISAGREE));
         }
         if more > 0 {
-            self.model
-                .notes
-                .push(Note::new(Severity::Error, format!("Index and shards disagree on {more} more tensors")));
+            let note = Note::new(Severity::Error, format!("Index and shards disagree on {more} more tensors"));
+            self.model.notes.push(note.why("as above").advice(DISAGREE));
         }
         let sum = self.model.tensors.iter().filter_map(|t| t.bytes).fold(0, u64::saturating_add);
         if let Some(total) = index.total_size
@@ -301,21 +315,12 @@ impl Whole {
             && total != sum
         {
             let what = format!("The index states {total} bytes of tensors, the shards hold {sum}");
-            self.model.notes.push(Note::new(Severity::Warning, what));
+            let note =
+                Note::new(Severity::Warning, what).why("index and shards may be of different versions of the model");
+            self.model.notes.push(note.advice(DISAGREE));
         }
         self.model.tensors.append(&mut absent);
     }
-}
-
-/// An array's place, moved to file `number`.
-fn in_file(mut value: MetaValue, number: usize) -> MetaValue {
-    if let MetaValue::Array(array) = &mut value {
-        if let Some(place) = &mut array.place {
-            place.file = number;
-        }
-        array.head = std::mem::take(&mut array.head).into_iter().map(|item| in_file(item, number)).collect();
-    }
-    value
 }
 
 /// Finds the external data of an ONNX model, or the shards of a TensorFlow checkpoint, among the files given;
@@ -371,7 +376,8 @@ pub(super) fn external(model: &mut ModelFile, onnx: &str, files: &SourceSet) -> 
                     at.start,
                     quoted(file)
                 );
-                model.notes.push(Note::new(Severity::Error, what).at(number, len));
+                let note = Note::new(Severity::Error, what).at(number, len).why("the file was not copied whole");
+                model.notes.push(note.advice("copy or download that file again"));
             }
         }
     }
@@ -380,10 +386,14 @@ pub(super) fn external(model: &mut ModelFile, onnx: &str, files: &SourceSet) -> 
     for (file, tensors) in lost.into_iter().take(TOLD) {
         let note = if plain_location(&file).is_some() {
             let what = format!("{} is missing: it holds the data of {tensors} tensors", quoted(&file));
-            Note::new(Severity::Error, what).advice("give it together with the model")
+            let note =
+                Note::new(Severity::Error, what).why("its tensors cannot be shown, and no program can run the model");
+            note.advice("give it together with the model")
         } else {
             let what = format!("{tensors} tensors are said to lie in {}, outside the model's folder", quoted(&file));
-            Note::new(Severity::Error, what).why("a model must not name files elsewhere; the location is not followed")
+            Note::new(Severity::Error, what)
+                .why("a model must not name files elsewhere; the location is not followed")
+                .advice("do not open the model with programs that would follow it")
         };
         model.notes.push(note);
     }
@@ -395,7 +405,7 @@ pub(super) fn external(model: &mut ModelFile, onnx: &str, files: &SourceSet) -> 
 }
 
 /// A relative location within the model's folder, with `.` steps removed; `None` for any other.
-fn plain_location(location: &str) -> Option<String> {
+pub(super) fn plain_location(location: &str) -> Option<String> {
     if location.contains(['\\', ':', '\0']) || location.starts_with('/') {
         return None;
     }
@@ -403,25 +413,68 @@ fn plain_location(location: &str) -> Option<String> {
     (!steps.is_empty() && !steps.contains(&"..")).then(|| steps.join("/"))
 }
 
+/// Where JSON text that becomes metadata stands: the keys are looked for in it, one behind the other.
+pub(super) struct Text<'a> {
+    /// Index into `ModelFile::files`.
+    pub(super) file: usize,
+    text: &'a [u8],
+    at: usize,
+    /// False once a key was spelt with escapes: its place, and those after it, are not known.
+    plain: bool,
+}
+
+impl<'a> Text<'a> {
+    pub(super) fn new(file: usize, text: &'a [u8]) -> Self {
+        Self { file, text, at: 0, plain: true }
+    }
+    /// Text that lies in no file as it is.
+    fn nowhere() -> Self {
+        Self { file: 0, text: &[], at: 0, plain: false }
+    }
+    /// The place of the next key of this name.
+    fn find(&mut self, name: &str) -> Option<u64> {
+        let rest = self.text.get(self.at..).filter(|_| self.plain && !name.is_empty())?;
+        let quoted = |at: usize| at > 0 && rest[at - 1] == b'"' && rest.get(at + name.len()) == Some(&b'"');
+        let mut found = rest.windows(name.len()).enumerate().filter(|(_, w)| *w == name.as_bytes()).map(|(i, _)| i);
+        let Some(at) = found.find(|i| quoted(*i)) else {
+            self.plain = false;
+            return None;
+        };
+        self.at += at;
+        Some((self.at - 1) as u64)
+    }
+}
+
 /// Writes a JSON value as metadata: nested keys joined by dots, lists of plain values as arrays; null says nothing.
 pub(super) fn flatten(key: &str, value: &Json, out: &mut Metadata) {
-    match value {
+    flatten_at(key, value, &mut Text::nowhere(), None, out);
+}
+
+/// The same, with the places of the keys; `at` is that of `key` itself.
+pub(super) fn flatten_at(key: &str, value: &Json, text: &mut Text<'_>, at: Option<u64>, out: &mut Metadata) {
+    let value = match value {
         Json::Object(members) => {
             for (name, value) in members {
-                flatten(&format!("{key}.{name}"), value, out);
+                let at = text.find(name);
+                flatten_at(&format!("{key}.{name}"), value, text, at, out);
             }
+            return;
         }
         Json::Array(items) if items.iter().any(|i| matches!(i, Json::Object(_) | Json::Array(_) | Json::Null)) => {
             for (i, item) in items.iter().enumerate() {
-                flatten(&format!("{key}.{i}"), item, out);
+                flatten_at(&format!("{key}.{i}"), item, text, at, out);
             }
+            return;
         }
-        Json::Array(items) => out.push(key, MetaValue::Array(plain_array(items))),
-        other => {
-            if let Some(value) = scalar(other) {
-                out.push(key, value);
-            }
-        }
+        Json::Array(items) => MetaValue::Array(plain_array(items)),
+        other => match scalar(other) {
+            Some(value) => value,
+            None => return,
+        },
+    };
+    match at {
+        Some(at) => out.push_at(key.to_owned(), value, text.file, at),
+        None => out.push(key, value),
     }
 }
 

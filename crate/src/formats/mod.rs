@@ -1,6 +1,7 @@
 //! Bytes to [`ModelFile`]: one file per format, one row each in [`FORMATS`].
 
 mod codec;
+mod companions;
 mod findings;
 mod folder;
 mod ggml;
@@ -12,6 +13,7 @@ mod lookalike;
 mod merge;
 mod numpy;
 mod onnx;
+mod parts;
 mod pytorch;
 mod safetensors;
 mod sections;
@@ -21,7 +23,10 @@ mod tflite;
 mod xray;
 mod zipped;
 
+pub use companions::missing_files;
+pub(crate) use findings::{Findings, quoted, sort as sort_notes};
 pub use items::{ArrayItems, read_array};
+pub use parts::{Parts, parts};
 
 use crate::{
     fault::Result,

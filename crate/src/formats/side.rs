@@ -3,7 +3,7 @@
 //! Facts are taken in as metadata under a prefix of their own, so that every face shows them and the report can hold
 //! them against the weights.
 
-use super::{codec::json::Json, findings::quoted, merge};
+use super::{codec::json::Json, merge};
 use crate::{
     fault::Result,
     model::{MetaValue, ModelFile, Note, Severity},
@@ -86,30 +86,41 @@ pub(super) async fn read_all(model: &mut ModelFile, home: &str, files: &[(usize,
     Ok(())
 }
 
+/// Why it matters that a file is not read.
+fn lost(name: &str) -> &'static str {
+    if name == "config.json" {
+        "without it nothing says what the weights compute; transformers refuses the folder"
+    } else {
+        "what it says of the model is not shown, nor held against the weights"
+    }
+}
+
 async fn read(model: &mut ModelFile, number: usize, file: &SourceFile, prefix: &str) -> Result<()> {
     let name = base(file.name());
     if file.len() > SIDE_MOST {
         let what = format!("{name} of {} bytes is not read; the limit is {SIDE_MOST}", file.len());
-        model.notes.push(Note::new(Severity::Warning, what).at(number, 0));
+        let note = Note::new(Severity::Warning, what).at(number, 0).why(lost(name));
+        model.notes.push(note.advice("such a file has a few kilobytes: get it again"));
         return Ok(());
     }
-    let json = match Json::parse(&file.read(0..file.len()).await?) {
+    let text = file.read(0..file.len()).await?;
+    let json = match Json::parse(&text) {
         Ok(json) => json,
         Err(fault) => {
             let what = format!("{name} cannot be read: {}", fault.what);
-            model.notes.push(Note::new(Severity::Error, what).at(number, fault.at.unwrap_or(0)));
+            let note = Note::new(Severity::Error, what).at(number, fault.at.unwrap_or(0)).why(lost(name));
+            model.notes.push(note.advice("get the file again, or correct it there"));
             return Ok(());
         }
     };
     if json.get("auto_map").is_some() || json.get("auto_mapping").is_some_and(|m| !matches!(m, Json::Null)) {
-        let what = format!("{} names Python code of its own (auto_map)", quoted(name));
-        let note = Note::new(Severity::Warning, what.replace('"', "")).at(number, 0);
-        model
-            .notes
-            .push(note.why("transformers would run it when told to trust it; Glassbox runs nothing from a folder"));
+        let what = format!("{name} names Python code of its own (auto_map)");
+        let note = Note::new(Severity::Warning, what).at(number, 0);
+        let note = note.why("transformers would run it when told to trust it; Glassbox runs nothing from a folder");
+        model.notes.push(note.advice("read that code before you set trust_remote_code"));
     }
     if prefix != "tokenizer_config" {
-        merge::flatten(prefix, &json, &mut model.metadata);
+        merge::flatten_at(prefix, &json, &mut merge::Text::new(number, &text), None, &mut model.metadata);
         return Ok(());
     }
     for key in TOKENIZER_KEYS {

@@ -249,6 +249,7 @@ impl TfLiteReader {
             graph: Some(self.graph),
             sections,
             notes: self.findings.finish(),
+            cuts: Vec::new(),
         }
     }
 }

@@ -52,6 +52,17 @@ pub struct FileSummary {
     pub role: String,
 }
 
+/// A file that ends before its list of tensors does: cut off, or still being downloaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cut {
+    /// Index into [`ModelFile::files`].
+    pub file: usize,
+    /// Length in bytes that the file must at least have; `None` where nothing that was read says.
+    pub needs: Option<u64>,
+    /// Tensors that the file announces; `None` where it states no number.
+    pub announced: Option<u64>,
+}
+
 /// Everything a header says.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelFile {
@@ -71,6 +82,8 @@ pub struct ModelFile {
     pub sections: Vec<Section>,
     /// Findings, most severe first.
     pub notes: Vec<Note>,
+    /// Files whose list of tensors is cut off. Tensors that are listed but lie beyond a file's end are [`super::Place::Missing`].
+    pub cuts: Vec<Cut>,
 }
 
 impl ModelFile {

@@ -77,6 +77,16 @@ pub enum MetaValue {
 }
 
 impl MetaValue {
+    /// The value with the places of its arrays moved to file `number`.
+    fn in_file(mut self, number: usize) -> Self {
+        if let Self::Array(array) = &mut self {
+            if let Some(place) = &mut array.place {
+                place.file = number;
+            }
+            array.head = std::mem::take(&mut array.head).into_iter().map(|item| item.in_file(number)).collect();
+        }
+        self
+    }
     /// The value's type.
     pub fn kind(&self) -> MetaType {
         match self {
@@ -109,24 +119,49 @@ impl MetaType {
     }
 }
 
+/// One key and its value; equal to another that says the same elsewhere.
+#[derive(Debug, Clone)]
+struct Entry {
+    key: String,
+    value: MetaValue,
+    /// File (index into `ModelFile::files`) and byte where the entry starts, where that is known.
+    place: Option<(usize, u64)>,
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key && self.value == other.value
+    }
+}
+
 /// Keys and values in file order; a key may repeat (noted), the first one counts.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Metadata {
-    entries: Vec<(String, MetaValue)>,
+    entries: Vec<Entry>,
 }
 
 impl Metadata {
     /// Appends an entry.
     pub fn push(&mut self, key: impl Into<String>, value: MetaValue) {
-        self.entries.push((key.into(), value));
+        self.entries.push(Entry { key: key.into(), value, place: None });
+    }
+    /// Appends an entry that starts at byte `at` of file `file`.
+    pub fn push_at(&mut self, key: String, value: MetaValue, file: usize, at: u64) {
+        self.entries.push(Entry { key, value, place: Some((file, at)) });
+    }
+    /// Appends another file's entries whose keys are wanted and new, as of file `file`.
+    pub fn adopt(&mut self, other: Metadata, file: usize, wanted: impl Fn(&str) -> bool) {
+        for mut entry in other.entries {
+            if wanted(&entry.key) && self.get(&entry.key).is_none() {
+                entry.value = entry.value.in_file(file);
+                entry.place = entry.place.map(|(_, at)| (file, at));
+                self.entries.push(entry);
+            }
+        }
     }
     /// All entries in file order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &MetaValue)> {
-        self.entries.iter().map(|(k, v)| (k.as_str(), v))
-    }
-    /// All entries in file order, taken out.
-    pub fn into_entries(self) -> impl Iterator<Item = (String, MetaValue)> {
-        self.entries.into_iter()
+        self.entries.iter().map(|e| (e.key.as_str(), &e.value))
     }
     /// Number of entries.
     pub fn len(&self) -> usize {
@@ -136,9 +171,16 @@ impl Metadata {
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
+    fn entry(&self, key: &str) -> Option<&Entry> {
+        self.entries.iter().find(|e| e.key == key)
+    }
     /// The first value of this key.
     pub fn get(&self, key: &str) -> Option<&MetaValue> {
-        self.entries.iter().find(|(k, _)| k == key).map(|(_, v)| v)
+        self.entry(key).map(|e| &e.value)
+    }
+    /// Where the first entry of this key starts: file (index into `ModelFile::files`) and byte.
+    pub fn place(&self, key: &str) -> Option<(usize, u64)> {
+        self.entry(key)?.place
     }
     /// A string value.
     pub fn string(&self, key: &str) -> Option<&str> {

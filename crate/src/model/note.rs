@@ -40,6 +40,14 @@ impl Note {
         self.at = Some(at);
         self
     }
+    /// Adds the place, where there is one: file and byte.
+    #[must_use]
+    pub fn place(self, place: Option<(usize, u64)>) -> Self {
+        match place {
+            Some((file, at)) => self.at(file, at),
+            None => self,
+        }
+    }
     /// Adds the reason it matters.
     #[must_use]
     pub fn why(mut self, why: impl Into<String>) -> Self {

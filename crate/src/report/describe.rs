@@ -1,16 +1,17 @@
 //! From an opened model to its report: what it is, where it sits, what can run it.
 
 use crate::{
+    check::{self, Evidence},
     engine,
     fault::Fault,
-    model::{FormatId, MetaArray, MetaValue, ModelFile, Note, Place, SectionKind, Severity, TensorEntry},
+    model::{FileSummary, FormatId, MetaArray, MetaValue, ModelFile, Note, Place, SectionKind, Severity, TensorEntry},
     session::{ArrayItems, Inspection},
     tensor::Encoding,
 };
 
 use super::{
     EncodingReport, FileReport, FitReport, GraphNodeReport, GraphReport, GraphValueReport, MetadataReport, ModelReport,
-    NoteReport, SectionReport, TensorReport, facts, keys,
+    NoteReport, SalvageReport, SectionReport, TensorReport, facts, keys,
 };
 
 /// Array items that a report shows inline.
@@ -25,12 +26,7 @@ impl<'a> ModelReport<'a> {
         let tokenizer = tokenizer_kind(inspection);
         let parameters = model.parameters();
         let bytes = model.tensor_bytes();
-        let mut notes: Vec<NoteReport> = model.notes.iter().map(|n| NoteReport::of(n, model)).collect();
-        crate::order::sort_by_key(&mut notes, |n| match n.severity {
-            "error" => 0,
-            "warning" => 1,
-            _ => 2,
-        });
+        let notes = check::all(model, &Evidence::default());
         Self {
             format: model.format.name().into(),
             version: model.version.clone(),
@@ -42,13 +38,10 @@ impl<'a> ModelReport<'a> {
             bits_per_weight: (parameters > 0 && bytes > 0).then(|| bytes as f64 * 8.0 / parameters as f64),
             identity: facts::identity(model),
             shape: facts::shape(model),
-            files: model
-                .files
-                .iter()
-                .map(|f| FileReport { name: f.name.clone(), bytes: f.bytes, role: f.role.clone() })
-                .collect(),
-            place: facts::place(model, tokenizer.is_some()),
-            runners: facts::runners(model, &runnable, tokenizer.is_some()),
+            files: model.files.iter().map(FileReport::of).collect(),
+            missing: inspection.missing_files(),
+            place: facts::place(model, tokenizer.is_some(), inspection.tokenizer_file()),
+            runners: facts::runners(model, &notes, &runnable, tokenizer.is_some()),
             fit: runnable.as_ref().ok().map(|s| FitReport {
                 weights: s.weights,
                 cache_per_token: s.cache_per_token,
@@ -60,7 +53,8 @@ impl<'a> ModelReport<'a> {
             tensors: model.tensors.iter().map(|t| TensorReport::of(t, model)).collect(),
             graph: model.graph.as_ref().map(graph),
             sections: sections(model),
-            notes,
+            notes: notes.iter().map(|n| NoteReport::of(n, model)).collect(),
+            salvage: SalvageReport::of(model),
             tokenizer,
             runnable: runnable.err().map(|f: Fault| f.to_string()),
         }
@@ -106,12 +100,17 @@ impl From<&Note> for NoteReport {
 
 impl<'a> TensorReport<'a> {
     fn of(tensor: &'a TensorEntry, model: &'a ModelFile) -> Self {
+        let mut span = None;
         let (file, offset, place) = match &tensor.place {
             Place::Here { file, at } => (model.files.get(*file).map(|f| f.name.as_str()), Some(at.start), "here"),
             Place::Strided { file, at, .. } => {
+                span = Some(at.end.saturating_sub(at.start));
                 (model.files.get(*file).map(|f| f.name.as_str()), Some(at.start), "here")
             }
-            Place::Missing { file, at } => (Some(file.as_str()), Some(at.start), "missing"),
+            Place::Missing { file, at } => {
+                let begun = model.files.iter().any(|f| f.name == *file && f.bytes > at.start && at.end > at.start);
+                (Some(file.as_str()), Some(at.start), if begun { "partial" } else { "missing" })
+            }
             Place::Inline => (None, None, "inline"),
             Place::Absent => (None, None, "absent"),
         };
@@ -121,6 +120,7 @@ impl<'a> TensorReport<'a> {
             encoding: tensor.encoding.name(),
             offset,
             bytes: tensor.bytes,
+            span,
             file,
             place,
         }
@@ -222,20 +222,32 @@ fn graph(graph: &crate::model::OpGraph) -> GraphReport {
     }
 }
 
+impl FileReport {
+    /// One of a model's files.
+    pub(super) fn of(file: &FileSummary) -> Self {
+        Self { name: file.name.clone(), bytes: file.bytes, role: file.role.clone() }
+    }
+}
+
+/// The word for what a range holds.
+pub(super) fn section_kind(kind: SectionKind) -> &'static str {
+    match kind {
+        SectionKind::Header => "header",
+        SectionKind::Metadata => "metadata",
+        SectionKind::TensorList => "tensor list",
+        SectionKind::Padding => "padding",
+        SectionKind::Tensor(_) => "tensors",
+        SectionKind::Graph => "graph",
+        SectionKind::Gap => "gap",
+        SectionKind::Trailing => "trailing",
+    }
+}
+
 /// The byte map with neighbouring tensors joined.
 fn sections(model: &ModelFile) -> Vec<SectionReport> {
     let mut out: Vec<SectionReport> = Vec::new();
     for section in &model.sections {
-        let kind = match section.kind {
-            SectionKind::Header => "header",
-            SectionKind::Metadata => "metadata",
-            SectionKind::TensorList => "tensor list",
-            SectionKind::Padding => "padding",
-            SectionKind::Tensor(_) => "tensors",
-            SectionKind::Graph => "graph",
-            SectionKind::Gap => "gap",
-            SectionKind::Trailing => "trailing",
-        };
+        let kind = section_kind(section.kind);
         let tensors = u64::from(kind == "tensors");
         let small_padding = kind == "padding" && section.at.end - section.at.start < 4096;
         if let Some(last) = out.last_mut().filter(|l| l.file == section.file && l.end == section.at.start) {

@@ -1,9 +1,10 @@
 //! Facts in people's words, from a model's metadata and tensors.
 
 use crate::{
+    check,
     engine::ArchitectureSummary,
     fault::Fault,
-    model::{FormatId, ModelFile, Place},
+    model::{FormatId, ModelFile, Note, Place},
 };
 
 use super::{Fact, PartReport, PlaceReport, RunnerReport, describe::stage, hierarchy::hierarchy};
@@ -219,8 +220,13 @@ fn missing_weights(model: &ModelFile) -> Option<String> {
         .collect();
     crate::order::sort(&mut files);
     files.dedup();
+    let cut = || {
+        let file = model.files.get(model.cuts.first()?.file)?;
+        Some(format!("{} ends within its list of tensors", file.name))
+    };
     match files.as_slice() {
-        [] => None,
+        [] => cut(),
+        [one] if model.files.iter().any(|f| f.name == *one) => Some(format!("{one} is not whole")),
         [one] => Some(format!("{one} is missing")),
         many => Some(format!("{} files are missing: {} ...", many.len(), many[..many.len().min(3)].join(", "))),
     }
@@ -235,7 +241,7 @@ fn file_with_role(model: &ModelFile, role: &str) -> Option<String> {
 }
 
 /// Where the file sits in the chain original model (weights + config + tokenizer) -> GGUF | ONNX.
-pub(super) fn place(model: &ModelFile, tokenizer: bool) -> PlaceReport {
+pub(super) fn place(model: &ModelFile, tokenizer: bool, tokenizer_file: Option<&str>) -> PlaceReport {
     let here = stage(model.format);
     let elsewhere = |stage: &str, name: &str, what: &str| part(stage, name, "elsewhere", what);
     let weights_here = || match missing_weights(model) {
@@ -243,17 +249,16 @@ pub(super) fn place(model: &ModelFile, tokenizer: bool) -> PlaceReport {
         None if model.tensors.is_empty() => part(here, "Weights", "missing", "this file holds no tensors"),
         None => part(here, "Weights", "here", format!("{} tensors", model.tensors.len())),
     };
-    let tokenizer_file =
-        || match model.files.iter().find(|f| f.name.ends_with("tokenizer.json") || f.name.ends_with("tokenizer.model"))
-        {
-            Some(f) => part("original", "Tokenizer", "here", f.name.clone()),
-            None => part(
-                "original",
-                "Tokenizer",
-                "missing",
-                "tokenizer.json is not among the files: text cannot be encoded without it",
-            ),
-        };
+    let beside = tokenizer_file;
+    let tokenizer_file = || match beside {
+        Some(name) => part("original", "Tokenizer", "here", name),
+        None => part(
+            "original",
+            "Tokenizer",
+            "missing",
+            "no tokenizer file (tokenizer.json, tokenizer.model, vocab.txt, ...) is among the files: text cannot be encoded without it",
+        ),
+    };
     let origin = model
         .metadata
         .string("general.base_model.0.repo_url")
@@ -413,6 +418,7 @@ fn runner(name: &str, verdict: &str, detail: impl Into<String>) -> RunnerReport 
 /// What can run the model, and what each would need.
 pub(super) fn runners(
     model: &ModelFile,
+    notes: &[Note],
     runnable: &Result<ArchitectureSummary, Fault>,
     tokenizer: bool,
 ) -> Vec<RunnerReport> {
@@ -436,10 +442,10 @@ pub(super) fn runners(
     let mut list = vec![glassbox];
     match folder_like(model) {
         FormatId::Gguf => {
-            let refused = model.notes.iter().find(|n| n.what.contains("llama.cpp would refuse"));
-            let (v, d) = match refused {
-                Some(note) => ("no", note.what.clone()),
-                None => (verdict("yes"), need("if its version knows the architecture; memory for weights and cache")),
+            let refused = check::refusals(notes).into_iter().find(|r| r.program == "llama.cpp");
+            let (v, d) = match (&broken, refused) {
+                (None, Some(refusal)) => ("no", format!("would refuse this: {}", refusal.because)),
+                _ => (verdict("yes"), need("if its version knows the architecture; memory for weights and cache")),
             };
             list.push(runner("llama.cpp", v, d.clone()));
             for name in ["LlamaSharp (.NET)", "llama-cpp-python", "koboldcpp"] {

@@ -2,25 +2,37 @@
 //!
 //! TypeScript types are derived from these structs by a test (`www/src/wire/report.ts`).
 
+mod bytes;
 mod chat;
+mod check;
+mod columns;
 mod describe;
+mod explanation;
 mod facts;
 mod fault;
 mod generation;
 mod hierarchy;
 mod keys;
+mod map;
 mod model;
 mod ops;
 mod tensors;
 mod tokens;
 #[cfg(test)]
 mod typescript;
+mod vocabulary;
 
-pub use chat::ChatReport;
+pub use bytes::BytesReport;
+pub use chat::*;
+pub use check::*;
+pub use columns::{PiecesReport, TokenColumns};
 pub use describe::items;
+pub use explanation::*;
 pub use fault::FaultReport;
 pub use generation::*;
+pub use map::*;
 pub use model::*;
 pub use ops::*;
 pub use tensors::*;
 pub use tokens::*;
+pub use vocabulary::*;

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
+use super::SalvageReport;
+
 /// Everything the overview, metadata, tensor and notes views show.
 // Tensors are borrowed from the model: files of 30,000 exist, and copies of their names took longer than reading them.
 #[derive(Debug, Clone, Serialize)]
@@ -34,6 +36,8 @@ pub struct ModelReport<'a> {
     pub shape: Vec<Fact>,
     /// The files that belong to it.
     pub files: Vec<FileReport>,
+    /// Files that the model names and that were not given, or could not be read: shards, external data.
+    pub missing: Vec<String>,
     /// The chain original model -> GGUF | ONNX, and its parts.
     pub place: PlaceReport,
     /// What can run it.
@@ -51,8 +55,12 @@ pub struct ModelReport<'a> {
     pub graph: Option<GraphReport>,
     /// The byte map.
     pub sections: Vec<SectionReport>,
-    /// Findings, most severe first.
+    /// Findings, most severe first: the readers' own, and those of every check that needs no further byte.
     pub notes: Vec<NoteReport>,
+    /// What is there and what is missing; absent for a whole model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    pub salvage: Option<SalvageReport>,
     /// Description of the tokenizer, where there is one that can be loaded.
     pub tokenizer: Option<String>,
     /// Whether `run` works; else why not.
@@ -220,10 +228,14 @@ pub struct TensorReport<'a> {
     /// Bytes; null where unknown.
     #[cfg_attr(test, ts(type = "number | null"))]
     pub bytes: Option<u64>,
+    /// Bytes from its first to its last, where they do not lie one behind the other: a transposed or sliced view.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(type = "number", optional))]
+    pub span: Option<u64>,
     /// Its file's name, also when that file is missing.
     #[cfg_attr(test, ts(type = "string | null"))]
     pub file: Option<&'a str>,
-    /// "here", "missing", "inline" or "absent".
+    /// "here", "partial" (cut off), "missing", "inline" or "absent".
     pub place: &'static str,
 }
 

@@ -3,6 +3,7 @@
 use std::{cell::RefCell, ops::Range, rc::Rc};
 
 use crate::{
+    check::{self, Evidence},
     fault::{Fault, Result},
     formats::{self, ArrayItems},
     model::{ModelFile, Place, TensorEntry},
@@ -11,7 +12,7 @@ use crate::{
     tokenizer::Vocabulary,
 };
 
-use super::{Progress, vocabulary};
+use super::{FileBytes, Progress, vocabulary};
 
 /// Bytes of tensor data fetched at a time.
 const CHUNK: u64 = 4 << 20;
@@ -61,6 +62,17 @@ impl Inspection {
     pub fn files(&self) -> &SourceSet {
         &self.files
     }
+    /// Bytes of one of the files as they are; at most 1 MiB.
+    ///
+    /// # Errors
+    /// No such file, or it cannot be read there.
+    pub async fn bytes(&self, file: &str, at: Range<u64>) -> Result<FileBytes> {
+        super::file_bytes(&self.files, Some(file), at).await
+    }
+    /// Files that the model names and that were not given, or could not be read.
+    pub fn missing_files(&self) -> Vec<String> {
+        formats::missing_files(&self.model)
+    }
     /// Items of a metadata array.
     ///
     /// # Errors
@@ -83,6 +95,17 @@ impl Inspection {
     /// The file beside the model's weights that its tokenizer would be read from.
     pub fn tokenizer_file(&self) -> Option<&str> {
         vocabulary::file_beside(&self.files)
+    }
+    /// Reads what the checks need beyond the headers: files beside the weights, the tokenizer, filler bytes, samples of values.
+    ///
+    /// # Errors
+    /// The source fails.
+    pub async fn gather(&self) -> Result<Evidence> {
+        // GGUF states the number of tokens; a tokenizer that cannot be loaded is told when someone asks for it.
+        let listed = self.model.metadata.get("tokenizer.ggml.tokens").is_some();
+        let beside = !listed && self.tokenizer_file().is_some();
+        let tokens = if beside { self.vocabulary().await.ok().map(|v| v.len() as u64) } else { None };
+        check::gather(&self.files, &self.model, tokens).await
     }
     /// The index of a tensor by name.
     ///

@@ -52,7 +52,8 @@ impl<'w> Cursor<'w> {
         if n > self.remaining() {
             return Err(Stop::Bad(
                 Fault::file(self.at, format!("{n} bytes expected, {} left in the file", self.remaining()))
-                    .in_file(self.window.name()),
+                    .in_file(self.window.name())
+                    .short(),
             ));
         }
         self.at += n;

@@ -55,7 +55,8 @@ impl Window {
                     at.start,
                     format!("{} bytes expected, the file ends at byte {}", at.end.saturating_sub(at.start), self.len),
                 )
-                .in_file(&self.name),
+                .in_file(&self.name)
+                .short(),
             ));
         }
         if at.start == at.end {

@@ -193,6 +193,7 @@ pub(crate) fn random_llama(s: Shaped, encoding: Encoding) -> ModelFile {
         graph: None,
         sections: Vec::new(),
         notes: Vec::new(),
+        cuts: Vec::new(),
     }
 }
 

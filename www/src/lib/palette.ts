@@ -15,3 +15,14 @@ export function encodingColour(encoding: string): string {
   for (const char of encoding) sum = (sum * 31 + (char.codePointAt(0) ?? 0)) % 65521;
   return `var(--c-${COLOURS[encoding] ?? REST[sum % REST.length]})`;
 }
+
+/** Colours of what is not a tensor: shades of ink for what holds data together, others for what should not be there. */
+const KINDS: Record<string, string> = {
+  header: "part-header", metadata: "part-metadata", "tensor list": "part-list", graph: "part-graph", padding: "part-padding",
+  gap: "bad", trailing: "bad", missing: "warn",
+};
+
+/** The CSS colour of a part of the byte map that holds no tensor. */
+export function kindColour(kind: string): string {
+  return `var(--${KINDS[kind] ?? "part-graph"})`;
+}

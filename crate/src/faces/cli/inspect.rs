@@ -105,6 +105,7 @@ fn text(report: &ModelReport, args: &InspectArgs) -> String {
         out.push_str(&table(&rows, 2));
         out.push('\n');
     }
+    super::check::salvage(&mut out, report.salvage.as_ref());
     notes(&mut out, &report.notes);
     if !args.tensors && !args.metadata {
         let _ = writeln!(
@@ -218,12 +219,17 @@ fn hierarchy(out: &mut String, report: &ModelReport) {
     out.push_str(&table(&rows, 2));
 }
 
-/// Findings, one paragraph each.
+/// All findings.
 pub(super) fn notes(out: &mut String, notes: &[NoteReport]) {
+    findings(out, "Notes", notes);
+}
+
+/// Findings under a heading, one paragraph each.
+pub(super) fn findings(out: &mut String, heading: &str, notes: &[NoteReport]) {
     if notes.is_empty() {
         return;
     }
-    let _ = writeln!(out, "{BOLD}Notes{BOLD:#}");
+    let _ = writeln!(out, "{BOLD}{heading}{BOLD:#}");
     for note in notes {
         let colour = match note.severity {
             "error" => RED,
@@ -236,8 +242,10 @@ pub(super) fn notes(out: &mut String, notes: &[NoteReport]) {
             _ => String::new(),
         };
         let _ = writeln!(out, "  {colour}{}{colour:#} {}{place}", note.severity, plain(&note.what));
-        for extra in [&note.why, &note.advice].into_iter().flatten() {
-            let _ = writeln!(out, "    {DIM}{}{DIM:#}", plain(extra));
+        for (label, extra) in [("why", &note.why), ("do", &note.advice)] {
+            if let Some(extra) = extra {
+                let _ = writeln!(out, "    {DIM}{label}: {}{DIM:#}", plain(extra));
+            }
         }
     }
     out.push('\n');

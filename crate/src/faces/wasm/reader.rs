@@ -6,7 +6,7 @@ use js_sys::JsString;
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 use crate::{
-    report::{ModelReport, PeekReport},
+    report::{BytesReport, ModelReport, PeekReport},
     session::Inspection,
 };
 
@@ -47,6 +47,11 @@ impl Model {
         let peek =
             self.inspection.peek(tensor, range(first_row, rows), stats, &mut |_| {}).await.map_err(|f| throw(&f))?;
         json(&PeekReport::of(&self.inspection, &peek, self.inspection.files().bytes_read() - before))
+    }
+    /// Bytes of a file as they are: a `BytesReport`.
+    pub async fn bytes(&self, file: String, start: f64, count: f64) -> Result<String, JsValue> {
+        let read = self.inspection.bytes(&file, range(start, count)).await.map_err(|f| throw(&f))?;
+        json(&BytesReport::from(&read))
     }
 }
 

@@ -83,6 +83,7 @@ impl Walk {
                 format!("array of {len} items announced; the {} bytes left hold fewer", cursor.remaining()),
             )
             .in_file(file.name())
+            .short()
             .into());
         }
         if self.frames.len() >= DEEPEST {

@@ -85,6 +85,8 @@ struct GgufReader {
     infos: Vec<Info>,
     /// Everything was read to its end.
     complete: bool,
+    /// The file ended before the header did.
+    short: bool,
     /// `general.alignment`, and where it is stated.
     alignment: Option<u64>,
     findings: Findings,
@@ -157,11 +159,21 @@ impl GgufReader {
         if !fits(entries, width + 5) {
             let what =
                 format!("{entries} metadata entries announced; the {} bytes left hold fewer", cursor.remaining());
-            self.findings.error("counts", 8 + width, what, "the count is wrong or the file is cut short");
+            self.findings.error(
+                "counts",
+                8 + width,
+                what,
+                "the count is wrong or the file is cut short; llama.cpp refuses the file",
+            );
         }
         if tensors > limits.tensors || !fits(tensors, 2 * width + 8) {
             let what = format!("{tensors} tensors announced; the {} bytes left hold fewer", cursor.remaining());
-            self.findings.error("counts", 8, what, "the count is wrong or the file is cut short");
+            self.findings.error(
+                "counts",
+                8,
+                what,
+                "the count is wrong or the file is cut short; llama.cpp refuses the file",
+            );
         }
         self.at = end;
         self.metadata_end = end;
@@ -264,7 +276,7 @@ impl GgufReader {
                 "two readers may see two values; llama.cpp refuses the file",
             );
         }
-        self.metadata.push(key, value);
+        self.metadata.push_at(key, value, 0, at);
         self.entries_read += 1;
         self.metadata_end = self.at;
     }
@@ -317,7 +329,13 @@ impl GgufReader {
             self.infos.len(),
             self.head.tensors
         );
-        self.findings.error("cut", fault.at.unwrap_or(self.at), what, "the file is damaged or was not copied whole");
+        self.findings.error(
+            "cut",
+            fault.at.unwrap_or(self.at),
+            what,
+            "the file is damaged or was not copied whole; llama.cpp refuses the file",
+        );
+        self.short = fault.short;
         self.phase = Phase::Done;
     }
 }

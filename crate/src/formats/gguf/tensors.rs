@@ -12,7 +12,7 @@ use crate::{
         findings::{Findings, quoted},
         sections,
     },
-    model::{FormatId, ModelFile, Place, SectionKind, TensorEntry},
+    model::{Cut, FormatId, ModelFile, Place, SectionKind, TensorEntry},
     source::{Cursor, Limits, Stop, Window},
     tensor::{Encoding, Shape},
 };
@@ -109,7 +109,7 @@ impl GgufReader {
 
 /// The finished description of the file.
 pub(super) fn model(reader: GgufReader, file: &Window) -> ModelFile {
-    let GgufReader { head, at, metadata, metadata_end, infos, complete, alignment, mut findings, .. } = reader;
+    let GgufReader { head, at, metadata, metadata_end, infos, complete, short, alignment, mut findings, .. } = reader;
     let alignment = alignment.unwrap_or(ALIGNMENT);
     // Without its end, the list does not tell where the data starts: nothing can be placed.
     let data = complete.then(|| at.next_multiple_of(alignment));
@@ -152,6 +152,7 @@ pub(super) fn model(reader: GgufReader, file: &Window) -> ModelFile {
         graph: None,
         sections,
         notes: findings.finish(),
+        cuts: short.then_some(Cut { file: 0, needs: None, announced: Some(head.tensors) }).into_iter().collect(),
     }
 }
 
@@ -174,7 +175,12 @@ fn check(info: &Info, findings: &mut Findings) {
         || info.shape.elements().is_none_or(|n| i64::try_from(n).is_err())
     {
         let what = format!("{} of shape {} has more elements than 63 bits count", name(), info.shape);
-        findings.error("sizes", info.at, what, "no such tensor can exist; its bytes are not placed");
+        findings.error(
+            "sizes",
+            info.at,
+            what,
+            "no such tensor can exist; its bytes are not placed; llama.cpp refuses the file",
+        );
     } else if dims.contains(&0) {
         findings.info(
             "empty tensors",
@@ -210,7 +216,12 @@ fn check_size(info: &Info, encoding: Encoding, findings: &mut Findings) {
         findings.error("rows", info.at, what, "the rows cannot be stored; llama.cpp refuses the file");
     } else {
         let what = format!("{name} of shape {} takes more bytes than 64 bits count", info.shape);
-        findings.error("sizes", info.at, what, "no such tensor can exist; its bytes are not placed");
+        findings.error(
+            "sizes",
+            info.at,
+            what,
+            "no such tensor can exist; its bytes are not placed; llama.cpp refuses the file",
+        );
     }
 }
 
@@ -253,7 +264,12 @@ impl Layer<'_> {
                 let (Some(start), Some(end)) = (starts[i], ends[i]) else {
                     if starts[i].is_none() || info.bytes.is_some() {
                         let what = format!("{} would end beyond 64 bits: offset {}", quoted(&info.name), info.offset);
-                        findings.error("offsets", info.at, what, "its bytes are not placed");
+                        findings.error(
+                            "offsets",
+                            info.at,
+                            what,
+                            "its bytes are not placed; llama.cpp refuses the file",
+                        );
                     }
                     return Place::Absent;
                 };
@@ -361,7 +377,7 @@ impl Layer<'_> {
                 "end of file",
                 self.len,
                 what,
-                "the file was not copied whole, or a tensor's offset is wrong",
+                "the file was not copied whole, or a tensor's offset is wrong; llama.cpp refuses the file",
             );
         } else if !infos.is_empty() && self.len < padded {
             let what = format!("The padding after the last tensor is cut: the file ends at byte {}", self.len);

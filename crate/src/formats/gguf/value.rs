@@ -105,6 +105,7 @@ pub(super) fn string_bytes<'w>(
     if n > cursor.remaining() {
         return Err(Fault::file(at, format!("{what} of {n} bytes expected, {} left in the file", cursor.remaining()))
             .in_file(cursor.window().name())
+            .short()
             .into());
     }
     if n > limits.string_bytes {

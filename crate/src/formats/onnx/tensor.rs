@@ -43,6 +43,13 @@ impl Stated {
         }
         self.typed = true;
     }
+    /// True when shape, type and `raw_data` fit each other and the values leave a file of `len` bytes.
+    pub(super) fn begun(&self, len: u64) -> bool {
+        let shape = Shape(self.dims.clone());
+        let encoding = i32::try_from(self.data_type).ok().map(Encoding::from_onnx);
+        let bytes = shape.elements().and_then(|n| encoding?.bytes(n, shape.row_len()));
+        self.raw.as_ref().is_some_and(|raw| raw.end > len && bytes == raw.end.checked_sub(raw.start))
+    }
     /// The entry, with notes on what contradicts.
     pub(super) fn entry(self, file: &Window, findings: &mut Findings) -> TensorEntry {
         let shape = Shape(self.dims.clone());

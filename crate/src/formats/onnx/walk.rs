@@ -12,7 +12,8 @@ use crate::{
         sections,
     },
     model::{
-        FormatId, GraphNode, GraphValue, MetaType, MetaValue, Metadata, ModelFile, OpGraph, SectionKind, TensorEntry,
+        Cut, FormatId, GraphNode, GraphValue, MetaType, MetaValue, Metadata, ModelFile, OpGraph, SectionKind,
+        TensorEntry,
     },
     source::{Limits, Stop, Window},
     tensor::Encoding,
@@ -77,6 +78,7 @@ pub(super) struct Walk {
     value: OpenValue,
     opset: (String, i64),
     pair: (String, String),
+    cut: Option<Cut>,
     findings: Findings,
 }
 
@@ -373,11 +375,23 @@ impl Walk {
         );
         let at = fault.at.unwrap_or(self.at).min(file.len());
         self.findings.error("cut", at, what, "the file is damaged or was not copied whole");
+        let needs = self.stack.iter().map(|f| f.end).max().filter(|end| *end > file.len());
+        self.cut = needs.map(|end| Cut { file: 0, needs: Some(end), announced: None });
+        // A tensor whose values have begun is known but for its last bytes.
+        if let Some(Frame { kind: Kind::Tensor, .. }) = self.stack.last()
+            && self.tensor.begun(file.len())
+        {
+            self.stack.pop();
+            self.close(Kind::Tensor, file);
+        }
         self.stack.clear();
     }
     /// The finished description.
     pub(super) fn model(mut self, file: &Window) -> ModelFile {
         self.check(file);
+        if !self.has_graph {
+            self.cut.get_or_insert(Cut { file: 0, needs: None, announced: None });
+        }
         let initializers: std::collections::HashSet<&str> = self
             .tensors
             .iter()
@@ -404,6 +418,7 @@ impl Walk {
             graph: Some(self.graph),
             sections,
             notes: self.findings.finish(),
+            cuts: self.cut.into_iter().collect(),
         }
     }
     fn check(&mut self, file: &Window) {

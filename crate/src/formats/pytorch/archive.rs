@@ -336,6 +336,7 @@ impl Archive {
             graph: None,
             sections,
             notes: findings.finish(),
+            cuts: Vec::new(),
         }
     }
 }

@@ -110,6 +110,7 @@ impl Plain {
             graph: None,
             sections,
             notes: findings.finish(),
+            cuts: Vec::new(),
         }
     }
 }

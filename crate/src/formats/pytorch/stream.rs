@@ -154,6 +154,7 @@ impl Legacy {
             graph: None,
             sections,
             notes: findings.finish(),
+            cuts: Vec::new(),
         }
     }
 }

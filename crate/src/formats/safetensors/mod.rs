@@ -12,7 +12,7 @@ mod layout;
 use super::{Format, Match, Reader, findings::Findings};
 use crate::{
     fault::Fault,
-    model::{FormatId, ModelFile, SectionKind},
+    model::{Cut, FormatId, ModelFile, SectionKind},
     source::{Cursor, Limits, Stop, Window},
 };
 
@@ -90,6 +90,7 @@ impl Reader for SafetensorsReader {
         let tensors = layout::place(reader.header, data, file, &mut reader.findings);
         let list = 8.min(file.len())..data.min(file.len());
         let parts = [(0..list.start, SectionKind::Header), (list, SectionKind::TensorList)];
+        let announced = Cut { file: 0, needs: Some(data), announced: None };
         let sections = super::sections::map(0, file.len(), &parts, &tensors, 0);
         ModelFile {
             format: FormatId::Safetensors,
@@ -100,6 +101,7 @@ impl Reader for SafetensorsReader {
             graph: None,
             sections,
             notes: reader.findings.finish(),
+            cuts: (data > file.len()).then_some(announced).into_iter().collect(),
         }
     }
 }

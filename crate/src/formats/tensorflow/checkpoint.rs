@@ -175,6 +175,7 @@ impl Checkpoint {
             graph: None,
             sections,
             notes: self.findings.finish(),
+            cuts: Vec::new(),
         }
     }
 }

@@ -125,6 +125,7 @@ impl Slices {
             tensors,
             graph: None,
             notes: self.findings.finish(),
+            cuts: Vec::new(),
         }
     }
 }

@@ -4,10 +4,15 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 
 import { fromDrop } from "../../lib/collect.ts";
-import { dismissFault, dismissLost, lost, openFault, openFiles, opening, report } from "../../state/model.ts";
+import { plural } from "../../lib/format.ts";
+import { dismiss, join, joined, offer, openInstead, take } from "../../state/join.ts";
+import { dismissFault, dismissLost, lost, openFault, opening, report, title } from "../../state/model.ts";
 import { route } from "../../state/route.ts";
+import type { NamedFile } from "../../wire/calls.ts";
 import { Icon } from "../../widgets/Icon.tsx";
+import { Text } from "../../widgets/Text.tsx";
 import { Arrival } from "../Arrival/index.tsx";
+import { Bytes } from "../Bytes/index.tsx";
 import { FaultCard } from "../Faults/index.tsx";
 import { Graph } from "../Graph/index.tsx";
 import { Header, OpeningBar } from "../Header/index.tsx";
@@ -18,7 +23,7 @@ import { Run } from "../Run/index.tsx";
 import { Tensors } from "../Tensors/index.tsx";
 import { Tokenizer } from "../Tokenizer/index.tsx";
 
-const VIEWS = { overview: Overview, metadata: Metadata, tensors: Tensors, graph: Graph, tokenizer: Tokenizer, run: Run, notes: Notes };
+const VIEWS = { overview: Overview, metadata: Metadata, tensors: Tensors, bytes: Bytes, graph: Graph, tokenizer: Tokenizer, run: Run, notes: Notes };
 
 export function App() {
   const dragging = useDrops();
@@ -33,6 +38,8 @@ export function App() {
           <div class="banners" aria-live="polite">
             {opening.value !== null ? <div class="card"><OpeningBar /></div> : null}
             {openFault.value !== null ? <FaultCard title="That could not be opened" fault={openFault.value} onDismiss={dismissFault} /> : null}
+            {offer.value !== null ? <OfferCard files={offer.value} /> : null}
+            {joined.value !== null ? <JoinedCard files={joined.value} /> : null}
             {lost.value !== null ? <LostCard why={lost.value} /> : null}
           </div>
         ) : null}
@@ -56,6 +63,37 @@ function LostCard({ why }: { why: string }) {
   );
 }
 
+/** The first of some files, and how many more there are. */
+function Names({ files }: { files: NamedFile[] }) {
+  return <><b class="break"><Text value={files[0]?.name ?? ""} /></b>{files.length > 1 ? ` and ${plural(files.length - 1, "other")}` : ""}</>;
+}
+
+function OfferCard({ files }: { files: NamedFile[] }) {
+  return (
+    <div class="card" role="alert">
+      <p><Names files={files} /> may belong to <Text value={title.value} />.</p>
+      <div class="row answers">
+        <button type="button" class="button primary" onClick={() => void join(files)}>Add to this model</button>
+        <button type="button" class="button" onClick={() => void openInstead(files)}>Open instead</button>
+        <button type="button" class="button plain" onClick={dismiss}>Neither</button>
+      </div>
+    </div>
+  );
+}
+
+function JoinedCard({ files }: { files: NamedFile[] }) {
+  return (
+    <div class="card row" role="status">
+      <Icon name="check" />
+      <p><Names files={files} /> {files.length > 1 ? "have" : "has"} joined the open model.</p>
+      <span class="push row">
+        <button type="button" class="button slim" onClick={() => void openInstead(files)}>Open by {files.length > 1 ? "themselves" : "itself"}</button>
+        <button type="button" class="button plain" onClick={dismiss} aria-label="Dismiss"><Icon name="cross" size={14} /></button>
+      </span>
+    </div>
+  );
+}
+
 /** Dropping works everywhere and at any time. */
 function useDrops(): boolean {
   const depth = useSignal(0);
@@ -66,9 +104,10 @@ function useDrops(): boolean {
     const over = (e: DragEvent) => { if (files(e)) e.preventDefault(); };
     const drop = (e: DragEvent) => {
       depth.value = 0;
-      if (e.dataTransfer === null || !files(e)) return;
+      // A view may take a drop for itself: the second tokenizer.
+      if (e.dataTransfer === null || !files(e) || e.defaultPrevented) return;
       e.preventDefault();
-      void fromDrop(e.dataTransfer).then((chosen) => openFiles(chosen));
+      void fromDrop(e.dataTransfer).then((chosen) => take(chosen));
     };
     addEventListener("dragenter", enter);
     addEventListener("dragleave", leave);

@@ -2,7 +2,8 @@ import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 
 import { fromList } from "../../lib/collect.ts";
-import { openFiles, openSample } from "../../state/model.ts";
+import { take } from "../../state/join.ts";
+import { openSample } from "../../state/model.ts";
 import { Icon } from "../../widgets/Icon.tsx";
 import { AddressForm } from "./address.tsx";
 
@@ -17,7 +18,7 @@ export function Choosers({ onChosen = () => {} }: { onChosen?: () => void }) {
     input.value = "";
     if (list.length === 0) return;
     onChosen();
-    void openFiles(list);
+    void take(list);
   };
   return (
     <div class="choosers">

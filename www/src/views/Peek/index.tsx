@@ -13,6 +13,7 @@ import { Icon } from "../../widgets/Icon.tsx";
 import { Meter } from "../../widgets/Meter.tsx";
 import { Swatch } from "../../widgets/StackBar.tsx";
 import { Text } from "../../widgets/Text.tsx";
+import { ByteLink } from "../Bytes/link.tsx";
 import { FaultCard } from "../Faults/index.tsx";
 
 const COLUMNS = 16;
@@ -43,7 +44,7 @@ function Facts({ tensor }: { tensor: TensorReport }) {
       <dl class="facts">
         <dt>Shape</dt><dd>{shape(tensor.shape)}{tensor.shape.length > 1 ? <span class="muted"> = {count(elements)}</span> : null}</dd>
         <dt>Size</dt><dd>{tensor.bytes === null ? "unknown" : <>{bytes(tensor.bytes)} <span class="muted">({count(tensor.bytes)} bytes)</span></>}</dd>
-        <dt>Place</dt><dd>{tensor.offset === null ? tensor.place : <>byte {count(tensor.offset)}</>}{tensor.file !== null && (report.value?.files.length ?? 0) > 1 ? <span class="muted"> of <Text value={tensor.file} /></span> : null}</dd>
+        <dt>Place</dt><dd>{tensor.offset === null ? tensor.place : <ByteLink at={tensor.offset} file={tensor.file} tensor={tensor.name} />}{tensor.file !== null && (report.value?.files.length ?? 0) > 1 ? <span class="muted"> of <Text value={tensor.file} /></span> : null}</dd>
         <dt>Encoding</dt><dd><Swatch colour={encodingColour(tensor.encoding)} />{tensor.encoding}{encoding?.bits != null ? <span class="muted">, {real(encoding.bits)} bits per value</span> : null}</dd>
       </dl>
       {encoding !== undefined && encoding.about !== "" ? <p class="small muted about">{encoding.about}</p> : null}
@@ -56,6 +57,7 @@ function Elsewhere({ tensor }: { tensor: TensorReport }) {
     missing: report.value?.files.some((f) => f.name === tensor.file)
       ? "Its bytes lie beyond the end of the file, which is not whole. A fresh download may have them."
       : `Its bytes are in ${tensor.file ?? "another file"}, which was not given. Drop it together with this one to see them.`,
+    partial: "The file ends in the middle of it. A fresh download may have the rest.",
     inline: "Its values are written inside the graph in a form that has no raw bytes to show.",
     absent: "The header names this tensor, but no bytes for it.",
   };

@@ -443,7 +443,8 @@ impl Hdf5 {
         Ok(match (version, class) {
             (3.., 0) => {
                 let n = u64::from(cursor.u16()?);
-                Layout::Plain(cursor.position()..(cursor.position() + n).min(body.end))
+                let at = cursor.position();
+                Layout::Plain(at..(at + n).min(body.end).max(at))
             }
             (3.., 1) => {
                 let (address, size) = (cursor.u64()?, cursor.u64()?);

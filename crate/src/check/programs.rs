@@ -1,0 +1,91 @@
+//! What programs would refuse a model for: keys that llama.cpp needs, imports that PyTorch does not allow; and the list
+//! of refusals by program.
+
+use super::Subject;
+use crate::{
+    formats::Findings,
+    model::{FormatId, Note, Severity},
+};
+
+/// Keys below the architecture that llama.cpp cannot do without (`llama_model_base::load_hparams`).
+const NEEDED: &[&str] = &["context_length", "embedding_length", "block_count"];
+
+/// Programs, and the words by which a note says that one refuses the file.
+const PROGRAMS: &[(&str, &str)] = &[
+    ("llama.cpp", "llama.cpp refuses"),
+    ("safetensors", "safetensors library refuses"),
+    ("transformers", "transformers refuses"),
+    ("ONNX Runtime", "ONNX Runtime refuses"),
+    ("PyTorch", "torch.load(weights_only=True) refuses"),
+];
+
+/// Why a program would not load a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// "llama.cpp".
+    pub program: &'static str,
+    /// The first reason, as a note says it.
+    pub because: String,
+    /// How many more there are.
+    pub more: usize,
+}
+
+/// The programs that some of these notes say would refuse the model, each with its first reason.
+pub fn refusals(notes: &[Note]) -> Vec<Refusal> {
+    let of = |words: &str| {
+        let mut found = notes.iter().filter(|n| n.why.as_deref().is_some_and(|w| w.contains(words)));
+        let first = found.next()?;
+        Some((first.what.clone(), found.count()))
+    };
+    PROGRAMS
+        .iter()
+        .filter_map(|(program, words)| of(words).map(|(because, more)| Refusal { program, because, more }))
+        .collect()
+}
+
+/// Checks keys and imports.
+pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
+    match subject.model.format {
+        FormatId::Gguf => keys(subject, findings),
+        FormatId::PyTorch if !subject.model.version.starts_with("TorchScript") => imports(subject, findings),
+        _ => {}
+    }
+}
+
+fn keys(subject: &Subject<'_>, findings: &mut Findings) {
+    let meta = &subject.model.metadata;
+    let other = meta.string("general.type").is_some_and(|t| t != "model")
+        || meta.string("general.architecture") == Some("clip");
+    let later = meta.unsigned("split.no").is_some_and(|no| no > 0);
+    if subject.model.tensors.is_empty() || !subject.model.cuts.is_empty() || other || later {
+        return;
+    }
+    let Some(arch) = meta.string("general.architecture") else { return };
+    let mut lost: Vec<String> =
+        NEEDED.iter().map(|k| format!("{arch}.{k}")).filter(|k| meta.get(k).is_none()).collect();
+    if meta.get("tokenizer.ggml.model").is_none() {
+        lost.push("tokenizer.ggml.model".into());
+    }
+    if lost.is_empty() {
+        return;
+    }
+    let what = format!("The metadata lacks {}", lost.join(", "));
+    let note = Note::new(Severity::Warning, what).place(meta.place("general.architecture"));
+    let note = note.why("llama.cpp refuses the file: key not found in model");
+    findings.note(
+        "keys",
+        note.advice("a program of its own may know these numbers; for llama.cpp convert the model again"),
+    );
+}
+
+/// The readers' X-ray names each import; this says what follows for loading.
+fn imports(subject: &Subject<'_>, findings: &mut Findings) {
+    let beyond = |n: &&Note| n.what.contains(" would import ");
+    let Some(first) = subject.model.notes.iter().find(beyond) else { return };
+    let listed = subject.model.metadata.array("pickle.imports").map_or(0, |a| a.len);
+    let count = subject.model.notes.iter().filter(beyond).count();
+    let what = format!("{count} of {listed} imports go beyond what tensors need");
+    let note = Note { severity: Severity::Warning, what, ..first.clone() };
+    let note = note.why("torch.load(weights_only=True) refuses the file: unsupported global");
+    findings.note("imports", note.advice("do not fall back to weights_only=False; ask for a safetensors file"));
+}
