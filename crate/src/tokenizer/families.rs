@@ -3,7 +3,7 @@
 
 use super::{
     EncodeOptions, GgufVocabulary, Method, Vocabulary,
-    byte_bpe::Split,
+    splits::Split,
     splitters::{self, Rule, SPLITTERS},
 };
 use fancy_regex::Regex;
