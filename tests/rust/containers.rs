@@ -561,6 +561,7 @@ fn a_pytorch_archive_that_lost_its_end_lists_its_tensors_by_what_is_left() {
         assert_eq!(all.metadata.number("epoch"), Some(7.0));
         assert!(noted(&all, Severity::Error, "members were found by their own headers"), "{:#?}", all.notes);
         assert_eq!(small_values("m.pt", &whole[..(b + 98) as usize], "t"), [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
+        assert_eq!(all.cuts.iter().map(|c| c.announced).collect::<Vec<_>>(), [Some(3)], "more must follow");
         // In the middle of the second storage: its bytes are placed beyond the end.
         let part = cut(b + 3);
         assert_eq!(

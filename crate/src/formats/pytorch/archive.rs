@@ -13,14 +13,14 @@ use crate::{
             json::Json,
             pickle::{self, Status},
             zip::{self, Directory, Member},
-            zip_salvage::{Found, Walk},
+            zip_salvage::{Found, Salvage, Walk},
         },
         findings::{Findings, quoted},
         sections,
         xray::{Place, Seen, Stream, named},
         zipped,
     },
-    model::{FormatId, MetaType, MetaValue, ModelFile, SectionKind},
+    model::{Cut, FormatId, MetaType, MetaValue, ModelFile, SectionKind},
     source::{Limits, Stop, Window},
 };
 
@@ -143,6 +143,13 @@ impl Archive {
             return Err(Fault::unsupported(what).at(directory.at.start).in_file(file.name()).into());
         }
         Ok(())
+    }
+    /// What says that the archive goes on: its directory is not there. The main pickle lists all tensors, where it is whole.
+    fn cuts(&self, directory: &Directory, listed: u64) -> Vec<Cut> {
+        let main = self.sizes.main.iter().flat_map(|s| &s.read).any(|m| m.status == Status::Stopped);
+        let cut =
+            |s: &Salvage| Cut { file: 0, needs: s.cut.as_ref().map(|at| at.end), announced: main.then_some(listed) };
+        directory.salvaged.iter().map(cut).collect()
     }
     /// A member's name within the root folder.
     fn inner<'m>(&self, member: &'m Member) -> Option<&'m str> {
@@ -324,6 +331,7 @@ impl Archive {
         }
         parts.push((directory.at.start..directory.end.max(directory.at.end), SectionKind::Header));
         let sections = sections::map(0, len, &parts, &tensors, 64);
+        let cuts = self.cuts(&directory, tensors.len() as u64);
         let kind = if script > 0 || self.json.is_some() { "TorchScript" } else { "zip" };
         let version = self.version.map(|v| format!(" {v}")).unwrap_or_default();
         let order = if self.big_endian { ", big endian" } else { "" };
@@ -336,7 +344,7 @@ impl Archive {
             graph: None,
             sections,
             notes: findings.finish(),
-            cuts: Vec::new(),
+            cuts,
         }
     }
 }
