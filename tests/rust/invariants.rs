@@ -43,7 +43,7 @@ struct Kept {
     bytes: Vec<u8>,
     /// What it claims to be; beyond its bytes there are zeros.
     len: u64,
-    read: Rc<RefCell<Vec<(String, Range<u64>)>>>,
+    read: Reads,
 }
 
 impl ByteSource for Kept {
@@ -80,6 +80,11 @@ fn open(sample: &Sample, limits: &Limits) -> Result<ModelFile> {
 
 fn usual(sample: &Sample) -> Result<ModelFile> {
     open(sample, &Limits::default())
+}
+
+/// A sample that is whole opens.
+fn opened(sample: &Sample) -> ModelFile {
+    usual(sample).unwrap_or_else(|fault| panic!("{}: {fault}", sample.name()))
 }
 
 /// Numbers that a file might hold where a count, a length or an offset stands, in 4 and 8 bytes of either order.
@@ -143,7 +148,8 @@ fn only_the_bytes_needed_are_read_and_every_one_is_counted() {
     let limits = Limits { read_ahead: 0, ..Limits::default() };
     for sample in samples::trained().into_iter().chain(samples::all()) {
         let (files, read) = kept(&sample);
-        let model = block_on(formats::open(&files, &limits)).expect(sample.name());
+        let model =
+            block_on(formats::open(&files, &limits)).unwrap_or_else(|fault| panic!("{}: {fault}", sample.name()));
         let read = read.borrow();
         let sum: u64 = read.iter().map(|(_, at)| at.end - at.start).sum();
         assert_eq!(files.bytes_read(), sum, "{}: what the sources gave is what is counted", sample.name());
@@ -248,7 +254,7 @@ fn the_same_bytes_give_the_same_report_for_any_chunk_size_and_any_order_of_files
         }
         let mut turned = sample.clone();
         turned.files.reverse();
-        let (a, b) = (usual(&sample).expect(sample.name()), usual(&turned).expect(sample.name()));
+        let (a, b) = (opened(&sample), opened(&turned));
         // The files' own order is the one they were given in, weights first.
         let told = |m: &ModelFile| m.notes.iter().map(|n| n.what.clone()).collect::<Vec<_>>();
         assert_eq!((&a.tensors, &a.metadata, told(&a)), (&b.tensors, &b.metadata, told(&b)), "{}", sample.name());
@@ -306,7 +312,7 @@ fn the_same_bytes_give_the_same_report_for_any_order_of_arrival() {
         for (name, bytes) in &sample.files {
             let head = &bytes[..bytes.len().min(4096)];
             let sure = |f: &&dyn formats::Format| f.sniff(head, name, bytes.len() as u64) == formats::Match::ByContent;
-            let Some(reader) = FORMATS.iter().position(|f| sure(f)) else { continue };
+            let Some(reader) = FORMATS.iter().position(sure) else { continue };
             let whole = read_whole(bytes, reader);
             for seed in 0..12 {
                 let other = read_in_chance_order(bytes, reader, seed * 7919 + 1);
@@ -347,7 +353,7 @@ fn any_truncation_gives_a_diagnostic_and_never_a_wrong_list() {
     let mut cut = 0;
     let mut verdicts = Verdicts::default();
     for sample in samples::all() {
-        let whole = usual(&sample).expect(sample.name());
+        let whole = opened(&sample);
         for (file, (name, bytes)) in sample.files.iter().enumerate() {
             for end in 0..bytes.len() {
                 cut += 1;
@@ -360,7 +366,7 @@ fn any_truncation_gives_a_diagnostic_and_never_a_wrong_list() {
     }
     // Where the header ends and where each tensor does, in files with weights.
     for sample in samples::trained() {
-        let whole = usual(&sample).expect(sample.name());
+        let whole = opened(&sample);
         let mut ends: Vec<(usize, u64)> = whole.sections.iter().map(|s| (s.file, s.at.end)).collect();
         ends.retain(|(file, end)| *file < sample.files.len() && *end < whole.files[*file].bytes);
         for (file, end) in ends {

@@ -38,7 +38,8 @@ fn glassbox(args: &[&str]) -> Output {
 fn json(args: &[&str]) -> Value {
     let output = glassbox(args);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{args:?} ended with {:?}: {said}", output.status.code());
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{args:?} ended with {:?}: {said}{told}", output.status.code());
     assert_eq!(said, "", "with --json nothing else is written");
     serde_json::from_slice(&output.stdout).expect("one JSON object")
 }
@@ -101,6 +102,8 @@ fn splits_of_a_gguf_at_an_address_are_one_model() {
         let mut file = Gguf::small();
         file.tensors.truncate(1);
         file.tensors[0].name = name.into();
+        // Of a model that says how many layers it has, they would be missed.
+        file.entries.retain(|(key, _)| key != b"llama.block_count");
         file.set("split.no", writers::Value(2, no.to_le_bytes().to_vec()));
         file.set("split.count", writers::Value(2, 3u16.to_le_bytes().to_vec()));
         file.bytes()
@@ -157,6 +160,16 @@ fn chat_template_reads_the_templates_beside_the_weights() {
     ]));
     let report = json(&["chat-template", &server.url("model.safetensors"), "--user", "Hi", "--json"]);
     assert_eq!(report["text"], "[Hi]");
+}
+
+#[test]
+fn check_asks_for_the_files_that_it_holds_against_each_other() {
+    let server = sample("hf");
+    let report = json(&["check", &server.url("model.safetensors.index.json"), "--json"]);
+    assert_eq!(report["errors"], 0, "{report:#}");
+    for name in ["config.json", "tokenizer.json", "model-00001-of-00002.safetensors"] {
+        assert!(asked(&server).contains(&name.to_owned()), "{name} of {:?}", asked(&server));
+    }
 }
 
 #[test]

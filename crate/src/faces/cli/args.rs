@@ -85,7 +85,7 @@ pub(super) struct InspectArgs {
     after_help = "Examples:\n  glassbox check model.gguf\n  glassbox check hf-folder --json\n  glassbox check model-00001-of-00002.gguf model-00002-of-00002.gguf\n\nExit codes: 0 no error was found, 1 there are errors."
 )]
 pub(super) struct CheckArgs {
-    /// Files or folders of one model.
+    /// Files, folders, or http(s) addresses of files, of one model.
     #[arg(required = true)]
     pub(super) paths: Vec<PathBuf>,
 }
@@ -108,7 +108,7 @@ pub(super) struct PeekArgs {
 #[derive(ClapArgs)]
 #[command(after_help = "Example:\n  glassbox map model.gguf")]
 pub(super) struct MapArgs {
-    /// Files or folders of one model.
+    /// Files, folders, or http(s) addresses of files, of one model.
     #[arg(required = true)]
     pub(super) paths: Vec<PathBuf>,
 }
@@ -118,7 +118,7 @@ pub(super) struct MapArgs {
     after_help = "Examples:\n  glassbox hex model.gguf\n  glassbox hex model.gguf --at 0x1ba480 --bytes 64\n  glassbox hex hf-folder --file model-00001-of-00002.safetensors"
 )]
 pub(super) struct HexArgs {
-    /// File or folder.
+    /// File, folder, or http(s) address of a file.
     pub(super) path: PathBuf,
     /// First byte: 1811584, 1,811,584 or 0x1ba480.
     #[arg(long, default_value = "0", value_parser = offset)]
@@ -335,7 +335,7 @@ pub(super) struct SynthArgs {
 
 #[derive(ClapArgs)]
 pub(super) struct TimeOpenArgs {
-    /// Files or folders of one model.
+    /// Files, folders, or http(s) addresses of files, of one model.
     #[arg(required = true)]
     pub(super) paths: Vec<PathBuf>,
     /// Repetitions, after one warm-up.

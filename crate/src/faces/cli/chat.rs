@@ -60,7 +60,7 @@ fn compare(chat: &Chat, name: Option<&str>, other: &str, conversation: &Conversa
             let what = format!("{other:?} is neither a file nor a template here; there are {}", names.join(", "));
             return Err(Fault::caller(what));
         }
-        let second = terminal::block_on(Chat::open(terminal::open(&[path])?))?;
+        let second = terminal::block_on(Chat::open(terminal::open_for(&[path], Need::Chat)?))?;
         TemplateDiffReport::of(&chat.compare(name, &second, None, conversation)?)
     };
     if json {
