@@ -6,7 +6,6 @@ use super::{
     splits::Split,
     splitters::{self, Rule, SPLITTERS},
 };
-use fancy_regex::Regex;
 
 /// Texts that the rules of different models cut differently: contractions, digits, spaces, lines, scripts, marks.
 pub const PROBES: &[&str] = &[
@@ -108,7 +107,7 @@ impl Vocabulary {
 
 fn compile(rule: &Rule) -> Option<Split> {
     match rule {
-        Rule::Regex(regex) => Regex::new(regex).ok().map(Split::Regex),
+        Rule::Regex(regex) => Split::of(regex).ok(),
         Rule::Digits(how) => Some(Split::Digits(*how)),
     }
 }
