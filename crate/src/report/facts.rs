@@ -55,7 +55,7 @@ pub(super) fn sentence(model: &ModelFile) -> String {
             let kind = title(&meta.string("adapter_config.peft_type").unwrap_or("PEFT").to_lowercase());
             let kind = if kind == "Lora" { "LoRA".to_owned() } else { kind };
             let of = meta.string("adapter_config.base_model_name_or_path");
-            let of = of.map_or("a model that it does not name".to_owned(), |name| quoted(name));
+            let of = of.map_or("a model that it does not name".to_owned(), quoted);
             format!("{kind} adapter for {of}: a change of that model, no model by itself")
         }
         (_, Some(_)) if meta.string("general.type") == Some("mmproj") => "Vision or audio projector (mmproj)".into(),
