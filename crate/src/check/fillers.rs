@@ -91,7 +91,7 @@ fn archive_end(tail: &Tail) -> Option<u64> {
         let comment = tail.bytes.get(i + 20..i + RECORD).map(|c| usize::from(c[0]) | usize::from(c[1]) << 8);
         comment.is_some_and(|n| i + RECORD + n == tail.bytes.len())
     };
-    starts.filter(whole).last().map(|i| tail.at + i as u64)
+    starts.filter(whole).next_back().map(|i| tail.at + i as u64)
 }
 
 fn capital(text: &str) -> String {

@@ -101,12 +101,12 @@ pub struct FileSalvageReport {
 }
 
 impl CheckReport {
-    /// Everything the doctor finds on an opened model.
+    /// Everything the doctor finds on an opened model; `tokens` is [`Inspection::tokens`], or `None` to leave that out.
     ///
     /// # Errors
     /// A file cannot be read.
-    pub async fn of(inspection: &Inspection) -> Result<Self> {
-        let evidence = inspection.gather().await?;
+    pub async fn of(inspection: &Inspection, tokens: Option<u64>) -> Result<Self> {
+        let evidence = inspection.gather(tokens).await?;
         Ok(Self::with(inspection, evidence))
     }
     fn with(inspection: &Inspection, evidence: Evidence) -> Self {

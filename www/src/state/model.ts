@@ -48,7 +48,7 @@ export const title = computed(() => {
   return main?.name.split("/").at(-1) ?? "";
 });
 
-export const tensorsMissing = computed(() => report.value?.tensors.filter((t) => t.place === "missing" || t.place === "absent").length ?? 0);
+export const tensorsMissing = computed(() => report.value?.tensors.filter((t) => t.place !== "here" && t.place !== "inline").length ?? 0);
 
 export interface Status {
   kind: "ok" | "warn" | "bad";
@@ -62,6 +62,8 @@ export const status = computed<Status>(() => {
   const missing = tensorsMissing.value;
   const errors = number("error");
   const warnings = number("warning");
+  const salvage = report.value?.salvage;
+  if (salvage !== undefined && missing === 0) return { kind: "bad", text: "not whole" };
   if (missing > 0) return { kind: "bad", text: missing === 1 ? "1 tensor missing" : `${missing.toLocaleString("en")} tensors missing` };
   if (errors > 0) return { kind: "bad", text: errors === 1 ? "1 error" : `${errors} errors` };
   if (warnings > 0) return { kind: "warn", text: warnings === 1 ? "1 warning" : `${warnings} warnings` };

@@ -1,5 +1,5 @@
 import type {
-  BenchReport, BytesReport, DeviceReport, DevicesReport, FaultReport, GeneratedReport, ModelReport, OpsReport, PeekReport, ProgressReport, RunReport, TokensReport,
+  BenchReport, BytesReport, CheckReport, DeviceReport, DevicesReport, FaultReport, GeneratedReport, ModelReport, OpsReport, PeekReport, ProgressReport, RunReport, TokensReport,
 } from "./report.ts";
 import type { RemoteFile } from "./remote.ts";
 
@@ -36,6 +36,7 @@ export interface ReaderCalls {
   open: { ask: { files: SentFile[] }; tell: ModelReport; piece: never };
   array: { ask: { key: string; start: number; count: number }; tell: MetaItem[]; piece: never };
   peek: { ask: { tensor: number; firstRow: number; rows: number; stats: boolean }; tell: PeekReport; piece: never };
+  check: { ask: Record<never, never>; tell: CheckReport; piece: never };
   /** Bytes of the file of this name as they are; fewer where it ends. */
   bytes: { ask: { file: string; start: number; count: number }; tell: BytesReport; piece: never };
 }
@@ -62,7 +63,7 @@ export type Part = "reader" | "runner";
 
 /** Which of them answers a question. */
 export const PART: { [C in keyof ReaderCalls]: "reader" } & { [C in keyof RunnerCalls]: "runner" } = {
-  warm: "reader", open: "reader", array: "reader", peek: "reader", bytes: "reader",
+  warm: "reader", open: "reader", array: "reader", peek: "reader", check: "reader", bytes: "reader",
   warmRunner: "runner", openRunner: "runner", closeRunner: "runner", tokenize: "runner", load: "runner", generate: "runner", devices: "runner", bench: "runner", testOps: "runner",
 };
 

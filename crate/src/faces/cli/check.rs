@@ -23,7 +23,7 @@ pub(super) fn run(args: &CheckArgs, json: bool) -> Result<Exit> {
     let files = terminal::open(&args.paths)?;
     let report = terminal::block_on(async {
         let inspection = Inspection::open(files).await?;
-        CheckReport::of(&inspection).await
+        CheckReport::of(&inspection, inspection.tokens().await).await
     })?;
     if json {
         terminal::json(&report)?;
