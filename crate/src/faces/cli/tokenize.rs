@@ -30,7 +30,8 @@ pub(super) fn run(args: &TokenizeArgs, json: bool) -> Result<Exit> {
         return Ok(if report.agrees { Exit::Fine } else { Exit::Findings });
     }
     if let Some(path) = &args.with {
-        let other = terminal::block_on(open_vocabulary(terminal::open_for(std::slice::from_ref(path), Need::Tokenizer)?))?;
+        let other =
+            terminal::block_on(open_vocabulary(terminal::open_for(std::slice::from_ref(path), Need::Tokenizer)?))?;
         let comparison = Comparison::new(&vocabulary, &other, &text, options)?;
         let report = CompareReport::of(&vocabulary, &other, &comparison);
         print(&report, json, explain::compared)?;
