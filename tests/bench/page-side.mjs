@@ -44,12 +44,12 @@ window.glassbox = {
     runner = file.endsWith(".gguf")
       ? await Runner.open(["model.gguf"], [blob])
       : await Runner.open(["tokenizer.json", "model.safetensors"], [blob, noWeights()]);
-    await runner.ids("a", false, false);
+    await runner.encode("a", false, false);
     return performance.now() - begin;
   },
   async ids(file, runs) {
     const text = await (await fetch(`/files/${file}`)).text();
-    const { samples, value } = await timed(runs, () => runner.ids(text, false, true));
+    const { samples, value } = await timed(runs, () => runner.encode(text, false, true));
     return { samples, bytes: new TextEncoder().encode(text).length, tokens: value.length, sum: sum(value) };
   },
   async preview(file, runs) {

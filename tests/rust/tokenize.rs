@@ -14,6 +14,8 @@ mod hostile;
 mod kinds;
 #[path = "tokenize/looking.rs"]
 mod looking;
+#[path = "common/files.rs"]
+mod opened;
 #[path = "tokenize/properties.rs"]
 mod properties;
 #[path = "tokenize/referee.rs"]
@@ -22,6 +24,10 @@ mod referee;
 mod reference;
 #[path = "tokenize/rules.rs"]
 mod rules;
+#[path = "tokenize/warnings.rs"]
+mod warnings;
+#[path = "common/writers.rs"]
+mod writers;
 
 use std::path::PathBuf;
 

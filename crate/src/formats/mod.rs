@@ -17,6 +17,7 @@ mod parts;
 mod pytorch;
 mod safetensors;
 mod sections;
+mod side;
 mod tensorflow;
 mod tflite;
 mod xray;

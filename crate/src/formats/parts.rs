@@ -2,9 +2,9 @@
 //! nobody can list.
 
 use super::{
-    folder::SIDE_MOST,
     merge::{Index, ShardName},
     recognise,
+    side::SIDE_MOST,
 };
 use crate::{
     fault::Result,

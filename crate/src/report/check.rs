@@ -107,11 +107,14 @@ impl CheckReport {
     /// A file cannot be read.
     pub async fn of(inspection: &Inspection) -> Result<Self> {
         let evidence = inspection.gather().await?;
-        Ok(Self::with(inspection, evidence))
+        let tokenizer = inspection.tokenizer_warnings().await;
+        Ok(Self::with(inspection, evidence, tokenizer))
     }
-    fn with(inspection: &Inspection, evidence: Evidence) -> Self {
+    fn with(inspection: &Inspection, evidence: Evidence, tokenizer: Vec<Note>) -> Self {
         let model = inspection.model();
-        let notes = check::all(model, &evidence);
+        let mut notes = check::all(model, &evidence);
+        notes.extend(tokenizer);
+        crate::order::sort_by_key(&mut notes, |note| std::cmp::Reverse(note.severity));
         let findings: Vec<NoteReport> = notes.iter().map(|n| NoteReport::of(n, model)).collect();
         let of = |severity: &str| findings.iter().filter(|f| f.severity == severity).count() as u64;
         Self {
@@ -122,7 +125,7 @@ impl CheckReport {
             warnings: of("warning"),
             refusals: refusals(&notes),
             salvage: SalvageReport::of(model),
-            checks: check::CHECKS.iter().map(|c| c.name).collect(),
+            checks: check::CHECKS.iter().map(|c| c.name).chain(["tokenizer"]).collect(),
             looked_at: evidence.looked_at,
             bytes_read: inspection.files().bytes_read(),
             findings,

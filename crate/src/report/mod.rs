@@ -11,6 +11,7 @@ mod explanation;
 mod facts;
 mod fault;
 mod generation;
+mod hierarchy;
 mod keys;
 mod map;
 mod model;

@@ -178,7 +178,7 @@ impl Chat {
 
 /// All templates, the one that transformers would take first: a file of its own before tokenizer_config.json;
 /// and the files that should hold some but cannot be read.
-async fn find(files: &SourceSet, model: Option<&ModelFile>) -> (Vec<Template>, Vec<Fault>) {
+pub(super) async fn find(files: &SourceSet, model: Option<&ModelFile>) -> (Vec<Template>, Vec<Fault>) {
     let mut found: Vec<Template> = Vec::new();
     let mut add = |name: &str, source: &str, from: &str| {
         let template = Template { name: name.to_owned(), source: source.to_owned(), from: from.to_owned() };

@@ -11,6 +11,7 @@ mod inspection;
 mod loader;
 pub mod synth;
 mod timing;
+mod tokenizer_notes;
 mod vocabulary;
 
 pub use bench::{Speed, bench};

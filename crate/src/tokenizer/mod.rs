@@ -15,6 +15,7 @@ mod charsmap;
 mod classes;
 mod compare;
 mod explain;
+mod families;
 mod from_gguf;
 mod from_json;
 mod from_lists;
@@ -61,6 +62,7 @@ pub use self::{
     catalog::{Catalog, Found, Listed, Search, Sort, TokenQuery, TokenType},
     compare::{Comparison, Difference, Stretch},
     explain::{Aligned, Candidate, Choice, Explanation, Merge, Part, PartKind, Word, WordToken},
+    families::{PROBES, are_same_rules, looks_like},
     streaming::TextStream,
     tokenized::Tokenized,
 };

@@ -13,7 +13,7 @@ pub(crate) enum Loss {
     None,
     /// Exactly this: what decoding gives for a text.
     Exactly(fn(&str) -> String),
-    /// More than is written down here; but a second round changes nothing any more.
+    /// More than is written down here; but after some rounds (each may lose a space at the start) nothing changes any more.
     Settles,
     /// Its decoder leaves marks of the vocabulary in the text, which another round takes for text.
     Marks,
@@ -239,12 +239,17 @@ fn tokenizer_json(
     splitter: serde_json::Value,
     decoder: serde_json::Value,
 ) -> Vocabulary {
+    let added = |text: &str, special: bool| {
+        json!({
+            "id": 0, "content": text, "special": special, "single_word": false, "lstrip": false, "rstrip": false,
+            "normalized": false,
+        })
+    };
+    let unknown = ["[UNK]", "<unk>"].into_iter().filter(|text| model.to_string().contains(text));
+    let added: Vec<_> = unknown.map(|text| added(text, true)).chain([added("[TOOL]", false)]).collect();
     let file = json!({
         "version": "1.0", "normalizer": normalizer, "pre_tokenizer": splitter, "decoder": decoder, "model": model,
-        "added_tokens": [{
-            "id": 0, "content": "[TOOL]", "special": false, "single_word": false, "lstrip": false, "rstrip": false,
-            "normalized": false,
-        }],
+        "added_tokens": added,
     });
     Vocabulary::from_json(file.to_string().as_bytes()).unwrap()
 }
@@ -382,7 +387,6 @@ pub(crate) fn text() -> impl Strategy<Value = String> {
             "<s>",
             "</s>",
             "<|end|>",
-            "<unk>",
             "the",
             " the",
             "é",
@@ -468,8 +472,9 @@ proptest! {
                     Loss::Exactly(lost) => assert_eq!(given_back, lost(&text), "{name}: {text:?}"),
                     Loss::Marks => {}
                     Loss::Settles => {
-                        let again = there_and_back(vocabulary, &given_back);
-                        assert_eq!(there_and_back(vocabulary, &again), again, "{name}: {text:?}");
+                        let rounds = std::iter::successors(Some(given_back.clone()), |last| Some(there_and_back(vocabulary, last)));
+                        let rounds: Vec<String> = rounds.take(text.chars().count() + 3).collect();
+                        assert!(rounds.array_windows().any(|[last, next]| last == next), "{name}: {text:?}: {rounds:?}");
                     }
                 }
                 let preview = vocabulary.preview(&text, PLAIN).unwrap();

@@ -101,6 +101,12 @@ export function llama(name: string, bytes: number): ModelReport {
         { stage: "gguf", name: "Configuration", state: "inside", detail: "metadata keys of the architecture" },
         { stage: "gguf", name: "Tokenizer", state: "inside", detail: "tokenizer.ggml.* keys" },
       ],
+      hierarchy: [
+        { group: "weights", role: "Weights", file: name, state: "present", detail: "272 tensors" },
+        { group: "configuration", role: "Configuration", file: name, state: "present", detail: "in the file's own metadata" },
+        { group: "tokenizer", role: "Tokenizer", file: name, state: "present", detail: "gpt2, 49152 tokens, in the file's own metadata" },
+        { group: "chat template", role: "Chat template", file: name, state: "present", detail: "tokenizer.chat_template, in the file's own metadata" },
+      ],
     },
     runners: [
       { name: "Glassbox", verdict: "yes", detail: "llama architecture in Q4_K, Q5_0, Q6_K, Q8_0 and F32" },
@@ -165,7 +171,12 @@ export function onnx(name: string, bytes: number): ModelReport {
     place: { stage: "onnx", sentence: "This is a conversion for ONNX Runtime and its relatives: a graph of operators with its weights, made from an original model.", parts: [
       { stage: "original", name: "Weights", state: "elsewhere", detail: "the file does not say where it came from" },
       { stage: "original", name: "Tokenizer", state: "missing", detail: "tokenizer.json is not among the files: text cannot be encoded without it" },
-      { stage: "onnx", name: "Weights", state: "here", detail: "24 tensors" }, { stage: "onnx", name: "Graph", state: "inside", detail: "400 operators" }] },
+      { stage: "onnx", name: "Weights", state: "here", detail: "24 tensors" }, { stage: "onnx", name: "Graph", state: "inside", detail: "400 operators" }],
+      hierarchy: [
+        { group: "weights", role: "Weights", file: name, state: "present", detail: "24 tensors" },
+        { group: "tokenizer", role: "tokenizer.json", file: null, state: "missing", detail: "text cannot be encoded without it" },
+        { group: "configuration", role: "config.json", file: "config.json", state: "contradicted", detail: "it states 7 layers, the weights have 6" },
+      ] },
     graph: {
       name: "main_graph", opsets: ["ai.onnx 17", "com.microsoft 1"],
       inputs: [{ name: "input_ids", encoding: "I64", dims: ["batch", "sequence"] }, { name: "attention_mask", encoding: "I64", dims: ["batch", "sequence"] }],

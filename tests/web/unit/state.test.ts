@@ -113,6 +113,10 @@ describe("opening", () => {
     runner.onBytesRead(500);
     expect(model.bytesRead.value).toBe(1_812_084);
   });
+  it("names missing files in the status, where no tensor of theirs is known", async () => {
+    await open({ ...llama("a-00001-of-00003.gguf", 0), missing: ["a-00002-of-00003.gguf", "a-00003-of-00003.gguf"] });
+    expect(model.status.value).toEqual({ kind: "bad", text: "2 files missing" });
+  });
   it("counts missing tensors in the status", async () => {
     const report = llama("a.gguf", 0);
     report.tensors = report.tensors.map((t, i) => (i < 3 ? { ...t, place: "missing" } : t));

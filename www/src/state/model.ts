@@ -64,6 +64,8 @@ export const status = computed<Status>(() => {
   const errors = number("error");
   const warnings = number("warning");
   if (missing > 0) return { kind: "bad", text: missing === 1 ? "1 tensor missing" : `${missing.toLocaleString("en")} tensors missing` };
+  const files = report.value?.missing.length ?? 0;
+  if (files > 0) return { kind: "bad", text: files === 1 ? "1 file missing" : `${files.toLocaleString("en")} files missing` };
   if (errors > 0) return { kind: "bad", text: errors === 1 ? "1 error" : `${errors} errors` };
   if (warnings > 0) return { kind: "warn", text: warnings === 1 ? "1 warning" : `${warnings} warnings` };
   return { kind: "ok", text: "whole" };

@@ -320,7 +320,7 @@ function axis(context: CanvasRenderingContext2D, from: number, to: number, wide:
   for (let at = Math.ceil(from / step) * step; at < to; at += step) {
     const x = Math.round(((at - from) / (to - from)) * wide);
     context.fillStyle = line;
-    context.fillRect(x, (STRIP.top + STRIP.height + 2) * ratio, ratio, (AXIS - STRIP.top - STRIP.height + 6) * ratio);
+    context.fillRect(x, (NAMES + 5) * ratio, ratio, (AXIS - NAMES + 3) * ratio);
     context.fillStyle = ink;
     if (x + 4 * ratio + context.measureText(count(at)).width < wide) context.fillText(count(at), x + 4 * ratio, (AXIS + 6) * ratio);
   }

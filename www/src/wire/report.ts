@@ -81,6 +81,8 @@ export interface PlaceReport {
   sentence: string;
   /** The parts of the chain in order. */
   parts: PartReport[];
+  /** What the model itself is made of: each part present, missing or contradicted. */
+  hierarchy: HierarchyReport[];
 }
 
 /** One part of the chain. */
@@ -92,6 +94,20 @@ export interface PartReport {
   /** "here", "inside" (part of the file), "missing", "not needed" or "elsewhere" (another stage of the chain). */
   state: string;
   /** File name, or what is missing and why it matters. */
+  detail: string;
+}
+
+/** One part of a model. */
+export interface HierarchyReport {
+  /** "weights", "configuration", "tokenizer", "chat template", "pipeline", "adapter", "preprocessing" or "conversions". */
+  group: string;
+  /** What it is to the model: "Shards", "config.json", "Pooling". */
+  role: string;
+  /** The file it is in; null where it is missing, or in no file of its own. */
+  file: string | null;
+  /** "present", "missing" or "contradicted". */
+  state: string;
+  /** What is in it, what it contradicts, or why it is needed. */
   detail: string;
 }
 

@@ -204,8 +204,8 @@ impl Runner {
         let compared = chat.compare(Some(&left), &other, right.as_deref(), &conversation).map_err(|f| throw(&f))?;
         json(&TemplateDiffReport::of(&compared))
     }
-    /// The token ids of a text.
-    pub async fn ids(&self, text: String, add_special: bool, parse_special: bool) -> Result<Vec<u32>, JsValue> {
+    /// The token ids of a text, and nothing else of it: what the benchmark times.
+    pub async fn encode(&self, text: String, add_special: bool, parse_special: bool) -> Result<Vec<u32>, JsValue> {
         let vocabulary = self.inspection.vocabulary().await.map_err(|f| throw(&f))?;
         vocabulary.encode(&text, EncodeOptions { add_special, parse_special }).map_err(|f| throw(&f))
     }

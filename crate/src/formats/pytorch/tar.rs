@@ -56,6 +56,7 @@ impl Items {
     fn pickle(&mut self, file: &Window) -> Result<&Machine, Stop> {
         let machine = self.now.get_or_insert_with(|| Machine::new(self.at, self.end.min(file.len())));
         machine.run(file)?;
+        machine.look_within(file)?;
         Ok(machine)
     }
     /// Goes on behind byte `at`.
