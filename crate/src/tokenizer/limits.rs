@@ -22,7 +22,7 @@ pub(super) const STEPS: u64 = 1 << 20;
 pub(super) const STEPS_PER_BYTE: u64 = 512;
 /// Steps to build a table of texts or merges, besides those for each of its entries.
 pub(super) const PROBES: usize = 1 << 16;
-/// Steps for each entry; a table that is half full needs one or two.
+/// Steps for each entry; a table needs two or three.
 pub(super) const PROBES_PER_ITEM: usize = 64;
 /// White space characters in one run: the regex engine keeps one stack entry for each.
 pub(super) const WHITESPACE_RUN: usize = 500_000;

@@ -39,7 +39,7 @@ struct Slot {
     item: u32,
 }
 
-/// The slots of a table, half of them free.
+/// The slots of a table, a third of them free at least.
 #[derive(Debug)]
 pub(super) struct Slots {
     slots: Vec<Slot>,
@@ -60,11 +60,11 @@ impl Slots {
     ) -> Result<Self> {
         for nth in 1..=SEEDS {
             let mut table = Self {
-                slots: vec![Slot { tag: 0, item: 0 }; (count * 2).next_power_of_two()],
+                slots: vec![Slot { tag: 0, item: 0 }; (count + count / 2 + 1).next_power_of_two()],
                 seed: nth.wrapping_mul(FACTOR),
             };
             let mut hides = Vec::new();
-            // Half full, a search takes two steps or so.
+            // A search takes two or three steps.
             let mut steps = limits::PROBES + limits::PROBES_PER_ITEM * count;
             let is_built = (0..count as u32).all(|item| {
                 let hash = hash(item, table.seed);

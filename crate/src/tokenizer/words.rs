@@ -88,7 +88,11 @@ impl Words {
         let class = classes::of(c);
         match self.shape {
             Shape::Numbers { numbers } => {
-                return if class & NUMBER != 0 { few(text, at, numbers) } else { until(text, at, NUMBER) };
+                if class & NUMBER != 0 {
+                    few(text, at, numbers)
+                } else {
+                    until(text, at, NUMBER)
+                }
             }
             Shape::Gpt2 => {
                 if let Some(end) = self.contraction(text, at) {
@@ -103,7 +107,7 @@ impl Words {
                     0 => return until(text, start, LETTER | NUMBER | SPACE),
                     one => return run(text, start, one),
                 }
-                return spaces(text, at);
+                spaces(text, at)
             }
             Shape::Cl100k { word, numbers } => {
                 if let Some(end) = self.contraction(text, at) {

@@ -367,7 +367,8 @@ fn text_without_spaces_takes_time_in_proportion() {
                 let text = part.repeat(200_000 / part.len());
                 // A search that is not bounded would take minutes; a limit that is said is fine.
                 if let Ok(ids) = both.ours.encode(&text, PARSED) {
-                    assert!(!ids.is_empty(), "{}: {part}", both.name);
+                    // T5 makes spaces of ▁, and words of what lies between.
+                    assert!(!ids.is_empty() || part == "▁", "{}: {part}", both.name);
                 }
             }
         }

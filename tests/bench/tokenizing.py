@@ -1,6 +1,6 @@
 """Speed of tokenizers on whole texts: Glassbox's command beside the `tokenizers` package (and llama.cpp for GGUF), in turn.
 
-    python tests/bench/tokenize.py path/to/glassbox VOCABULARY... -- TEXT...
+    python tests/bench/tokenizing.py path/to/glassbox VOCABULARY... -- TEXT...
 
 Each peer runs from its own package. Ids are compared by count and by a running sum.
 """
