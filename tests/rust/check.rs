@@ -49,7 +49,8 @@ fn inspection(files: &Files) -> Inspection {
 /// All findings, those that read bytes included; each says why it matters and what to do.
 fn findings(files: &Files) -> (ModelFile, Vec<Note>) {
     let inspection = inspection(files);
-    let evidence = block_on(inspection.gather()).expect("gathers");
+    let tokens = block_on(async { Ok::<_, glassbox::fault::Fault>(inspection.tokens().await) }).expect("counts");
+    let evidence = block_on(inspection.gather(tokens)).expect("gathers");
     let notes = check::all(inspection.model(), &evidence);
     for note in &notes {
         let told = |text: &Option<String>| text.as_ref().is_some_and(|t| !t.is_empty());
@@ -360,6 +361,38 @@ fn every_contradiction_in_a_folder_is_found() {
             assert!(named, "{name}: no place: {notes:#?}");
         }
     }
+}
+
+#[test]
+fn a_model_saved_without_its_head_has_bare_names_and_raises_no_alarm() {
+    let mut files = folder(&sample("hf"));
+    for (name, bytes) in &mut files {
+        if name.ends_with(".safetensors") || name.ends_with(".index.json") {
+            // The same length, so that the header's own length stays right.
+            let text: Vec<u8> = std::mem::take(bytes);
+            let (from, to) = (b"\"model.", b"\"");
+            let mut out = Vec::with_capacity(text.len());
+            let mut at = 0;
+            while at < text.len() {
+                let found = text[at..].starts_with(from) && !text[at..].starts_with(b"\"model.safetensors");
+                out.extend_from_slice(if found { to } else { &text[at..=at] });
+                at += if found { from.len() } else { 1 };
+            }
+            if name.ends_with(".safetensors") {
+                let lost = text.len() - out.len();
+                let n = u64::from_le_bytes(text[..8].try_into().expect("eight bytes"));
+                // White space makes up for what the names lost.
+                let end = 8 + n as usize - lost;
+                out.splice(end..end, std::iter::repeat_n(b' ', lost));
+            }
+            *bytes = out;
+        }
+    }
+    let (model, notes) = findings(&files);
+    assert!(model.tensors.iter().any(|t| t.name == "layers.0.mlp.up_proj.weight"));
+    assert!(alarms(&notes).is_empty(), "{notes:#?}");
+    config(&mut files, "\"intermediate_size\": 256", "\"intermediate_size\": 512");
+    find("bare", &findings(&files).1, Severity::Error, "\"layers.0.mlp.gate_proj.weight\" has shape");
 }
 
 #[test]
@@ -691,7 +724,7 @@ fn lists_of_missing_shards_name_the_files_and_what_is_known_of_them() {
 #[test]
 fn the_report_counts_what_it_lists_and_says_what_was_read() {
     let inspection = inspection(&folder(&sample("hf")));
-    let report = block_on(CheckReport::of(&inspection)).expect("reports");
+    let report = block_on(CheckReport::of(&inspection, None)).expect("reports");
     assert_eq!((report.errors, report.warnings, report.salvage.is_none()), (0, 0, true));
     // ... and the tokenizer, which is looked at apart.
     assert_eq!(report.checks.len(), check::CHECKS.len() + 1);
@@ -700,4 +733,59 @@ fn the_report_counts_what_it_lists_and_says_what_was_read() {
     // Without further reads the same checks find no less about the headers.
     let (_, notes) = findings(&folder(&sample("hf")));
     assert_eq!(check::all(inspection.model(), &Evidence::default()), notes);
+}
+
+#[test]
+fn files_with_damage_anywhere_never_make_the_doctor_stumble() {
+    let mut state = 1u64;
+    let mut next = |n: u64| {
+        // Numerical Recipes' linear congruence; its high bits are even enough here.
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % n
+    };
+    let mut opened = 0;
+    for (name, bytes) in [
+        ("x.gguf", llama().bytes()),
+        ("x.safetensors", writers::small_safetensors()),
+        ("x.onnx", writers::small_onnx()),
+        ("x.bin", containers::ggjt(3, 0, &[1; 128])),
+        ("x.pt", containers::torch_zip()),
+    ] {
+        for _ in 0..300 {
+            let mut harmed = bytes.clone();
+            for _ in 0..1 + next(4) {
+                // Mostly in the header, where numbers and names are.
+                let most = if next(3) == 0 { u64::MAX } else { 700 };
+                let at = next(most.min(harmed.len() as u64)) as usize;
+                harmed[at] = if next(2) == 0 { next(256) as u8 } else { 0xff };
+            }
+            if next(4) == 0 {
+                let end = next(harmed.len() as u64) as usize;
+                harmed.truncate(end);
+            }
+            let files = in_memory(&[(name, &harmed)]);
+            let Ok(inspection) = block_on(Inspection::open(files)) else { continue };
+            opened += 1;
+            check::salvage(inspection.model());
+            block_on(CheckReport::of(&inspection, None)).expect("reads what is there");
+        }
+    }
+    assert!(opened > 500, "{opened} opened");
+}
+
+#[test]
+fn a_file_for_each_of_many_tensors_is_told_in_reasonable_time() {
+    let mut graph = Message::new();
+    let count = 40_000;
+    for i in 0..count {
+        let entry = |key: &str, value: &str| Message::new().bytes(1, key).bytes(2, value);
+        let name = format!("w{i}");
+        let tensor = onnx_tensor(&name, 1, &[2], &[]);
+        let tensor = tensor.message(13, &entry("location", &format!("part{i}.bin"))).int(14, 1);
+        graph = graph.message(5, &tensor);
+    }
+    let bytes = onnx_model(&graph.message(11, &onnx_value("x", &["2"])).message(12, &onnx_value("x", &["2"]))).0;
+    let model = files::open_bytes("x.onnx", &bytes).expect("opens");
+    let found = check::salvage(&model).expect("not whole");
+    assert_eq!((found.files.len(), found.missing), (count, count as u64));
 }

@@ -154,9 +154,16 @@ impl Evidence {
         }
         // Containers that are zip archives end as zip archives do.
         let zip = matches!(model.format, FormatId::PyTorch | FormatId::Numpy | FormatId::Keras | FormatId::Pickle);
+        let mut weights = vec![false; model.files.len()];
+        for tensor in &model.tensors {
+            if let Place::Here { file, .. } = &tensor.place
+                && let Some(holds) = weights.get_mut(*file)
+            {
+                *holds = true;
+            }
+        }
         for (number, file) in model.files.iter().enumerate() {
-            let weights = model.tensors.iter().any(|t| matches!(&t.place, Place::Here { file, .. } if *file == number));
-            if zip || number > 0 && !weights {
+            if zip || number > 0 && !weights[number] {
                 continue;
             }
             let at = file.bytes.saturating_sub(TAIL_BYTES);

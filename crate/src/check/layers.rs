@@ -105,26 +105,27 @@ const FAMILIES: &[Family] = &[
     Family {
         gguf: false,
         names: &["llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "smollm3", "granite", "olmo"],
-        prefixes: &[],
+        // Models saved without a head have bare names.
+        prefixes: &["model."],
         closed: true,
         rows: &[
-            Row("model.embed_tokens.weight", &[VOCABULARY, WIDTH], true),
-            Row("model.norm.weight", &[WIDTH], false),
+            Row("embed_tokens.weight", &[VOCABULARY, WIDTH], true),
+            Row("norm.weight", &[WIDTH], false),
             Row("lm_head.weight", &[VOCABULARY, WIDTH], false),
             Row("score.weight", &[], false),
-            Row("model.layers.{i}.input_layernorm.weight", &[WIDTH], false),
-            Row("model.layers.{i}.self_attn.q_proj.weight", &[QUERIES, WIDTH], true),
-            Row("model.layers.{i}.self_attn.k_proj.weight", &[KEYS, WIDTH], true),
-            Row("model.layers.{i}.self_attn.v_proj.weight", &[KEYS, WIDTH], true),
-            Row("model.layers.{i}.self_attn.o_proj.weight", &[WIDTH, QUERIES], true),
-            Row("model.layers.{i}.self_attn.q_norm.weight", &[Of(Size::Head)], false),
-            Row("model.layers.{i}.self_attn.k_norm.weight", &[Of(Size::Head)], false),
-            Row("model.layers.{i}.post_attention_layernorm.weight", &[WIDTH], false),
-            Row("model.layers.{i}.pre_feedforward_layernorm.weight", &[WIDTH], false),
-            Row("model.layers.{i}.post_feedforward_layernorm.weight", &[WIDTH], false),
-            Row("model.layers.{i}.mlp.gate_proj.weight", &[FFN, WIDTH], true),
-            Row("model.layers.{i}.mlp.up_proj.weight", &[FFN, WIDTH], true),
-            Row("model.layers.{i}.mlp.down_proj.weight", &[WIDTH, FFN], true),
+            Row("layers.{i}.input_layernorm.weight", &[WIDTH], false),
+            Row("layers.{i}.self_attn.q_proj.weight", &[QUERIES, WIDTH], true),
+            Row("layers.{i}.self_attn.k_proj.weight", &[KEYS, WIDTH], true),
+            Row("layers.{i}.self_attn.v_proj.weight", &[KEYS, WIDTH], true),
+            Row("layers.{i}.self_attn.o_proj.weight", &[WIDTH, QUERIES], true),
+            Row("layers.{i}.self_attn.q_norm.weight", &[Of(Size::Head)], false),
+            Row("layers.{i}.self_attn.k_norm.weight", &[Of(Size::Head)], false),
+            Row("layers.{i}.post_attention_layernorm.weight", &[WIDTH], false),
+            Row("layers.{i}.pre_feedforward_layernorm.weight", &[WIDTH], false),
+            Row("layers.{i}.post_feedforward_layernorm.weight", &[WIDTH], false),
+            Row("layers.{i}.mlp.gate_proj.weight", &[FFN, WIDTH], true),
+            Row("layers.{i}.mlp.up_proj.weight", &[FFN, WIDTH], true),
+            Row("layers.{i}.mlp.down_proj.weight", &[WIDTH, FFN], true),
         ],
     },
     Family {
@@ -199,6 +200,8 @@ struct Known {
 /// Finds the rows' tensors and compares their shapes.
 fn shapes(subject: &Subject<'_>, family: &Family, numbers: &Numbers<'_>, findings: &mut Findings) -> Vec<Known> {
     let mut known = Vec::new();
+    let asked: Vec<Option<Vec<u64>>> =
+        family.rows.iter().map(|row| row.1.iter().map(|d| value(*d, numbers)).collect()).collect();
     for (i, tensor) in subject.model.tensors.iter().enumerate() {
         let name = family.prefixes.iter().find_map(|p| tensor.name.strip_prefix(p)).unwrap_or(&tensor.name);
         let (pattern, layer) = pattern(name);
@@ -211,17 +214,17 @@ fn shapes(subject: &Subject<'_>, family: &Family, numbers: &Numbers<'_>, finding
         if dims.is_empty() || tensor.encoding == Encoding::Unknown {
             continue;
         }
-        let sizes: Option<Vec<u64>> = dims.iter().map(|d| value(*d, numbers)).collect();
+        let sizes = asked[row].as_deref().and_then(|sizes| sizes.get(..dims.len()));
         if let Some(sizes) = sizes
-            && sizes != tensor.shape.0
+            && sizes != tensor.shape.0.as_slice()
         {
             let told: Vec<String> =
-                dims.iter().zip(&sizes).map(|(d, n)| format!("{n} ({})", say(*d, numbers))).collect();
+                dims.iter().zip(sizes).map(|(d, n)| format!("{n} ({})", say(*d, numbers))).collect();
             let what = format!(
                 "{} has shape {}; the configuration asks for {}",
                 quoted(&tensor.name),
                 tensor.shape,
-                Shape(sizes)
+                Shape(sizes.to_vec())
             );
             let why = if family.gguf {
                 "llama.cpp refuses the file: it checks the shape of every tensor"
@@ -293,7 +296,13 @@ fn missing(
     };
     let advice = "get the whole model again; a shard or a conversion may have lost them";
     let place = numbers.key(Size::Layers).and_then(|k| subject.model.metadata.place(&k));
+    // Where no layer is known by these names, the model has others: nothing is asked of it.
+    if layers.is_empty() {
+        return;
+    }
     let lost: Vec<u64> = (0..count).filter(|l| !layers.contains(l)).collect();
+    let first = known.first().map_or("", |k| subject.model.tensors[k.tensor].name.as_str());
+    let prefix = family.prefixes.iter().find(|p| first.starts_with(**p)).unwrap_or(&"");
     if let (Some(first), Some(stated)) = (lost.first(), stated) {
         let what = format!(
             "{} of {stated} layers hold no tensors; the first is layer {first}",
@@ -316,14 +325,13 @@ fn missing(
         .collect();
     for (r, Row(name, _, need)) in family.rows.iter().enumerate() {
         let expert = mixture && (name.contains("ffn_") && !name.contains("norm") || name.contains(".mlp."));
-        // Heads alone, an encoder without its embedding and the like are no whole models: nothing is asked of them.
-        if !need || expert || layers.is_empty() {
+        if !need || expert {
             continue;
         }
         let slots: Vec<Option<u64>> =
             if name.contains("{i}") { layers.iter().map(|l| Some(*l)).collect() } else { vec![None] };
         for slot in slots.into_iter().filter(|s| s.is_none_or(|l| l < count) && !have.contains(&(r, *s))) {
-            let name = name.replace("{i}", &slot.unwrap_or(0).to_string());
+            let name = format!("{prefix}{}", name.replace("{i}", &slot.unwrap_or(0).to_string()));
             let note = Note::new(Severity::Error, format!("The tensor {} is missing", quoted(&name)));
             findings.note("missing tensors", note.place(place).why(refused).advice(advice));
         }
@@ -337,7 +345,9 @@ fn others(subject: &Subject<'_>, name: &str, gguf: bool, known: &[Known], findin
         listed[k.tensor] = true;
     }
     for (i, tensor) in subject.model.tensors.iter().enumerate() {
-        if listed[i] || BUFFERS.iter().any(|b| tensor.name.ends_with(b)) {
+        // Quantizers keep factors beside weights; programs load them where they know them.
+        let factor = tensor.name.ends_with("scale") || tensor.name.ends_with("scale_inv");
+        if listed[i] || factor || BUFFERS.iter().any(|b| tensor.name.ends_with(b)) {
             continue;
         }
         let what = format!("{} is no tensor of the {name} architecture", quoted(&tensor.name));

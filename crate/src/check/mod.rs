@@ -19,8 +19,6 @@ mod tensors;
 mod values;
 mod vocabulary;
 
-use std::collections::HashMap;
-
 pub use evidence::Evidence;
 pub use programs::{Refusal, refusals};
 pub use salvage::{FileSalvage, Salvage, salvage};
@@ -111,16 +109,12 @@ pub static CHECKS: &[Check] = &[
 pub struct Subject<'a> {
     model: &'a ModelFile,
     evidence: &'a Evidence,
-    by_name: HashMap<&'a str, usize>,
 }
 
 impl<'a> Subject<'a> {
-    fn new(model: &'a ModelFile, evidence: &'a Evidence) -> Self {
-        let mut by_name = HashMap::with_capacity(model.tensors.len());
-        for (i, tensor) in model.tensors.iter().enumerate() {
-            by_name.entry(tensor.name.as_str()).or_insert(i);
-        }
-        Self { model, evidence, by_name }
+    /// The number of the first tensor of this name; few are asked for, so a table of all would cost more.
+    fn find(&self, name: &str) -> Option<usize> {
+        self.model.tensors.iter().position(|t| t.name == name)
     }
     /// Where a tensor's values start, as a note's place.
     fn place(&self, tensor: usize) -> Option<(usize, u64)> {
@@ -148,13 +142,13 @@ fn configured(model: &ModelFile) -> bool {
 
 /// What follows from the headers alone; no byte is read.
 pub fn at_hand(model: &ModelFile) -> Vec<Note> {
-    run(&Subject::new(model, &Evidence::default()))
+    run(&Subject { model, evidence: &Evidence::default() })
 }
 
 /// All findings on a model: its readers' notes and those of every check, most severe first.
 pub fn all(model: &ModelFile, evidence: &Evidence) -> Vec<Note> {
     let mut notes = model.notes.clone();
-    notes.extend(run(&Subject::new(model, evidence)));
+    notes.extend(run(&Subject { model, evidence }));
     sort_notes(&mut notes);
     notes
 }

@@ -1,6 +1,6 @@
 //! What of a model is there, what is cut, what is missing, and which bytes would make it whole.
 
-use std::ops::Range;
+use std::{collections::HashMap, ops::Range};
 
 use crate::model::{ModelFile, Place};
 
@@ -58,11 +58,17 @@ pub fn salvage(model: &ModelFile) -> Option<Salvage> {
         bytes_all: 0,
         files: Vec::new(),
     };
-    let mut files: Vec<FileSalvage> = Vec::new();
+    let given: HashMap<&str, usize> = model.files.iter().enumerate().map(|(i, f)| (f.name.as_str(), i)).collect();
+    let mut lacking = Lacking { model, given: &given, at: HashMap::new(), files: Vec::new() };
+    // How many tensors each file lists.
+    let mut listed = vec![0u64; model.files.len()];
     for tensor in &model.tensors {
         let bytes = tensor.bytes.unwrap_or(0);
         all.bytes_all = all.bytes_all.saturating_add(bytes);
-        match presence(model, &tensor.place, &mut files) {
+        if let Some(n) = lacking.file_of(&tensor.place).and_then(|file| listed.get_mut(file)) {
+            *n += 1;
+        }
+        match lacking.presence(&tensor.place) {
             Presence::Complete => {
                 all.complete += 1;
                 all.bytes_here = all.bytes_here.saturating_add(bytes);
@@ -76,66 +82,76 @@ pub fn salvage(model: &ModelFile) -> Option<Salvage> {
     }
     for cut in &model.cuts {
         let Some(file) = model.files.get(cut.file) else { continue };
-        let entry = entry(&mut files, &file.name, Some(file.bytes));
+        let entry = lacking.entry(&file.name);
         // Where the list itself is cut, its tensors' values come after its end, wherever that is.
         entry.more = true;
         if let Some(needs) = cut.needs.filter(|n| *n > file.bytes) {
             entry.missing.push(file.bytes..needs);
         }
-        let listed = model.tensors.iter().filter(|t| belongs(model, &t.place, cut.file)).count() as u64;
-        let more = cut.announced.map(|n| n.saturating_sub(listed));
+        let here = listed.get(cut.file).copied().unwrap_or(0);
+        let more = cut.announced.map(|n| n.saturating_sub(here));
         all.unlisted = all.unlisted.and_then(|n| n.checked_add(more?));
     }
+    let mut files = lacking.files;
     for file in &mut files {
         file.missing = merged(std::mem::take(&mut file.missing));
     }
-    let order = |f: &FileSalvage| model.files.iter().position(|m| m.name == f.name).unwrap_or(usize::MAX);
+    let order = |f: &FileSalvage| given.get(f.name.as_str()).copied().unwrap_or(usize::MAX);
     crate::order::sort_by(&mut files, |a, b| order(a).cmp(&order(b)).then_with(|| a.name.cmp(&b.name)));
     all.files = files;
     Some(all)
 }
 
-/// True for a tensor of file number `file`; one without a place is taken for the cut file's.
-fn belongs(model: &ModelFile, place: &Place, file: usize) -> bool {
-    match place {
-        Place::Here { file: f, .. } | Place::Strided { file: f, .. } => *f == file,
-        Place::Missing { file: name, .. } => model.files.get(file).is_some_and(|f| f.name == *name),
-        Place::Inline | Place::Absent => model.files.len() == 1 || file == 0,
-    }
+/// The files that lack something, while tensors are looked through: there may be as many files as tensors.
+struct Lacking<'a> {
+    model: &'a ModelFile,
+    /// The model's files by name.
+    given: &'a HashMap<&'a str, usize>,
+    /// Places in `files` by name.
+    at: HashMap<&'a str, usize>,
+    files: Vec<FileSalvage>,
 }
 
-fn presence(model: &ModelFile, place: &Place, files: &mut Vec<FileSalvage>) -> Presence {
-    match place {
-        Place::Here { .. } | Place::Strided { .. } | Place::Inline => Presence::Complete,
-        // A list that is cut does not tell where the values start.
-        Place::Absent if !model.cuts.is_empty() => Presence::Missing,
-        Place::Absent => Presence::Complete,
-        Place::Missing { file, at } => {
-            let given = model.files.iter().find(|f| f.name == *file).map(|f| f.bytes);
-            let entry = entry(files, file, given);
-            // A range without an end goes on to the end of a file whose length nobody states.
-            let from = at.start.max(given.unwrap_or(0));
-            match at.end {
-                u64::MAX => entry.more = true,
-                end if from < end => entry.missing.push(from..end),
-                _ => entry.more |= given.is_none(),
-            }
-            match given.and_then(|len| len.checked_sub(at.start)).filter(|n| *n > 0) {
-                Some(here) if at.end > at.start => Presence::Partial(here),
-                _ => Presence::Missing,
+impl<'a> Lacking<'a> {
+    /// The number of a tensor's file; one without a place is taken for the first file's.
+    fn file_of(&self, place: &Place) -> Option<usize> {
+        match place {
+            Place::Here { file, .. } | Place::Strided { file, .. } => Some(*file),
+            Place::Missing { file, .. } => self.given.get(file.as_str()).copied(),
+            Place::Inline | Place::Absent => Some(0),
+        }
+    }
+    fn presence(&mut self, place: &'a Place) -> Presence {
+        match place {
+            Place::Here { .. } | Place::Strided { .. } | Place::Inline => Presence::Complete,
+            // A list that is cut does not tell where the values start.
+            Place::Absent if !self.model.cuts.is_empty() => Presence::Missing,
+            Place::Absent => Presence::Complete,
+            Place::Missing { file, at } => {
+                let entry = self.entry(file);
+                let given = entry.bytes;
+                // A range without an end goes on to the end of a file whose length nobody states.
+                let from = at.start.max(given.unwrap_or(0));
+                match at.end {
+                    u64::MAX => entry.more = true,
+                    end if from < end => entry.missing.push(from..end),
+                    _ => entry.more |= given.is_none(),
+                }
+                match given.and_then(|len| len.checked_sub(at.start)).filter(|n| *n > 0) {
+                    Some(here) if at.end > at.start => Presence::Partial(here),
+                    _ => Presence::Missing,
+                }
             }
         }
     }
-}
-
-fn entry<'a>(files: &'a mut Vec<FileSalvage>, name: &str, bytes: Option<u64>) -> &'a mut FileSalvage {
-    // Tensors of one file follow each other: the last entry is nearly always the one.
-    let found = files.iter().rposition(|f| f.name == name);
-    let at = found.unwrap_or_else(|| {
-        files.push(FileSalvage { name: name.to_owned(), bytes, missing: Vec::new(), more: false });
-        files.len() - 1
-    });
-    &mut files[at]
+    fn entry(&mut self, name: &'a str) -> &mut FileSalvage {
+        let at = *self.at.entry(name).or_insert_with(|| {
+            let bytes = self.given.get(name).and_then(|i| self.model.files.get(*i)).map(|f| f.bytes);
+            self.files.push(FileSalvage { name: name.to_owned(), bytes, missing: Vec::new(), more: false });
+            self.files.len() - 1
+        });
+        &mut self.files[at]
+    }
 }
 
 /// Sorted, with neighbours joined.

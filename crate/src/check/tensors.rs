@@ -18,6 +18,15 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
 }
 
 fn shared(subject: &Subject<'_>, findings: &mut Findings) {
+    let runs = || {
+        subject.model.tensors.iter().filter_map(|t| {
+            if let Place::Here { file, at } = &t.place { Some((*file, at.start, at.end)) } else { None }
+        })
+    };
+    // Most files list tensors in the order of their bytes: then none is where another is.
+    if runs().is_sorted_by(|a, b| (a.0, a.1) < (b.0, b.1)) {
+        return;
+    }
     let mut seen: HashMap<(usize, u64, u64), usize> = HashMap::new();
     let mut pairs = Vec::new();
     for (i, tensor) in subject.model.tensors.iter().enumerate() {
@@ -46,10 +55,10 @@ fn tied(subject: &Subject<'_>, findings: &mut Findings) {
     let meta = &subject.model.metadata;
     let key = "config.tie_word_embeddings";
     let Some(stated) = meta.boolean(key).filter(|_| subject.configured()) else { return };
-    let (head, embedding) = (subject.by_name.get("lm_head.weight"), subject.by_name.get("model.embed_tokens.weight"));
-    let Some(&embedding) = embedding else { return };
+    let (head, embedding) = (subject.find("lm_head.weight"), subject.find("model.embed_tokens.weight"));
+    let Some(embedding) = embedding else { return };
     match (stated, head) {
-        (true, Some(&head)) if subject.place(head) != subject.place(embedding) => {
+        (true, Some(head)) if subject.place(head) != subject.place(embedding) => {
             let what = "lm_head.weight is stored, though config.json ties it to the embedding (tie_word_embeddings)";
             let note = Note::new(Severity::Info, what).place(subject.place(head)).why("transformers takes the embedding instead: if the two differ, the model computes something else than it was saved with");
             findings.note(

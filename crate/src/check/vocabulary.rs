@@ -10,6 +10,7 @@ use crate::{
 const EMBEDDINGS: &[&str] = &[
     "token_embd.weight",
     "model.embed_tokens.weight",
+    "embed_tokens.weight",
     "embeddings.word_embeddings.weight",
     "bert.embeddings.word_embeddings.weight",
     "roberta.embeddings.word_embeddings.weight",
@@ -22,7 +23,7 @@ const LISTS: &[&str] = &["tokenizer.ggml.scores", "tokenizer.ggml.token_type"];
 
 /// The embedding's number and rows, where the model has one of these names in two dimensions.
 pub(super) fn embedding(subject: &Subject<'_>) -> Option<(usize, u64)> {
-    let tensor = EMBEDDINGS.iter().find_map(|n| subject.by_name.get(n).copied())?;
+    let tensor = EMBEDDINGS.iter().find_map(|n| subject.find(n))?;
     match subject.model.tensors[tensor].shape.0.as_slice() {
         &[rows, _] => Some((tensor, rows)),
         _ => None,

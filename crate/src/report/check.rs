@@ -6,7 +6,7 @@ use crate::{
     check::{self, Evidence},
     fault::Result,
     model::{ModelFile, Note},
-    session::Inspection,
+    session::{Inspection, TokenizerFindings},
 };
 
 use super::{NoteReport, facts};
@@ -101,19 +101,20 @@ pub struct FileSalvageReport {
 }
 
 impl CheckReport {
-    /// Everything the doctor finds on an opened model.
+    /// Everything the doctor finds on an opened model; with `tokenizer`, what
+    /// [`Inspection::tokenizer_findings`] says is held against the rest too.
     ///
     /// # Errors
     /// A file cannot be read.
-    pub async fn of(inspection: &Inspection) -> Result<Self> {
-        let evidence = inspection.gather().await?;
-        let tokenizer = inspection.tokenizer_warnings().await;
+    pub async fn of(inspection: &Inspection, tokenizer: Option<TokenizerFindings>) -> Result<Self> {
+        let evidence = inspection.gather(tokenizer.as_ref().and_then(|t| t.tokens)).await?;
         Ok(Self::with(inspection, evidence, tokenizer))
     }
-    fn with(inspection: &Inspection, evidence: Evidence, tokenizer: Vec<Note>) -> Self {
+    fn with(inspection: &Inspection, evidence: Evidence, tokenizer: Option<TokenizerFindings>) -> Self {
         let model = inspection.model();
         let mut notes = check::all(model, &evidence);
-        notes.extend(tokenizer);
+        let asked = tokenizer.is_some().then_some("tokenizer");
+        notes.extend(tokenizer.map(|t| t.notes).unwrap_or_default());
         crate::order::sort_by_key(&mut notes, |note| std::cmp::Reverse(note.severity));
         let findings: Vec<NoteReport> = notes.iter().map(|n| NoteReport::of(n, model)).collect();
         let of = |severity: &str| findings.iter().filter(|f| f.severity == severity).count() as u64;
@@ -125,7 +126,7 @@ impl CheckReport {
             warnings: of("warning"),
             refusals: refusals(&notes),
             salvage: SalvageReport::of(model),
-            checks: check::CHECKS.iter().map(|c| c.name).chain(["tokenizer"]).collect(),
+            checks: check::CHECKS.iter().map(|c| c.name).chain(asked).collect(),
             looked_at: evidence.looked_at,
             bytes_read: inspection.files().bytes_read(),
             findings,

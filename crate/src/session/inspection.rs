@@ -96,15 +96,18 @@ impl Inspection {
     pub fn tokenizer_file(&self) -> Option<&str> {
         vocabulary::file_beside(&self.files)
     }
-    /// Reads what the checks need beyond the headers: files beside the weights, the tokenizer, filler bytes, samples of values.
+    /// Length of the tokenizer beside the model; `None` where there is none that can be loaded, or where the model's own
+    /// header states it (GGUF). It loads the tokenizer, which the page's reader module does not hold.
+    pub async fn tokens(&self) -> Option<u64> {
+        let listed = self.model.metadata.get("tokenizer.ggml.tokens").is_some();
+        let beside = !listed && self.tokenizer_file().is_some();
+        if beside { self.vocabulary().await.ok().map(|v| v.len() as u64) } else { None }
+    }
+    /// Reads what the checks need beyond the headers: files beside the weights, filler bytes, samples of values.
     ///
     /// # Errors
     /// The source fails.
-    pub async fn gather(&self) -> Result<Evidence> {
-        // GGUF states the number of tokens; a tokenizer that cannot be loaded is told when someone asks for it.
-        let listed = self.model.metadata.get("tokenizer.ggml.tokens").is_some();
-        let beside = !listed && self.tokenizer_file().is_some();
-        let tokens = if beside { self.vocabulary().await.ok().map(|v| v.len() as u64) } else { None };
+    pub async fn gather(&self, tokens: Option<u64>) -> Result<Evidence> {
         check::gather(&self.files, &self.model, tokens).await
     }
     /// The index of a tensor by name.

@@ -1,6 +1,6 @@
 /** A stand-in for both wasm modules with the contracts of worker/glassbox.ts. What it does is chosen by the opened file's name. */
 import type { ReaderModel, RunnerModel } from "../../../www/src/worker/glassbox.ts";
-import type { ChatReport, DeviceReport, GeneratedReport, ModelReport, PeekReport, PieceReport, TokensReport } from "../../../www/src/wire/report.ts";
+import type { ChatReport, CheckReport, DeviceReport, GeneratedReport, ModelReport, NoteReport, PeekReport, PieceReport, TokensReport } from "../../../www/src/wire/report.ts";
 import { difference, lines, TEMPLATES, templates } from "./chat.ts";
 import { comparison, explanation, vocabulary } from "./tokens.ts";
 import { hostile, huge, llama, onnx, sharded } from "./reports.ts";
@@ -86,6 +86,16 @@ export class Model extends Opened implements ReaderModel {
     const fixed = new Uint8Array([0x47, 0x47, 0x55, 0x46, 3, 0, 0, 0, 0xe2, 0x80, 0xae, 0x0a, 0x1b, 0x5b, 0x33, 0x31]);
     const hex = Array.from({ length: Math.max(0, end - start) }, (_, i) => (fixed[start + i] ?? ((start + i) * 37 + ((start + i) >> 8)) & 255).toString(16).padStart(2, "0")).join(" ");
     return JSON.stringify({ file, bytes_total: this.about.files[0]?.bytes ?? 0, start, hex });
+  }
+
+  async check(): Promise<string> {
+    const errors = this.about.notes.filter((n) => n.severity === "error").length;
+    const found: NoteReport = { severity: "warning", what: "Padding of 28 bytes from byte 4,096 is not zero", file: this.name, at: 4_100, why: "Writers pad with zeros.", advice: "Compare with the original." };
+    const answer: CheckReport = {
+      format: "GGUF", summary: this.about.summary, files: 1, errors, warnings: 1, findings: [...this.about.notes, found],
+      refusals: errors > 0 ? [{ program: "llama.cpp", because: "Tensor blk.0.ffn_down.weight overlaps", more: 0 }] : [], checks: ["layers", "fillers", "values"], looked_at: ["512 values of 2 of 3 tensors"], bytes_read: this.read,
+    };
+    return JSON.stringify(answer);
   }
 
   async peek(tensor: number, first: number, rows: number, stats: boolean): Promise<string> {

@@ -156,6 +156,13 @@ export function hostile(name: string): ModelReport {
     { severity: "warning", what: "A name holds the invisible character U+202E", file: name, at: 91, why: "It makes text read differently from what it is.", advice: "Treat the file with suspicion." },
     INFO,
   ];
+  model.salvage = {
+    complete: 8, partial: 1, missing: 3, unlisted: null, bytes_here: 150_000, bytes_all: 105_454_432,
+    files: [
+      { name: "<b>hostile</b>\u202E.gguf", bytes: 200_000, missing: [[200_000, 105_454_432]], more: false },
+      { name: "model-00002-of-00002.gguf", bytes: null, missing: [], more: true },
+    ],
+  };
   return model;
 }
 

@@ -63,6 +63,8 @@ export const status = computed<Status>(() => {
   const missing = tensorsMissing.value;
   const errors = number("error");
   const warnings = number("warning");
+  const salvage = report.value?.salvage;
+  if (salvage !== undefined && missing === 0) return { kind: "bad", text: "not whole" };
   if (missing > 0) return { kind: "bad", text: missing === 1 ? "1 tensor missing" : `${missing.toLocaleString("en")} tensors missing` };
   const files = report.value?.missing.length ?? 0;
   if (files > 0) return { kind: "bad", text: files === 1 ? "1 file missing" : `${files.toLocaleString("en")} files missing` };

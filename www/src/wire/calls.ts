@@ -1,5 +1,5 @@
 import type {
-  BenchReport, BytesReport, ChatReport, CompareReport, DeviceReport, DevicesReport, ExplainReport, FaultReport, GeneratedReport, ModelReport, OpsReport, PeekReport, PiecesReport, ProgressReport, RunReport, TemplateDiffReport, TemplatesReport, TokensReport, VocabularyReport,
+  BenchReport, BytesReport, ChatReport, CheckReport, CompareReport, DeviceReport, DevicesReport, ExplainReport, FaultReport, GeneratedReport, ModelReport, OpsReport, PeekReport, PiecesReport, ProgressReport, RunReport, TemplateDiffReport, TemplatesReport, TokensReport, VocabularyReport,
 } from "./report.ts";
 import type { RemoteFile } from "./remote.ts";
 
@@ -38,6 +38,7 @@ export interface ReaderCalls {
   open: { ask: { files: SentFile[] }; tell: ModelReport; piece: never };
   array: { ask: { key: string; start: number; count: number }; tell: MetaItem[]; piece: never };
   peek: { ask: { tensor: number; firstRow: number; rows: number; stats: boolean }; tell: PeekReport; piece: never };
+  check: { ask: Record<never, never>; tell: CheckReport; piece: never };
   /** Bytes of the file of this name as they are; fewer where it ends. */
   bytes: { ask: { file: string; start: number; count: number }; tell: BytesReport; piece: never };
 }
@@ -82,7 +83,7 @@ export type Part = "reader" | "runner";
 
 /** Which of them answers a question. */
 export const PART: { [C in keyof ReaderCalls]: "reader" } & { [C in keyof RunnerCalls]: "runner" } = {
-  warm: "reader", open: "reader", array: "reader", peek: "reader", bytes: "reader",
+  warm: "reader", open: "reader", array: "reader", peek: "reader", check: "reader", bytes: "reader",
   warmRunner: "runner", openRunner: "runner", closeRunner: "runner", tokenize: "runner", pieces: "runner", touching: "runner", ids: "runner",
   explain: "runner", vocabulary: "runner", openOther: "runner", compare: "runner",
   templates: "runner", chat: "runner", compareTemplates: "runner", load: "runner", generate: "runner", devices: "runner", bench: "runner", testOps: "runner",

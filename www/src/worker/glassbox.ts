@@ -8,6 +8,7 @@ export interface ReaderModel {
   array(key: string, start: number, count: number): Promise<string>;
   peek(tensor: number, firstRow: number, rows: number, stats: boolean): Promise<string>;
   bytes(file: string, start: number, count: number): Promise<string>;
+  check(): Promise<string>;
   free(): void;
 }
 

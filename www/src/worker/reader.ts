@@ -28,6 +28,7 @@ class Reader implements Engine<keyof ReaderCalls> {
     },
     array: ({ key, start, count }) => this.opened().array(key, start, count),
     peek: ({ tensor, firstRow, rows, stats }) => this.opened().peek(tensor, firstRow, rows, stats),
+    check: () => this.opened().check(),
     bytes: ({ file, start, count }) => this.opened().bytes(file, start, count),
   };
 

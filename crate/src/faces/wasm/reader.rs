@@ -6,7 +6,7 @@ use js_sys::JsString;
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 use crate::{
-    report::{BytesReport, ModelReport, PeekReport},
+    report::{BytesReport, CheckReport, ModelReport, PeekReport},
     session::Inspection,
 };
 
@@ -47,6 +47,10 @@ impl Model {
         let peek =
             self.inspection.peek(tensor, range(first_row, rows), stats, &mut |_| {}).await.map_err(|f| throw(&f))?;
         json(&PeekReport::of(&self.inspection, &peek, self.inspection.files().bytes_read() - before))
+    }
+    /// What the doctor finds, tokenizers left out: a `CheckReport`.
+    pub async fn check(&self) -> Result<String, JsValue> {
+        json(&CheckReport::of(&self.inspection, None).await.map_err(|f| throw(&f))?)
     }
     /// Bytes of a file as they are: a `BytesReport`.
     pub async fn bytes(&self, file: String, start: f64, count: f64) -> Result<String, JsValue> {

@@ -164,6 +164,21 @@ test("hostile names stay text", async ({ page }) => {
   for (const note of report.notes) await expect(page.getByText(note.what)).toBeVisible();
 });
 
+test("what is missing is listed to the byte, and a closer look adds what it finds", async ({ page }) => {
+  await open(page, "hostile.gguf");
+  await page.getByRole("link", { name: "Notes" }).click();
+  await expect(page.getByText("8 complete, 1 partial, 3 missing, others not even listed")).toBeVisible();
+  await expect(page.getByText("missing: bytes 200,000 to 105,454,431")).toBeVisible();
+  await expect(page.getByText("missing wholly; how much is not known")).toBeVisible();
+  await expect(page.getByText("<b>hostile</b>")).toBeVisible();
+  const found = page.getByText("Padding of 28 bytes from byte 4,096 is not zero");
+  await expect(found).toHaveCount(0);
+  await page.getByRole("button", { name: "Look closer" }).click();
+  await expect(found).toBeVisible();
+  await expect(page.getByText("llama.cpp would refuse this because:")).toBeVisible();
+  await expect(page.getByText("Read beyond the headers: 512 values of 2 of 3 tensors.")).toBeVisible();
+});
+
 test("nothing moves while a model opens and is looked through", async ({ page }) => {
   await page.addInitScript(() => {
     const shifts: string[] = [];

@@ -273,7 +273,7 @@ pub(in crate::formats) fn plausible(head: &[u8], whole: bool) -> bool {
         return false;
     }
     let marked = head.first() == Some(&0x80) && machine.protocol <= 5 && machine.opcodes > 1;
-    let telling = !machine.imports.is_empty() || machine.opcodes > 8;
+    let telling = machine.imports.first().is_some_and(|i| names_well(&machine, i)) || machine.opcodes > 8;
     match machine.status {
         Status::Stopped => machine.trouble.is_none() || marked || !machine.imports.is_empty(),
         // Cut by the head's end, or wrong: the protocol mark or an import speaks for it.
@@ -284,10 +284,13 @@ pub(in crate::formats) fn plausible(head: &[u8], whole: bool) -> bool {
 
 /// An import of a well-formed name is the very first opcode: no text starts so.
 fn names_first(machine: &Machine) -> bool {
+    machine.imports.first().is_some_and(|i| i.at == 0 && names_well(machine, i))
+}
+
+/// Module and attribute are such names as Python's own; a line of a program that starts with a "c" is none.
+fn names_well(machine: &Machine, import: &Import) -> bool {
     let name = |t: &str| !t.is_empty() && t.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.'));
-    machine.imports.first().is_some_and(|i| {
-        i.at == 0 && machine.global(i.node).is_some_and(|(module, attribute)| name(module) && name(attribute))
-    })
+    machine.global(import.node).is_some_and(|(module, attribute)| name(module) && name(attribute))
 }
 
 /// Nothing was wrong before the bytes ended.
@@ -307,6 +310,12 @@ mod tests {
         machine
     }
 
+    #[test]
+    fn a_line_of_python_is_no_import() {
+        let program = b"class Identity(Module):\n  __parameters__ = []\n  __buffers__ = []\n  training : bool\n";
+        assert!(!plausible(&program[..64], false) && !plausible(program, true));
+        assert!(plausible(b"cos\nsystem\n(S'true'\ntR.", true) && plausible(b"cos\nsystem\n(S'tr", false));
+    }
     #[test]
     fn values_of_every_protocol_read_as_python_wrote_them() {
         // pickletools' spelling of [1, -2, 300, 2**40, 1.5, "é", b"b", True, None, (1,), {"k": 2}]
