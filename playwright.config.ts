@@ -38,6 +38,6 @@ export default defineConfig({
   projects: [
     { name: "views", testMatch: "views/*.spec.ts" },
     { name: "site", testMatch: "site/*.spec.ts" },
-    { name: "engine", testMatch: "engine.spec.ts" },
+    { name: "engine", testMatch: ["engine.spec.ts", "tokenizers.spec.ts"] },
   ],
 });

@@ -1,5 +1,7 @@
 //! Inputs that are interesting: the shortest for each sentence that a reader was seen to say. They are run first and mutated further.
 
+#![allow(dead_code, reason = "each user takes its part")]
+
 use std::{collections::BTreeMap, fmt::Write, path::PathBuf};
 
 use glassbox::{fault::Fault, model::ModelFile};

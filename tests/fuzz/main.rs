@@ -265,7 +265,7 @@ fn the_tflite_reader_survives() {
 #[test]
 fn the_keras_reader_survives() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/corpus/containers");
-    let seeds = ["old.h5", "new.h5", "tiny.keras"]
+    let seeds = ["old.h5", "new.h5", "tiny.keras", "dense.h5", "chunks.h5", "chunks_new.h5"]
         .map(|n| std::fs::read(folder.join(n)).expect("the sample is in the repository"));
     run("keras", targets::keras, seeds.to_vec(), b"\x89HDF\r\n\x1a\n");
 }

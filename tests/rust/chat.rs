@@ -1,5 +1,8 @@
 //! Chat templates: what they write is what Python's jinja2 writes, set up as transformers sets it up.
 
+#[path = "chat/command.rs"]
+mod command;
+
 use std::{
     collections::BTreeMap,
     fs,

@@ -268,48 +268,6 @@ fn devices_always_lists_the_cpu() {
     assert!(devices.iter().any(|d| d["backend"] == "CPU"));
 }
 
-/// The sample's Hugging Face folder with a chat template beside it.
-fn folder_with_templates() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    for entry in std::fs::read_dir(sample("hf")).expect("the sample is in the repository") {
-        let file = entry.expect("a readable entry").path();
-        std::fs::copy(&file, folder.path().join(file.file_name().expect("a name"))).expect("a copy");
-    }
-    let config = serde_json::json!({
-        "eos_token": "<|endoftext|>",
-        "chat_template": [
-            { "name": "tool_use", "template": "{{ tools | tojson }}" },
-            { "name": "default", "template": "{% for m in messages %}{{ m.role }}: {{ m.content }}{{ eos_token }}\n{% endfor %}{% if add_generation_prompt %}> {% endif %}" },
-        ],
-    });
-    std::fs::write(folder.path().join("tokenizer_config.json"), config.to_string()).expect("a written file");
-    folder
-}
-
-#[test]
-fn chat_template_gives_the_text_and_its_ids_with_special_tokens_parsed() {
-    let folder = folder_with_templates();
-    let report = json(&["chat-template", path(folder.path()), "--user", "Hi", "--json"]);
-    let text = report["text"].as_str().expect("a text");
-    assert_eq!(text, "user: Hi<|endoftext|>\n> ");
-    assert_eq!((&report["template"], &report["templates"][1]), (&"default".into(), &"tool_use".into()));
-    let tokens = json(&["tokenize", path(folder.path()), text, "--parse-special", "--json"]);
-    assert_eq!(report["ids"], tokens["ids"]);
-    let bare = json(&["chat-template", path(folder.path()), "--user", "Hi", "--no-generation-prompt", "--json"]);
-    assert_eq!(bare["text"], "user: Hi<|endoftext|>\n");
-    let output = glassbox(&["chat-template", path(folder.path()), "--name", "nope"]);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("default, tool_use"));
-}
-
-#[test]
-fn a_run_with_chat_begins_with_what_the_template_wrote() {
-    let folder = folder_with_templates();
-    let rendered = json(&["chat-template", path(folder.path()), "--user", "Hi", "--json"]);
-    let run = json(&["run", path(folder.path()), "--chat", "Hi", "-n", "1", "--device", "cpu", "--json"]);
-    assert_eq!(run["prompt_ids"], rendered["ids"]);
-}
-
 #[test]
 fn tokenize_takes_a_vocabulary_file_alone() {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -433,4 +391,52 @@ fn hex_prints_the_very_bytes_and_no_control_character() {
     let beyond = glassbox(&["hex", path(&file), "--at", "257"]);
     assert_eq!(beyond.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&beyond.stderr).contains("ends at byte 256"));
+}
+
+#[test]
+fn tokenize_explains_a_text_step_by_step_to_the_same_ids() {
+    let file = sample("gguf/sample-q8_0.gguf");
+    let plain = json(&["tokenize", path(&file), "Once upon a time", "--json"]);
+    let explained = json(&["tokenize", path(&file), "Once upon a time", "--explain", "--json"]);
+    assert_eq!(explained["ids"], plain["ids"]);
+    assert_eq!(explained["agrees"], true);
+    let words = explained["parts"][0]["words"].as_array().expect("words");
+    assert!(words.len() >= 4 && words.iter().any(|word| !word["merges"].as_array().expect("merges").is_empty()));
+    let output = glassbox(&["tokenize", path(&file), "Once upon a time", "--explain"]);
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && shown.contains("rank ") && shown.contains(" tokens"), "{shown}");
+}
+
+#[test]
+fn two_tokenizers_are_compared_and_a_difference_ends_with_1() {
+    let (gguf, folder) = (sample("gguf/sample-q8_0.gguf"), sample("hf"));
+    let same = json(&["tokenize", path(&gguf), "Once upon a time", "--with", path(&folder), "--json"]);
+    assert_eq!((&same["same"], &same["first_cut"]), (&Value::Bool(true), &Value::Null));
+    let words = tempfile::tempdir().expect("a folder");
+    let other = words.path().join("vocab.txt");
+    std::fs::write(&other, "[UNK]\nonce\nupon\na\ntime\n").expect("a written file");
+    let output = glassbox(&["tokenize", path(&gguf), "Once upon a time", "--with", path(&other), "--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(report["same"], false);
+    assert!(!report["first_id"].is_null() && report["b"]["ids"].as_array().is_some_and(|ids| ids.len() == 4));
+    let shown = glassbox(&["tokenize", path(&gguf), "Once upon a time", "--with", path(&other)]);
+    assert!(String::from_utf8_lossy(&shown.stdout).contains("at character "), "{shown:?}");
+}
+
+#[test]
+fn vocab_finds_tokens_by_text_id_and_type_in_any_order() {
+    let file = sample("gguf/sample-q8_0.gguf");
+    let all = json(&["vocab", path(&file), "--json", "--limit", "3"]);
+    assert_eq!((all["size"].as_u64(), all["tokens"].as_array().map(Vec::len)), (Some(1000), Some(3)));
+    let one = json(&["vocab", path(&file), "#7", "--json"]);
+    assert_eq!((one["matching"].as_u64(), one["tokens"][0]["id"].as_u64()), (Some(1), Some(7)));
+    let longest = json(&["vocab", path(&file), "--sort", "length", "--json"]);
+    let bytes = |nth: usize| longest["tokens"][nth]["hex"].as_str().map_or(0, str::len);
+    assert!(bytes(0) >= bytes(1) && bytes(1) >= bytes(2) && bytes(2) > 2);
+    let control = json(&["vocab", path(&file), "--type", "control", "--json"]);
+    assert!(control["tokens"].as_array().is_some_and(|tokens| tokens.iter().all(|token| token["kind"] == "control")));
+    assert_eq!(glassbox(&["vocab", path(&file), "--type", "verb"]).status.code(), Some(2));
+    let shown = glassbox(&["vocab", path(&file), "the"]);
+    assert!(String::from_utf8_lossy(&shown.stdout).contains("tokens match"), "{shown:?}");
 }

@@ -332,6 +332,40 @@ fn what_is_wrong_with_a_file_is_named_with_its_place() {
             Error,
             "\"little\" or \"big\" expected",
         ),
+        (
+            "a pickle within a pickle",
+            "x.pkl",
+            [&b"\x80\x02B"[..], &(evil.len() as u32).to_le_bytes(), &evil, b"."].concat(),
+            Error,
+            "a pickle within the pickle would import os.system",
+        ),
+        (
+            "a pickle of protocol 0 within a byte string of an array",
+            "m.pt",
+            {
+                let inner = b"cos\nsystem\n(S'ls'\ntR.";
+                let bytes = [&[b'C', inner.len() as u8][..], inner].concat();
+                zip(&[member("m/data.pkl", object(bytes))], 64)
+            },
+            Error,
+            "a pickle within data.pkl would import os.system",
+        ),
+        (
+            "a part of a model in several files",
+            "model.bin.1",
+            {
+                let mut file = b"fmgg\x01\0\0\0".to_vec();
+                // A vocabulary of 1, 8 wide, no layers; one token with its score; half of each row.
+                let numbers = [1u32, 8, 1, 1, 0, 4, 0, 1].iter().flat_map(|n| n.to_le_bytes());
+                file.extend(numbers.chain(*b"a").chain([0; 4]));
+                file.extend([2u32, 21, 0, 4, 1].iter().flat_map(|n| n.to_le_bytes()));
+                file.extend(b"tok_embeddings.weight");
+                file.extend(floats(&[1.0, 2.0, 3.0, 4.0]));
+                file
+            },
+            Warning,
+            "this is one of 2 files with a slice of each tensor",
+        ),
         ("a pickle with too many POPs", "x.pkl", b"\x80\x02N00N.".to_vec(), Warning, "a value expected on the stack"),
         (
             "a pickle with a name made while loading",
@@ -467,7 +501,22 @@ fn what_is_wrong_with_a_file_is_named_with_its_place() {
     // What is there of a vocabulary is shown.
     let model = open_bytes("m.bin", &[&b"tjgg\x03\0\0\0"[..], &[0xff; 28]].concat()).expect("opens");
     let note = model.notes.iter().find(|n| n.what.contains("tokens announced")).expect("noted");
-    assert!(note.severity == glassbox::model::Severity::Error && note.at.is_some(), "{note:?}");
+    assert!(note.severity == Error && note.at.is_some(), "{note:?}");
+}
+
+/// Readers stop at an encrypted member or one whose headers disagree; Python's pickle module gets to it all the same.
+#[test]
+fn a_pickle_is_seen_whatever_the_flags_of_its_member_say() {
+    let evil = b"\x80\x02cos\nsystem\nX\x02\0\0\0ls\x85R.";
+    for flags in [0x1, 0x20, 0x40, 0x61, 0x800] {
+        for name in ["m/other.pkl", "m/notes.txt", "m/data/0"] {
+            let mut hidden = member(name, evil);
+            hidden.flags = flags;
+            let bytes = zip(&[member("m/data.pkl", dict(&[("x", text("a"))])), hidden], 64);
+            let model = open_bytes("m.pt", &bytes).expect("opens");
+            assert!(noted(&model, Severity::Error, "would import os.system"), "{flags:#x} {name}: {:#?}", model.notes);
+        }
+    }
 }
 
 #[test]
@@ -618,9 +667,41 @@ fn every_truncation_of_a_tensorflow_file_is_told() {
     truncations("m.tflite", &tflite(), Severity::Warning);
 }
 
+/// Written by h5py 3 with the newest layout: groups of more than eight links keep them in a heap, 120 of them in several
+/// blocks of it; a user block of 512 bytes lies before.
+#[test]
+fn links_in_a_heap_and_a_user_block_are_followed() {
+    let model = open_bytes("dense.h5", &hdf5("dense.h5")).expect("opens");
+    assert_well_formed(&model);
+    let names: Vec<&str> = model.tensors.iter().map(|t| t.name.as_str()).collect();
+    let expected: Vec<String> = (0..20)
+        .map(|i| format!("few/v{i:02}"))
+        .chain((0..120).map(|i| format!("many/of_a_rather_long_name_{i:03}")))
+        .collect();
+    assert_eq!(names, expected);
+    assert!(noted(&model, Severity::Info, "512 bytes lie before the HDF5 part"), "{:#?}", model.notes);
+    assert_eq!(small_values("dense.h5", &hdf5("dense.h5"), "few/v17"), [17.0]);
+    assert_eq!(small_values("dense.h5", &hdf5("dense.h5"), "many/of_a_rather_long_name_119"), [119.0]);
+    assert!(model.notes.iter().all(|n| n.severity == Severity::Info), "{:#?}", model.notes);
+}
+
+#[test]
+fn chunks_and_their_filters_are_named() {
+    for (name, tensor, words) in [
+        ("chunks.h5", "plain", "\"plain\" is stored in chunks of 2 x 4"),
+        ("chunks.h5", "packed", "chunks of 2 x 4, packed by shuffle, deflate, fletcher32"),
+        ("chunks_new.h5", "packed", "chunks of 2 x 4, packed by shuffle, deflate"),
+    ] {
+        let model = open_bytes(name, &hdf5(name)).expect("opens");
+        assert_well_formed(&model);
+        assert_eq!(model.tensor(tensor).map(|t| t.shape.0.clone()), Some(vec![4, 6]));
+        assert!(noted(&model, Severity::Info, words), "{name}: {:#?}", model.notes);
+    }
+}
+
 #[test]
 fn every_truncation_of_a_keras_file_is_told() {
-    for name in ["old.h5", "new.h5", "tiny.keras"] {
+    for name in ["old.h5", "new.h5", "tiny.keras", "chunks_new.h5"] {
         truncations(name, &hdf5(name), Severity::Warning);
     }
 }

@@ -259,6 +259,40 @@ fn every_import_that_picklescan_calls_dangerous_is_an_error_here() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// What picklescan finds nothing dangerous in, and what it cannot read: the test below says what is told of each.
+const OTHERS: &[&str] = &[
+    "bad_pytorch.pt",
+    "benign0_v0.pkl",
+    "benign0_v3.pkl",
+    "benign0_v4.pkl",
+    "benign_password_protected.zip",
+    "malicious1.7z",
+    "new_pytorch_model.bin",
+    "not_a_pickle.bin",
+    "pytorch_model.bin",
+];
+
+#[test]
+fn every_hostile_file_of_picklescan_has_a_verdict_here() {
+    let Some(corpus) = corpus() else { return };
+    let mut names: Vec<String> = std::fs::read_dir(corpus.join("hostile/picklescan/data"))
+        .expect("the folder")
+        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    let mut judged: Vec<String> =
+        DANGEROUS.iter().map(|(name, _)| *name).chain(OTHERS.iter().copied()).map(str::to_owned).collect();
+    judged.sort();
+    assert_eq!(names, judged);
+    // picklescan calls sklearn's classes suspicious: neither known to be harmless nor dangerous.
+    for name in ["sklearn-onehot_encoder.pkl", "sklearn-scaler.pkl"] {
+        let model = open(&on_disk(&corpus.join("pickle"), &[name])).unwrap_or_else(|fault| panic!("{name}: {fault}"));
+        let warned =
+            model.notes.iter().any(|n| n.severity == Severity::Warning && n.what.contains("would import sklearn"));
+        assert!(warned, "{name}: {:#?}", model.notes);
+    }
+}
+
 #[test]
 fn what_picklescan_calls_innocuous_opens_without_a_warning_and_is_never_called_safe() {
     let Some(corpus) = corpus() else { return };
@@ -272,6 +306,7 @@ fn what_picklescan_calls_innocuous_opens_without_a_warning_and_is_never_called_s
     for (name, words) in [
         ("benign_password_protected.zip", "no pickle among them; some are encrypted"),
         ("bad_pytorch.pt", "a pickle or a PyTorch archive expected"),
+        ("not_a_pickle.bin", "not a model Glassbox opens"),
         ("malicious1.7z", "a 7z archive (unpack it first; a pickle at byte 35 of it would import \"builtins.eval\")"),
     ] {
         let fault = open(&on_disk(&folder, &[name])).err().unwrap_or_else(|| panic!("{name} opened"));

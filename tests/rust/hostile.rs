@@ -1,5 +1,7 @@
 //! Files that are wrong: each fault is named with its place, nothing panics, nothing wrong is listed.
 
+#[path = "../fuzz/corpus.rs"]
+mod corpus;
 #[path = "common/files.rs"]
 mod files;
 #[path = "../fuzz/targets.rs"]
@@ -518,15 +520,35 @@ fn every_hostile_file_of_the_corpus_is_refused_or_noted_with_its_place() {
 fn files_of_other_formats_are_named_politely() {
     for (bytes, words) in [
         (&b"<!DOCTYPE html><html>"[..], "a saved web page"),
+        (b"\xef\xbb\xbf\n  <!doctype HTML>\n<head>", "a saved web page"),
+        (b"<?xml version=\"1.0\"?>\n<html xmlns=\"http://www.w3.org/1999/xhtml\">", "a saved web page"),
         (b"{\"error\":\"Invalid credentials\"}", "server's error message"),
-        (b"\x1c\0\0\0ORTM\0\0\0\0", "an ONNX Runtime model"),
-        (b"\x1c\0\0\0ET12\0\0\0\0", "an ExecuTorch program"),
+        (b"{\n  \"message\" : \"Not Found\"\n}", "server's error message"),
+        (b"Entry not found", "server's error message"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n", "git lfs pull"),
+        (b"\x1c\0\0\0ORTM\0\0\0\0", "an ONNX Runtime model (.ort) (ONNX Runtime runs it; the .onnx file"),
+        (b"\x1c\0\0\0ODTC\0\0\0\0", "an ONNX Runtime training checkpoint"),
+        (b"\x1c\0\0\0ET12\0\0\0\0", "an ExecuTorch program (ExecuTorch runs it on phones"),
+        (b"\x1c\0\0\0PTMF\0\0\0\0", "a PyTorch Mobile model"),
+        (b"\x1c\0\0\0CIR0\0\0\0\0", "a Circle model"),
+        (b"\x1c\0\0\0MSL2\0\0\0\0", "a MindSpore Lite model"),
+        (b"qsgg\x02\0\0\0", "a llama.cpp state file"),
+        (b"PYTORCH1\0\0", "a container of the PyTorch 1.0 preview"),
+        (b"\xfd7zXZ\0\0", "xz-compressed (unpack it first)"),
+        (b"\x28\xb5\x2f\xfd\0", "zstd-compressed"),
+        (b"BZh91AY", "bzip2-compressed"),
+        (b"7z\xbc\xaf\x27\x1c\0\x04", "a 7z archive"),
+        (b"Rar!\x1a\x07\x01\0", "a RAR archive"),
+        (b"%PDF-1.7", "a PDF document"),
         (b"LITERTLM\x01\0\0\0", "a LiteRT-LM container"),
         (b"ptrt\x01\0\0\0", "a TensorRT engine"),
-        (b"<?xml version=\"1.0\"?>\n<net name=\"m\" version=\"11\">", "an OpenVINO model description"),
+        (
+            b"<?xml version=\"1.0\"?>\n<net name=\"m\" version=\"11\">",
+            "an OpenVINO model description (IR) (OpenVINO runs it together with the .bin",
+        ),
         (b"nsgg\x09\0\0\0", "a llama.cpp session file"),
         (b"\x0a\x0e\x0a\x05<unk>\x15\0\0\0\0\x18\x02", "a SentencePiece model"),
-        (b"\x08\x04\x12\x20\x0a\x0a", "a Core ML model"),
+        (b"\x08\x04\x12\x20\x0a\x0a", "a Core ML model (Xcode and coremltools open it"),
         (b"\0\x7d\0\0\x05\0\0\0 \xe2\x81\x87 \0\0\0\0\0\0\0\0", "probably a ggml vocabulary"),
         (b"\x1f\x8b\x08\0", "gzip-compressed"),
         (b"", "empty"),

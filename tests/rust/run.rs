@@ -88,7 +88,13 @@ fn load(path: &Path, (name, choice, tier): &(&str, DeviceChoice, Option<&str>)) 
 }
 
 fn generate(generation: &mut Generation, prompt: &[u32], max_tokens: usize, sampling: Sampling) -> Outcome {
-    let options = GenerationOptions { max_tokens: max_tokens as u32, sampling, alternatives: false, keep_logits: true };
+    let options = GenerationOptions {
+        max_tokens: max_tokens as u32,
+        sampling,
+        add_special: true,
+        alternatives: false,
+        keep_logits: true,
+    };
     let outcome =
         block_on(generation.generate_ids(prompt.to_vec(), &options, &mut |_| Box::pin(async { false }))).unwrap();
     assert_eq!(outcome.prompt_ids, prompt);
@@ -200,6 +206,7 @@ fn a_seed_gives_the_golden_ids_everywhere() {
             let options = GenerationOptions {
                 max_tokens: most as u32,
                 sampling: sampling.clone(),
+                add_special: true,
                 alternatives: false,
                 keep_logits: false,
             };

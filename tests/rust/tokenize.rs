@@ -1,5 +1,9 @@
 //! Tokenizers against reference ids, hostile vocabularies, and properties over any text.
 
+#[path = "tokenize/every_kind.rs"]
+mod every_kind;
+#[path = "tokenize/explain.rs"]
+mod explain;
 #[path = "tokenize/files.rs"]
 mod files;
 #[path = "tokenize/gguf_keys.rs"]
@@ -8,12 +12,22 @@ mod gguf_keys;
 mod hostile;
 #[path = "tokenize/kinds.rs"]
 mod kinds;
+#[path = "tokenize/looking.rs"]
+mod looking;
+#[path = "common/files.rs"]
+mod opened;
 #[path = "tokenize/properties.rs"]
 mod properties;
+#[path = "tokenize/referee.rs"]
+mod referee;
 #[path = "tokenize/reference.rs"]
 mod reference;
 #[path = "tokenize/rules.rs"]
 mod rules;
+#[path = "tokenize/warnings.rs"]
+mod warnings;
+#[path = "common/writers.rs"]
+mod writers;
 
 use std::path::PathBuf;
 

@@ -1,7 +1,10 @@
 import { effect } from "@preact/signals";
 import { render } from "preact";
 
+import { visible } from "./lib/visible.ts";
+import * as beside from "./state/beside.ts";
 import * as bytes from "./state/bytes.ts";
+import * as chat from "./state/chat.ts";
 import * as fit from "./state/fit.ts";
 import * as join from "./state/join.ts";
 import * as metadata from "./state/metadata.ts";
@@ -9,8 +12,11 @@ import * as model from "./state/model.ts";
 import { arrive, follow, route } from "./state/route.ts";
 import * as run from "./state/run.ts";
 import * as tensors from "./state/tensors.ts";
+import * as talk from "./state/talk.ts";
 import { isTheme, theme } from "./state/theme.ts";
 import * as tokens from "./state/tokens.ts";
+import * as vocabulary from "./state/vocabulary.ts";
+import * as xray from "./state/xray.ts";
 import { App } from "./views/App/index.tsx";
 import { keepForOffline } from "./wire/scripts.ts";
 import { openRemote, reader, runner } from "./wire/worker.ts";
@@ -41,14 +47,18 @@ follow(location.hash, (hash, replace) => history[replace ? "replaceState" : "pus
 addEventListener("popstate", () => arrive(location.hash));
 addEventListener("hashchange", () => arrive(location.hash));
 effect(() => {
-  document.title = model.report.value === null ? "Glassbox" : `${model.title.value} \u2013 ${route.value.tab} \u2013 Glassbox`;
+  document.title = model.report.value === null ? "Glassbox" : `${visible(model.title.value)} \u2013 ${route.value.tab} \u2013 Glassbox`;
 });
 
 const reported = (navigator as { deviceMemory?: number }).deviceMemory;
 if (reported !== undefined) fit.memory.value = reported;
 
 model.attach({ reader, runner }, openRemote);
-for (const watch of [bytes.watchModel, join.watchModel, tensors.watchModel, metadata.watchModel, tokens.watchModel, run.watchModel, fit.watchModel, tensors.watchSelection, tokens.watchText]) watch();
+for (const watch of [
+  bytes.watchModel, join.watchModel, tensors.watchModel, metadata.watchModel, tokens.watchModel, run.watchModel, fit.watchModel, chat.watchModel, talk.watchModel,
+  xray.watchModel, vocabulary.watchModel, beside.watchModel, xray.watchPicked, vocabulary.watchQuery, beside.watchBoth,
+  tensors.watchSelection, tokens.watchText, tokens.watchSelection, chat.watchConversation, talk.watchMode,
+]) watch();
 
 const root = document.getElementById("app");
 if (root !== null) render(<App />, root);

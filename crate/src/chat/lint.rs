@@ -16,18 +16,31 @@ fn line_of(source: &str, at: usize) -> usize {
     source.as_bytes().iter().take(at).filter(|byte| **byte == b'\n').count() + 1
 }
 
+/// A finding about a template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What was found.
+    pub note: Note,
+    /// The template's lines, from 1; none where it is about the whole.
+    pub lines: Vec<usize>,
+}
+
 /// Findings about a template. `adds_bos` says whether the tokenizer puts BOS before every text.
-pub fn lint(template: &Template, adds_bos: bool) -> Vec<Note> {
+pub fn lint(template: &Template, adds_bos: bool) -> Vec<Finding> {
     let source = template.source.as_str();
-    let mut notes = Vec::new();
+    let mut found = Vec::new();
+    let mut tell = |lines: Vec<usize>, note: Note| found.push(Finding { note, lines });
     if !source.contains("add_generation_prompt") {
-        notes.push(
+        tell(
+            Vec::new(),
             Note::new(Severity::Warning, "The template does not know add_generation_prompt.")
                 .why("The text may end before the mark after which the model speaks, or always with it."),
         );
     }
     if adds_bos && source.contains("bos_token") {
-        notes.push(
+        let lines = distinct(source.match_indices("bos_token").map(|(at, _)| line_of(source, at)));
+        tell(
+            lines,
             Note::new(
                 Severity::Info,
                 "The template writes BOS, and the tokenizer adds one too: the text is encoded without adding.",
@@ -37,7 +50,8 @@ pub fn lint(template: &Template, adds_bos: bool) -> Vec<Note> {
     }
     let hidden: Vec<(usize, char)> = source.char_indices().filter(|(_, c)| is_hidden(*c)).collect();
     if let Some((at, c)) = hidden.first() {
-        notes.push(
+        tell(
+            distinct(hidden.iter().map(|(at, _)| line_of(source, *at)).take(64)),
             Note::new(
                 Severity::Warning,
                 format!(
@@ -57,10 +71,9 @@ pub fn lint(template: &Template, adds_bos: bool) -> Vec<Note> {
                 .take_while(|c| !c.is_whitespace() && !"'\"`){}<>\\".contains(*c))
                 .take(100)
                 .collect();
-            notes.push(Note::new(
-                Severity::Info,
-                format!("The template writes the address {address} in line {}.", line_of(source, at)),
-            ));
+            let line = line_of(source, at);
+            let what = format!("The template writes the address {address} in line {line}.");
+            tell(vec![line], Note::new(Severity::Info, what));
         }
     }
     let mut asked = Vec::new();
@@ -74,17 +87,26 @@ pub fn lint(template: &Template, adds_bos: bool) -> Vec<Note> {
             && tag.contains("content")
             && (tag.contains(" in ") || tag.contains("==") || tag.contains("with("))
         {
-            asked.push(line_of(source, start).to_string());
+            asked.push(line_of(source, start));
         }
     }
     if !asked.is_empty() {
-        asked.dedup();
-        notes.push(
-            Note::new(Severity::Info, format!("The template decides by the text of messages, in line {}.", asked.join(", ")))
+        let lines = distinct(asked);
+        let words: Vec<String> = lines.iter().map(usize::to_string).collect();
+        tell(
+            lines,
+            Note::new(Severity::Info, format!("The template decides by the text of messages, in line {}.", words.join(", ")))
                 .why("Tool calls and thoughts are often found so; a template that adds text for certain words is not to be trusted."),
         );
     }
-    notes
+    found
+}
+
+/// Line numbers that come in order, each once.
+fn distinct(lines: impl IntoIterator<Item = usize>) -> Vec<usize> {
+    let mut lines: Vec<usize> = lines.into_iter().collect();
+    lines.dedup();
+    lines
 }
 
 #[cfg(test)]
@@ -93,7 +115,15 @@ mod tests {
 
     fn said(source: &str, adds_bos: bool) -> Vec<String> {
         let template = Template { name: "default".into(), source: source.into(), from: "test".into() };
-        lint(&template, adds_bos).into_iter().map(|note| note.what).collect()
+        let found = lint(&template, adds_bos);
+        for finding in &found {
+            for line in &finding.lines {
+                assert!(
+                    finding.note.what.contains("adds one too") || finding.note.what.contains(&format!("line {line}"))
+                );
+            }
+        }
+        found.into_iter().map(|finding| finding.note.what).collect()
     }
 
     #[test]

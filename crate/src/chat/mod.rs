@@ -10,12 +10,17 @@
 
 mod clock;
 mod data;
+mod diff;
 mod json;
 mod lint;
 
 use minijinja::{Environment, Error, ErrorKind, State, Value, syntax::SyntaxConfig, value::Kwargs};
 
-pub use self::{data::Data, lint::lint};
+pub use self::{
+    data::Data,
+    diff::{Change, Line, Side, diff},
+    lint::{Finding, lint},
+};
 use crate::fault::{Blame, Fault, Result};
 
 /// Bytes of a template; the longest known ones have about 30,000.
@@ -57,27 +62,71 @@ pub struct Conversation {
     pub now: Option<i64>,
 }
 
+/// Why a template wrote nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The template's line, from 1, where it is known.
+    pub line: Option<usize>,
+    /// What happened.
+    pub fault: Fault,
+}
+
+/// Names that every template is given, or that the language brings along.
+const GIVEN: [&str; 8] = [
+    "messages",
+    "tools",
+    "documents",
+    "add_generation_prompt",
+    "bos_token",
+    "eos_token",
+    "raise_exception",
+    "strftime_now",
+];
+
 impl Template {
+    /// Names of further variables that the template asks for, such as `enable_thinking`; none of a template that is not valid.
+    #[must_use]
+    pub fn variables(&self) -> Vec<String> {
+        if self.source.len() > TEMPLATE_BYTES {
+            return Vec::new();
+        }
+        let source = without_generation_tags(&self.source);
+        let names = environment(None).and_then(|environment| {
+            let template = environment.template_from_str(&source)?;
+            Ok(template.undeclared_variables(false))
+        });
+        let is_own = |name: &String| !GIVEN.contains(&name.as_str()) && !is_global(name);
+        let mut names: Vec<String> = names.unwrap_or_default().into_iter().filter(is_own).collect();
+        names.sort_unstable();
+        names
+    }
     /// The conversation as this template writes it.
     ///
     /// # Errors
     /// The template is not valid, raises an error of its own, or exceeds a limit; the fault names its line.
     pub fn render(&self, conversation: &Conversation) -> Result<String> {
+        self.write(conversation).map_err(|failure| failure.fault)
+    }
+    /// As [`Template::render`], with the line of a failure as a number.
+    ///
+    /// # Errors
+    /// As [`Template::render`].
+    pub fn write(&self, conversation: &Conversation) -> Result<String, Failure> {
+        let failure = |line, fault| Failure { line, fault: self.told(fault) };
         if self.source.len() > TEMPLATE_BYTES {
-            return Err(self.told(Fault::limit(format!(
-                "{} bytes; templates of at most {TEMPLATE_BYTES} bytes are run",
-                self.source.len()
-            ))));
+            let what = format!("{} bytes; templates of at most {TEMPLATE_BYTES} bytes are run", self.source.len());
+            return Err(failure(None, Fault::limit(what)));
         }
         let source = without_generation_tags(&self.source);
-        let environment = environment(conversation.now).map_err(|e| Fault::bug(format!("the template engine: {e}")))?;
+        let environment = environment(conversation.now)
+            .map_err(|e| failure(None, Fault::bug(format!("the template engine: {e}"))))?;
         let text = environment
             .template_from_named_str("chat_template", &source)
             .and_then(|template| template.render(variables(conversation)))
-            .map_err(|e| self.told(fault(&e)))?;
+            .map_err(|e| failure(e.line(), fault(&e)))?;
         if text.len() > OUTPUT_BYTES {
             let what = format!("the template writes {} bytes; at most {OUTPUT_BYTES} are taken", text.len());
-            return Err(self.told(Fault::limit(what)));
+            return Err(failure(None, Fault::limit(what)));
         }
         Ok(text)
     }
@@ -86,6 +135,14 @@ impl Template {
         fault.what = format!("chat template {:?} ({}): {}", self.name, self.from, fault.what);
         fault
     }
+}
+
+/// Functions that jinja2 itself brings along.
+fn is_global(name: &str) -> bool {
+    matches!(
+        name,
+        "range" | "dict" | "namespace" | "lipsum" | "cycler" | "joiner" | "debug" | "caller" | "varargs" | "kwargs"
+    )
 }
 
 fn variables(conversation: &Conversation) -> Value {
@@ -220,10 +277,19 @@ mod tests {
             ("\n{% include 'other' %}", "line 2"),
             ("\n{{ strftime_now('%Y') }}", "the time, which it is not given"),
         ] {
-            let fault = template(source).render(&hello()).unwrap_err();
+            let Failure { line, fault } = template(source).write(&hello()).unwrap_err();
             assert!(fault.what.contains(part), "{source}: {fault}");
             assert_eq!(fault.blame, Blame::File, "{fault}");
+            assert!(fault.what.contains(&format!("line {}: ", line.unwrap())), "{source}: {fault}");
         }
+    }
+
+    #[test]
+    fn variables_are_those_that_no_one_gives_unasked() {
+        let source = "{%- if enable_thinking is defined and enable_thinking %}{% set x = range(3) %}{{ x }}{% endif %}\
+            {% for m in messages %}{{ m.content ~ date_string ~ bos_token }}{% endfor %}{% generation %}{% endgeneration %}";
+        assert_eq!(template(source).variables(), ["date_string", "enable_thinking"]);
+        assert_eq!(template("{% if %}").variables(), Vec::<String>::new());
     }
 
     #[test]

@@ -86,12 +86,12 @@ fn hidden(bytes: &[u8]) -> Option<(usize, &'static str)> {
 /// The end record of a zip archive whose comment ends with the file (APPNOTE 4.3.16).
 fn archive_end(tail: &Tail) -> Option<u64> {
     const RECORD: usize = 22;
-    let starts = tail.bytes.windows(4).enumerate().filter(|(_, w)| *w == b"PK\x05\x06").map(|(i, _)| i);
+    let mut starts = tail.bytes.windows(4).enumerate().filter(|(_, w)| *w == b"PK\x05\x06").map(|(i, _)| i);
     let whole = |i: &usize| {
         let comment = tail.bytes.get(i + 20..i + RECORD).map(|c| usize::from(c[0]) | usize::from(c[1]) << 8);
         comment.is_some_and(|n| i + RECORD + n == tail.bytes.len())
     };
-    starts.filter(whole).next_back().map(|i| tail.at + i as u64)
+    starts.rfind(whole).map(|i| tail.at + i as u64)
 }
 
 fn capital(text: &str) -> String {

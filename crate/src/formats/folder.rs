@@ -2,20 +2,18 @@
 
 use super::{
     FORMATS, Format, Match,
-    codec::json::Json,
     findings::quoted,
     lookalike::{self, Lookalike},
     merge::{self, Part},
-    read_header, recognise, xray,
+    read_header, recognise,
+    side::{self, SIDE_MOST, base, folder_of, role},
+    xray,
 };
 use crate::{
     fault::{Fault, Result},
     model::{FileSummary, FormatId, ModelFile, Note, Section, SectionKind, Severity},
     source::{Feed, Limits, SourceFile, SourceSet},
 };
-
-/// The longest side file (configuration, index) that is read.
-const SIDE_MOST: u64 = 64 << 20;
 
 /// One of the files given.
 pub(super) struct Given<'a> {
@@ -87,9 +85,34 @@ fn preference(format: FormatId) -> u8 {
     }
 }
 
-/// True for what training leaves beside a model: it is opened only where there is nothing else.
+/// What a GGUF file beside a model is, by the names that llama.cpp's tools give.
+fn companion(name: &str) -> Option<&'static str> {
+    let name = name.to_ascii_lowercase();
+    let is = |word: &str| name.contains(word);
+    Some(match () {
+        () if is("mmproj") => "vision or audio projector (mmproj)",
+        () if is("imatrix") => "importance matrix (imatrix)",
+        () if is("lora") || is("adapter") => "adapter",
+        () => return None,
+    })
+}
+
+/// Does a file of this name serve another model?
+fn serves(format: FormatId, name: &str) -> bool {
+    match format {
+        FormatId::Gguf => companion(name).is_some(),
+        FormatId::Safetensors | FormatId::PyTorch => name.starts_with("adapter_model."),
+        _ => false,
+    }
+}
+
+/// True for what training leaves beside a model, and for what only serves one: it is opened only where there is
+/// nothing else.
 fn beside(group: &Group, given: &[Given<'_>]) -> bool {
     let name = group.place(given).map_or("", |i| base(given[i].file.name()));
+    if serves(group.format, name) {
+        return true;
+    }
     let state = ["optimizer", "scheduler", "rng_state", "training_args", "scaler"];
     matches!(group.format, FormatId::PyTorch | FormatId::Pickle) && state.iter().any(|s| name.starts_with(s))
 }
@@ -137,34 +160,6 @@ async fn classify<'a>(file: &'a SourceFile, limits: &Limits) -> Result<Kind<'a>>
             "of no known format (it starts with {})",
             lookalike::first_bytes(feed.window().rest(0))
         )),
-    })
-}
-
-fn base(name: &str) -> &str {
-    name.rsplit('/').next().unwrap_or(name)
-}
-
-fn folder_of(name: &str) -> &str {
-    name.rsplit_once('/').map_or("", |(folder, _)| folder)
-}
-
-/// What files beside the weights are, by the names that Hugging Face fixes.
-fn role(base: &str) -> Option<&'static str> {
-    Some(match base {
-        "config.json" => "configuration",
-        "generation_config.json" => "generation settings",
-        "adapter_config.json" => "adapter configuration",
-        "tokenizer.json" => "tokenizer",
-        "tokenizer_config.json" => "tokenizer settings",
-        "special_tokens_map.json" | "added_tokens.json" => "special tokens",
-        "vocab.json" | "vocab.txt" | "merges.txt" | "tokenizer.model" | "spiece.model" | "tekken.json" => "vocabulary",
-        "chat_template.jinja" | "chat_template.json" => "chat template",
-        "modules.json" | "config_sentence_transformers.json" | "sentence_bert_config.json" => "pipeline",
-        "preprocessor_config.json" | "processor_config.json" | "video_preprocessor_config.json" => "preprocessor",
-        "README.md" => "model card",
-        _ if base.ends_with(".tiktoken") => "vocabulary",
-        _ if base.ends_with(".jinja") => "chat template",
-        _ => return None,
     })
 }
 
@@ -289,55 +284,37 @@ async fn read_parts(chosen: &Group, given: &mut [Given<'_>], limits: &Limits) ->
 /// Lists the files that are not weights, and takes in the configuration beside the weights.
 async fn add_side_files(model: &mut ModelFile, chosen: &Group, given: &[Given<'_>], used: &[usize]) -> Result<()> {
     let home = chosen.place(given).map_or("", |i| folder_of(given[i].file.name()));
+    let mut read = Vec::new();
     for (i, side) in given.iter().enumerate() {
         let name = side.file.name();
         let role = match &side.kind {
             _ if used.contains(&i) => continue,
-            Kind::Model(format, _) => format!("another {} model", format.id().name()),
+            Kind::Model(format, _) => match companion(base(name)) {
+                Some(what) if serves(format.id(), base(name)) => format!("{what}, by its name"),
+                _ => format!("another {} model", format.id().name()),
+            },
             Kind::Index(_) => "index".into(),
             Kind::Other(role) => role.clone(),
         };
         let number = model.files.len();
         let len = side.file.len();
         let known = self::role(base(name)).is_some() || matches!(side.kind, Kind::Index(_));
-        if base(name) == "config.json" && folder_of(name) == home {
-            read_config(model, number, side.file).await?;
+        // The configuration of a part (a pooling layer, a model of a pipeline) is not the model's.
+        let role =
+            if role == "configuration" && folder_of(name) != home { "a part's configuration".into() } else { role };
+        if known {
+            read.push((number, side.file));
         }
         if len > 0 {
             let kind = if known { SectionKind::Metadata } else { SectionKind::Gap };
             model.sections.push(Section { file: number, at: 0..len, kind });
         }
+        if let (Kind::Other(what), true) = (&side.kind, name.ends_with(".index.json")) {
+            let what = format!("{} is no index that can be read: it is {what}", quoted(name));
+            let note = Note::new(Severity::Warning, what).at(number, 0);
+            model.notes.push(note.why("which shards belong to the model is known by their names alone"));
+        }
         model.files.push(FileSummary { name: name.into(), bytes: len, role });
     }
-    Ok(())
-}
-
-async fn read_config(model: &mut ModelFile, number: usize, file: &SourceFile) -> Result<()> {
-    if file.len() > SIDE_MOST {
-        let what = format!("config.json of {} bytes is not read; the limit is {SIDE_MOST}", file.len());
-        let note =
-            Note::new(Severity::Warning, what).at(number, 0).why("without it nothing says what the weights compute");
-        model.notes.push(note.advice("a configuration has a few kilobytes: get it again"));
-        return Ok(());
-    }
-    let text = file.read(0..file.len()).await?;
-    match Json::parse(&text) {
-        Ok(config) => {
-            if config.get("auto_map").is_some() {
-                let note =
-                    Note::new(Severity::Warning, "config.json names Python code of its own (auto_map)").at(number, 0);
-                let note =
-                    note.why("transformers would run it when told to trust it; Glassbox runs nothing from a folder");
-                model.notes.push(note.advice("read that code before you set trust_remote_code"));
-            }
-            merge::flatten_at("config", &config, &mut merge::Text::new(number, &text), None, &mut model.metadata);
-        }
-        Err(fault) => {
-            let what = format!("config.json cannot be read: {}", fault.what);
-            let note = Note::new(Severity::Error, what).at(number, fault.at.unwrap_or(0));
-            let note = note.why("without it nothing says what the weights compute; transformers refuses the folder");
-            model.notes.push(note.advice("get the file again, or correct it there"));
-        }
-    }
-    Ok(())
+    side::read_all(model, home, &read).await
 }

@@ -16,7 +16,10 @@ use super::{
 };
 use crate::{
     fault::Fault,
-    model::{Cut, FormatId, MetaArray, MetaType, MetaValue, Metadata, ModelFile, Place, SectionKind, TensorEntry},
+    model::{
+        Cut, FormatId, MetaArray, MetaType, MetaValue, Metadata, ModelFile, Note, Place, SectionKind, Severity,
+        TensorEntry,
+    },
     source::{Cursor, Limits, Stop, Window},
     tensor::{Encoding, Shape},
 };
@@ -388,6 +391,22 @@ impl GgmlReader {
             _ => Encoding::from_ggml(kind),
         }
     }
+    /// LLaMA models of 13 B and more came in 2 to 8 files, `model.bin`, `model.bin.1`, ...: each holds a slice of every
+    /// tensor, and nothing in it says which.
+    fn parts(&self, file: &Window, findings: &mut Findings) {
+        let width = self.values.get(1).map_or(0, |n| u64::from(*n));
+        let embedding = self.entries.iter().find(|t| t.name == "tok_embeddings.weight");
+        let slice = embedding.map_or(0, |t| t.shape.row_len());
+        if self.layout == Layout::Llama && slice > 0 && slice < width && width.is_multiple_of(slice) {
+            let n = width / slice;
+            let what =
+                format!("Rows hold {slice} of {width} values: this is one of {n} files with a slice of each tensor");
+            let note = Note::new(Severity::Warning, what)
+                .why("the other files are model.bin, model.bin.1 and so on; one alone cannot run");
+            let advice = "llama.cpp of before April 2023 joined them; a GGUF file of the same model is whole";
+            findings.add("parts", 0, note.advice(advice).at(0, self.tokens_end.min(file.len())));
+        }
+    }
     fn model(mut self, file: &Window) -> ModelFile {
         let mut metadata = Metadata::default();
         metadata.push("ggml.program", MetaValue::String(self.layout.program().into()));
@@ -407,6 +426,7 @@ impl GgmlReader {
             let why = "the file states no context length, no width of the feed-forward layers, no RoPE base and no groups of heads";
             findings.info("unstated", 0, "Programs of that time knew these numbers by themselves", why);
         }
+        self.parts(file, &mut findings);
         if self.entries.is_empty() && self.layout != Layout::Lora {
             findings.info(
                 "empty",

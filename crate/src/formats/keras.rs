@@ -31,7 +31,7 @@ impl Format for Keras {
     fn sniff(&self, head: &[u8], name: &str, _len: u64) -> Match {
         let first = zip::first_name(head).unwrap_or_default();
         let archive = matches!(first, "metadata.json" | "config.json" | "model.weights.h5" | "model.weights.npz");
-        if head.starts_with(hdf5::SIGNATURE) || archive {
+        if user_block(head).is_some() || archive {
             Match::ByContent
         } else if [".h5", ".hdf5", ".keras"].iter().any(|end| name.ends_with(end)) {
             Match::ByName
@@ -42,6 +42,15 @@ impl Format for Keras {
     fn reader(&self) -> Box<dyn Reader> {
         Box::<KerasReader>::default()
     }
+}
+
+/// A user block is looked for up to this byte: what recognises a file sees no more.
+const USER_BLOCK_MOST: u64 = 2048;
+
+/// Where HDF5 starts in these first bytes: at 0, or behind a block of 512, 1024 or 2048 bytes.
+fn user_block(head: &[u8]) -> Option<u64> {
+    let starts = [0, 512, 1024, USER_BLOCK_MOST];
+    starts.into_iter().find(|at| head.get(*at as usize..).is_some_and(|rest| rest.starts_with(hdf5::SIGNATURE)))
 }
 
 #[derive(Default)]
@@ -72,7 +81,13 @@ impl Reader for KerasReader {
             self.directory = Some(directory);
             result?;
         } else if self.weights.is_none() {
-            self.weights = Some((Hdf5::new(0..file.len()), None));
+            let head = file.bytes(0..file.len().min(USER_BLOCK_MOST + 8))?;
+            let start = user_block(head).unwrap_or(0);
+            if start > 0 {
+                let what = format!("{start} bytes lie before the HDF5 part: a user block");
+                self.findings.info("user block", 0, what, "programs keep text of their own there; it was not read");
+            }
+            self.weights = Some((Hdf5::new(start..file.len()), None));
         }
         if let Some((hdf5, window)) = &mut self.weights {
             hdf5.run(window.as_ref().unwrap_or(file)).map_err(|stop| match stop {
@@ -301,8 +316,11 @@ fn entry(dataset: Dataset, packed: bool, file: &Window, findings: &mut Findings)
                 Place::Missing { file: file.name().to_owned(), at: range }
             }
         }
-        Layout::Chunked => {
-            findings.info("chunks", at, format!("{told} is stored in chunks"), "its values are listed, not shown");
+        Layout::Chunked(sizes, filters) => {
+            let of = if sizes.is_empty() { String::new() } else { format!(" of {}", Shape(sizes)) };
+            let by = if filters.is_empty() { String::new() } else { format!(", packed by {}", filters.join(", ")) };
+            let what = format!("{told} is stored in chunks{of}{by}");
+            findings.info("chunks", at, what, "its values are listed, not shown");
             Place::Inline
         }
         Layout::Nowhere => Place::Absent,

@@ -22,10 +22,6 @@ const STARTS: &[(&[u8], &str, &str)] = &[
         "a Git LFS pointer, not the model itself",
         "fetch the real file with `git lfs pull`, or download it from the model's page",
     ),
-    (b"<!DOCTYPE", "a saved web page, not a model", "download the file itself, not the page that shows it"),
-    (b"<!doctype", "a saved web page, not a model", "download the file itself, not the page that shows it"),
-    (b"<html", "a saved web page, not a model", "download the file itself, not the page that shows it"),
-    (b"{\"error\":", "a server's error message, not a model", "download the file again; it may need a login"),
     (b"nsgg", "a llama.cpp session file, not a model", "open the model it belongs to"),
     (b"qsgg", "a llama.cpp state file, not a model", "open the model it belongs to"),
     (b"PYTORCH1", "a container of the PyTorch 1.0 preview", "PyTorch itself no longer reads it"),
@@ -45,13 +41,36 @@ const STARTS: &[(&[u8], &str, &str)] = &[
 ];
 
 /// Flatbuffer identifiers at byte 4.
-const FLAT: &[(&[u8], &str)] = &[
-    (b"ORTM", "an ONNX Runtime model (.ort)"),
-    (b"ODTC", "an ONNX Runtime training checkpoint"),
-    (b"ET12", "an ExecuTorch program"),
-    (b"PTMF", "a PyTorch Mobile model"),
-    (b"CIR0", "a Circle model"),
-    (b"MSL", "a MindSpore Lite model"),
+const FLAT: &[(&[u8], &str, &str)] = &[
+    (b"ORTM", "an ONNX Runtime model (.ort)", "ONNX Runtime runs it; the .onnx file it was made from opens here"),
+    (
+        b"ODTC",
+        "an ONNX Runtime training checkpoint",
+        "ONNX Runtime's training reads it; the .onnx file it belongs to opens here",
+    ),
+    (
+        b"ET12",
+        "an ExecuTorch program",
+        "ExecuTorch runs it on phones; the PyTorch model it was exported from opens here",
+    ),
+    (b"PTMF", "a PyTorch Mobile model", "PyTorch Mobile runs it; the TorchScript file it was made from opens here"),
+    (b"CIR0", "a Circle model", "ONE's runtime runs it; the TensorFlow Lite file it was made from opens here"),
+    (
+        b"MSL",
+        "a MindSpore Lite model",
+        "MindSpore Lite runs it; the ONNX or TensorFlow Lite file it was converted from opens here",
+    ),
+];
+
+/// What servers answer where there is no file to give.
+const REFUSALS: &[&[u8]] = &[
+    b"Entry not found",
+    b"Repository not found",
+    b"Invalid credentials",
+    b"Access to model",
+    b"Access denied",
+    b"Not Found",
+    b"Unauthorized",
 ];
 
 /// The end of a TensorFlow table.
@@ -67,12 +86,18 @@ pub(super) fn name(head: &[u8], tail: &[u8]) -> Option<Lookalike> {
             return Some(Lookalike { name, advice });
         }
     }
+    if web_page(head) {
+        return is("a saved web page, not a model", "download the file itself, not the page that shows it");
+    }
+    if refusal(head) {
+        return is("a server's error message, not a model", "download the file again; it may need a login");
+    }
     if head.get(257..262) == Some(b"ustar") {
         return is("a tar archive", "unpack it first, or give the model file in it");
     }
-    for (id, name) in FLAT {
+    for (id, name, advice) in FLAT {
         if head.get(4..4 + id.len()) == Some(*id) {
-            return Some(Lookalike { name, advice: LATER });
+            return Some(Lookalike { name, advice });
         }
     }
     if tail == TABLE_END {
@@ -87,7 +112,10 @@ pub(super) fn name(head: &[u8], tail: &[u8]) -> Option<Lookalike> {
     if head.starts_with(b"<?xml") {
         let net = head.windows(5).any(|w| w == b"<net ");
         return if net {
-            is("an OpenVINO model description (IR)", LATER)
+            is(
+                "an OpenVINO model description (IR)",
+                "OpenVINO runs it together with the .bin file beside it; the model it was converted from can be opened here",
+            )
         } else {
             is("XML, not a model", "look for the model file beside it")
         };
@@ -102,7 +130,16 @@ pub(super) fn name(head: &[u8], tail: &[u8]) -> Option<Lookalike> {
         return is("a SentencePiece model: a tokenizer, no weights", "open it together with the model it belongs to");
     }
     if core_ml(head) {
-        return is("a Core ML model", LATER);
+        return is(
+            "a Core ML model",
+            "Xcode and coremltools open it, in a .mlpackage with the weights beside it; the model it was converted from can be opened here",
+        );
+    }
+    if importance_matrix(head) {
+        return is(
+            "an importance matrix (imatrix.dat) of llama.cpp: statistics that guide quantization, no model",
+            "llama-quantize takes it by --imatrix; newer llama.cpp writes such files as GGUF, which open here",
+        );
     }
     if bare_vocabulary(head) {
         return is(
@@ -112,6 +149,32 @@ pub(super) fn name(head: &[u8], tail: &[u8]) -> Option<Lookalike> {
     }
     let text = head.iter().all(|b| (*b >= b' ' && *b != 0x7f) || matches!(b, b'\n' | b'\r' | b'\t'));
     text.then_some(Lookalike { name: "text, not a model", advice: "look for the model file beside it" })
+}
+
+/// Bytes after a byte-order mark and white space.
+fn trimmed(head: &[u8]) -> &[u8] {
+    head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start()
+}
+
+/// HTML in whatever letters, also behind an XML line.
+fn web_page(head: &[u8]) -> bool {
+    let text = trimmed(head);
+    let start = |text: &[u8], word: &[u8]| text.get(..word.len()).is_some_and(|t| t.eq_ignore_ascii_case(word));
+    let html = |text: &[u8]| start(text, b"<!doctype html") || start(text, b"<html");
+    let behind = text.windows(2).take(256).position(|w| w == b"?>").and_then(|i| text.get(i + 2..));
+    html(text) || start(text, b"<?xml") && behind.is_some_and(|rest| html(rest.trim_ascii_start()))
+}
+
+/// A sentence or a small JSON object in which a server says why it gives no file.
+fn refusal(head: &[u8]) -> bool {
+    let text = trimmed(head);
+    if REFUSALS.iter().any(|r| text.starts_with(r)) {
+        return true;
+    }
+    let Some(inner) = text.strip_prefix(b"{") else { return false };
+    let inner = inner.trim_ascii_start();
+    let keys: [&[u8]; 4] = [b"\"error\"", b"\"errors\"", b"\"message\"", b"\"detail\""];
+    keys.iter().any(|key| inner.starts_with(key))
 }
 
 /// A number at a place.
@@ -129,6 +192,13 @@ fn sentence_pieces(head: &[u8]) -> bool {
 /// `Model { 1 specificationVersion, 2 description { ... features } }` of Core ML, versions 1 to 20.
 fn core_ml(head: &[u8]) -> bool {
     matches!(head, [0x08, 1..=20, 0x12, _, 0x0a | 0x52 | 0xa2, ..])
+}
+
+/// A count, then the length and name of the first tensor measured, how often, and how many values it has.
+fn importance_matrix(head: &[u8]) -> bool {
+    let (Some(count), Some(length)) = (number(head, 0), number(head, 4)) else { return false };
+    let name = head.get(8..8usize.saturating_add((length as usize).min(256))).unwrap_or(&[]);
+    (1..100_000).contains(&count) && (8..=256).contains(&length) && name.ends_with(b".weight") && name.is_ascii()
 }
 
 /// A count, then a token's length and text: the first vocabularies of llama.cpp.

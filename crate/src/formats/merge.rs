@@ -103,6 +103,10 @@ impl Index {
         files.truncate(SHARDS_MOST);
         files
     }
+    /// Which file holds which tensor, in the index's order.
+    pub(super) fn into_tensors(self) -> Vec<(String, String)> {
+        self.weight_map
+    }
 }
 
 /// A model growing from its parts.

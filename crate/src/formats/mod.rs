@@ -13,9 +13,11 @@ mod lookalike;
 mod merge;
 mod numpy;
 mod onnx;
+mod parts;
 mod pytorch;
 mod safetensors;
 mod sections;
+mod side;
 mod tensorflow;
 mod tflite;
 mod xray;
@@ -24,6 +26,7 @@ mod zipped;
 pub use companions::missing_files;
 pub(crate) use findings::{Findings, quoted, sort as sort_notes};
 pub use items::{ArrayItems, read_array};
+pub use parts::{Parts, parts};
 
 use crate::{
     fault::Result,

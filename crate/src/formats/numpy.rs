@@ -101,7 +101,10 @@ impl Header {
         }
         let n = if wide { u64::from(cursor.u32()?) } else { u64::from(cursor.u16()?) };
         let start = cursor.position();
-        if n > end - start || n > HEADER_MOST {
+        if n > HEADER_MOST {
+            return Ok(Err((start, format!("a header of {n} bytes announced; the limit is {HEADER_MOST}"))));
+        }
+        if n > end - start {
             return Ok(Err((start, format!("a header of {n} bytes announced, {} left", end - start))));
         }
         let text = String::from_utf8_lossy(cursor.take(n)?).into_owned();
@@ -127,7 +130,9 @@ impl Header {
         let (shape, _) = shape.ok_or_else(|| missing("shape"))?;
         let sizes = shape.split(',').map(|d| d.trim().trim_end_matches('L')).filter(|d| !d.is_empty());
         let shape: Option<Vec<u64>> = sizes.take(DIMS_MOST + 1).map(|d| d.parse().ok()).collect();
-        let shape = shape.filter(|s| s.len() <= DIMS_MOST).ok_or("the header's shape is no list of sizes")?;
+        let shape = shape
+            .filter(|s| s.len() <= DIMS_MOST)
+            .ok_or_else(|| format!("the header's shape is no list of at most {DIMS_MOST} sizes"))?;
         Ok(Self { descr, fortran: order.starts_with("True"), shape, length, version })
     }
     fn big_endian(&self) -> bool {

@@ -7,7 +7,7 @@ use crate::{
     model::{FormatId, ModelFile, Note, Place},
 };
 
-use super::{Fact, PartReport, PlaceReport, RunnerReport, describe::stage};
+use super::{Fact, PartReport, PlaceReport, RunnerReport, describe::stage, hierarchy::hierarchy};
 
 /// The model's architecture as its files state it.
 pub(super) fn architecture(model: &ModelFile) -> Option<String> {
@@ -50,6 +50,13 @@ pub(super) fn sentence(model: &ModelFile) -> String {
         (FormatId::Gguf, arch) if meta.string("general.type") == Some("imatrix") => {
             let of = arch.filter(|a| a != "imatrix").map(|a| format!(" for a {a} model")).unwrap_or_default();
             format!("Importance matrix (imatrix){of}: statistics that guide quantization, not a model")
+        }
+        (FormatId::Safetensors | FormatId::PyTorch, _) if adapter_alone(model) => {
+            let kind = title(&meta.string("adapter_config.peft_type").unwrap_or("PEFT").to_lowercase());
+            let kind = if kind == "Lora" { "LoRA".to_owned() } else { kind };
+            let of = meta.string("adapter_config.base_model_name_or_path");
+            let of = of.map_or("a model that it does not name".to_owned(), |name| quoted(name));
+            format!("{kind} adapter for {of}: a change of that model, no model by itself")
         }
         (_, Some(_)) if meta.string("general.type") == Some("mmproj") => "Vision or audio projector (mmproj)".into(),
         (_, Some(arch)) if meta.string("general.type") == Some("adapter") => format!("LoRA adapter for a {arch} model"),
@@ -102,6 +109,18 @@ pub(super) fn sentence(model: &ModelFile) -> String {
     parts.join(", ") + "."
 }
 
+/// The weights that were opened are an adapter's.
+fn adapter_alone(model: &ModelFile) -> bool {
+    let first = model.files.first().map_or("", |f| f.name.as_str());
+    first.rsplit('/').next().is_some_and(|base| base.starts_with("adapter_model."))
+}
+
+/// A name from a file, short enough for a sentence.
+fn quoted(name: &str) -> String {
+    let short: String = name.chars().take(80).collect();
+    if short.len() < name.len() { format!("{short}…") } else { short }
+}
+
 /// A number by GGUF key (without the architecture's prefix) or by config.json key.
 fn number(model: &ModelFile, gguf: &[&str], config: &[&str]) -> Option<u64> {
     let meta = &model.metadata;
@@ -122,7 +141,9 @@ pub(super) fn identity(model: &ModelFile) -> Vec<Fact> {
         ("Size label", &["general.size_label"]),
         ("Description", &["general.description", "doc_string"]),
         ("License", &["general.license", "license"]),
-        ("Base model", &["general.base_model.0.name"]),
+        ("Base model", &["general.base_model.0.name", "adapter_config.base_model_name_or_path"]),
+        ("Adapter", &["adapter.type", "adapter_config.peft_type"]),
+        ("Projector", &["clip.projector_type", "clip.vision.projector_type"]),
         ("Base model repository", &["general.base_model.0.repo_url"]),
         ("Quantized by", &["general.quantized_by"]),
         ("Source", &["general.source.url", "general.source.huggingface.repository", "general.url"]),
@@ -164,6 +185,18 @@ pub(super) fn shape(model: &ModelFile) -> Vec<Fact> {
             Some(Fact { label: (*label).into(), value: n.to_string(), source: Some(key) })
         })
         .collect();
+    for (label, keys) in [
+        ("Adapter rank", &["adapter_config.r"][..]),
+        ("Adapter alpha", &["adapter.lora.alpha", "adapter_config.lora_alpha"]),
+        ("Image size", &["clip.vision.image_size"]),
+        ("Patch size", &["clip.vision.patch_size"]),
+        ("Chunks measured", &["imatrix.chunk_count"]),
+        ("Tokens of a text, at most", &["sentence_bert.max_seq_length"]),
+    ] {
+        if let Some((key, n)) = keys.iter().find_map(|k| Some((*k, meta.number(k)?))) {
+            facts.push(Fact { label: label.into(), value: n.to_string(), source: Some(key.into()) });
+        }
+    }
     let rope = [format!("{arch}.rope.freq_base"), "config.rope_theta".into()];
     if let Some((key, theta)) = rope.into_iter().find_map(|k| meta.number(&k).map(|n| (k, n))) {
         facts.push(Fact { label: "RoPE base".into(), value: format!("{theta}"), source: Some(key) });
@@ -309,7 +342,7 @@ pub(super) fn place(model: &ModelFile, tokenizer: bool, tokenizer_file: Option<&
             (other_place(other), parts)
         }
     };
-    PlaceReport { stage: here.into(), sentence: sentence.into(), parts }
+    PlaceReport { stage: here.into(), sentence: sentence.into(), parts, hierarchy: hierarchy(model) }
 }
 
 /// Weights saved by PyTorch with config.json beside them are a Hugging Face folder as safetensors are.

@@ -65,6 +65,7 @@ impl<'a> MapReport<'a> {
                 cut.entry(p.file).and_modify(|at| *at = p.start.min(*at)).or_insert(p.start);
                 cut
             });
+        let mut others: Vec<MapPartReport<'_>> = Vec::new();
         for section in model.sections.iter().filter(|s| !matches!(s.kind, SectionKind::Tensor(_))) {
             let (kind, mut end) = (section_kind(section.kind), section.at.end);
             if matches!(section.kind, SectionKind::Gap | SectionKind::Trailing | SectionKind::Padding)
@@ -72,10 +73,18 @@ impl<'a> MapReport<'a> {
             {
                 end = end.min(*at);
             }
-            if section.at.start < end {
-                parts.push(MapPartReport::plain(section.file, section.at.start, end, kind));
+            if section.at.start >= end {
+                continue;
+            }
+            // Neighbours of one kind are one part: the members of an archive have a header each.
+            match others.last_mut() {
+                Some(last) if last.file == section.file && last.kind == kind && last.end == section.at.start => {
+                    last.end = end;
+                }
+                _ => others.push(MapPartReport::plain(section.file, section.at.start, end, kind)),
             }
         }
+        parts.append(&mut others);
         crate::order::sort_by_key(&mut parts, |p| (p.file, p.start, p.end));
         mark_shared(&mut parts);
         Self { files, parts }

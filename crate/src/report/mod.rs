@@ -5,10 +5,13 @@
 mod bytes;
 mod chat;
 mod check;
+mod columns;
 mod describe;
+mod explanation;
 mod facts;
 mod fault;
 mod generation;
+mod hierarchy;
 mod keys;
 mod map;
 mod model;
@@ -17,11 +20,14 @@ mod tensors;
 mod tokens;
 #[cfg(test)]
 mod typescript;
+mod vocabulary;
 
 pub use bytes::BytesReport;
-pub use chat::ChatReport;
+pub use chat::*;
 pub use check::*;
+pub use columns::{PiecesReport, TokenColumns};
 pub use describe::items;
+pub use explanation::*;
 pub use fault::FaultReport;
 pub use generation::*;
 pub use map::*;
@@ -29,3 +35,4 @@ pub use model::*;
 pub use ops::*;
 pub use tensors::*;
 pub use tokens::*;
+pub use vocabulary::*;

@@ -102,6 +102,8 @@ pub struct PlaceReport {
     pub sentence: String,
     /// The parts of the chain in order.
     pub parts: Vec<PartReport>,
+    /// What the model itself is made of: each part present, missing or contradicted.
+    pub hierarchy: Vec<HierarchyReport>,
 }
 
 /// One part of the chain.
@@ -115,6 +117,22 @@ pub struct PartReport {
     /// "here", "inside" (part of the file), "missing", "not needed" or "elsewhere" (another stage of the chain).
     pub state: String,
     /// File name, or what is missing and why it matters.
+    pub detail: String,
+}
+
+/// One part of a model.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct HierarchyReport {
+    /// "weights", "configuration", "tokenizer", "chat template", "pipeline", "adapter", "preprocessing" or "conversions".
+    pub group: &'static str,
+    /// What it is to the model: "Shards", "config.json", "Pooling".
+    pub role: String,
+    /// The file it is in; null where it is missing, or in no file of its own.
+    pub file: Option<String>,
+    /// "present", "missing" or "contradicted".
+    pub state: &'static str,
+    /// What is in it, what it contradicts, or why it is needed.
     pub detail: String,
 }
 

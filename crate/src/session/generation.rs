@@ -40,6 +40,8 @@ pub struct GenerationOptions {
     pub max_tokens: u32,
     /// How to choose; temperature 0 is greedy.
     pub sampling: Sampling,
+    /// Whether a prompt in text begins with what the tokenizer adds; chat templates write their own BOS.
+    pub add_special: bool,
     /// Read the logits of every step to give probabilities and alternatives (costs a readback per token on a GPU).
     pub alternatives: bool,
     /// Keep the logits of the last prompt position.
@@ -195,7 +197,8 @@ impl Generation {
         options: &GenerationOptions,
         on_token: &mut OnToken<'_>,
     ) -> Result<Outcome> {
-        let ids = self.vocabulary.clone()?.encode(prompt, EncodeOptions { add_special: true, parse_special: true })?;
+        let encoding = EncodeOptions { add_special: options.add_special, parse_special: true };
+        let ids = self.vocabulary.clone()?.encode(prompt, encoding)?;
         self.generate_ids(ids, options, on_token).await
     }
 
@@ -533,7 +536,13 @@ mod tests {
         let greedy = Sampling::greedy();
         let drawn = Sampling { temperature: 0.8, top_k: 40, top_p: 0.95, min_p: 0.05, seed: 3 };
         for sampling in [greedy, drawn] {
-            let options = GenerationOptions { max_tokens: 40, sampling, alternatives: false, keep_logits: false };
+            let options = GenerationOptions {
+                max_tokens: 40,
+                sampling,
+                add_special: true,
+                alternatives: false,
+                keep_logits: false,
+            };
             let (want, _) = write(&mut load(), &options).expect("runs");
             assert_eq!(want.ids.len(), 40);
             for runs_left in [0, 1, 2, 17] {

@@ -4,18 +4,21 @@ mod bench;
 mod bytes;
 #[cfg(feature = "chat")]
 mod chat;
+mod companions;
 mod devices;
 mod generation;
 mod inspection;
 mod loader;
 pub mod synth;
 mod timing;
+mod tokenizer_notes;
 mod vocabulary;
 
 pub use bench::{Speed, bench};
 pub use bytes::{FileBytes, file_bytes};
 #[cfg(feature = "chat")]
-pub use chat::{Chat, Rendered};
+pub use chat::{Chat, Compared, Rendered};
+pub use companions::{Beside, Need, complete, open_with_tensor};
 pub use devices::{DeviceEntry, GpuOptions, dispatch_gap, list_devices, test_ops};
 pub use generation::{Alternative, Generated, Generation, GenerationOptions, OnToken, Outcome, Progress, StopReason};
 pub use inspection::{Inspection, Peek};
@@ -23,9 +26,9 @@ pub use timing::{Stopwatch, Timing};
 pub use vocabulary::open_vocabulary;
 
 #[cfg(feature = "chat")]
-pub use crate::chat::{Conversation, Data, Template};
+pub use crate::chat::{Change, Conversation, Data, Failure, Finding, Template, diff};
 pub use crate::{
     engine::{device::DeviceChoice, sampler::Sampling},
     formats::ArrayItems,
-    tokenizer::EncodeOptions,
+    tokenizer::{Catalog, Comparison, EncodeOptions, Search, Sort, TokenQuery, TokenType, Tokenized, Vocabulary},
 };

@@ -85,7 +85,7 @@ pub(super) fn file_beside(files: &SourceSet) -> Option<&str> {
 }
 
 /// The tokenizer that the files hold besides a model's own metadata.
-async fn beside(files: &SourceSet) -> Result<Option<Vocabulary>> {
+pub(super) async fn beside(files: &SourceSet) -> Result<Option<Vocabulary>> {
     let Some((kind, file)) = best(files) else { return Ok(None) };
     let bytes = whole(file).await?;
     let config = match files.files().iter().find(|file| is_named(file, "tokenizer_config.json")) {
@@ -176,7 +176,8 @@ fn integer(value: &MetaValue) -> i64 {
     }
 }
 
-async fn gguf_keys(files: &SourceSet, model: &ModelFile) -> Result<GgufVocabulary> {
+/// The tokenizer keys of a GGUF.
+pub(super) async fn gguf_keys(files: &SourceSet, model: &ModelFile) -> Result<GgufVocabulary> {
     let meta = &model.metadata;
     let all = |key: &'static str| async move {
         match meta.array(key) {

@@ -10,6 +10,8 @@ use crate::fault::{Fault, Result};
 
 mod cursor;
 mod feed;
+#[cfg(all(feature = "http", not(target_arch = "wasm32")))]
+mod http;
 mod limits;
 mod memory;
 mod set;
@@ -24,6 +26,8 @@ mod platform;
 
 pub use cursor::Cursor;
 pub use feed::Feed;
+#[cfg(all(feature = "http", not(target_arch = "wasm32")))]
+pub use http::{Address, HttpClient, HttpOptions, HttpSource, Traffic};
 pub use limits::Limits;
 pub use memory::MemorySource;
 pub use platform::FileSource;

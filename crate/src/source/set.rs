@@ -69,6 +69,16 @@ impl SourceSet {
     pub fn push(&mut self, source: Rc<dyn ByteSource>) {
         self.files.push(SourceFile { source, read: Rc::clone(&self.read) });
     }
+    /// Adds the files of another set.
+    pub fn extend(&mut self, other: &Self) {
+        other.files.iter().for_each(|file| self.push(Rc::clone(&file.source)));
+    }
+    /// The same files, counted together, without those of this name.
+    #[must_use]
+    pub fn without(&self, name: &str) -> Self {
+        let files = self.files.iter().filter(|file| file.name() != name).cloned().collect();
+        Self { files, read: Rc::clone(&self.read) }
+    }
     /// All files, in the order given.
     pub fn files(&self) -> &[SourceFile] {
         &self.files

@@ -56,11 +56,6 @@ pub(super) fn to_byte(c: char) -> Option<u8> {
     }
 }
 
-/// The bytes that a token of the alphabet stands for, or none if any character is foreign to it.
-pub(super) fn to_bytes(token: &str) -> Option<Vec<u8>> {
-    token.chars().map(to_byte).collect()
-}
-
 /// `<0x0A>` as a byte, in either case of the digits.
 pub(super) fn parse_byte_token(token: &str) -> Option<u8> {
     let digits = token.strip_prefix("<0x")?.strip_suffix('>')?;

@@ -1,31 +1,24 @@
-//! BPE with merge ranks (`gpt2`, `gemma4`, `whitespace` in GGUF): rules split, the `tokenizers` crate merges.
-
-use std::ops::Range;
-
-use fancy_regex::Regex;
-use tokenizers::{Model, models::bpe::BPE};
+//! BPE with merge ranks (`gpt2`, `gemma4`, `whitespace` in GGUF): rules split, then neighbours merge.
 
 use super::{
-    Token, alphabet,
+    Token,
+    bpe::Bpe,
     mapped::Mapped,
-    splitters::{self, Digits},
+    memo::Shared,
+    routes,
+    splits::{Split, split},
 };
-use crate::fault::{Fault, Result};
-
-/// One compiled rule.
-pub(super) enum Split {
-    Regex(Regex),
-    Digits(Digits),
-}
+use crate::fault::Result;
 
 /// The merging half of such a vocabulary.
 pub(super) struct ByteBpe {
     /// Applied in turn.
     pub splits: Vec<Split>,
     /// Over the byte alphabet, or over plain text.
-    pub model: BPE,
+    pub model: Bpe,
     /// Set where tokens are spelt in plain UTF-8.
     pub raw: Option<Raw>,
+    pub memo: Shared,
 }
 
 /// How tokens in plain UTF-8 are spelt.
@@ -49,99 +42,34 @@ impl ByteBpe {
         if let Some(raw) = self.raw {
             return self.encode_raw(raw, text, base, out);
         }
-        let mut spelt = String::new();
-        for piece in split(&self.splits, text)? {
-            let bytes = &text.as_bytes()[piece.clone()];
-            spelt.clear();
-            spelt.extend(bytes.iter().map(|byte| alphabet::to_char(*byte)));
-            let (mut rest, mut at) = (spelt.as_str(), base + piece.start);
-            for token in self.merge(&spelt)? {
-                // The crate's own offsets shift where a byte has no token, so the text is followed instead.
-                while !rest.starts_with(&token.value) {
-                    let mut chars = rest.chars();
-                    if chars.next().is_none() {
-                        return Err(Fault::bug(format!("token {:?} is not in {spelt:?}", token.value)));
-                    }
-                    (rest, at) = (chars.as_str(), at + 1);
-                }
-                let end = at + token.value.chars().count();
-                out.push(Token { id: token.id, span: at..end });
-                (rest, at) = (&rest[token.value.len()..], end);
-            }
-        }
-        Ok(())
-    }
-
-    fn merge(&self, piece: &str) -> Result<Vec<tokenizers::Token>> {
-        self.model.tokenize(piece).map_err(|e| Fault::unsupported(format!("cannot merge: {e}")))
+        self.memo.with(|memo| routes::encode_pieces(&self.splits, &self.model, memo, text, base, out))
     }
 
     fn encode_raw(&self, raw: Raw, text: &str, base: usize, out: &mut Vec<Token>) -> Result<()> {
+        let mut found = Vec::new();
         for part in spell(raw, text, base) {
-            for piece in split(&self.splits, &part.text)? {
+            split(&self.splits, &part.text, 0..part.text.len(), &mut |piece| {
                 let spelt = &part.text[piece.clone()];
                 let is_newlines = raw.whole_newlines && spelt.bytes().all(|byte| byte == b'\n');
-                if let Some(id) = is_newlines.then(|| self.model.token_to_id(spelt)).flatten() {
+                if let Some(id) = is_newlines.then(|| self.model.tokens().get(spelt.as_bytes())).flatten() {
                     out.push(Token { id, span: part.source(piece) });
-                    continue;
+                    return Ok(());
                 }
-                let mut at = piece.start;
-                for token in self.merge(spelt)? {
-                    let byte = alphabet::parse_byte_token(&token.value);
-                    let here = |at: usize| {
-                        let rest = &part.text.as_bytes()[at..piece.end];
-                        match byte {
-                            _ if rest.starts_with(token.value.as_bytes()) => Some(token.value.len()),
-                            Some(byte) => (rest.first() == Some(&byte)).then_some(1),
-                            None => None,
-                        }
-                    };
-                    let found = (at..piece.end).find_map(|at| Some((at, here(at)?)));
-                    let (start, length) =
-                        found.ok_or_else(|| Fault::bug(format!("token {:?} is not in {spelt:?}", token.value)))?;
-                    out.push(Token { id: token.id, span: part.source(start..start + length) });
-                    at = start + length;
-                }
-            }
+                found.clear();
+                self.model.encode(spelt, &mut found)?;
+                out.extend(found.iter().map(|token| {
+                    let span = piece.start + token.start as usize..piece.start + token.end as usize;
+                    Token { id: token.id, span: part.source(span) }
+                }));
+                Ok(())
+            })?;
         }
         Ok(())
     }
 }
 
-/// Pieces in order; together they are the whole text.
-pub(super) fn split(splits: &[Split], text: &str) -> Result<Vec<Range<usize>>> {
-    let mut pieces: Vec<_> = std::iter::once(0..text.len()).filter(|all| !all.is_empty()).collect();
-    for split in splits {
-        let mut finer = Vec::with_capacity(pieces.len() * 2);
-        for piece in pieces {
-            match split {
-                Split::Regex(regex) => cut(regex, text, piece, &mut finer)?,
-                Split::Digits(how) => {
-                    let groups = splitters::group(&text[piece.clone()], *how);
-                    finer.extend(groups.into_iter().map(|r| piece.start + r.start..piece.start + r.end));
-                }
-            }
-        }
-        pieces = finer;
-    }
-    Ok(pieces)
-}
-
-fn cut(regex: &Regex, text: &str, piece: Range<usize>, finer: &mut Vec<Range<usize>>) -> Result<()> {
-    let mut done = piece.start;
-    for found in regex.find_iter(&text[piece.clone()]) {
-        let found = found
-            .map_err(|e| Fault::limit(format!("the pre-tokenizer's regular expression gave up on this text: {e}")))?;
-        let (start, end) = (piece.start + found.start(), piece.start + found.end());
-        finer.extend([done..start, start..end].into_iter().filter(|r| !r.is_empty()));
-        done = end;
-    }
-    finer.extend(Some(done..piece.end).filter(|r| !r.is_empty()));
-    Ok(())
-}
-
 /// The text as the tokens spell it, in parts that are encoded one by one.
-fn spell(raw: Raw, text: &str, base: usize) -> Vec<Mapped> {
+pub(super) fn spell(raw: Raw, text: &str, base: usize) -> Vec<Mapped> {
     let mut parts = vec![Mapped::default()];
     for (at, c) in text.char_indices() {
         let span = base + at..base + at + c.len_utf8();

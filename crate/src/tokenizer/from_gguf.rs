@@ -4,19 +4,20 @@
 
 use std::sync::Arc;
 
-use fancy_regex::Regex;
-use tokenizers::models::bpe::{BPE, Vocab};
-
 use super::{
     GgufVocabulary, Method, PieceKind, Vocabulary, alphabet,
-    byte_bpe::{ByteBpe, Raw, Split},
+    bpe::{Bpe, BpeOptions, joined},
+    byte_bpe::{ByteBpe, Raw},
     charsmap::Charsmap,
     gguf_tokens, limits,
     longest::{self, Longest},
+    memo::Shared,
     plamo2::{self, Plamo2},
     prefixes::Prefixes,
     sentence::Preparation,
+    slots::TextIds,
     specials::Specials,
+    splits::Split,
     splitters::{self, Rule, Splitter},
     spm::{SPACE, Spm},
     streaming::{First, Joiner},
@@ -92,7 +93,7 @@ pub(super) fn build(keys: &GgufVocabulary) -> Result<Vocabulary> {
             let lowercase = keys.lowercase.unwrap_or(true);
             let strip_accents = keys.strip_accents.unwrap_or(lowercase);
             let tokens = prefixes(&table, |_| true);
-            let method = WordPiece { tokens, unknown: defaults.unknown, lowercase, strip_accents };
+            let method = WordPiece::new(tokens, defaults.unknown, lowercase, strip_accents);
             note_bert(&mut notes, strip_accents);
             ("WordPiece (bert)".to_owned(), Method::WordPiece(method), Joiner::Bytes(First::StripOne))
         }
@@ -353,6 +354,8 @@ fn sentence_piece(keys: &GgufVocabulary, table: &Table, defaults: &Defaults, not
         unknown: defaults.unknown,
         add_space_prefix: keys.add_space_prefix.unwrap_or(true),
         preparation: None,
+        cut: Spm::cut(table),
+        memo: Shared::default(),
     }
 }
 
@@ -363,25 +366,17 @@ fn bpe(keys: &GgufVocabulary, row: &Splitter, table: &Table, notes: &mut Vec<Not
             keys.model
         )));
     }
-    let vocab: Vocab = (0..)
-        .zip(table.entries())
-        .filter(|(_, entry)| !entry.text.is_empty())
-        .map(|(id, entry)| (entry.text.to_string(), id))
-        .collect();
+    let entries = (0..).zip(table.entries()).filter(|(_, entry)| !entry.text.is_empty());
+    let tokens = TextIds::new(entries.map(|(id, entry)| (entry.text.as_bytes(), id)))?;
     let mut merges = Vec::with_capacity(keys.merges.len());
-    let mut joined = String::new();
+    let mut buffer = String::new();
     for merge in &keys.merges {
         // "a b", cut at the first space that leaves a first half: a token may itself begin with a space.
         let halves = std::str::from_utf8(merge).ok().and_then(|merge| {
             let cut = merge.bytes().skip(1).position(|byte| byte == b' ')? + 1;
             Some((&merge[..cut], &merge[cut + 1..]))
         });
-        let Some((left, right)) = halves else { continue };
-        joined.clear();
-        joined.extend([left, right]);
-        if [left, right, &joined].into_iter().all(|part| vocab.contains_key(part)) {
-            merges.push((left.to_owned(), right.to_owned()));
-        }
+        merges.extend(halves.and_then(|halves| joined(&tokens, halves, "", &mut buffer).ok()));
     }
     let skipped = keys.merges.len() - merges.len();
     if skipped > 0 {
@@ -391,16 +386,10 @@ fn bpe(keys: &GgufVocabulary, row: &Splitter, table: &Table, notes: &mut Vec<Not
         );
         notes.push(Note::new(Severity::Warning, what));
     }
-    let model = BPE::builder()
-        .vocab_and_merges(vocab, merges)
-        .ignore_merges(row.ignore_merges)
-        .byte_fallback(row.raw)
-        .build()
-        .map_err(|e| broken(format!("the merges do not fit the vocabulary: {e}")))?;
+    let options = BpeOptions { ignore_merges: row.ignore_merges, byte_fallback: row.raw, ..BpeOptions::default() };
+    let model = Bpe::new(tokens, merges, options)?;
     let compile = |rule: &Rule| match rule {
-        Rule::Regex(regex) => {
-            Regex::new(regex).map(Split::Regex).map_err(|e| Fault::bug(format!("splitting rule {regex:?}: {e}")))
-        }
+        Rule::Regex(regex) => Split::of(regex).map_err(|e| Fault::bug(format!("splitting rule {regex:?}: {e}"))),
         Rule::Digits(how) => Ok(Split::Digits(*how)),
     };
     let words_only = (keys.model == "whitespace").then(|| keys.lowercase.unwrap_or(!row.names.contains(&"whitespace")));
@@ -410,7 +399,7 @@ fn bpe(keys: &GgufVocabulary, row: &Splitter, table: &Table, notes: &mut Vec<Not
         whole_newlines: row.whole_newlines,
         words_only,
     });
-    Ok(ByteBpe { splits: row.rules.iter().map(compile).collect::<Result<_>>()?, model, raw })
+    Ok(ByteBpe { splits: row.rules.iter().map(compile).collect::<Result<_>>()?, model, raw, memo: Shared::default() })
 }
 
 fn special(keys: &GgufVocabulary, name: &str) -> Option<u32> {
@@ -479,7 +468,7 @@ fn unigram(keys: &GgufVocabulary, table: &Table, defaults: &Defaults, notes: &mu
         },
         tokens: prefixes(table, is_matched),
         unknown_score: Unigram::unknown_score(table.entries().iter().zip(&keys.scores).filter_map(is_normal)),
-        scores: keys.scores.clone(),
+        scores: keys.scores.iter().copied().map(f64::from).collect(),
         user_defined: table.entries().iter().map(is_user_defined).collect(),
         unknown: defaults.unknown,
         native: false,

@@ -4,13 +4,18 @@ use std::{collections::HashMap, sync::Arc};
 
 use serde::Deserialize;
 use serde_json::Value;
-use tokenizers::{AddedToken, AddedVocabulary, Model, ModelWrapper, OffsetType, decoders::DecoderWrapper};
+use tokenizers::{AddedToken, decoders::DecoderWrapper};
 
 use super::{
-    Method, PieceKind, Token, Vocabulary, alphabet,
+    Method, PieceKind, Vocabulary,
+    added::Added,
+    alphabet,
     json_model::{Built, RawModel},
-    json_steps::{Normals, Splits},
+    json_steps::{self, Normals, Splits},
     limits,
+    memo::Shared,
+    pipeline::Pipeline,
+    routes::Route,
     specials::Specials,
     streaming::{First, Joiner},
     table::{Entry, Spelling, Table},
@@ -29,7 +34,7 @@ struct File {
     #[serde(default)]
     padding: Value,
     #[serde(default)]
-    added_tokens: Vec<Added>,
+    added_tokens: Vec<AddedEntry>,
     #[serde(default)]
     normalizer: Value,
     #[serde(default)]
@@ -42,38 +47,10 @@ struct File {
 }
 
 #[derive(Deserialize)]
-struct Added {
+struct AddedEntry {
     id: u32,
     #[serde(flatten)]
     token: AddedToken,
-}
-
-/// Everything between a text and its ids.
-pub(super) struct Pipeline {
-    normals: Normals,
-    splits: Splits,
-    model: ModelWrapper,
-    /// Finds all added tokens in a text.
-    parsing: AddedVocabulary,
-    /// Finds only those that are not special.
-    literal: AddedVocabulary,
-}
-
-impl Pipeline {
-    /// Tokens of a text with spans as the crate tells them.
-    pub(super) fn encode(&self, text: &str, parse_special: bool) -> Result<Vec<Token>> {
-        let added = if parse_special { &self.parsing } else { &self.literal };
-        let mut pieces = added.extract_and_normalize(Some(&self.normals), text);
-        if let Some(fault) = self.normals.take_failure() {
-            return Err(fault);
-        }
-        self.splits.run(&mut pieces)?;
-        let cannot = |e| Fault::unsupported(format!("cannot encode this text: {e}"));
-        pieces.tokenize(|piece| self.model.tokenize(piece.get())).map_err(cannot)?;
-        let encoding = pieces.into_encoding(None, 0, OffsetType::Byte).map_err(cannot)?;
-        let spans = encoding.get_offsets().iter().map(|(start, end)| *start..*end);
-        Ok(encoding.get_ids().iter().zip(spans).map(|(id, span)| Token { id: *id, span }).collect())
-    }
 }
 
 fn broken(what: impl Into<String>) -> Fault {
@@ -89,8 +66,9 @@ pub(super) fn build(json: &[u8]) -> Result<Vocabulary> {
     limits::check("added tokens", file.added_tokens.len(), limits::SPECIALS)?;
     let mut notes = Vec::new();
     note_switched_off(&file, &mut notes);
-    let normals = Normals::new(file.normalizer)?;
-    let splits = Splits::new(file.pre_tokenizer)?;
+    let normal_steps = json_steps::steps(file.normalizer, "normalizers")?;
+    let split_steps = json_steps::steps(file.pre_tokenizer, "pretokenizers")?;
+    let (normals, splits) = (Normals::new(&normal_steps)?, Splits::new(&split_steps)?);
     let built = file.model.build()?;
     if built.had_dropout {
         notes.push(Note::new(
@@ -98,15 +76,15 @@ pub(super) fn build(json: &[u8]) -> Result<Vocabulary> {
             "The file asks for random merge dropout, a training aid; it is switched off here.",
         ));
     }
-    let parsing = add_tokens(&file.added_tokens, &built.model, &normals, &mut notes)?;
-    let mut literal = parsing.clone();
-    literal.set_encode_special_tokens(true);
+    let added = added(&file.added_tokens, &built, &normals, &mut notes)?;
     let (joiner, spelling) = joiner(file.decoder)?;
-    let table = table(&built, &parsing, spelling)?;
+    let table = table(&built, &added, spelling)?;
     let (before, after) = template(&file.post_processor, &table)?;
     let title = format!("{} (tokenizer.json)", built.name);
     let end_ids = end_ids(&table, &after);
-    let method = Method::Json(Box::new(Pipeline { normals, splits, model: built.model, parsing, literal }));
+    let (route, route_normalizes) = Route::of(&normal_steps, &split_steps, &built.model, added.has_normalized());
+    let (model, memo) = (built.model, Shared::default());
+    let method = Method::Json(Box::new(Pipeline { normals, splits, model, added, route, route_normalizes, memo }));
     Ok(Vocabulary {
         title,
         table,
@@ -133,34 +111,21 @@ fn note_switched_off(file: &File, notes: &mut Vec<Note>) {
     }
 }
 
-fn add_tokens(
-    added: &[Added],
-    model: &ModelWrapper,
-    normals: &Normals,
-    notes: &mut Vec<Note>,
-) -> Result<AddedVocabulary> {
-    let mut vocabulary = AddedVocabulary::new();
-    for Added { token, .. } in added {
-        limits::check("bytes in a token", token.content.len(), limits::TOKEN_BYTES)?;
-    }
-    vocabulary
-        .add_tokens(added.iter().map(|added| added.token.clone()), model, Some(normals))
-        .map_err(|e| broken(format!("the added tokens are not valid: {e}")))?;
-    if let Some(fault) = normals.take_failure() {
-        return Err(fault);
-    }
-    let moved = added.iter().filter(|a| vocabulary.token_to_id(&a.token.content, model).is_some_and(|id| id != a.id));
-    let moved = moved.count();
+fn added(entries: &[AddedEntry], built: &Built, normals: &Normals, notes: &mut Vec<Note>) -> Result<Added> {
+    let list = entries.iter().map(|entry| &entry.token);
+    let added = Added::new(list, built.model.tokens(), built.count, normals)?;
+    let moved =
+        entries.iter().filter(|entry| added.id_of(&entry.token.content).is_some_and(|id| id != entry.id)).count();
     if moved > 0 {
         notes.push(
             Note::new(Severity::Warning, format!("{moved} added tokens get other ids than the file gives them."))
                 .why("The tokenizers library counts on from the vocabulary's size and ignores the ids in the list."),
         );
     }
-    Ok(vocabulary)
+    Ok(added)
 }
 
-fn table(built: &Built, added: &AddedVocabulary, spelling: Spelling) -> Result<Table> {
+fn table(built: &Built, added: &Added, spelling: Spelling) -> Result<Table> {
     let mut texts: HashMap<u32, (&str, PieceKind, bool)> = HashMap::with_capacity(built.tokens.len());
     for (text, id) in &built.tokens {
         let is_byte = built.byte_fallback && alphabet::parse_byte_token(text).is_some();
@@ -173,14 +138,14 @@ fn table(built: &Built, added: &AddedVocabulary, spelling: Spelling) -> Result<T
         };
         texts.insert(*id, (text, kind, false));
     }
-    for (id, token) in added.get_added_tokens_decoder() {
-        let is_unknown = built.unknown == Some(*id);
+    for (id, token) in added.iter() {
+        let is_unknown = built.unknown == Some(id);
         let kind = match (is_unknown, token.special) {
             (true, _) => PieceKind::Unknown,
             (false, true) => PieceKind::Control,
             (false, false) => PieceKind::UserDefined,
         };
-        texts.insert(*id, (&token.content, kind, token.special));
+        texts.insert(id, (&token.content, kind, token.special));
     }
     let count = texts.keys().max().map_or(0, |last| *last as usize + 1);
     limits::check("tokens in the vocabulary, holes included", count, limits::TOKENS)?;

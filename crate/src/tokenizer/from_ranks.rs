@@ -3,17 +3,17 @@
 //! Sources: tiktoken, `tiktoken_ext/openai_public.py`; the Qwen and Llama 3 models' own Python files;
 //! mistral-common, `tokens/tokenizers/tekken.py`.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
-use fancy_regex::Regex;
 use serde::Deserialize;
 
 use super::{
-    Method, PieceKind, Vocabulary, alphabet, base64,
-    byte_bpe::Split,
-    limits,
+    Method, PieceKind, Vocabulary, alphabet, base64, limits,
+    memo::Shared,
     ranked::Ranked,
+    slots::TextIds,
     specials::Specials,
+    splits::Split,
     streaming::{First, Joiner},
     table::{Entry, Spelling, Table},
 };
@@ -97,9 +97,15 @@ fn broken(what: impl Into<String>) -> Fault {
 
 fn compiled(pattern: &str) -> Result<Vec<Split>> {
     limits::check("bytes in a regular expression", pattern.len(), limits::PATTERN_BYTES)?;
-    let regex =
-        Regex::new(pattern).map_err(|e| broken(format!("the regular expression {pattern:?} is not valid: {e}")))?;
-    Ok(vec![Split::Regex(regex)])
+    let split =
+        Split::of(pattern).map_err(|e| broken(format!("the regular expression {pattern:?} is not valid: {e}")))?;
+    Ok(vec![split])
+}
+
+/// The encoder of tokens whose ids are their ranks, shifted.
+fn ranked(pattern: &str, ordinary: &[(Vec<u8>, u32)], shift: u32) -> Result<Method> {
+    let ranks = TextIds::new(ordinary.iter().map(|(token, id)| (token.as_slice(), *id - shift)))?;
+    Ok(Method::Ranked(Box::new(Ranked { splits: compiled(pattern)?, ranks, shift, memo: Shared::default() })))
 }
 
 /// The table of ordinary tokens at their ids and of special ones at theirs.
@@ -122,7 +128,6 @@ fn table(ordinary: &[(Vec<u8>, u32)], specials: &[(String, u32)]) -> Result<Tabl
 /// See [`Vocabulary::from_tiktoken`].
 pub(super) fn tiktoken(bytes: &[u8]) -> Result<Vocabulary> {
     let text = std::str::from_utf8(bytes).map_err(|e| broken("a rank file is UTF-8").at(e.valid_up_to() as u64))?;
-    let mut ranks = HashMap::new();
     let mut ordinary = Vec::new();
     for (nth, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let entry = line.split_once(' ').and_then(|(token, rank)| {
@@ -133,14 +138,14 @@ pub(super) fn tiktoken(bytes: &[u8]) -> Result<Vocabulary> {
             .ok_or_else(|| broken(format!("line {}: a token in base64, a space and its rank expected", nth + 1)))?;
         limits::check("tokens in the vocabulary", (rank as usize).max(nth), limits::TOKENS)?;
         limits::check("bytes in a token", token.len(), limits::TOKEN_BYTES)?;
-        ranks.insert(token.clone().into_boxed_slice(), rank);
         ordinary.push((token, rank));
     }
-    let known = KNOWN.iter().find(|known| known.ranks == ranks.len()).ok_or_else(|| {
+    let count = TextIds::new(ordinary.iter().map(|(token, rank)| (token.as_slice(), *rank)))?.len();
+    let known = KNOWN.iter().find(|known| known.ranks == count).ok_or_else(|| {
         let names: Vec<String> = KNOWN.iter().map(|known| format!("{} ({})", known.name, known.ranks)).collect();
         Fault::unsupported(format!(
             "a rank file does not say how text is split, and none with {} tokens is known: known are {}",
-            ranks.len(),
+            count,
             names.join(", ")
         ))
     })?;
@@ -153,7 +158,7 @@ pub(super) fn tiktoken(bytes: &[u8]) -> Result<Vocabulary> {
         title: format!("tiktoken ranks ({})", known.name),
         specials: Specials::of(&table),
         table,
-        method: Method::Ranked(Box::new(Ranked { splits: compiled(known.pattern)?, ranks, shift: 0 })),
+        method: ranked(known.pattern, &ordinary, 0)?,
         joiner: Joiner::Bytes(First::Keep),
         before: bos.into_iter().collect(),
         after: Vec::new(),
@@ -222,14 +227,12 @@ pub(super) fn tekken(json: &[u8]) -> Result<Vocabulary> {
     if shift > size {
         return Err(broken(format!("{shift} special tokens in a vocabulary of {size}")));
     }
-    let mut ranks = HashMap::new();
     let mut ordinary = Vec::new();
     // Files hold more ranks than the model has tokens; the first ones count.
     for token in file.vocab.into_iter().filter(|token| token.rank < size - shift) {
         let bytes = base64::decode(&token.token_bytes)
             .ok_or_else(|| broken(format!("the bytes of rank {} are not base64", token.rank)))?;
         limits::check("bytes in a token", bytes.len(), limits::TOKEN_BYTES)?;
-        ranks.insert(bytes.clone().into_boxed_slice(), token.rank);
         ordinary.push((bytes, token.rank + shift));
     }
     let listed = file.special_tokens.map_or_else(
@@ -246,7 +249,7 @@ pub(super) fn tekken(json: &[u8]) -> Result<Vocabulary> {
         title: "Tekken ranks".to_owned(),
         specials: Specials::of(&table),
         table,
-        method: Method::Ranked(Box::new(Ranked { splits: compiled(&pattern)?, ranks, shift })),
+        method: ranked(&pattern, &ordinary, shift)?,
         joiner: Joiner::Bytes(First::Keep),
         before: bos.into_iter().collect(),
         after: Vec::new(),

@@ -8,6 +8,8 @@ use super::{
     Method, PieceKind, Vocabulary, alphabet,
     charsmap::Charsmap,
     limits,
+    memo::Shared,
+    meta::Cut,
     prefixes::Prefixes,
     proto::{Fields, Value},
     sentence::Preparation,
@@ -156,14 +158,18 @@ pub(super) fn build(bytes: &[u8]) -> Result<Vocabulary> {
                 best_score: normal().map(|(_, score)| *score).fold(f32::MIN, f32::max),
                 user_defined: table.entries().iter().map(is_user_defined).collect(),
                 bytes: all_bytes.and_then(|ids| <Box<[u32; 256]>>::try_from(ids.into_boxed_slice()).ok()),
-                scores,
+                scores: scores.iter().copied().map(f64::from).collect(),
                 unknown,
                 native: true,
             };
             ("Unigram", Method::Unigram(Box::new(unigram)))
         }
         2 => {
-            let spm = Spm { scores, bytes, unknown, add_space_prefix: false, preparation: Some(Box::new(preparation)) };
+            let preparation = Some(Box::new(preparation));
+            // A run of unknown characters is one token, which must not reach across a cut.
+            let cut = if table.id_of("▁").is_some() { Spm::cut(&table) } else { Cut::No };
+            let memo = Shared::default();
+            let spm = Spm { scores, bytes, unknown, add_space_prefix: false, preparation, cut, memo };
             ("BPE", Method::Spm(spm))
         }
         3 => return Err(Fault::unsupported("a SentencePiece model of whole words: Glassbox lacks its encoding")),

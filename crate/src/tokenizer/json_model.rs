@@ -1,26 +1,24 @@
 //! The `model` of a `tokenizer.json`: read piece by piece, checked, then built.
 //!
-//! The crate's own reader is not used: a merge whose result is longer than every token makes it
-//! panic, and it would hold the vocabulary twice while reading.
+//! The crate's own reader and models are not used: a merge whose result is longer than every token
+//! makes the reader panic, and the models look for every token's text again.
 
 use std::{fmt, marker::PhantomData};
 
+use super::{
+    bpe::{Bpe, BpeOptions, joined},
+    limits,
+    model::{LikelyPieces, Model, WordLevel, WordPieces},
+    prefixes::Prefixes,
+    sentence::Preparation,
+    slots::TextIds,
+    unigram::Unigram,
+};
+use crate::fault::{Blame, Fault, Result};
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
-use tokenizers::{
-    ModelWrapper,
-    models::{
-        bpe::{BPE, Vocab},
-        unigram::Unigram,
-        wordlevel::WordLevel,
-        wordpiece::WordPiece,
-    },
-};
-
-use super::limits;
-use crate::fault::{Blame, Fault, Result};
 
 /// The `model` object.
 #[derive(Deserialize)]
@@ -42,7 +40,9 @@ pub(super) struct RawModel {
 
 /// A model and what the table of tokens needs to know about it.
 pub(super) struct Built {
-    pub model: ModelWrapper,
+    pub model: Model,
+    /// Number of ids that the model counts; added tokens that are new get the next ones.
+    pub count: u32,
     /// "BPE", "Unigram", ...
     pub name: &'static str,
     /// Token texts with their ids.
@@ -157,10 +157,6 @@ fn broken(what: impl Into<String>) -> Fault {
     Fault::new(Blame::File, what)
 }
 
-fn refused(name: &str, e: impl fmt::Display) -> Fault {
-    broken(format!("the {name} model is not valid: {e}"))
-}
-
 impl RawModel {
     /// Files before tokenizers 0.10 have no `type`; the fields tell.
     fn kind(&self) -> &str {
@@ -189,65 +185,96 @@ impl RawModel {
                 unknown = Some(*id);
             }
         }
-        let (model, name): (ModelWrapper, _) = match (kind.as_str(), self.vocab) {
-            ("BPE", Tokens::Ids(ids)) => {
-                let vocab: Vocab = ids.into_iter().collect();
-                let prefix = self.continuing_subword_prefix.unwrap_or_default();
-                let merges = self.merges.ok_or_else(|| broken("the BPE model has no merges"))?.0;
-                check_merges(&vocab, &merges, &prefix)?;
-                let mut builder = BPE::builder()
-                    .vocab_and_merges(vocab, merges)
-                    .fuse_unk(self.fuse_unk.unwrap_or(false))
-                    .byte_fallback(byte_fallback)
-                    .ignore_merges(self.ignore_merges.unwrap_or(false))
-                    .continuing_subword_prefix(prefix)
-                    .end_of_word_suffix(self.end_of_word_suffix.unwrap_or_default());
-                if let Some(unk) = self.unk_token {
-                    builder = builder.unk_token(unk);
-                }
-                (builder.build().map_err(|e| refused("BPE", e))?.into(), "BPE")
-            }
-            ("WordPiece", Tokens::Ids(ids)) => {
-                let mut builder = WordPiece::builder()
-                    .vocab(ids.into_iter().collect::<Vocab>())
-                    .max_input_chars_per_word(self.max_input_chars_per_word.unwrap_or(100))
-                    .unk_token(self.unk_token.unwrap_or_else(|| "[UNK]".to_owned()));
-                if let Some(prefix) = self.continuing_subword_prefix {
-                    builder = builder.continuing_subword_prefix(prefix);
-                }
-                (builder.build().map_err(|e| refused("WordPiece", e))?.into(), "WordPiece")
-            }
-            ("WordLevel", Tokens::Ids(ids)) => {
-                let unk = self.unk_token.unwrap_or_else(|| "<unk>".to_owned());
-                let model = WordLevel::builder().vocab(ids.into_iter().collect::<Vocab>()).unk_token(unk).build();
-                (model.map_err(|e| refused("WordLevel", e))?.into(), "WordLevel")
+        let ids = || TextIds::new(tokens.iter().map(|(text, id)| (text.as_bytes(), *id)));
+        let (model, name) = match (kind.as_str(), &self.vocab) {
+            ("BPE", Tokens::Ids(_)) => (Model::Bpe(Box::new(self.bpe(ids()?)?)), "BPE"),
+            ("WordPiece", Tokens::Ids(_)) => (Model::WordPiece(self.word_piece(ids()?)), "WordPiece"),
+            ("WordLevel", Tokens::Ids(_)) => {
+                let unknown = self.unk_token.unwrap_or_else(|| "<unk>".to_owned());
+                (Model::WordLevel(WordLevel { tokens: ids()?, unknown }), "WordLevel")
             }
             ("Unigram", Tokens::Scores(scores)) => {
                 unknown = self.unk_id.and_then(|id| u32::try_from(id).ok());
-                let model = Unigram::from(scores, self.unk_id, byte_fallback);
-                (model.map_err(|e| refused("Unigram", e))?.into(), "Unigram")
+                let model = unigram(scores, self.unk_id, byte_fallback, ids()?)?;
+                (Model::Unigram(Box::new(model)), "Unigram")
             }
             ("BPE" | "WordPiece" | "WordLevel" | "Unigram", _) => {
                 return Err(broken(format!("the vocabulary of the {kind} model has the shape of another model's")));
             }
             (other, _) => return Err(Fault::unsupported(format!("tokenizer models of type {other:?} are not known"))),
         };
-        Ok(Built { model, name, tokens, unknown, byte_fallback, had_dropout })
+        // Of equal texts the library counts one, but all entries of a list.
+        let count = if name == "Unigram" { tokens.len() } else { model.tokens().len() };
+        Ok(Built { model, count: count as u32, name, tokens, unknown, byte_fallback, had_dropout })
+    }
+
+    fn bpe(self, tokens: TextIds) -> Result<Bpe> {
+        let prefix = self.continuing_subword_prefix.unwrap_or_default();
+        let pairs = self.merges.ok_or_else(|| broken("the BPE model has no merges"))?.0;
+        let merges = merges(&tokens, &pairs, &prefix)?;
+        let options = BpeOptions {
+            unknown: self.unk_token,
+            fuse_unknown: self.fuse_unk.unwrap_or(false),
+            byte_fallback: self.byte_fallback.unwrap_or(false),
+            ignore_merges: self.ignore_merges.unwrap_or(false),
+            prefix,
+            suffix: self.end_of_word_suffix.unwrap_or_default(),
+        };
+        Bpe::new(tokens, merges, options)
+    }
+
+    fn word_piece(self, tokens: TextIds) -> WordPieces {
+        let prefix = self.continuing_subword_prefix.unwrap_or_else(|| "##".to_owned());
+        let rest = tokens.iter().filter_map(|(text, id)| Some((text.strip_prefix(prefix.as_bytes())?.to_vec(), id)));
+        WordPieces {
+            first: Prefixes::new(tokens.iter().map(|(text, id)| (text.to_vec(), id))),
+            rest: Prefixes::new(rest),
+            tokens,
+            prefix,
+            unknown: self.unk_token.unwrap_or_else(|| "[UNK]".to_owned()),
+            longest: self.max_input_chars_per_word.unwrap_or(100),
+        }
     }
 }
 
-/// Every merge joins two tokens to a third; the crate relies on it unchecked.
-fn check_merges(vocab: &Vocab, merges: &[(String, String)], prefix: &str) -> Result<()> {
-    let mut joined = String::new();
-    for (rank, (left, right)) in merges.iter().enumerate() {
-        let tail = right.get(prefix.len()..).ok_or_else(|| {
-            broken(format!("merge {rank}: {right:?} is shorter than the prefix {prefix:?} of continuing pieces"))
-        })?;
-        joined.clear();
-        joined.extend([left.as_str(), tail]);
-        if let Some(absent) = [left, right, &joined].into_iter().find(|part| !vocab.contains_key(part.as_str())) {
-            return Err(broken(format!("merge {rank}: token {absent:?} is not in the vocabulary")));
-        }
+fn unigram(
+    scores: &[(String, f64)],
+    unknown: Option<usize>,
+    byte_fallback: bool,
+    tokens: TextIds,
+) -> Result<LikelyPieces> {
+    if let Some(id) = unknown.filter(|id| *id >= scores.len()) {
+        return Err(broken(format!("the Unigram model's unknown id is {id}, of {} tokens", scores.len())));
     }
-    Ok(())
+    let unknown = unknown.map(|id| id as u32);
+    let least = scores.iter().map(|(_, score)| *score).fold(f64::INFINITY, f64::min);
+    let unigram = Unigram {
+        preparation: Preparation::default(),
+        tokens: Prefixes::new(scores.iter().zip(0..).map(|((text, _), id)| (text.as_bytes().to_vec(), id))),
+        scores: scores.iter().map(|(_, score)| *score).collect(),
+        user_defined: Vec::new(),
+        unknown,
+        unknown_score: least - Unigram::UNKNOWN_PENALTY,
+        native: false,
+        best_score: 0.0,
+        bytes: None,
+    };
+    Ok(LikelyPieces { tokens, unigram, unknown, byte_fallback })
+}
+
+/// Every merge joins two tokens to a third.
+fn merges(tokens: &TextIds, pairs: &[(String, String)], prefix: &str) -> Result<Vec<[u32; 3]>> {
+    let mut buffer = String::new();
+    let mut merges = Vec::with_capacity(pairs.len());
+    for (rank, (left, right)) in pairs.iter().enumerate() {
+        if right.len() < prefix.len() || !right.is_char_boundary(prefix.len()) {
+            return Err(broken(format!(
+                "merge {rank}: {right:?} is shorter than the prefix {prefix:?} of continuing pieces"
+            )));
+        }
+        let merge = joined(tokens, (left, right), prefix, &mut buffer)
+            .map_err(|absent| broken(format!("merge {rank}: token {absent:?} is not in the vocabulary")))?;
+        merges.push(merge);
+    }
+    Ok(merges)
 }

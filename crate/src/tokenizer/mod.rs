@@ -4,10 +4,18 @@
 //! metadata becomes what llama.cpp makes of it ([`Vocabulary::from_gguf`]): special tokens are cut
 //! out first, then the rest is split and merged. A tokenizer that is not known is refused.
 
+mod added;
 mod alphabet;
 mod base64;
+mod bpe;
 mod byte_bpe;
+mod catalog;
+mod chars;
 mod charsmap;
+mod classes;
+mod compare;
+mod explain;
+mod families;
 mod from_gguf;
 mod from_json;
 mod from_lists;
@@ -19,27 +27,44 @@ mod json_steps;
 mod limits;
 mod longest;
 mod mapped;
+mod memo;
+mod merges;
+mod meta;
+mod model;
+mod pipeline;
 mod plamo2;
 mod prefixes;
 mod preview;
 mod proto;
 mod ranked;
+mod routes;
 mod sentence;
 mod settings;
+mod slots;
 mod specials;
+mod splits;
 mod splitters;
 mod spm;
 mod streaming;
 mod table;
+mod tokenized;
 mod unigram;
 mod word_piece;
+mod words;
 
 use std::ops::Range;
 
-pub use self::streaming::TextStream;
 use self::{
-    byte_bpe::ByteBpe, from_json::Pipeline, longest::Longest, plamo2::Plamo2, ranked::Ranked, settings::Settings,
+    byte_bpe::ByteBpe, longest::Longest, pipeline::Pipeline, plamo2::Plamo2, ranked::Ranked, settings::Settings,
     specials::Specials, spm::Spm, streaming::Joiner, table::Table, unigram::Unigram, word_piece::WordPiece,
+};
+pub use self::{
+    catalog::{Catalog, Found, Listed, Search, Sort, TokenQuery, TokenType},
+    compare::{Comparison, Difference, Stretch},
+    explain::{Aligned, Candidate, Choice, Explanation, Merge, Part, PartKind, Word, WordToken},
+    families::{PROBES, are_same_rules, looks_like},
+    streaming::TextStream,
+    tokenized::Tokenized,
 };
 use crate::{fault::Result, model::Note};
 
@@ -104,6 +129,18 @@ pub enum PieceKind {
     Byte,
 }
 
+/// Whether a token begins and ends between characters.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Wholeness {
+    /// It does.
+    #[default]
+    Whole,
+    /// It begins or ends inside what people see as one character (an extended grapheme cluster).
+    OfGrapheme,
+    /// Its bytes begin or end inside a character.
+    OfCharacter,
+}
+
 /// One token of an encoded text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Piece {
@@ -117,6 +154,10 @@ pub struct Piece {
     pub span: Range<usize>,
     /// What it is.
     pub kind: PieceKind,
+    /// Whether it is only a part of a character.
+    pub wholeness: Wholeness,
+    /// Put around the text by the tokenizer's rules.
+    pub added: bool,
 }
 
 /// An encoded text.
@@ -305,6 +346,13 @@ impl Vocabulary {
     pub fn preview(&self, text: &str, options: EncodeOptions) -> Result<Preview> {
         preview::preview(self, text, options)
     }
+    /// How the text becomes ids, step by step.
+    ///
+    /// # Errors
+    /// As [`Vocabulary::encode`]; the text is too long to be explained.
+    pub fn explain(&self, text: &str, options: EncodeOptions) -> Result<Explanation> {
+        explain::explain(self, text, options)
+    }
     /// The raw bytes that a token adds to the text (a leading space for "▁the", nothing for control tokens).
     #[must_use]
     pub fn token_bytes(&self, id: u32) -> Vec<u8> {
@@ -331,14 +379,16 @@ impl Vocabulary {
         let mut tokens = added(&self.before, 0);
         if let Method::Json(pipeline) = &self.method {
             let mut own = pipeline.encode(text, options.parse_special)?;
-            preview::tighten(self, text, &mut own);
-            tokens.append(&mut own);
+            if !own.is_exact {
+                preview::tighten(self, text, &mut own.tokens);
+            }
+            tokens.append(&mut own.tokens);
         } else {
             for fragment in self.specials.cut(&self.table, text, options.parse_special) {
                 let (part, start) = (&text[fragment.span.clone()], fragment.span.start);
                 match (fragment.special, &self.method) {
                     (Some(id), _) => tokens.push(Token { id, span: fragment.span }),
-                    (None, Method::Spm(spm)) => spm.encode(&self.table, part, start, &mut tokens),
+                    (None, Method::Spm(spm)) => spm.encode(&self.table, part, start, &mut tokens)?,
                     (None, Method::ByteBpe(bpe)) => bpe.encode(part, start, &mut tokens)?,
                     (None, Method::WordPiece(words)) => words.encode(part, start, &mut tokens)?,
                     (None, Method::Unigram(unigram)) => unigram.encode(part, start, &mut tokens)?,

@@ -10,9 +10,9 @@ use super::{
 use crate::fault::Result;
 
 /// Score of a character without a token, which then becomes bytes.
-const UNKNOWN: i64 = -10_000_000;
+pub(super) const UNKNOWN: i64 = -10_000_000;
 /// Tokens of this score or less are never taken.
-const INVALID: i64 = -20_000_000;
+pub(super) const INVALID: i64 = -20_000_000;
 
 /// How `plamo2` vocabularies encode.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{
-    EncodeOptions, Method, Piece, PieceKind, Preview, Token, Vocabulary,
+    EncodeOptions, Method, Preview, Token, Tokenized, Vocabulary,
     streaming::{First, Joiner},
 };
 use crate::{
@@ -13,10 +13,16 @@ use crate::{
 
 /// See [`Vocabulary::preview`].
 pub(super) fn preview(vocabulary: &Vocabulary, text: &str, options: EncodeOptions) -> Result<Preview> {
-    let tokens = vocabulary.tokens(text, options)?;
-    let roundtrips = roundtrips(vocabulary, text, &tokens);
+    let tokenized = Tokenized::new(vocabulary, text.to_owned(), options)?;
+    let pieces = tokenized.pieces(vocabulary, 0..tokenized.len());
+    Ok(Preview { pieces, notes: tokenized.notes().to_vec(), roundtrips: tokenized.roundtrips() })
+}
+
+/// Whether decoding gives a text back, and what is to be said about it.
+pub(super) fn findings(vocabulary: &Vocabulary, text: &str, tokens: &[Token]) -> (bool, Vec<Note>) {
+    let roundtrips = roundtrips(vocabulary, text, tokens);
     let mut notes = Vec::new();
-    let missed = missed(text, &tokens);
+    let missed = missed(text, tokens);
     if missed > 0 {
         notes.push(
             Note::new(Severity::Warning, format!("{missed} bytes of the text are in no token.")).why(
@@ -38,28 +44,7 @@ pub(super) fn preview(vocabulary: &Vocabulary, text: &str, options: EncodeOption
         };
         notes.push(Note::new(Severity::Info, "Decoding the ids does not give this text back exactly.").why(why));
     }
-    let added = added_range(vocabulary, tokens.len(), options);
-    let pieces = tokens.into_iter().enumerate().map(|(nth, token)| piece(vocabulary, token, added(nth))).collect();
-    Ok(Preview { pieces, notes, roundtrips })
-}
-
-/// Whether the token at a place was added around the text.
-fn added_range(vocabulary: &Vocabulary, count: usize, options: EncodeOptions) -> impl Fn(usize) -> bool {
-    let (before, after) = if options.add_special { (vocabulary.before.len(), vocabulary.after.len()) } else { (0, 0) };
-    move |nth| nth < before || nth + after >= count
-}
-
-fn piece(vocabulary: &Vocabulary, token: Token, is_added: bool) -> Piece {
-    let Token { id, span } = token;
-    let kind = vocabulary.kind(id);
-    let bytes = vocabulary.token_bytes(id);
-    let is_named = is_added || matches!(kind, PieceKind::Control | PieceKind::Unknown) || bytes.is_empty();
-    let text = if is_named {
-        vocabulary.token_text(id).unwrap_or_default().to_owned()
-    } else {
-        String::from_utf8_lossy(&bytes).into_owned()
-    };
-    Piece { id, text, bytes, span, kind }
+    (roundtrips, notes)
 }
 
 /// Bytes of the text, other than white space, that no span covers.

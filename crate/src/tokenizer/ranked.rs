@@ -3,43 +3,47 @@
 //!
 //! Source: tiktoken, `src/lib.rs` (`byte_pair_merge`).
 
-use std::{
-    cmp::Reverse,
-    collections::{BinaryHeap, HashMap},
-};
+use std::{cmp::Reverse, collections::BinaryHeap};
 
 use super::{
     Token,
-    byte_bpe::{Split, split},
+    bpe::Found,
+    memo::Shared,
+    slots::TextIds,
+    splits::{Split, split},
 };
 use crate::fault::Result;
 
 /// A vocabulary of ranks.
 pub(super) struct Ranked {
     pub splits: Vec<Split>,
-    pub ranks: HashMap<Box<[u8]>, u32>,
+    pub ranks: TextIds,
     /// Added to a rank to give the id.
     pub shift: u32,
+    pub memo: Shared,
 }
 
 impl Ranked {
     /// Appends the tokens of `text`, which lies at byte `base` of the whole input. Bytes without a token are left out.
     pub(super) fn encode(&self, text: &str, base: usize, out: &mut Vec<Token>) -> Result<()> {
-        for piece in split(&self.splits, text)? {
-            let bytes = &text.as_bytes()[piece.clone()];
-            let start = base + piece.start;
-            for (from, to) in self.merge(bytes) {
-                if let Some(rank) = self.ranks.get(&bytes[from..to]) {
-                    out.push(Token { id: rank + self.shift, span: start + from..start + to });
-                }
-            }
-        }
-        Ok(())
+        self.memo.with(|memo| {
+            split(&self.splits, text, 0..text.len(), &mut |piece| {
+                let start = base + piece.start;
+                let bytes = &text.as_bytes()[piece];
+                memo.tokens(bytes, start, out, &|_, found| {
+                    found.extend(self.merge(bytes).into_iter().filter_map(|(from, to)| {
+                        let id = self.ranks.get(&bytes[from..to])? + self.shift;
+                        Some(Found { id, start: from as u32, end: to as u32 })
+                    }));
+                    Ok(())
+                })
+            })
+        })
     }
 
     /// Bounds of the merged parts.
     fn merge(&self, bytes: &[u8]) -> Vec<(usize, usize)> {
-        if self.ranks.contains_key(bytes) {
+        if self.ranks.get(bytes).is_some() {
             return vec![(0, bytes.len())];
         }
         // Where the part that begins here ends; 0 once it is merged into the one before.
@@ -48,7 +52,7 @@ impl Ranked {
         let mut queue = BinaryHeap::new();
         let offer = |queue: &mut BinaryHeap<_>, left: usize, right: usize, end: usize| {
             if let Some(rank) = self.ranks.get(&bytes[left..end]) {
-                queue.push(Reverse((*rank, left, right, end)));
+                queue.push(Reverse((rank, left, right, end)));
             }
         };
         for right in 1..bytes.len() {
@@ -85,8 +89,8 @@ mod tests {
     #[test]
     fn the_lowest_rank_merges_first_and_the_leftmost_among_equals() {
         let tokens = ["a", "b", "c", "bc", "ab", "aa", "aab"];
-        let ranks = tokens.iter().zip(0..).map(|(token, rank)| (token.as_bytes().into(), rank)).collect();
-        let ranked = Ranked { splits: Vec::new(), ranks, shift: 10 };
+        let ranks = TextIds::new(tokens.iter().map(|token| token.as_bytes()).zip(0..)).unwrap();
+        let ranked = Ranked { splits: Vec::new(), ranks, shift: 10, memo: Shared::default() };
         let ids = |text: &str| {
             let mut out = Vec::new();
             ranked.encode(text, 0, &mut out).unwrap();

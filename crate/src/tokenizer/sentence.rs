@@ -15,7 +15,7 @@ use super::{
 const SPACE: &str = "▁";
 
 /// How a text is prepared.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Preparation {
     /// Replacements, where the vocabulary has any.
     pub map: Option<Charsmap>,

@@ -7,7 +7,16 @@
 
 use std::{cmp::Ordering, collections::BinaryHeap, ops::Range};
 
-use super::{Token, mapped::Mapped, sentence::Preparation, table::Table};
+use super::{
+    Token,
+    bpe::Found,
+    mapped::Mapped,
+    memo::Shared,
+    meta::{Cut, Stretch},
+    sentence::Preparation,
+    table::Table,
+};
+use crate::fault::Result;
 
 /// The character that stands for a space.
 pub(super) const SPACE: char = '▁';
@@ -25,6 +34,9 @@ pub(super) struct Spm {
     pub add_space_prefix: bool,
     /// Set where sentencepiece's own rules hold, not llama.cpp's.
     pub preparation: Option<Box<Preparation>>,
+    /// Whether text may be cut before spaces.
+    pub cut: Cut,
+    pub memo: Shared,
 }
 
 /// A stretch of the escaped text; empty once merged into its left neighbour.
@@ -66,85 +78,102 @@ impl PartialEq for Pair {
 impl Eq for Pair {}
 
 impl Spm {
+    /// Text may be cut before a run of spaces if no token reaches across: two parts merge only to a token.
+    pub(super) fn cut(table: &Table) -> Cut {
+        let crosses = |text: &str| text.trim_start_matches(SPACE).contains(SPACE);
+        // Also a run of spaces may have something before it.
+        let is_safe = table.entries().iter().all(|entry| !crosses(&entry.text));
+        if is_safe { Cut::Runs } else { Cut::No }
+    }
+
     /// Appends the tokens of `text`, which lies at byte `base` of the whole input.
-    pub(super) fn encode(&self, table: &Table, text: &str, base: usize, out: &mut Vec<Token>) {
+    ///
+    /// # Errors
+    /// None of its own.
+    pub(super) fn encode(&self, table: &Table, text: &str, base: usize, out: &mut Vec<Token>) -> Result<()> {
         if text.is_empty() {
-            return;
+            return Ok(());
         }
         if let Some(preparation) = &self.preparation {
             return self.encode_natively(table, &preparation.run(text, base), preparation, out);
         }
-        let prefix = if self.add_space_prefix { SPACE.len_utf8() } else { 0 };
-        let escaped: String = (prefix > 0)
-            .then_some(SPACE)
-            .into_iter()
-            .chain(text.chars().map(|c| if c == ' ' { SPACE } else { c }))
-            .collect();
-        let symbols = self.merge(table, &escaped, characters(&escaped));
-        // Each escaped space is two bytes longer than the space that it stands for.
-        let mut at = base;
-        let mut source = text.bytes();
-        for (nth, symbol) in symbols.iter().filter(|symbol| !symbol.span.is_empty()).enumerate() {
-            let piece = &escaped[symbol.span.clone()];
-            let own = if nth == 0 { &piece[prefix..] } else { piece };
-            let start = at;
-            for c in own.chars() {
-                let wide = source.next() != Some(b' ') && c.len_utf8() > 1;
-                if wide {
-                    source.nth(c.len_utf8() - 2);
-                }
-                at += if wide { c.len_utf8() } else { 1 };
-            }
-            self.emit(table, piece, start..at, out);
-        }
+        let stretch = Stretch { text, base, is_prefixed: self.add_space_prefix, cut: self.cut };
+        self.memo.with(|memo| {
+            stretch.encode(memo, out, &|spelt, found| {
+                let symbols = self.merge(table, spelt, characters(spelt));
+                symbols.iter().filter(|symbol| !symbol.span.is_empty()).for_each(|symbol| {
+                    self.emit(table, &spelt[symbol.span.clone()], symbol.span.start as u32, found);
+                });
+                Ok(())
+            })
+        })
     }
 
     /// The token of a merged symbol, or its bytes, or the unknown token, or nothing.
-    fn emit(&self, table: &Table, piece: &str, span: Range<usize>, out: &mut Vec<Token>) {
+    fn emit(&self, table: &Table, piece: &str, start: u32, found: &mut Vec<Found>) {
+        let whole = |id| Found { id, start, end: start + piece.len() as u32 };
         if let Some(id) = table.id_of(piece) {
-            out.push(Token { id, span });
+            found.push(whole(id));
             return;
         }
         let bytes: Option<Vec<u32>> = piece.bytes().map(|byte| self.bytes[usize::from(byte)]).collect();
         match (bytes, self.unknown) {
-            (Some(ids), _) if ids.len() == span.len() => {
-                out.extend(ids.into_iter().zip(span).map(|(id, at)| Token { id, span: at..at + 1 }));
+            (Some(ids), _) => {
+                found.extend(ids.into_iter().zip(start..).map(|(id, at)| Found { id, start: at, end: at + 1 }));
             }
-            // An escaped space: three bytes that stand for one.
-            (Some(ids), _) => out.extend(ids.into_iter().map(|id| Token { id, span: span.clone() })),
-            (None, Some(id)) => out.push(Token { id, span }),
+            (None, Some(id)) => found.push(whole(id)),
             (None, None) => {}
         }
     }
 
-    /// As sentencepiece does it: user-defined tokens are whole from the start, and a run of unknown characters is one token.
-    fn encode_natively(&self, table: &Table, prepared: &Mapped, preparation: &Preparation, out: &mut Vec<Token>) {
-        let symbols = self.merge(table, &prepared.text, preparation.units(&prepared.text));
-        let mut unknown: Option<Range<usize>> = None;
-        let finish = |unknown: &mut Option<Range<usize>>, out: &mut Vec<Token>| {
-            if let (Some(part), Some(id)) = (unknown.take(), self.unknown) {
-                out.push(Token { id, span: prepared.source(part) });
+    /// As sentencepiece does it.
+    fn encode_natively(
+        &self,
+        table: &Table,
+        prepared: &Mapped,
+        preparation: &Preparation,
+        out: &mut Vec<Token>,
+    ) -> Result<()> {
+        let native = |spelt: &str, found: &mut Vec<Found>| self.native(table, spelt, preparation, found);
+        let mut tokens = Vec::new();
+        self.memo.with(|memo| {
+            if preparation.escape {
+                let stretch = Stretch { text: &prepared.text, base: 0, is_prefixed: false, cut: self.cut };
+                stretch.encode(memo, &mut tokens, &native)
+            } else {
+                // Spaces are no `▁` here.
+                memo.tokens(prepared.text.as_bytes(), 0, &mut tokens, &|_, found| native(&prepared.text, found))
             }
-        };
+        })?;
+        out.extend(tokens.into_iter().map(|token| Token { id: token.id, span: prepared.source(token.span) }));
+        Ok(())
+    }
+
+    /// User-defined tokens are whole from the start, and a run of unknown characters is one token.
+    fn native(&self, table: &Table, text: &str, preparation: &Preparation, found: &mut Vec<Found>) -> Result<()> {
+        let symbols = self.merge(table, text, preparation.units(text));
+        let mut unknown: Option<Found> = None;
         for symbol in symbols.iter().filter(|symbol| !symbol.span.is_empty()) {
-            let piece = &prepared.text[symbol.span.clone()];
+            let piece = &text[symbol.span.clone()];
+            let (start, end) = (symbol.span.start as u32, symbol.span.end as u32);
             let bytes: Option<Vec<u32>> = piece.bytes().map(|byte| self.bytes[usize::from(byte)]).collect();
             match (table.id_of(piece), bytes) {
                 (Some(id), _) => {
-                    finish(&mut unknown, out);
-                    out.push(Token { id, span: prepared.source(symbol.span.clone()) });
+                    found.extend(unknown.take());
+                    found.push(Found { id, start, end });
                 }
                 (None, Some(ids)) => {
-                    finish(&mut unknown, out);
-                    let places = symbol.span.clone().map(|at| prepared.source(at..at + 1));
-                    out.extend(ids.into_iter().zip(places).map(|(id, span)| Token { id, span }));
+                    found.extend(unknown.take());
+                    found.extend(ids.into_iter().zip(start..).map(|(id, at)| Found { id, start: at, end: at + 1 }));
                 }
                 (None, None) => {
-                    unknown = Some(unknown.map_or(symbol.span.start, |before| before.start)..symbol.span.end);
+                    let start = unknown.map_or(start, |before| before.start);
+                    unknown = self.unknown.map(|id| Found { id, start, end });
                 }
             }
         }
-        finish(&mut unknown, out);
+        found.extend(unknown);
+        Ok(())
     }
 
     /// Merges a text that starts as these units, of which frozen ones stay as they are.

@@ -30,29 +30,38 @@ pub(super) enum Joiner {
 }
 
 impl Joiner {
-    /// Bytes of one shown token, for joiners that work token by token.
-    fn bytes(&self, table: &Table, id: u32, is_first: bool) -> Vec<u8> {
-        let mut bytes = table.bytes(id);
+    /// Appends the bytes of one shown token, for joiners that work token by token.
+    fn append(&self, table: &Table, id: u32, is_first: bool, out: &mut Vec<u8>) {
+        let start = out.len();
+        match self {
+            Self::Words { .. } if is_first => {
+                out.extend_from_slice(table.get(id).map_or("", |entry| &*entry.text).as_bytes());
+            }
+            _ => table.append(id, out),
+        }
         match self {
             Self::Bytes(first) if is_first => match first {
                 First::Keep => {}
-                First::StripOne if bytes.first() == Some(&b' ') => drop(bytes.remove(0)),
+                First::StripOne if out.get(start) == Some(&b' ') => drop(out.remove(start)),
                 First::StripOne => {}
-                First::StripAll => bytes.retain(|byte| *byte != b' '),
+                First::StripAll => {
+                    let kept: Vec<u8> = out.drain(start..).filter(|byte| *byte != b' ').collect();
+                    out.extend(kept);
+                }
             },
-            Self::Words { cleanup } => {
-                if is_first {
-                    bytes = table.get(id).map_or_else(Vec::new, |entry| entry.text.as_bytes().to_vec());
-                }
-                if *cleanup {
-                    let text = String::from_utf8_lossy(&bytes);
-                    bytes = tokenizers::decoders::wordpiece::cleanup(&text).into_bytes();
-                }
+            Self::Words { cleanup: true } if may_need_cleanup(&out[start..]) => {
+                let text = String::from_utf8_lossy(&out[start..]).into_owned();
+                out.truncate(start);
+                out.extend(tokenizers::decoders::wordpiece::cleanup(&text).into_bytes());
             }
-            Self::Bytes(_) | Self::Crate(_) => {}
+            Self::Words { .. } | Self::Bytes(_) | Self::Crate(_) => {}
         }
-        bytes
     }
+}
+
+/// What clean-up replaces begins with a space and has one of these, or " do not".
+fn may_need_cleanup(bytes: &[u8]) -> bool {
+    bytes.contains(&b' ') && bytes.iter().any(|byte| matches!(byte, b'.' | b'?' | b'!' | b',' | b'\'' | b'd'))
 }
 
 fn is_shown(table: &Table, id: u32) -> bool {
@@ -66,15 +75,17 @@ pub(super) fn decode(vocabulary: &Vocabulary, ids: &[u32]) -> String {
     if let Joiner::Crate(decoder) = &vocabulary.joiner {
         let tokens: Vec<String> = shown.filter_map(|id| table.get(id)).map(|entry| entry.text.to_string()).collect();
         return match decoder {
+            // The crate's BPEDecoder counts one from the number of tokens.
+            _ if tokens.is_empty() => String::new(),
             Some(decoder) => decoder.decode(tokens).unwrap_or_default(),
             None => tokens.join(" "),
         };
     }
     let mut bytes = Vec::new();
     for (nth, id) in shown.enumerate() {
-        bytes.extend(vocabulary.joiner.bytes(table, id, nth == 0));
+        vocabulary.joiner.append(table, id, nth == 0, &mut bytes);
     }
-    String::from_utf8_lossy(&bytes).into_owned()
+    String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned())
 }
 
 /// Turns a stream of ids into text, holding back bytes of a character that is not complete yet.
@@ -96,7 +107,7 @@ impl TextStream {
         if matches!(vocabulary.joiner, Joiner::Crate(_)) {
             return self.push_whole(vocabulary, id);
         }
-        self.held.extend(vocabulary.joiner.bytes(&vocabulary.table, id, !self.started));
+        vocabulary.joiner.append(&vocabulary.table, id, !self.started, &mut self.held);
         self.started = true;
         let mut text = String::new();
         let mut kept = 0;

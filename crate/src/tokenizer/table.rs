@@ -1,8 +1,11 @@
 //! Every token by id: its text, what it is, and what it adds to a text.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
-use super::{PieceKind, alphabet, limits, longest};
+use super::{
+    PieceKind, alphabet, limits, longest,
+    slots::{self, Slots},
+};
 use crate::fault::Result;
 
 /// How the text of an ordinary token stands for bytes.
@@ -35,7 +38,7 @@ pub(super) struct Entry {
 #[derive(Debug)]
 pub(super) struct Table {
     entries: Vec<Entry>,
-    index: HashMap<Arc<str>, u32>,
+    index: Slots,
     /// How ordinary tokens are spelt.
     pub spelling: Spelling,
     /// Tokens whose text another token has too.
@@ -46,15 +49,15 @@ impl Table {
     /// A table of tokens in the order of their ids; of equal texts the last one is found.
     pub(super) fn new(entries: Vec<Entry>, spelling: Spelling) -> Result<Self> {
         limits::check("tokens in the vocabulary", entries.len(), limits::TOKENS)?;
-        let mut index = HashMap::with_capacity(entries.len());
-        let mut duplicates = 0;
-        for (id, entry) in (0..).zip(&entries) {
+        for entry in &entries {
             limits::check("bytes in a token", entry.text.len(), limits::TOKEN_BYTES)?;
-            let is_hole = entry.text.is_empty();
-            if !is_hole && index.insert(Arc::clone(&entry.text), id).is_some() {
-                duplicates += 1;
-            }
         }
+        let of = |id: u32| &*entries[id as usize].text;
+        let mut duplicates = 0;
+        let hash = |id: u32, seed: u64| slots::hash(of(id).as_bytes(), seed);
+        // Holes have no text.
+        let mut count = |id: u32| duplicates += usize::from(!of(id).is_empty());
+        let index = Slots::new(entries.len(), &hash, &|a, b| of(a) == of(b), &mut count)?;
         Ok(Self { entries, index, spelling, duplicates })
     }
 
@@ -71,14 +74,24 @@ impl Table {
     }
 
     pub(super) fn id_of(&self, text: &str) -> Option<u32> {
-        self.index.get(text).copied()
+        if text.is_empty() {
+            return None;
+        }
+        let hash = slots::hash(text.as_bytes(), self.index.seed);
+        self.index.find(hash, |id| &*self.entries[id as usize].text == text)
     }
 
     /// Bytes that a token adds to a text; none for hidden and unknown ids.
     pub(super) fn bytes(&self, id: u32) -> Vec<u8> {
-        match self.get(id) {
-            Some(entry) if !entry.hidden => self.spelt(entry),
-            _ => Vec::new(),
+        let mut bytes = Vec::new();
+        self.append(id, &mut bytes);
+        bytes
+    }
+
+    /// Appends the bytes that a token adds to a text.
+    pub(super) fn append(&self, id: u32, out: &mut Vec<u8>) {
+        if let Some(entry) = self.get(id).filter(|entry| !entry.hidden) {
+            self.spell(entry, out);
         }
     }
 
@@ -92,17 +105,57 @@ impl Table {
         }
     }
 
+    /// Whether a token's bytes are whole characters; hidden tokens are their names.
+    pub(super) fn is_whole(&self, id: u32) -> bool {
+        // Only these two spellings hold bytes that are no text.
+        let may_be_half = matches!(self.spelling, Spelling::ByteLevel | Spelling::Escaped);
+        self.get(id).is_none_or(|entry| {
+            entry.hidden
+                || !(may_be_half || entry.kind == PieceKind::Byte)
+                || std::str::from_utf8(&self.spelt(entry)).is_ok()
+        })
+    }
+
     fn spelt(&self, entry: &Entry) -> Vec<u8> {
-        let as_written = || entry.text.as_bytes().to_vec();
+        let mut bytes = Vec::new();
+        self.spell(entry, &mut bytes);
+        bytes
+    }
+
+    fn spell(&self, entry: &Entry, out: &mut Vec<u8>) {
+        let text = &*entry.text;
         match (&self.spelling, entry.kind) {
-            (_, PieceKind::Byte) => alphabet::parse_byte_token(&entry.text).map_or_else(as_written, |byte| vec![byte]),
-            (Spelling::Plain, _) | (_, PieceKind::UserDefined | PieceKind::Control) => as_written(),
-            (Spelling::Escaped, _) => longest::unescape(&entry.text),
-            (Spelling::ByteLevel, _) => alphabet::to_bytes(&entry.text).unwrap_or_else(as_written),
-            (Spelling::Meta(space), _) => entry.text.replace(*space, " ").into_bytes(),
-            (Spelling::Continued(prefix), _) => match entry.text.strip_prefix(prefix.as_str()) {
-                Some(rest) => rest.as_bytes().to_vec(),
-                None => format!(" {}", entry.text).into_bytes(),
+            (_, PieceKind::Byte) => match alphabet::parse_byte_token(text) {
+                Some(byte) => out.push(byte),
+                None => out.extend_from_slice(text.as_bytes()),
+            },
+            (Spelling::Plain, _) | (_, PieceKind::UserDefined | PieceKind::Control) => {
+                out.extend_from_slice(text.as_bytes());
+            }
+            (Spelling::Escaped, _) => out.extend(longest::unescape(text)),
+            (Spelling::ByteLevel, _) => {
+                let before = out.len();
+                out.extend(text.chars().map_while(alphabet::to_byte));
+                if out.len() - before != text.chars().count() {
+                    // A character that is foreign to the alphabet: the token is as it is written.
+                    out.truncate(before);
+                    out.extend_from_slice(text.as_bytes());
+                }
+            }
+            (Spelling::Meta(space), _) => {
+                let mut parts = text.split(*space);
+                out.extend_from_slice(parts.next().unwrap_or_default().as_bytes());
+                for part in parts {
+                    out.push(b' ');
+                    out.extend_from_slice(part.as_bytes());
+                }
+            }
+            (Spelling::Continued(prefix), _) => match text.strip_prefix(prefix.as_str()) {
+                Some(rest) => out.extend_from_slice(rest.as_bytes()),
+                None => {
+                    out.push(b' ');
+                    out.extend_from_slice(text.as_bytes());
+                }
             },
         }
     }

@@ -13,9 +13,6 @@ use super::{
 };
 use crate::fault::Result;
 
-/// How much less likely than the least likely token an unknown character is.
-const UNKNOWN_PENALTY: f32 = 10.0;
-
 /// How Unigram vocabularies encode.
 #[derive(Debug)]
 pub(super) struct Unigram {
@@ -23,11 +20,11 @@ pub(super) struct Unigram {
     /// Normal, user-defined and unused tokens.
     pub tokens: Prefixes,
     /// Log probability by id.
-    pub scores: Vec<f32>,
+    pub scores: Vec<f64>,
     /// Scores of user-defined tokens by length in bytes; none for all others.
     pub user_defined: Vec<bool>,
     pub unknown: Option<u32>,
-    pub unknown_score: f32,
+    pub unknown_score: f64,
     /// As sentencepiece itself does it: sums in single precision, longer user-defined tokens first, bytes for what is unknown.
     pub native: bool,
     /// The best score, which sentencepiece gives to each byte of a user-defined token.
@@ -58,10 +55,13 @@ pub(super) struct Step {
 }
 
 impl Unigram {
+    /// How much less likely than the least likely token an unknown character is.
+    pub(super) const UNKNOWN_PENALTY: f64 = 10.0;
+
     /// The score of unknown characters, from those of the normal tokens.
-    pub(super) fn unknown_score(scores: impl Iterator<Item = f32>) -> f32 {
+    pub(super) fn unknown_score(scores: impl Iterator<Item = f32>) -> f64 {
         let least = scores.fold(f32::MAX, f32::min);
-        least - UNKNOWN_PENALTY
+        f64::from(least - Self::UNKNOWN_PENALTY as f32)
     }
 
     /// Appends the tokens of `text`, which lies at byte `base` of the whole input.
@@ -114,7 +114,7 @@ impl Unigram {
                     *arrival = Arrival { from: at, id: Some(id).filter(|id| Some(*id) != self.unknown), score };
                 }
             })?;
-            let score = sum(here, f64::from(self.unknown_score));
+            let score = sum(here, self.unknown_score);
             let end = at + c.len_utf8();
             if !is_known && score > arrivals[end].score {
                 arrivals[end] = Arrival { from: at, id: None, score };
@@ -132,12 +132,13 @@ impl Unigram {
         Ok(steps)
     }
 
-    fn score(&self, id: u32, length: usize) -> f64 {
+    /// The score of a token of so many bytes.
+    pub(super) fn score(&self, id: u32, length: usize) -> f64 {
         let is_user_defined = self.user_defined.get(id as usize).copied().unwrap_or(false);
         match (is_user_defined, self.native) {
             (true, true) => f64::from(length as f32 * self.best_score - 0.1),
             (true, false) => 0.0,
-            (false, _) => f64::from(self.scores.get(id as usize).copied().unwrap_or(0.0)),
+            (false, _) => self.scores.get(id as usize).copied().unwrap_or(0.0),
         }
     }
 }

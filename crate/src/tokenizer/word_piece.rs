@@ -4,14 +4,15 @@
 //! `scripts/gen-unicode-data.py` for what it keeps of each character: one, where lower case or
 //! decomposition have several.
 
-use std::{collections::HashMap, sync::LazyLock};
-
-use fancy_regex::Regex;
 use tokenizers::NormalizedString;
 
 use super::{
     Token,
+    bpe::Found,
+    chars::{self, Chars, fate},
+    classes::{self, CONTROL, MARK, PUNCTUATION},
     mapped::Mapped,
+    memo::Shared,
     prefixes::{Prefixes, Work},
 };
 use crate::fault::Result;
@@ -25,13 +26,15 @@ pub(super) struct WordPiece {
     pub tokens: Prefixes,
     /// Stands for a word that the tokens do not make up.
     pub unknown: Option<u32>,
-    pub lowercase: bool,
+    lowercase: bool,
     pub strip_accents: bool,
+    chars: Chars,
+    memo: Shared,
 }
 
 /// What a character is to the splitter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Class {
+pub(super) enum Class {
     Space,
     Dropped,
     Accent,
@@ -47,28 +50,6 @@ fn is_chinese(c: char) -> bool {
         | 0x2B920..=0x2CEAF | 0xF900..=0xFAFF | 0x2F800..=0x2FA1F)
 }
 
-fn class(c: char) -> Class {
-    static CONTROL: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"[\p{Cc}\p{Cf}\p{Co}]").ok());
-    static ACCENT: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\p{M}").ok());
-    static PUNCTUATION: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\p{P}").ok());
-    let mut buffer = [0; 4];
-    let text: &str = c.encode_utf8(&mut buffer);
-    let is = |regex: &Option<Regex>| regex.as_ref().is_some_and(|r| r.is_match(text).unwrap_or(false));
-    if c.is_whitespace() {
-        Class::Space
-    } else if c.is_ascii_alphanumeric() {
-        Class::Letter
-    } else if c == '\0' || c == char::REPLACEMENT_CHARACTER || is(&CONTROL) {
-        Class::Dropped
-    } else if is(&ACCENT) {
-        Class::Accent
-    } else if c.is_ascii() || is(&PUNCTUATION) || is_chinese(c) {
-        Class::Alone
-    } else {
-        Class::Letter
-    }
-}
-
 /// The first character of the canonical decomposition.
 fn decomposed(c: char) -> char {
     let mut text = NormalizedString::from(c.to_string());
@@ -77,47 +58,81 @@ fn decomposed(c: char) -> char {
 }
 
 impl WordPiece {
+    pub(super) fn new(tokens: Prefixes, unknown: Option<u32>, lowercase: bool, strip_accents: bool) -> Self {
+        Self { tokens, unknown, lowercase, strip_accents, chars: Chars::default(), memo: Shared::default() }
+    }
+
+    /// What becomes of a character, and what it is to the splitter.
+    pub(super) fn character(&self, c: char) -> (char, Class) {
+        let c = if self.strip_accents && !c.is_ascii() { decomposed(c) } else { c };
+        let c = if self.lowercase { c.to_lowercase().next().unwrap_or(c) } else { c };
+        let classes = classes::of(c);
+        let class = if c.is_whitespace() {
+            Class::Space
+        } else if c.is_ascii_alphanumeric() {
+            Class::Letter
+        } else if c == '\0' || c == char::REPLACEMENT_CHARACTER || classes & CONTROL != 0 {
+            Class::Dropped
+        } else if classes & MARK != 0 {
+            Class::Accent
+        } else if c.is_ascii() || classes & PUNCTUATION != 0 || is_chinese(c) {
+            Class::Alone
+        } else {
+            Class::Letter
+        };
+        (c, class)
+    }
+
+    /// The same as a number, kept.
+    fn fate(&self, c: char) -> u32 {
+        self.chars.get(c, |c| {
+            let (c, class) = self.character(c);
+            let fate = match class {
+                Class::Space => fate::SPACE,
+                Class::Dropped => fate::DROPPED,
+                Class::Accent if self.strip_accents => fate::DROPPED,
+                Class::Accent | Class::Letter => fate::PART,
+                Class::Alone => fate::ALONE,
+            };
+            fate | u32::from(c) << fate::BITS
+        })
+    }
+
     /// Appends the tokens of `text`, which lies at byte `base` of the whole input.
     pub(super) fn encode(&self, text: &str, base: usize, out: &mut Vec<Token>) -> Result<()> {
         let work = Work::on(text.len());
-        let mut known = HashMap::new();
-        let mut word = Mapped::default();
-        for (at, c) in text.char_indices() {
-            let span = base + at..base + at + c.len_utf8();
-            let (c, class) = *known.entry(c).or_insert_with(|| {
-                let c = if self.strip_accents && !c.is_ascii() { decomposed(c) } else { c };
-                let lower = if self.lowercase { c.to_lowercase().next().unwrap_or(c) } else { c };
-                (lower, class(c))
-            });
-            match class {
-                Class::Dropped => {}
-                Class::Accent if self.strip_accents => {}
-                Class::Space => self.finish(&mut word, &work, out)?,
-                Class::Alone => {
-                    self.finish(&mut word, &work, out)?;
-                    add(&mut word, c, span);
-                    self.finish(&mut word, &work, out)?;
-                }
-                Class::Letter | Class::Accent => add(&mut word, c, span),
-            }
-        }
-        self.finish(&mut word, &work, out)
+        self.memo.with(|memo| {
+            chars::words(text, &|c| self.fate(c), &mut |start, end| {
+                let part = &text[start..end];
+                memo.tokens(part.as_bytes(), base + start, out, &|_, found| self.word(part, &work, found))
+            })
+        })?;
+        Ok(())
     }
 
-    /// Appends the tokens of one word, or the unknown token, and begins the next.
-    fn finish(&self, word: &mut Mapped, work: &Work, out: &mut Vec<Token>) -> Result<()> {
-        let word = std::mem::take(word);
-        let before = out.len();
+    /// Appends the tokens of one word, or the unknown token.
+    fn word(&self, part: &str, work: &Work, found: &mut Vec<Found>) -> Result<()> {
+        let mut word = Mapped::default();
+        for (at, c) in part.char_indices() {
+            let (fate, span) = (self.fate(c), at..at + c.len_utf8());
+            if let Some(c) = char::from_u32(fate >> fate::BITS).filter(|_| fate & fate::MASK != fate::DROPPED) {
+                add(&mut word, c, span);
+            }
+        }
+        let token = |id, part: std::ops::Range<usize>| {
+            let span = word.source(part);
+            Found { id, start: span.start as u32, end: span.end as u32 }
+        };
         let mut at = 0;
         while at < word.text.len() {
             match self.tokens.longest(&word.text.as_bytes()[at..], work)? {
                 Some((length, id)) => {
-                    out.push(Token { id, span: word.source(at..at + length) });
+                    found.push(token(id, at..at + length));
                     at += length;
                 }
                 None => {
-                    out.truncate(before);
-                    out.extend(self.unknown.map(|id| Token { id, span: word.source(0..word.text.len()) }));
+                    found.clear();
+                    found.extend(self.unknown.map(|id| token(id, 0..word.text.len())));
                     break;
                 }
             }
@@ -126,7 +141,8 @@ impl WordPiece {
     }
 }
 
-fn add(word: &mut Mapped, c: char, span: std::ops::Range<usize>) {
+/// Appends a character to a word, which begins with `▁`.
+pub(super) fn add(word: &mut Mapped, c: char, span: std::ops::Range<usize>) {
     if word.text.is_empty() {
         word.push(WORD, span.start..span.start);
     }

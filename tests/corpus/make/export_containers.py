@@ -36,8 +36,28 @@ def write_hdf5(target, **options) -> None:
         group.create_dataset("bias", data=np.array([0.5, -0.25]))
 
 
+def write_stored() -> None:
+    """Links in a fractal heap (a group of more than eight), also in two levels of it; chunks and their filters; a user block."""
+    import h5py
+
+    with h5py.File(OUT / "dense.h5", "w", libver="latest", userblock_size=512) as file:
+        few = file.create_group("few")
+        for i in range(20):
+            few.create_dataset(f"v{i:02}", data=np.array([i], dtype="<f4"))
+        many = file.create_group("many")
+        for i in range(120):
+            many.create_dataset(f"of_a_rather_long_name_{i:03}", data=np.array([i], dtype="<f4"))
+    with h5py.File(OUT / "chunks.h5", "w") as file:
+        data = np.arange(24, dtype="<f4").reshape(4, 6)
+        file.create_dataset("plain", data=data, chunks=(2, 4))
+        file.create_dataset("packed", data=data, chunks=(2, 4), compression="gzip", shuffle=True, fletcher32=True)
+    with h5py.File(OUT / "chunks_new.h5", "w", libver="latest") as file:
+        file.create_dataset("packed", data=data, chunks=(2, 4), compression="gzip", shuffle=True)
+
+
 def write_all() -> None:
     OUT.mkdir(exist_ok=True)
+    write_stored()
     write_hdf5(OUT / "old.h5")
     write_hdf5(OUT / "new.h5", libver="latest")
     weights = io.BytesIO()

@@ -2,7 +2,7 @@
 
 use glassbox::{
     fault::{Blame, Fault},
-    tokenizer::Vocabulary,
+    tokenizer::{GgufVocabulary, Vocabulary},
 };
 use serde_json::{Value, json};
 
@@ -134,9 +134,11 @@ fn a_pattern_of_nested_counts_is_refused_or_ends() {
 
 #[test]
 fn a_text_beyond_what_the_pattern_engine_can_hold_is_a_limit() {
-    let vocabulary = Vocabulary::from_gguf(small_gpt2()).unwrap();
+    let vocabulary = Vocabulary::from_gguf(GgufVocabulary { pre: Some("bloom".into()), ..small_gpt2() }).unwrap();
     assert_eq!(vocabulary.encode(&" ".repeat(600_000), PARSED).unwrap_err().blame, Blame::Limit);
     assert_eq!(vocabulary.encode(&" ".repeat(400_000), PARSED).unwrap().len(), 400_000);
+    let written_out = Vocabulary::from_gguf(small_gpt2()).unwrap();
+    assert_eq!(written_out.encode(&" ".repeat(600_000), PARSED).unwrap().len(), 600_000);
 }
 
 #[test]

@@ -33,6 +33,11 @@ export async function open(page: Page, name: string, hash = "overview"): Promise
   await expect(page.getByRole("navigation", { name: "Views of this model" })).toBeVisible();
 }
 
+/** Chooses, in the Run view, that the model goes on from a text; with a chat template it would chat. */
+export async function writeOn(page: Page): Promise<void> {
+  await page.getByText("Write on", { exact: true }).click();
+}
+
 /** Drops a file on the middle of the page. */
 export async function drop(page: Page, name: string, bytes: number[]): Promise<void> {
   const data = await page.evaluateHandle(([n, b]) => {

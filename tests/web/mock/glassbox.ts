@@ -1,7 +1,9 @@
 /** A stand-in for both wasm modules with the contracts of worker/glassbox.ts. What it does is chosen by the opened file's name. */
 import type { ReaderModel, RunnerModel } from "../../../www/src/worker/glassbox.ts";
-import type { CheckReport, DeviceReport, GeneratedReport, ModelReport, NoteReport, PeekReport, PieceReport, TokensReport } from "../../../www/src/wire/report.ts";
-import { hostile, huge, llama, onnx } from "./reports.ts";
+import type { ChatReport, CheckReport, DeviceReport, GeneratedReport, ModelReport, NoteReport, PeekReport, PieceReport, TokensReport } from "../../../www/src/wire/report.ts";
+import { difference, lines, TEMPLATES, templates } from "./chat.ts";
+import { comparison, explanation, vocabulary } from "./tokens.ts";
+import { hostile, huge, llama, onnx, sharded } from "./reports.ts";
 
 export default async function init(): Promise<void> {}
 export function start(): void {}
@@ -19,6 +21,24 @@ export async function test_ops(): Promise<string> {
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const faultText = (blame: string, what: string, file: string, at: number | null, because: string[] = []) => JSON.stringify({ blame, what, file, at, because });
 const STORY = ", there was a little fox named Lily. She loved to play in the green forest. One day, she saw a big red ball. She wanted to play with it, but it was too high. Lily asked her friend the owl for help. The owl flew up and gave her the ball. They played until the sun went down, and they were happy.";
+
+const hex = (b: Iterable<number>) => [...b].map((x) => x.toString(16).padStart(2, "0")).join("");
+
+/** A text in pieces: words of at most five letters, and bytes of what is beyond Latin. */
+function split(text: string, special: boolean): PieceReport[] {
+  const encoder = new TextEncoder();
+  const pieces: PieceReport[] = [];
+  let at = 0;
+  for (const found of text.matchAll(special ? /<\|\w+\|>| ?\p{L}{1,5}| ?\p{N}| ?(?!<\|)[^\s\p{L}\p{N}]|\s|</gu : / ?\p{L}{1,5}| ?\p{N}| ?[^\s\p{L}\p{N}]|\s/gu)) {
+    const bytes = encoder.encode(found[0]);
+    const control = special && found[0].startsWith("<|") && found[0].endsWith("|>");
+    const wide = !control && bytes.length > found[0].length + 1 && found[0].length <= 2;
+    if (wide) for (const [i, b] of [...bytes].entries()) pieces.push({ id: 3 + b, text: `<0x${hex([b]).toUpperCase()}>`, start: at + i, end: at + i + 1, kind: "byte", hex: hex([b]), added: false, part_of: "character" });
+    else pieces.push({ id: control ? 1 : [...found[0]].reduce((n, c) => (n * 31 + (c.codePointAt(0) ?? 0)) % 49_152, 7), text: found[0], start: at, end: at + bytes.length, kind: control ? "control" : "normal", hex: hex(bytes), added: false, part_of: "" });
+    at += bytes.length;
+  }
+  return pieces;
+}
 
 /** What both modules open, and how. */
 class Opened {
@@ -39,7 +59,7 @@ class Opened {
     if (name.startsWith("trap")) throw new WebAssembly.RuntimeError("unreachable");
     if (name.endsWith(".txt")) throw faultText("unsupported", "This is none of the formats that Glassbox reads: it begins with 48 65 6c 6c, expected GGUF, a safetensors header length or an ONNX model", name, 0);
     if (name.startsWith("broken")) throw faultText("file", "The header says 4,294,967,295 metadata entries, but the file has 200,000 bytes", name, 16, ["a count was larger than the bytes that could hold it"]);
-    const about = name.startsWith("huge") ? huge(name) : name.startsWith("hostile") ? hostile(name) : name.endsWith(".onnx") ? onnx(name, size) : llama(name, size);
+    const about = name.startsWith("huge") ? huge(name) : name.startsWith("hostile") ? hostile(name) : name.startsWith("part-") ? sharded(names) : name.endsWith(".onnx") ? onnx(name, size) : llama(name, size);
     return [name, about];
   }
 
@@ -105,19 +125,57 @@ export class Runner extends Opened implements RunnerModel {
     return new Runner(...(await Opened.about(names, files)));
   }
 
-  tokenize(text: string, addSpecial: boolean): string {
-    const encoder = new TextEncoder();
-    const pieces: PieceReport[] = addSpecial ? [{ id: 1, text: "<|im_start|>", start: 0, end: 0, kind: "control", hex: "" }] : [];
-    let at = 0;
-    for (const found of text.matchAll(/ ?\p{L}{1,5}| ?\p{N}| ?[^\s\p{L}\p{N}]|\s/gu)) {
-      const bytes = encoder.encode(found[0]);
-      const hex = (b: Iterable<number>) => [...b].map((x) => x.toString(16).padStart(2, "0")).join("");
-      const wide = bytes.length > found[0].length + 1 && found[0].length <= 2;
-      if (wide) for (const [i, b] of [...bytes].entries()) pieces.push({ id: 3 + b, text: `<0x${hex([b]).toUpperCase()}>`, start: at + i, end: at + i + 1, kind: "byte", hex: hex([b]) });
-      else pieces.push({ id: [...found[0]].reduce((n, c) => (n * 31 + (c.codePointAt(0) ?? 0)) % 49_152, 7), text: found[0], start: at, end: at + bytes.length, kind: "normal", hex: hex(bytes) });
-      at += bytes.length;
+  private pieces_: PieceReport[] = [];
+
+  pieces(from: number, count: number): string { return JSON.stringify({ first: from, pieces: this.pieces_.slice(from, from + count) }); }
+  ids(): string { return JSON.stringify(this.pieces_.map((p) => p.id)); }
+  touching(start: number, end: number): string {
+    const hits = (p: PieceReport) => p.end > p.start && (start === end ? p.start <= start && start < p.end : p.start < end && p.end > start);
+    const first = this.pieces_.findIndex(hits);
+    return JSON.stringify(first < 0 ? [0, 0] : [first, this.pieces_.findLastIndex(hits) + 1]);
+  }
+
+  async explain(text: string, addSpecial: boolean): Promise<string> { return JSON.stringify(explanation(text, split(text, false), addSpecial)); }
+  async vocabulary(search: string, kind: string, sort: string, reverse: boolean, first: number, count: number): Promise<string> { return JSON.stringify(vocabulary(search, kind, sort, reverse, first, count)); }
+  async open_other(names: string[]): Promise<string> {
+    if (names.some((n) => n.endsWith(".txt") && n !== "vocab.txt")) throw faultText("unsupported", "No tokenizer is in these files", names[0] ?? "", null);
+    return JSON.stringify("WordPiece (vocab.txt), 30,522 tokens");
+  }
+  async compare(text: string): Promise<string> { return JSON.stringify(comparison(text, split(text, false))); }
+
+  async templates(): Promise<string> { return JSON.stringify(templates(this.name)); }
+
+  async chat_text(name: string | undefined, conversation: string): Promise<string> {
+    const asked = JSON.parse(conversation) as { messages: { role: string; content: string }[]; tools: unknown; variables: Record<string, unknown>; add_generation_prompt: boolean };
+    const all = templates(this.name).templates;
+    const template = all.find((t) => t.name === name) ?? all[0];
+    if (template === undefined) throw faultText("caller", "no chat template", this.name, null);
+    const answer: ChatReport = { template: template.name, from: template.from, templates: all.map((t) => t.name), text: "", ids: null, pieces: null, failure: null, notes: [] };
+    const unknown = asked.messages.find((m) => !["system", "user", "assistant", "tool"].includes(m.role));
+    if (unknown !== undefined) {
+      answer.failure = { line: 3, fault: { blame: "file", what: `chat template "${template.name}" (${template.from}): line 3: the template says: Unknown role ${unknown.role}`, file: null, at: null, because: [] } };
+      return JSON.stringify(answer);
     }
-    const answer: TokensReport = { tokenizer: "Byte-level BPE (gpt2, pre smollm), 49,152 tokens", ids: pieces.map((p) => p.id), pieces, characters: [...text].length, bytes: encoder.encode(text).length, roundtrips: true, notes: [] };
+    answer.text = asked.messages.map((m) => `<|im_start|>${m.role}\n${m.content}<|im_end|>\n`).join("") + (template.name === "tool_use" ? `${JSON.stringify(asked.tools)}\n` : "") + (asked.add_generation_prompt ? "<|im_start|>assistant\n" : "");
+    answer.pieces = split(answer.text, true);
+    answer.ids = answer.pieces.map((p) => p.id);
+    return JSON.stringify(answer);
+  }
+
+  async compare_templates(left: string, right: string | undefined, _conversation: string, names: string[]): Promise<string> {
+    const of = (name: string) => TEMPLATES.find((t) => t.name === name);
+    const [a, b] = [of(left), right === undefined ? { name: "default", from: names[0] ?? "", source: "{{ messages }}" } : of(right)];
+    if (a === undefined || b === undefined) throw faultText("caller", "no such template", this.name, null);
+    return JSON.stringify({ left: a.name, left_from: a.from, right: b.name, right_from: b.from, source: difference(lines(a.source), lines(b.source)), rendered: difference(["a\n", "b\n"], ["a\n", "c\n"]), left_failure: null, right_failure: null });
+  }
+
+  tokenize(text: string, addSpecial: boolean, parseSpecial: boolean): string {
+    const encoder = new TextEncoder();
+    const pieces = split(text, parseSpecial);
+    if (addSpecial) pieces.unshift({ id: 1, text: "<|im_start|>", start: 0, end: 0, kind: "control", hex: "", added: true, part_of: "" });
+    this.pieces_ = pieces;
+    const head = pieces.slice(0, 2048);
+    const answer: TokensReport = { tokenizer: "Byte-level BPE (gpt2, pre smollm), 49,152 tokens", count: pieces.length, ids: head.map((p) => p.id), pieces: head, characters: [...text].length, graphemes: [...text].length, specials: pieces.filter((p) => p.kind === "control").length, bytes: encoder.encode(text).length, roundtrips: true, notes: [] };
     return JSON.stringify(answer);
   }
 

@@ -101,6 +101,12 @@ export function llama(name: string, bytes: number): ModelReport {
         { stage: "gguf", name: "Configuration", state: "inside", detail: "metadata keys of the architecture" },
         { stage: "gguf", name: "Tokenizer", state: "inside", detail: "tokenizer.ggml.* keys" },
       ],
+      hierarchy: [
+        { group: "weights", role: "Weights", file: name, state: "present", detail: "272 tensors" },
+        { group: "configuration", role: "Configuration", file: name, state: "present", detail: "in the file's own metadata" },
+        { group: "tokenizer", role: "Tokenizer", file: name, state: "present", detail: "gpt2, 49152 tokens, in the file's own metadata" },
+        { group: "chat template", role: "Chat template", file: name, state: "present", detail: "tokenizer.chat_template, in the file's own metadata" },
+      ],
     },
     runners: [
       { name: "Glassbox", verdict: "yes", detail: "llama architecture in Q4_K, Q5_0, Q6_K, Q8_0 and F32" },
@@ -172,7 +178,12 @@ export function onnx(name: string, bytes: number): ModelReport {
     place: { stage: "onnx", sentence: "This is a conversion for ONNX Runtime and its relatives: a graph of operators with its weights, made from an original model.", parts: [
       { stage: "original", name: "Weights", state: "elsewhere", detail: "the file does not say where it came from" },
       { stage: "original", name: "Tokenizer", state: "missing", detail: "tokenizer.json is not among the files: text cannot be encoded without it" },
-      { stage: "onnx", name: "Weights", state: "here", detail: "24 tensors" }, { stage: "onnx", name: "Graph", state: "inside", detail: "400 operators" }] },
+      { stage: "onnx", name: "Weights", state: "here", detail: "24 tensors" }, { stage: "onnx", name: "Graph", state: "inside", detail: "400 operators" }],
+      hierarchy: [
+        { group: "weights", role: "Weights", file: name, state: "present", detail: "24 tensors" },
+        { group: "tokenizer", role: "tokenizer.json", file: null, state: "missing", detail: "text cannot be encoded without it" },
+        { group: "configuration", role: "config.json", file: "config.json", state: "contradicted", detail: "it states 7 layers, the weights have 6" },
+      ] },
     graph: {
       name: "main_graph", opsets: ["ai.onnx 17", "com.microsoft 1"],
       inputs: [{ name: "input_ids", encoding: "I64", dims: ["batch", "sequence"] }, { name: "attention_mask", encoding: "I64", dims: ["batch", "sequence"] }],
@@ -182,4 +193,12 @@ export function onnx(name: string, bytes: number): ModelReport {
     sections: [{ file: 0, start: 0, end: 4096, kind: "graph", tensors: 0 }, { file: 0, start: 4096, end: 90_000_000, kind: "tensors", tensors: 24 }],
     notes: [],
   };
+}
+
+/** A model in two parts, of which the second is missing until it is given. */
+export function sharded(names: string[]): ModelReport {
+  const model = llama(names[0] ?? "", 0);
+  model.files = names.map((name, i) => ({ name, bytes: i === 0 ? model.bytes_total : 64, role: name.includes("-of-") ? `shard ${i + 1} of 2` : "vocabulary" }));
+  model.missing = ["part-00001-of-00002.gguf", "part-00002-of-00002.gguf"].filter((name) => !names.includes(name));
+  return model;
 }

@@ -36,7 +36,7 @@ describe("the byte map", () => {
     expect(byteMap(of, 0).parts[3]?.sharesWith).toBe(1);
   });
   it("goes on behind the end of a cut file, and gives the cut tensor the bytes that seemed to belong to nothing", () => {
-    const of = source([tensor("a", 20, 40), tensor("b", 60, 60, "missing"), tensor("c", 120, 40, "missing")], [HEADER, { file: 0, start: 20, end: 60, kind: "tensors" }, { file: 0, start: 60, end: 100, kind: "trailing" }]);
+    const of = source([tensor("a", 20, 40), tensor("b", 60, 60, "partial"), tensor("c", 120, 40, "missing")], [HEADER, { file: 0, start: 20, end: 60, kind: "tensors" }, { file: 0, start: 60, end: 100, kind: "trailing" }]);
     expect(told(of)).toEqual([["header", 0, 20, -1, 0], ["tensor", 20, 60, 0, 0], ["missing", 60, 120, 1, 0], ["missing", 120, 160, 2, 0]]);
     expect(byteMap(of, 0).extent).toBe(160);
   });
@@ -52,7 +52,17 @@ describe("the byte map", () => {
 });
 
 describe("the columns of a strip", () => {
-  it("show the part that covers most of a pixel, and mark what must not be overlooked", () => {
+  it("give each encoding the pixels of its share, however many parts a pixel holds", () => {
+    const report = huge("m.gguf");
+    const map = byteMap(report, 0);
+    const last = map.parts.findLast((p) => p.kind === "tensor");
+    const { part } = columns(map, 40_000_000, last?.end ?? 0, 1300);
+    const shown = (encoding: string) => part.filter((i) => report.tensors[map.parts[i]?.tensor ?? -1]?.encoding === encoding).length / 1300;
+    const total = report.encodings.reduce((n, e) => n + e.bytes, 0);
+    // 1,300 samples of shares between 0.05 and 0.46: three standard deviations are 0.04.
+    for (const e of report.encodings) expect(Math.abs(shown(e.encoding) - e.bytes / total), e.encoding).toBeLessThan(0.04);
+  });
+  it("show what lies there, and mark what must not be overlooked", () => {
     const of = source([tensor("a", 20, 40), tensor("b", 61, 39)], [HEADER, { file: 0, start: 20, end: 60, kind: "tensors" }, { file: 0, start: 60, end: 61, kind: "gap" }, { file: 0, start: 61, end: 100, kind: "tensors" }]);
     const { part, marked } = columns(byteMap(of, 0), 0, 100, 10);
     expect([...part]).toEqual([0, 0, 1, 1, 1, 1, 3, 3, 3, 3]);

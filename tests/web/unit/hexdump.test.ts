@@ -30,7 +30,7 @@ describe("the text column", () => {
     const shown = textCells(Uint8Array.from(all));
     expect(shown.length).toBe(256);
     for (const { text: sign } of shown) expect(sign).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u);
-    expect(text([0x47, 0x47, 0x55, 0x46, 0, 0x0a, 0x1b, 0x7f, 0x80])).toBe("GGUF·␊␛␡·");
+    expect(text([0x47, 0x47, 0x55, 0x46, 0, 0x0a, 0x1b, 0x7f, 0x80])).toBe("GGUF·↵···");
   });
   it("tells characters that hide or turn text, and no others", () => {
     const hidden = (bytes: number[]) => textCells(Uint8Array.from(bytes)).map((c) => c.hidden?.slice(0, 6));

@@ -3,6 +3,8 @@ import { describe, expect, it } from "vitest";
 import { fromList, insideFolder } from "../../../www/src/lib/collect.ts";
 import { formatHash, parseHash, START } from "../../../www/src/lib/hash.ts";
 import { encodingColour } from "../../../www/src/lib/palette.ts";
+import { Graphemes } from "../../../www/src/lib/graphemes.ts";
+import { templateLines } from "../../../www/src/lib/jinja.ts";
 import { Utf8Map } from "../../../www/src/lib/spans.ts";
 
 describe("the address", () => {
@@ -11,6 +13,7 @@ describe("the address", () => {
       { ...START, tab: "tensors", tensor: "blk.0.attn q&=%#.weight", search: "attn q4" },
       { ...START, tab: "metadata", search: "日本 \u202e" },
       { ...START, tab: "bytes", tensor: "a b", file: 2, at: 2 ** 53 - 1 },
+      { ...START, tab: "tokenizer", part: "chat" },
       START,
     ] as const) {
       expect(parseHash(formatHash(route))).toEqual(route);
@@ -43,6 +46,58 @@ describe("byte spans", () => {
   it("beyond the end stay inside the text", () => {
     expect(new Utf8Map("ab").range(1, 99)).toEqual([1, 2]);
     expect(new Utf8Map("").range(0, 0)).toEqual([0, 0]);
+  });
+});
+
+describe("a text of a megabyte", () => {
+  const text = "aé日🚀 ".repeat(90_000);
+  const map = new Utf8Map(text);
+  it("has its bytes counted and its places found from both sides, as TextEncoder counts them", () => {
+    const encoder = new TextEncoder();
+    expect(map.bytes).toBe(encoder.encode(text).length);
+    for (const index of [0, 1, 5, 6, 7777, 123_456, text.length - 1, text.length]) {
+      const byte = encoder.encode(text.slice(0, index)).length;
+      // Between the halves of a pair there is no place: the character's own is told.
+      if (text.charCodeAt(index) >= 0xdc00 && text.charCodeAt(index) < 0xe000) continue;
+      expect(map.byte(index)).toBe(byte);
+      expect(map.begins(byte)).toBe(index);
+    }
+    expect(map.begins(2)).toBeNull();
+  });
+});
+
+describe("characters that tokens cut", () => {
+  const cut = (text: string, start: number, end: number) => new Graphemes(new Utf8Map(text)).cut({ start, end });
+  it("are told with the side on which they are cut", () => {
+    expect(cut("a日b", 0, 1)).toBeNull();
+    expect(cut("a日b", 1, 4)).toBeNull();
+    expect(cut("a日b", 0, 2)).toEqual({ character: "日", before: false, after: true });
+    expect(cut("a日b", 2, 3)).toEqual({ character: "日", before: true, after: true });
+    expect(cut("a日b", 3, 5)).toEqual({ character: "日", before: true, after: false });
+  });
+  it("may be made of several code points", () => {
+    const family = "👩\u200d👧";
+    expect(cut(`${family}!`, 0, 4)).toEqual({ character: family, before: false, after: true });
+    expect(cut("e\u0301x", 1, 3)).toEqual({ character: "e\u0301", before: true, after: false });
+  });
+  it("are none where a token covers nothing", () => {
+    expect(cut("日", 0, 0)).toBeNull();
+  });
+});
+
+describe("lines of a template", () => {
+  it("keep every character, and tags that go over several lines stay tags", () => {
+    const source = "a{% if\n x %}{{ y }}\n\n{# c\n#}z";
+    const lines = templateLines(source);
+    expect(lines.map((runs) => runs.map((r) => r.text).join("")).join("\n")).toBe(source);
+    expect(lines[1]?.map((r) => r.kind)).toEqual(["tag", "value"]);
+    expect(lines[4]?.[0]).toEqual({ text: "#}", kind: "comment" });
+  });
+  it("are as many as an engine counts", () => {
+    expect(templateLines("").length).toBe(1);
+    expect(templateLines("a\n").length).toBe(1);
+    expect(templateLines("a\nb").length).toBe(2);
+    expect(templateLines("{% unfinished").length).toBe(1);
   });
 });
 

@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 
 import * as model from "../../../www/src/state/model.ts";
 import type { Opener } from "../../../www/src/state/engine.ts";
@@ -112,6 +112,10 @@ describe("opening", () => {
     await open(llama("a.gguf", 0));
     runner.onBytesRead(500);
     expect(model.bytesRead.value).toBe(1_812_084);
+  });
+  it("names missing files in the status, where no tensor of theirs is known", async () => {
+    await open({ ...llama("a-00001-of-00003.gguf", 0), missing: ["a-00002-of-00003.gguf", "a-00003-of-00003.gguf"] });
+    expect(model.status.value).toEqual({ kind: "bad", text: "2 files missing" });
   });
   it("counts missing tensors in the status", async () => {
     const report = llama("a.gguf", 0);
@@ -273,8 +277,8 @@ describe("tokenizing", () => {
     answers = {
       tokenize: async ({ text }: { text: string }) => {
         seen.push(text);
-        if (seen.length === 1) { tokens.text.value = "b"; tokens.text.value = "c"; }
-        return { tokenizer: "t", ids: [1], pieces: [{ id: 1, text, start: 0, end: 1, kind: "normal", hex: "" }], characters: 1, bytes: 1, roundtrips: true, notes: [] };
+        if (seen.length === 1) for (const next of ["b", "c"]) { tokens.text.value = next; void tokens.tokenize(); }
+        return { tokenizer: "t", count: 1, ids: [1], pieces: [{ id: 1, text, start: 0, end: 1, kind: "normal", hex: "", added: false, part_of: "" }], characters: 1, graphemes: 1, bytes: 1, specials: 0, roundtrips: true, notes: [] };
       },
     };
     tokens.text.value = "a";
@@ -284,16 +288,18 @@ describe("tokenizing", () => {
   });
   it("links a piece to its characters and a selection to its pieces", async () => {
     await open(llama("a.gguf", 0));
-    const pieces = [[0, 3], [3, 4], [4, 8]].map(([start, end], i) => ({ id: i, text: "", start, end, kind: "normal", hex: "" }));
-    answers = { tokenize: () => ({ tokenizer: "t", ids: [], pieces, characters: 3, bytes: 8, roundtrips: true, notes: [] }) };
+    const pieces = [[0, 3], [3, 4], [4, 8]].map(([start, end], i) => ({ id: i, text: "", start, end, kind: "normal", hex: "", added: false, part_of: "" }));
+    answers = { tokenize: () => ({ tokenizer: "t", count: 3, ids: [], pieces, characters: 3, graphemes: 3, bytes: 8, specials: 0, roundtrips: true, notes: [] }) };
     tokens.text.value = "日a🚀";
     await tokens.tokenize();
     tokens.pointed.value = 2;
     expect(tokens.marked.value).toEqual([2, 4]);
     tokens.selection.value = [0, 2];
-    expect([...tokens.touched.value]).toEqual([0, 1]);
+    const stop = tokens.watchSelection();
+    expect(tokens.touched.value).toEqual([0, 2]);
     tokens.selection.value = [1, 1];
-    expect([...tokens.touched.value]).toEqual([1]);
+    await vi.waitFor(() => expect(tokens.touched.value).toEqual([1, 2]));
+    stop();
   });
 });
 
@@ -339,6 +345,27 @@ describe("running", () => {
     await run.run();
     expect(run.produced.value).toBe(1);
     expect(run.finished.value?.stop).toBe("stopped");
+    stopWatching();
+  });
+  it("that is stopped while another file is being opened ends alone: the file opens", async () => {
+    const stopWatching = run.watchModel();
+    await open(llama("a.gguf", 0));
+    const restarted: string[] = [];
+    asker.restart = () => { restarted.push("reader"); };
+    runner.restart = () => { restarted.push("runner"); };
+    let give: (report: ModelReport) => void = () => {};
+    answers = { open: () => new Promise<ModelReport>((resolve) => { give = resolve; }) };
+    void run.run();
+    await Promise.resolve();
+    const opening = model.openFiles([{ name: "b.gguf", file: new Blob([]) }]);
+    await Promise.resolve();
+    run.stop();
+    expect(restarted).toEqual(["runner"]);
+    expect(model.opening.value?.what).toBe("Reading the header");
+    give(llama("b.gguf", 0));
+    await opening;
+    expect(model.title.value).toBe("b.gguf");
+    asker.restart = runner.restart = () => {};
     stopWatching();
   });
   it("shows a failure and is ready again", async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { segments, tokenSegments, visible } from "../../../www/src/lib/visible.ts";
+import { proseSegments, segments, tokenSegments, visible } from "../../../www/src/lib/visible.ts";
 
 describe("text from files", () => {
   it("that hides nothing stays one piece", () => {
@@ -33,5 +33,16 @@ describe("tokens", () => {
     expect(tokenSegments(" fox").map((s) => s.text)).toEqual(["·", "fox"]);
     expect(tokenSegments("\n\t").map((s) => s.text)).toEqual(["↵", "→"]);
     expect(tokenSegments("▁the").map((s) => s.text).join("")).toBe("▁the");
+  });
+});
+
+describe("a text in its lines", () => {
+  const shown = (text: string) => proseSegments(text).map((s) => s.text).join("");
+  it("shows line ends, tabs, and spaces that no eye would see", () => {
+    expect(shown("a b\n  c \n\td")).toBe("a b\u21b5\n\u00b7\u00b7c\u00b7\u21b5\n\u2192\td");
+    expect(shown("a  b")).toBe("a\u00b7\u00b7b");
+  });
+  it("names what is hidden", () => {
+    expect(proseSegments("a\u200b")).toEqual([{ text: "a" }, { text: "<U+200B>", hidden: "U+200B ZERO WIDTH SPACE" }]);
   });
 });

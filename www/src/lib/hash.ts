@@ -9,13 +9,15 @@ export interface Route {
   tensor: string | null;
   /** Search text of the tab. */
   search: string;
+  /** Which part of a tab that has several; empty for its first. */
+  part: string;
   /** Number of the file whose bytes are shown. */
   file: number;
   /** The byte that is shown; null for none in particular. */
   at: number | null;
 }
 
-export const START: Route = { tab: "overview", tensor: null, search: "", file: 0, at: null };
+export const START: Route = { tab: "overview", tensor: null, search: "", part: "", file: 0, at: null };
 
 /** Reads "#tensors?tensor=blk.0.attn_q.weight&q=attn+q4" or "#bytes?file=1&at=4096". Unknown parts are ignored, never an error. */
 export function parseHash(hash: string): Route {
@@ -25,6 +27,7 @@ export function parseHash(hash: string): Route {
     tab: TABS.find((t) => t === tab) ?? "overview",
     tensor: fields.get("tensor"),
     search: fields.get("q") ?? "",
+    part: fields.get("part") ?? "",
     file: whole(fields.get("file")) ?? 0,
     at: whole(fields.get("at")),
   };
@@ -42,6 +45,7 @@ export function formatHash(route: Route): string {
   if (route.tensor !== null && (route.tab === "tensors" || route.tab === "bytes")) fields.set("tensor", route.tensor);
   if (route.tab === "bytes" && route.file !== 0) fields.set("file", String(route.file));
   if (route.tab === "bytes" && route.at !== null) fields.set("at", String(route.at));
+  if (route.part !== "") fields.set("part", route.part);
   if (route.search !== "") fields.set("q", route.search);
   const query = fields.toString();
   return `#${route.tab}${query === "" ? "" : `?${query}`}`;

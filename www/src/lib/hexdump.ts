@@ -31,7 +31,10 @@ const decoder = new TextDecoder("utf-8", { fatal: true });
 /** As lib/visible.ts has it, without the controls that any binary file is full of. */
 const HIDDEN = /^[\p{Cf}\p{Zl}\p{Zp}\u115f\u1160\u3164\uffa0]$/u;
 
-/** The text column of `bytes`: printable ASCII as it is, every other byte as a dot, controls as their sign. */
+/** Controls that people know by a sign; it is the one of lib/visible.ts. */
+const SIGNS: Record<number, string> = { 0x09: "\u2192", 0x0a: "\u21b5" };
+
+/** The text column of `bytes`: printable ASCII as it is, tabs and line ends by their signs, every other byte as a dot. */
 export function textCells(bytes: Uint8Array): TextCell[] {
   const out: TextCell[] = [];
   for (let i = 0; i < bytes.length; i++) {
@@ -43,7 +46,7 @@ export function textCells(bytes: Uint8Array): TextCell[] {
       i += length - 1;
       continue;
     }
-    out.push({ text: byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : byte > 0 && byte < 0x20 ? String.fromCharCode(0x2400 + byte) : byte === 0x7f ? "\u2421" : "\u00b7" });
+    out.push({ text: byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : (SIGNS[byte] ?? "\u00b7") });
   }
   return out;
 }

@@ -76,3 +76,27 @@ export function tokenSegments(text: string): Segment[] {
   }
   return out;
 }
+
+/**
+ * A text in its lines whose white space can be told apart: line ends get their sign, and spaces a dot where no eye
+ * would see them (at either end of a line, and several in a row). Everything else as `segments`.
+ */
+export function proseSegments(text: string): Segment[] {
+  const out: Segment[] = [];
+  for (const part of segments(text)) {
+    if (part.text === "<U+000A>") {
+      out.push({ text: "\u21b5", hidden: "line feed" }, { text: "\n" });
+    } else if (part.text === "<U+0009>") {
+      out.push({ text: "\u2192", hidden: "tab" }, { text: "\t" });
+    } else if (part.hidden !== undefined) {
+      out.push(part);
+    } else {
+      for (const run of part.text.split(/(^ +| +$| {2,})/)) {
+        if (run === "") continue;
+        if (run.trim() === "" && run.startsWith(" ")) out.push({ text: "\u00b7".repeat(run.length), hidden: run.length === 1 ? "space" : `${run.length} spaces` });
+        else out.push({ text: run });
+      }
+    }
+  }
+  return out;
+}

@@ -3,7 +3,7 @@ import { batch, computed, signal } from "@preact/signals";
 import type { Address } from "../lib/address.ts";
 import { type CallName, type Calls, type NamedFile, type Part, PART, type SentFile } from "../wire/calls.ts";
 import type { AskOptions } from "../wire/client.ts";
-import { Cancelled, faultOf } from "../wire/fault.ts";
+import { Cancelled, fault, FaultError, faultOf } from "../wire/fault.ts";
 import type { FaultReport, ModelReport } from "../wire/report.ts";
 import { RemoteFile } from "../wire/remote.ts";
 import { fetchSample } from "../wire/sample.ts";
@@ -48,7 +48,8 @@ export const title = computed(() => {
   return main?.name.split("/").at(-1) ?? "";
 });
 
-export const tensorsMissing = computed(() => report.value?.tensors.filter((t) => t.place !== "here" && t.place !== "inline").length ?? 0);
+/** Tensors of which some or all bytes are not here. */
+export const tensorsMissing = computed(() => report.value?.tensors.filter((t) => t.place === "missing" || t.place === "partial" || t.place === "absent").length ?? 0);
 
 export interface Status {
   kind: "ok" | "warn" | "bad";
@@ -65,6 +66,8 @@ export const status = computed<Status>(() => {
   const salvage = report.value?.salvage;
   if (salvage !== undefined && missing === 0) return { kind: "bad", text: "not whole" };
   if (missing > 0) return { kind: "bad", text: missing === 1 ? "1 tensor missing" : `${missing.toLocaleString("en")} tensors missing` };
+  const files = report.value?.missing.length ?? 0;
+  if (files > 0) return { kind: "bad", text: files === 1 ? "1 file missing" : `${files.toLocaleString("en")} files missing` };
   if (errors > 0) return { kind: "bad", text: errors === 1 ? "1 error" : `${errors} errors` };
   if (warnings > 0) return { kind: "warn", text: warnings === 1 ? "1 warning" : `${warnings} warnings` };
   return { kind: "ok", text: "whole" };
@@ -239,6 +242,24 @@ export function dismissLost(): void {
 export async function askModel<C extends CallName>(call: C, question: Calls[C]["ask"], options?: AskOptions<C>): Promise<Calls[C]["tell"]> {
   if (report.value !== null) await opened(PART[call]);
   return ask(call, question, options);
+}
+
+/** The same of work that foreign text decides about: after so many seconds its worker is ended, and the question has failed. */
+export async function askWithin<C extends CallName>(seconds: number, call: C, question: Calls[C]["ask"], options?: AskOptions<C>): Promise<Calls[C]["tell"]> {
+  // Opening waits for disks and hosts: that is not the text's doing.
+  if (report.value !== null) await opened(PART[call]);
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(new FaultError(fault("limit", `This did not end within ${seconds} seconds, and was given up`)));
+      abandon(PART[call]);
+    }, seconds * 1000);
+  });
+  try {
+    return await Promise.race([ask(call, question, options), late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** Ends everything a worker does, at once; it opens the model again when it is next asked about it. */

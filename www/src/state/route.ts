@@ -22,8 +22,9 @@ export function arrive(hash: string): void {
 export function go(to: Partial<Route>, replace = false): void {
   const from = route.value;
   const moved: Route = { ...from, ...to };
-  // A search belongs to its tab.
-  if (to.tab !== undefined && to.tab !== from.tab && to.search === undefined) moved.search = "";
+  // A part belongs to its tab, and a search to its part.
+  if (to.tab !== undefined && to.tab !== from.tab && to.part === undefined) moved.part = "";
+  if ((moved.tab !== from.tab || moved.part !== from.part) && to.search === undefined) moved.search = "";
   if (formatHash(moved) === formatHash(from)) return;
   route.value = moved;
   write(formatHash(moved), replace);

@@ -3,15 +3,19 @@ import { batch, computed, effect, signal } from "@preact/signals";
 import type { DeviceChoice, GenerateOptions } from "../wire/calls.ts";
 import { Cancelled, faultOf } from "../wire/fault.ts";
 import type { DeviceReport, FaultReport, GeneratedReport, ProgressReport, RunReport } from "../wire/report.ts";
-import { abandon, askModel, generation, isSample, losses } from "./model.ts";
+import { abandon, askModel, generation, isSample, losses, report } from "./model.ts";
 
 export const SAMPLE_PROMPT = "Once upon a time";
+
+/** Writing on from a text, or answering in turns by the model's chat template. */
+export type Mode = "write" | "chat";
+export const mode = signal<Mode>("write");
 
 export type Phase = "idle" | "loading" | "reading" | "writing";
 
 export const prompt = signal("");
 export const device = signal<DeviceChoice>("auto");
-export const options = signal<Omit<GenerateOptions, "prompt">>({
+export const options = signal<Omit<GenerateOptions, "prompt" | "add_special">>({
   max_tokens: 200, temperature: 0.8, top_k: 40, top_p: 0.95, min_p: 0.05, seed: 1, alternatives: true,
 });
 export const phase = signal<Phase>("idle");
@@ -75,9 +79,17 @@ function flush(now: number): void {
   });
 }
 
-/** Loads the weights where they are not loaded yet, then writes on from the prompt. */
+/** Writes on from the prompt. */
 export async function run(): Promise<void> {
-  if (busy.value) return;
+  await produce(() => Promise.resolve(prompt.value), true);
+}
+
+/**
+ * Loads the weights where they are not loaded yet, then goes on from a text. Gives what came of it; null after a
+ * failure, which is in `runFault`, and where it was stopped before it began.
+ */
+export async function produce(text: () => Promise<string>, addSpecial: boolean): Promise<RunReport | null> {
+  if (busy.value) return null;
   const mine = generation.value;
   const stop = new AbortController();
   stopper = stop;
@@ -88,20 +100,24 @@ export async function run(): Promise<void> {
     chunks.value = [];
     pointed.value = null;
     live.value = null;
-    asked.value = prompt.value;
+    asked.value = "";
   });
   try {
+    const from = await text();
+    if (stop.signal.aborted || mine !== generation.value) return null;
+    asked.value = from;
     if (loadedAs?.choice !== device.value || loadedAs.worker !== losses.value) await load(stop.signal);
-    if (stop.signal.aborted || mine !== generation.value) return;
+    if (stop.signal.aborted || mine !== generation.value) return null;
     phase.value = "reading";
-    const done = await askModel("generate", { prompt: asked.value, ...options.value }, { onPiece: receive, signal: stop.signal });
+    const done = await askModel("generate", { prompt: from, add_special: addSpecial, ...options.value }, { onPiece: receive, signal: stop.signal });
     flush(performance.now());
-    if (mine === generation.value) {
-      finished.value = done;
-      loaded.value = done.device;
-    }
+    if (mine !== generation.value) return null;
+    finished.value = done;
+    loaded.value = done.device;
+    return done;
   } catch (error) {
     if (!(error instanceof Cancelled) && mine === generation.value) runFault.value = faultOf(error);
+    return null;
   } finally {
     flush(performance.now());
     if (stopper === stop) {
@@ -110,6 +126,11 @@ export async function run(): Promise<void> {
       progress.value = null;
     }
   }
+}
+
+/** The text that was written so far. */
+export function written(): string {
+  return chunks.value.flat().map((token) => token.text).join("");
 }
 
 async function load(signal: AbortSignal): Promise<void> {
@@ -160,6 +181,7 @@ export function watchModel(): () => void {
       pointed.value = null;
       asked.value = "";
       prompt.value = isSample.peek() ? SAMPLE_PROMPT : "";
+      mode.value = report.peek()?.metadata.some((m) => m.key.startsWith("tokenizer.chat_template")) === true ? "chat" : "write";
     });
   });
 }

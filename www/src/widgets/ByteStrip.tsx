@@ -61,9 +61,11 @@ export function ByteStrip(props: Props) {
     watcher.observe(element);
     return () => watcher.disconnect();
   }, []);
+  // Read here and not in the effect: what is read while drawing the component draws it again when it changes.
+  const wide = width.value;
+  const resolve = colours.value;
   useEffect(() => {
-    const element = canvas.current;
-    if (element !== null) paint(element, width.value, props, colours.value);
+    if (canvas.current !== null) paint(canvas.current, wide, props, resolve);
   });
 
   const byteAt = (x: number) => from + (x / Math.max(1, width.value)) * (to - from);
@@ -318,9 +320,9 @@ function axis(context: CanvasRenderingContext2D, from: number, to: number, wide:
   for (let at = Math.ceil(from / step) * step; at < to; at += step) {
     const x = Math.round(((at - from) / (to - from)) * wide);
     context.fillStyle = line;
-    context.fillRect(x, (STRIP.top + STRIP.height + 2) * ratio, ratio, (AXIS - STRIP.top - STRIP.height + 6) * ratio);
+    context.fillRect(x, (NAMES + 5) * ratio, ratio, (AXIS - NAMES + 3) * ratio);
     context.fillStyle = ink;
-    if (x < wide - 50 * ratio) context.fillText(count(at), x + 4 * ratio, (AXIS + 6) * ratio);
+    if (x + 4 * ratio + context.measureText(count(at)).width < wide) context.fillText(count(at), x + 4 * ratio, (AXIS + 6) * ratio);
   }
 }
 

@@ -3,11 +3,14 @@ import { useSignal } from "@preact/signals";
 import { Icon } from "./Icon.tsx";
 
 /** Copies a text and says so; where the browser refuses, says that. */
-export function CopyButton({ text, what }: { text: () => string; what: string }) {
+export function CopyButton({ text, what }: { text: () => string | Promise<string>; what: string }) {
   const state = useSignal<"ready" | "done" | "refused">("ready");
   const copy = () => {
-    navigator.clipboard.writeText(text()).then(() => (state.value = "done"), () => (state.value = "refused"));
-    setTimeout(() => (state.value = "ready"), 1500);
+    const say = (words: "done" | "refused") => {
+      state.value = words;
+      setTimeout(() => (state.value = "ready"), 1500);
+    };
+    Promise.resolve(text()).then((t) => navigator.clipboard.writeText(t)).then(() => say("done"), () => say("refused"));
   };
   const words = state.value === "done" ? "Copied" : state.value === "refused" ? "The browser refused to copy" : `Copy ${what}`;
   return (

@@ -1,5 +1,5 @@
 import type {
-  BenchReport, BytesReport, CheckReport, DeviceReport, DevicesReport, FaultReport, GeneratedReport, ModelReport, OpsReport, PeekReport, ProgressReport, RunReport, TokensReport,
+  BenchReport, BytesReport, ChatReport, CheckReport, CompareReport, DeviceReport, DevicesReport, ExplainReport, FaultReport, GeneratedReport, ModelReport, OpsReport, PeekReport, PiecesReport, ProgressReport, RunReport, TemplateDiffReport, TemplatesReport, TokensReport, VocabularyReport,
 } from "./report.ts";
 import type { RemoteFile } from "./remote.ts";
 
@@ -20,6 +20,8 @@ export type MetaItem = string | number | boolean | null;
 
 export interface GenerateOptions {
   prompt: string;
+  /** Whether the tokenizer puts its BOS before the prompt; a chat template writes its own. */
+  add_special: boolean;
   max_tokens: number;
   temperature: number;
   top_k: number;
@@ -47,6 +49,24 @@ export interface RunnerCalls {
   openRunner: { ask: { files: SentFile[] }; tell: null; piece: never };
   closeRunner: { ask: Record<never, never>; tell: null; piece: never };
   tokenize: { ask: { text: string; addSpecial: boolean; parseSpecial: boolean }; tell: TokensReport; piece: never };
+  /** Tokens of the text that was tokenized last: `count` of them from number `from` on. */
+  pieces: { ask: { from: number; count: number }; tell: PiecesReport; piece: never };
+  /** First and one past the last token that bytes [start, end) of that text touch. */
+  touching: { ask: { start: number; end: number }; tell: [number, number]; piece: never };
+  /** All ids of that text. */
+  ids: { ask: Record<never, never>; tell: number[]; piece: never };
+  /** How a text of at most 64 KiB becomes ids, step by step. */
+  explain: { ask: { text: string; addSpecial: boolean; parseSpecial: boolean }; tell: ExplainReport; piece: never };
+  /** `search` is text, "#" and an id, or "0x" and bytes; `kind` is a type of token, or empty for all. */
+  vocabulary: { ask: { search: string; kind: string; sort: "id" | "length" | "score"; reverse: boolean; first: number; count: number }; tell: VocabularyReport; piece: never };
+  /** Opens a second tokenizer; `compare` splits a text with both. */
+  openOther: { ask: { files: SentFile[] }; tell: string; piece: never };
+  compare: { ask: { text: string; addSpecial: boolean; parseSpecial: boolean }; tell: CompareReport; piece: never };
+  templates: { ask: Record<never, never>; tell: TemplatesReport; piece: never };
+  /** `conversation` is JSON: messages, tools, variables, add_generation_prompt, now. `template` null is the default. */
+  chat: { ask: { template: string | null; conversation: string }; tell: ChatReport; piece: never };
+  /** With the template named `right`, or where it is null with that of the files. */
+  compareTemplates: { ask: { left: string; right: string | null; files: SentFile[]; conversation: string }; tell: TemplateDiffReport; piece: never };
   /** `tier` forces one ("core", "subgroup"); empty takes the best that passes its self-test. */
   load: { ask: { device: DeviceChoice; tier: string }; tell: DeviceReport; piece: ProgressReport };
   generate: { ask: GenerateOptions; tell: RunReport; piece: GeneratedReport };
@@ -64,7 +84,9 @@ export type Part = "reader" | "runner";
 /** Which of them answers a question. */
 export const PART: { [C in keyof ReaderCalls]: "reader" } & { [C in keyof RunnerCalls]: "runner" } = {
   warm: "reader", open: "reader", array: "reader", peek: "reader", check: "reader", bytes: "reader",
-  warmRunner: "runner", openRunner: "runner", closeRunner: "runner", tokenize: "runner", load: "runner", generate: "runner", devices: "runner", bench: "runner", testOps: "runner",
+  warmRunner: "runner", openRunner: "runner", closeRunner: "runner", tokenize: "runner", pieces: "runner", touching: "runner", ids: "runner",
+  explain: "runner", vocabulary: "runner", openOther: "runner", compare: "runner",
+  templates: "runner", chat: "runner", compareTemplates: "runner", load: "runner", generate: "runner", devices: "runner", bench: "runner", testOps: "runner",
 };
 
 /** What the page sends. */

@@ -81,6 +81,8 @@ export interface PlaceReport {
   sentence: string;
   /** The parts of the chain in order. */
   parts: PartReport[];
+  /** What the model itself is made of: each part present, missing or contradicted. */
+  hierarchy: HierarchyReport[];
 }
 
 /** One part of the chain. */
@@ -92,6 +94,20 @@ export interface PartReport {
   /** "here", "inside" (part of the file), "missing", "not needed" or "elsewhere" (another stage of the chain). */
   state: string;
   /** File name, or what is missing and why it matters. */
+  detail: string;
+}
+
+/** One part of a model. */
+export interface HierarchyReport {
+  /** "weights", "configuration", "tokenizer", "chat template", "pipeline", "adapter", "preprocessing" or "conversions". */
+  group: string;
+  /** What it is to the model: "Shards", "config.json", "Pooling". */
+  role: string;
+  /** The file it is in; null where it is missing, or in no file of its own. */
+  file: string | null;
+  /** "present", "missing" or "contradicted". */
+  state: string;
+  /** What is in it, what it contradicts, or why it is needed. */
   detail: string;
 }
 
@@ -342,14 +358,20 @@ export interface StatsReport {
 export interface TokensReport {
   /** "Byte-level BPE (gpt2, pre gpt-2), 512 tokens". */
   tokenizer: string;
+  /** Number of tokens. */
+  count: number;
   /** Ids in order. */
   ids: number[];
   /** Pieces in order. */
   pieces: PieceReport[];
-  /** Characters of the text. */
+  /** Code points of the text. */
   characters: number;
+  /** Characters as people see them (extended grapheme clusters). */
+  graphemes: number;
   /** Bytes of the text. */
   bytes: number;
+  /** Control tokens among its tokens, added or written out. */
+  specials: number;
   /** Whether decoding gives the text back. */
   roundtrips: boolean;
   /** Findings. */
@@ -370,6 +392,330 @@ export interface PieceReport {
   kind: string;
   /** Its bytes in hexadecimal. */
   hex: string;
+  /** Put around the text by the tokenizer's rules. */
+  added: boolean;
+  /**
+   * "" for whole characters; "character" where its bytes begin or end inside one; "grapheme" where it begins or ends
+   * inside what people see as one character (an emoji of several, a letter and its accent).
+   */
+  part_of: string;
+}
+
+/** What a whole text's tokens are, and a stretch of them in columns of one length. */
+export interface TokenColumns {
+  /** "Byte-level BPE (gpt2, pre gpt-2), 512 tokens". */
+  tokenizer: string;
+  /** Tokens of the whole text. */
+  tokens: number;
+  /** Code points of the text. */
+  characters: number;
+  /** Characters as people see them (extended grapheme clusters). */
+  graphemes: number;
+  /** Bytes of the text. */
+  bytes: number;
+  /** Control tokens among its tokens. */
+  specials: number;
+  /** Tokens that are only a part of a character or of what people see as one. */
+  parts_of_characters: number;
+  /** Whether decoding gives the text back. */
+  roundtrips: boolean;
+  /** Findings about the tokenizer and about this text. */
+  notes: NoteReport[];
+  /** Tokens put before the text; they are the first ones. */
+  added_before: number;
+  /** Tokens put after the text; they are the last ones. */
+  added_after: number;
+  /** The token that the columns begin with. */
+  first: number;
+  /** Ids. */
+  ids: number[];
+  /** Where each token begins in the text, in UTF-16 units, as JavaScript counts; inside a character: at its begin. */
+  starts: number[];
+  /** Where it ends; inside a character: at its end. As `starts` for tokens that cover nothing. */
+  ends: number[];
+  /** 0 normal, 1 control, 2 user-defined, 3 unknown, 4 byte. */
+  kinds: number[];
+  /** 0 whole, 1 part of what people see as one character, 2 part of a character (its bytes are cut). */
+  parts: number[];
+}
+
+/** Some tokens of a text in full. */
+export interface PiecesReport {
+  /** The first one. */
+  first: number;
+  /** They. */
+  pieces: PieceReport[];
+}
+
+/** What `glassbox tokenize --explain` prints. */
+export interface ExplainReport {
+  /** "Byte-level BPE (gpt2, pre gpt-2), 512 tokens". */
+  tokenizer: string;
+  /** How words become tokens, in a sentence. */
+  method: string;
+  /** The encoder's ids. */
+  ids: number[];
+  /** The steps lead to these ids; where they do not, a note says so. */
+  agrees: boolean;
+  /** The text in order: what is added around it, special tokens written out in it, and what lies between. */
+  parts: ExplainedPart[];
+  /** Words whose steps are not listed, because there are too many. */
+  left_out: number;
+  /** Findings. */
+  notes: NoteReport[];
+}
+
+/** A part of the text. */
+export interface ExplainedPart {
+  /** "added", "special" or "text". */
+  kind: string;
+  /** First byte of the text. */
+  start: number;
+  /** One past the last. */
+  end: number;
+  /** The token that it is as a whole: id and the vocabulary's writing. */
+  token: NamedToken | null;
+  /** What the text was changed to before it was cut into words; empty where nothing changes it. */
+  normalized: AlignedReport[];
+  /** Its words. */
+  words: ExplainedWord[];
+}
+
+/** A token by id and writing. */
+export interface NamedToken {
+  /** Its id. */
+  id: number;
+  /** As the vocabulary writes it. */
+  piece: string;
+}
+
+/** A stretch of the text and what it became. */
+export interface AlignedReport {
+  /** In the text. */
+  from: string;
+  /** As the tokens are to match it. */
+  to: string;
+}
+
+/** What the pre-tokenizer cuts off: merges and matches do not go beyond it. */
+export interface ExplainedWord {
+  /** As the tokens are to match it ("Ġthe", "▁the"). */
+  text: string;
+  /** First byte of the text. */
+  start: number;
+  /** One past the last. */
+  end: number;
+  /** The symbols before the first merge; empty for kinds that do not merge. */
+  symbols: string[];
+  /** Merges in order. */
+  merges: MergeReport[];
+  /** For other kinds: at each place on the way the tokens that match there. */
+  choices: ChoiceReport[];
+  /** What came out. */
+  tokens: ExplainedToken[];
+  /** Its steps are listed. */
+  listed: boolean;
+}
+
+/** One merge. */
+export interface MergeReport {
+  /** Which symbol merged with the one after it, counted from 0. */
+  at: number;
+  /** The first of the two. */
+  left: string;
+  /** The second. */
+  right: string;
+  /** Its rank: the lowest merges first; null for kinds with scores. */
+  rank: number | null;
+  /** Its score: the highest merges first; null for kinds with ranks. */
+  score: number | null;
+  /** The symbols after it. */
+  symbols: string[];
+}
+
+/** The tokens that match at one place on the way. */
+export interface ChoiceReport {
+  /** Byte of the word's text. */
+  at: number;
+  /** All that match there. */
+  candidates: CandidateReport[];
+}
+
+/** A token that matches. */
+export interface CandidateReport {
+  /** The token; null for an unknown character. */
+  id: number | null;
+  /** What it matches. */
+  text: string;
+  /** Its score, where the kind has scores. */
+  score: number | null;
+  /**
+   * The sum of scores of the best way over it: from the start to its end, or where the kind searches from the end
+   * (plamo2), from its begin to the end.
+   */
+  total: number | null;
+  /** It is on the way. */
+  taken: boolean;
+}
+
+/** A token that came out of a word. */
+export interface ExplainedToken {
+  /** Its id. */
+  id: number;
+  /** As the vocabulary writes it. */
+  piece: string;
+  /** First byte of the whole text that it covers. */
+  start: number;
+  /** One past the last. */
+  end: number;
+  /** "" where the steps made it; "whole word" where no step was needed; "byte" or "unknown" where there is no token. */
+  how: string;
+}
+
+/** What `glassbox vocab` prints. */
+export interface VocabularyReport {
+  /** "Byte-level BPE (gpt2, pre gpt-2), 512 tokens". */
+  tokenizer: string;
+  /** Number of ids, holes included. */
+  size: number;
+  /** How many tokens of each type there are; types without tokens are left out. */
+  counts: TypeCount[];
+  /** Ids that the file marks as unused: [first, one past the last], the first hundred stretches. */
+  unused: Array<[number, number]>;
+  /** Ids without a token, likewise. */
+  holes: Array<[number, number]>;
+  /** "score" or "rank" where tokens have one: what `sort` by score goes by. */
+  measure: string | null;
+  /** Tokens that the query finds. */
+  matching: number;
+  /** Which of them `tokens` begins with. */
+  first: number;
+  /** Those asked for. */
+  tokens: TokenReport[];
+  /** Findings about the tokenizer. */
+  notes: NoteReport[];
+}
+
+/** Tokens of a type. */
+export interface TypeCount {
+  /** "normal", "control", "user-defined", "unknown", "byte", "unused" or "hole". */
+  kind: string;
+  /** How many. */
+  tokens: number;
+}
+
+/** One token of a vocabulary. */
+export interface TokenReport {
+  /** Its id. */
+  id: number;
+  /** As the vocabulary writes it ("Ġthe", "▁the", "<0x0A>"). */
+  piece: string;
+  /** Its text; bytes that are no complete character as `<0xE2>`. */
+  text: string;
+  /** Its bytes in hexadecimal. */
+  hex: string;
+  /** "normal", "control", "user-defined", "unknown", "byte", "unused" or "hole". */
+  kind: string;
+  /** Its score, where the vocabulary has scores. */
+  score: number | null;
+  /** The rank of the first merge that makes it, or its own; where the vocabulary has ranks. */
+  rank: number | null;
+}
+
+/** What `glassbox tokenize A --with B` prints. */
+export interface CompareReport {
+  /** The first tokenizer's side. */
+  a: SideReport;
+  /** The second's. */
+  b: SideReport;
+  /** Code points of the text. */
+  characters: number;
+  /** Bytes of the text. */
+  bytes: number;
+  /** All ids are the same. */
+  same: boolean;
+  /** Where the text is first cut at different places. */
+  first_cut: DifferenceReport | null;
+  /** Where the ids first differ. */
+  first_id: DifferenceReport | null;
+  /** The text in the smallest stretches that begin and end with tokens on both sides. */
+  stretches: StretchColumns;
+}
+
+/** One side of a comparison. */
+export interface SideReport {
+  /** "Byte-level BPE (gpt2, pre gpt-2), 512 tokens". */
+  tokenizer: string;
+  /** Its ids. */
+  ids: number[];
+  /** Code points per token; null without tokens. */
+  characters_per_token: number | null;
+  /** Tokens that are only a part of a character. */
+  parts_of_characters: number;
+  /** Whether decoding gives the text back. */
+  roundtrips: boolean;
+  /** Findings. */
+  notes: NoteReport[];
+}
+
+/** A place where two tokenizers part. */
+export interface DifferenceReport {
+  /** Byte of the text. */
+  at: number;
+  /** Character (code point) of the text, counted from 0. */
+  character: number;
+  /** Which token of the first side begins it. */
+  nth_a: number;
+  /** Which token of the second side begins it. */
+  nth_b: number;
+  /** The first side's pieces up to the next place where both sides end a token; at most eight. */
+  a: PieceReport[];
+  /** The second side's. */
+  b: PieceReport[];
+}
+
+/** Stretches of a text, in columns of one length. A stretch begins where the one before ends. */
+export interface StretchColumns {
+  /** Where each ends in the text, in bytes. */
+  ends: number[];
+  /** Tokens of the first side in it. */
+  a: number[];
+  /** Tokens of the second side in it. */
+  b: number[];
+  /** 0 the ids are the same, 1 cut at the same places, 2 cut at different places. */
+  differs: number[];
+}
+
+/** The chat templates of a model. */
+export interface TemplatesReport {
+  /** The default first. */
+  templates: TemplateReport[];
+  /** Whether a tokenizer is here, so that what they write can be encoded. */
+  can_encode: boolean;
+  /** Files that should hold templates and could not be read. */
+  notes: NoteReport[];
+}
+
+/** One chat template. */
+export interface TemplateReport {
+  /** "default", "tool_use", ... */
+  name: string;
+  /** The metadata key or file that holds it. */
+  from: string;
+  /** Its text. */
+  source: string;
+  /** Names of variables that it asks for besides the conversation, such as `enable_thinking`. */
+  variables: string[];
+  /** Findings. */
+  findings: FindingReport[];
+}
+
+/** A finding about a template. */
+export interface FindingReport {
+  /** Lines of the template, from 1; none where it is about the whole. */
+  lines: number[];
+  /** What was found. */
+  note: NoteReport;
 }
 
 /** What `glassbox chat-template` prints. */
@@ -380,12 +726,68 @@ export interface ChatReport {
   from: string;
   /** Names of all templates, the default first. */
   templates: string[];
-  /** The conversation as text. */
+  /** The conversation as text; empty after a failure. */
   text: string;
   /** Its token ids, special ones parsed and none added; null without a tokenizer. */
   ids: number[] | null;
+  /** The same with their places in the text; null without a tokenizer and of a text beyond a megabyte. */
+  pieces: PieceReport[] | null;
+  /** Why there is no text. */
+  failure: FailureReport | null;
   /** Findings. */
   notes: NoteReport[];
+}
+
+/** Why a template wrote nothing. */
+export interface FailureReport {
+  /** The template's line, from 1, where it is known. */
+  line: number | null;
+  /** What happened. */
+  fault: FaultReport;
+}
+
+/** What `glassbox chat-template --diff` prints. */
+export interface TemplateDiffReport {
+  /** The first template's name. */
+  left: string;
+  /** Where it is written. */
+  left_from: string;
+  /** The second template's name. */
+  right: string;
+  /** Where it is written. */
+  right_from: string;
+  /** The templates compared. */
+  source: DiffReport;
+  /** What they write of one conversation, compared; null where one of them fails. */
+  rendered: DiffReport | null;
+  /** Why the first wrote nothing. */
+  left_failure: FailureReport | null;
+  /** Why the second wrote nothing. */
+  right_failure: FailureReport | null;
+}
+
+/** Two texts, line by line. */
+export interface DiffReport {
+  /** Lines that only the first has. */
+  removed: number;
+  /** Lines that only the second has. */
+  added: number;
+  /** All lines. */
+  lines: DiffLineReport[];
+  /** Why they were not compared. */
+  fault: FaultReport | null;
+}
+
+/** A line, or the part of a long line up to the end of a tag. */
+export interface DiffLineReport {
+  /** "same", "removed" or "added". */
+  change: string;
+  /** Its number in the first text, from 1. */
+  left: number | null;
+  /** Its number in the second text, from 1. */
+  right: number | null;
+  /** The text, with its line feed where it has one. */
+  text: string;
 }
 
 /** The device in use. */

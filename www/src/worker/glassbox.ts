@@ -20,6 +20,16 @@ export interface ReaderWasm {
 export interface RunnerModel {
   bytes_read(): number;
   tokenize(text: string, addSpecial: boolean, parseSpecial: boolean): string | Promise<string>;
+  pieces(from: number, count: number): string;
+  touching(start: number, end: number): string;
+  ids(): string;
+  explain(text: string, addSpecial: boolean, parseSpecial: boolean): Promise<string>;
+  vocabulary(search: string, kind: string, sort: string, reverse: boolean, first: number, count: number): Promise<string>;
+  open_other(names: string[], files: BlobLike[]): Promise<string>;
+  compare(text: string, addSpecial: boolean, parseSpecial: boolean): Promise<string>;
+  templates(): Promise<string>;
+  chat_text(template: string | undefined, conversation: string): Promise<string>;
+  compare_templates(left: string, right: string | undefined, conversation: string, names: string[], files: BlobLike[]): Promise<string>;
   load(device: string, tier: string, progress: (json: string) => void): Promise<string>;
   generate(options: string, onToken: (json: string) => Promise<boolean> | boolean): Promise<string>;
   bench(prefill: number, decode: number, repetitions: number): Promise<string>;

@@ -6,7 +6,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 
 #[cfg(feature = "chat")]
 use crate::session::Data;
-use crate::session::{DeviceChoice, GpuOptions};
+use crate::session::{DeviceChoice, GpuOptions, Sort, TokenType};
 
 /// Look inside model files, preview their tokenization, run them on your own GPU.
 #[derive(Parser)]
@@ -14,7 +14,7 @@ use crate::session::{DeviceChoice, GpuOptions};
     name = "glassbox",
     version,
     about,
-    after_help = "Examples:\n  glassbox inspect model.gguf\n  glassbox inspect my-model-folder --tensors\n  glassbox check my-model-folder\n  glassbox peek model.gguf token_embd.weight --rows 0..4 --stats\n  glassbox tokenize model.gguf \"Hello, world\"\n  glassbox run model.gguf -p \"Once upon a time\" -n 100\n\nNothing leaves this machine; files are read in pieces and never executed.\nExit codes: 0 fine, 1 the file has errors, 2 wrong usage, 3 device or I/O failure."
+    after_help = "Examples:\n  glassbox inspect model.gguf\n  glassbox inspect my-model-folder --tensors\n  glassbox check my-model-folder\n  glassbox inspect https://host.example/model.gguf\n  glassbox peek model.gguf token_embd.weight --rows 0..4 --stats\n  glassbox tokenize model.gguf \"Hello, world\"\n  glassbox run model.gguf -p \"Once upon a time\" -n 100\n\nFiles are read in pieces and never executed; nothing is sent anywhere. Of a file at an address the host that you name\nsees which parts are read.\nExit codes: 0 fine, 1 the file has errors, 2 wrong usage, 3 device or I/O failure."
 )]
 pub(super) struct Args {
     /// Print one JSON object on standard output and nothing else.
@@ -38,6 +38,8 @@ pub(super) enum Command {
     Hex(HexArgs),
     /// How a model's tokenizer splits a text.
     Tokenize(TokenizeArgs),
+    /// Look through a tokenizer's vocabulary.
+    Vocab(VocabArgs),
     /// A conversation as the model's chat template writes it, and its token ids.
     #[cfg(feature = "chat")]
     ChatTemplate(ChatArgs),
@@ -57,6 +59,9 @@ pub(super) enum Command {
     /// Measure how long reading a model's headers takes.
     #[command(hide = true)]
     TimeOpen(TimeOpenArgs),
+    /// Measure how fast a tokenizer encodes texts.
+    #[command(hide = true)]
+    TimeTokenize(TimeTokenizeArgs),
 }
 
 #[derive(ClapArgs)]
@@ -64,7 +69,7 @@ pub(super) enum Command {
     after_help = "Examples:\n  glassbox inspect model.gguf\n  glassbox inspect model-00001-of-00002.safetensors model-00002-of-00002.safetensors\n  glassbox inspect hf-folder --tensors --json"
 )]
 pub(super) struct InspectArgs {
-    /// Files or folders.
+    /// Files, folders, or http(s) addresses of files.
     #[arg(required = true)]
     pub(super) paths: Vec<PathBuf>,
     /// List every tensor.
@@ -80,7 +85,7 @@ pub(super) struct InspectArgs {
     after_help = "Examples:\n  glassbox check model.gguf\n  glassbox check hf-folder --json\n  glassbox check model-00001-of-00002.gguf model-00002-of-00002.gguf\n\nExit codes: 0 no error was found, 1 there are errors."
 )]
 pub(super) struct CheckArgs {
-    /// Files or folders of one model.
+    /// Files, folders, or http(s) addresses of files, of one model.
     #[arg(required = true)]
     pub(super) paths: Vec<PathBuf>,
 }
@@ -88,7 +93,7 @@ pub(super) struct CheckArgs {
 #[derive(ClapArgs)]
 #[command(after_help = "Example:\n  glassbox peek model.gguf blk.0.attn_q.weight --rows 0..2 --stats")]
 pub(super) struct PeekArgs {
-    /// File or folder.
+    /// File, folder, or http(s) address of a file.
     pub(super) path: PathBuf,
     /// Tensor name.
     pub(super) tensor: String,
@@ -103,7 +108,7 @@ pub(super) struct PeekArgs {
 #[derive(ClapArgs)]
 #[command(after_help = "Example:\n  glassbox map model.gguf")]
 pub(super) struct MapArgs {
-    /// Files or folders of one model.
+    /// Files, folders, or http(s) addresses of files, of one model.
     #[arg(required = true)]
     pub(super) paths: Vec<PathBuf>,
 }
@@ -113,7 +118,7 @@ pub(super) struct MapArgs {
     after_help = "Examples:\n  glassbox hex model.gguf\n  glassbox hex model.gguf --at 0x1ba480 --bytes 64\n  glassbox hex hf-folder --file model-00001-of-00002.safetensors"
 )]
 pub(super) struct HexArgs {
-    /// File or folder.
+    /// File, folder, or http(s) address of a file.
     pub(super) path: PathBuf,
     /// First byte: 1811584, 1,811,584 or 0x1ba480.
     #[arg(long, default_value = "0", value_parser = offset)]
@@ -137,10 +142,10 @@ fn offset(text: &str) -> Result<u64, String> {
 
 #[derive(ClapArgs)]
 #[command(
-    after_help = "Examples:\n  glassbox tokenize model.gguf \"Hello, world\"\n  cat text.txt | glassbox tokenize tokenizer.json -"
+    after_help = "Examples:\n  glassbox tokenize model.gguf \"Hello, world\"\n  cat text.txt | glassbox tokenize tokenizer.json -\n  glassbox tokenize model.gguf \"Hello, world\" --explain\n  glassbox tokenize model.gguf --with tokenizer.json \"Hello, world\"\n\nWith --with, the exit code is 1 where the ids differ."
 )]
 pub(super) struct TokenizeArgs {
-    /// A model, a folder, or a tokenizer file: tokenizer.json, tekken.json, vocab.txt, a SentencePiece .model, a tiktoken rank file.
+    /// A model, a folder, the address of either's file, or a tokenizer file: tokenizer.json, tekken.json, vocab.txt, a SentencePiece .model, a tiktoken rank file.
     pub(super) path: PathBuf,
     /// The text; - reads it from standard input.
     #[arg(default_value = "-")]
@@ -151,15 +156,64 @@ pub(super) struct TokenizeArgs {
     /// Recognise special tokens written in the text.
     #[arg(long)]
     pub(super) parse_special: bool,
+    /// Show step by step how the text becomes ids: normalized form, splits, merges or matches.
+    #[arg(long)]
+    pub(super) explain: bool,
+    /// Compare with another tokenizer: a model, a folder or a tokenizer file.
+    #[arg(long, value_name = "PATH", conflicts_with = "explain")]
+    pub(super) with: Option<PathBuf>,
+}
+
+#[derive(ClapArgs)]
+#[command(
+    after_help = "Examples:\n  glassbox vocab model.gguf hello\n  glassbox vocab model.gguf \"#42\"\n  glassbox vocab model.gguf \"0xE2 82\"\n  glassbox vocab tokenizer.json --sort length --limit 20\n  glassbox vocab model.gguf --type control"
+)]
+pub(super) struct VocabArgs {
+    /// A model, a folder, or a tokenizer file, as for `tokenize`.
+    pub(super) path: PathBuf,
+    /// A part of a token's text; #ID is one id, 0xE282 a part of its bytes. Without it all are listed.
+    #[arg(default_value = "")]
+    pub(super) search: String,
+    /// Only tokens of a type: normal, control, user-defined, unknown, byte, unused, hole.
+    #[arg(long = "type", value_parser = token_type)]
+    pub(super) kind: Option<TokenType>,
+    /// id, length (the longest first) or score (the best score or lowest rank first).
+    #[arg(long, default_value = "id", value_parser = sort)]
+    pub(super) sort: Sort,
+    /// The other way round.
+    #[arg(long)]
+    pub(super) reverse: bool,
+    /// The first of the tokens found that is listed.
+    #[arg(long, default_value_t = 0)]
+    pub(super) first: usize,
+    /// How many are listed.
+    #[arg(long, default_value_t = 50)]
+    pub(super) limit: usize,
+}
+
+fn token_type(text: &str) -> Result<TokenType, String> {
+    TokenType::named(text).ok_or_else(|| {
+        let names: Vec<&str> = TokenType::ALL.iter().map(|kind| kind.name()).collect();
+        format!("\"{text}\" is none of {}", names.join(", "))
+    })
+}
+
+fn sort(text: &str) -> Result<Sort, String> {
+    match text {
+        "id" => Ok(Sort::Id),
+        "length" => Ok(Sort::Length),
+        "score" => Ok(Sort::Score),
+        other => Err(format!("\"{other}\" is none of id, length, score")),
+    }
 }
 
 #[cfg(feature = "chat")]
 #[derive(ClapArgs)]
 #[command(
-    after_help = "Examples:\n  glassbox chat-template model.gguf --user \"Hello\"\n  glassbox chat-template hf-folder --messages chat.json --tools tools.json --name tool_use\n  glassbox chat-template tokenizer_config.json --set enable_thinking=false"
+    after_help = "Examples:\n  glassbox chat-template model.gguf --user \"Hello\"\n  glassbox chat-template hf-folder --messages chat.json --tools tools.json --name tool_use\n  glassbox chat-template tokenizer_config.json --set enable_thinking=false\n  glassbox chat-template model.gguf --diff tool_use\n  glassbox chat-template model.gguf --diff hf-folder\n\nWith --diff the exit code is 1 where anything differs."
 )]
 pub(super) struct ChatArgs {
-    /// A model, a folder, or a tokenizer_config.json or .jinja file.
+    /// A model, a folder, or a tokenizer_config.json or .jinja file; also by its http(s) address.
     pub(super) path: PathBuf,
     /// JSON file with the messages, a list of objects with role and content; - reads standard input.
     #[arg(long, conflicts_with = "user")]
@@ -179,6 +233,9 @@ pub(super) struct ChatArgs {
     /// Another variable of the template, NAME=JSON; may be repeated.
     #[arg(long, value_parser = variable)]
     pub(super) set: Vec<(String, Data)>,
+    /// Compare with another template: its name, or the file or folder that holds it.
+    #[arg(long)]
+    pub(super) diff: Option<String>,
 }
 
 #[cfg(feature = "chat")]
@@ -193,7 +250,7 @@ fn variable(text: &str) -> Result<(String, Data), String> {
     after_help = "Examples:\n  glassbox run model.gguf -p \"Once upon a time\"\n  glassbox run model.gguf -p \"Once upon a time\" --temp 0.8 --top-p 0.95 --seed 7 -n 200"
 )]
 pub(super) struct RunArgs {
-    /// File or folder.
+    /// File, folder, or http(s) address of a file.
     pub(super) path: PathBuf,
     /// The text to continue.
     #[arg(short, long)]
@@ -233,7 +290,7 @@ pub(super) struct RunArgs {
     after_help = "Example:\n  glassbox synth --size 135m --quant Q8_0 -o m.gguf && glassbox bench m.gguf -p 128 -n 32"
 )]
 pub(super) struct BenchArgs {
-    /// File or folder.
+    /// File, folder, or http(s) address of a file.
     pub(super) path: PathBuf,
     /// Prompt tokens.
     #[arg(short, long, default_value_t = 512)]
@@ -278,9 +335,21 @@ pub(super) struct SynthArgs {
 
 #[derive(ClapArgs)]
 pub(super) struct TimeOpenArgs {
-    /// Files or folders of one model.
+    /// Files, folders, or http(s) addresses of files, of one model.
     #[arg(required = true)]
     pub(super) paths: Vec<PathBuf>,
+    /// Repetitions, after one warm-up.
+    #[arg(short, long, default_value_t = 9)]
+    pub(super) repetitions: u32,
+}
+
+#[derive(ClapArgs)]
+pub(super) struct TimeTokenizeArgs {
+    /// A model, folder or tokenizer file.
+    pub(super) path: PathBuf,
+    /// Files of text, each encoded as one string.
+    #[arg(required = true)]
+    pub(super) texts: Vec<PathBuf>,
     /// Repetitions, after one warm-up.
     #[arg(short, long, default_value_t = 9)]
     pub(super) repetitions: u32,

@@ -5,18 +5,21 @@ use std::rc::Rc;
 use crate::{
     fault::{Fault, Result},
     report::{BenchReport, ModelReport, OpsReport},
-    session::{Generation, Inspection, Stopwatch, bench, dispatch_gap, test_ops as run_ops},
+    session::{
+        EncodeOptions, Generation, Inspection, Need, Stopwatch, bench, dispatch_gap, open_vocabulary,
+        test_ops as run_ops,
+    },
 };
 
 use super::{
     Exit,
-    args::{BenchArgs, TestOpsArgs, TimeOpenArgs},
+    args::{BenchArgs, TestOpsArgs, TimeOpenArgs, TimeTokenizeArgs},
     terminal::{self, BOLD, Bar, DIM, GREEN, RED, bytes, plain, table},
 };
 
 /// Runs the command.
 pub(super) fn run(args: &BenchArgs, json: bool) -> Result<Exit> {
-    let files = terminal::open(std::slice::from_ref(&args.path))?;
+    let files = terminal::open_for(std::slice::from_ref(&args.path), Need::Run)?;
     let report = terminal::block_on(async {
         let inspection = Rc::new(Inspection::open(files).await?);
         let name = inspection.model().files.first().map(|f| f.name.clone()).unwrap_or_default();
@@ -140,10 +143,6 @@ pub(super) fn time_open(args: &TimeOpenArgs, json: bool) -> Result<Exit> {
             reporting.push(reported * 1e3);
         }
     }
-    let range = |times: &mut Vec<f64>| {
-        times.sort_by(f64::total_cmp);
-        (times[0], times[times.len() / 2], times[times.len() - 1])
-    };
     let ((low, mid, high), with_report) = (range(&mut opening), range(&mut reporting));
     if json {
         terminal::json(&serde_json::json!({
@@ -157,6 +156,66 @@ pub(super) fn time_open(args: &TimeOpenArgs, json: bool) -> Result<Exit> {
             "{mid:.2} ms ({low:.2} to {high:.2}), with the report as JSON {middle:.2} ms ({least:.2} to {most:.2}), {tensors} tensors, {} read\n",
             bytes(read)
         ));
+    }
+    Ok(Exit::Fine)
+}
+
+/// The least, the middle and the greatest of some times.
+fn range(times: &mut [f64]) -> (f64, f64, f64) {
+    times.sort_by(f64::total_cmp);
+    (times[0], times[times.len() / 2], times[times.len() - 1])
+}
+
+/// Megabytes a second of encoding texts whole: ids alone, and with the pieces that a preview shows.
+pub(super) fn time_tokenize(args: &TimeTokenizeArgs, json: bool) -> Result<Exit> {
+    let clock = Stopwatch::start();
+    let files = terminal::open(std::slice::from_ref(&args.path))?;
+    let vocabulary = terminal::block_on(open_vocabulary(files))?;
+    let opened = clock.seconds();
+    let options = EncodeOptions::default();
+    let mut lines = Vec::new();
+    for path in &args.texts {
+        let text = std::fs::read_to_string(path)
+            .map_err(|e| Fault::source(format!("cannot be read: {e}")).in_file(&path.display().to_string()))?;
+        let (mut encoding, mut previewing) = (Vec::new(), Vec::new());
+        let mut ids = Vec::new();
+        for repetition in 0..=args.repetitions.max(1) {
+            let clock = Stopwatch::start();
+            ids = vocabulary.encode(&text, options)?;
+            let encoded = clock.seconds();
+            let clock = Stopwatch::start();
+            std::hint::black_box(vocabulary.preview(&text, options)?.pieces.len());
+            if repetition > 0 {
+                encoding.push(encoded * 1e3);
+                previewing.push(clock.seconds() * 1e3);
+            }
+        }
+        // So that a script can tell whether another program gave the same ids.
+        let sum = ids.iter().fold(0_u32, |sum, id| sum.wrapping_mul(31).wrapping_add(*id));
+        let ((low, mid, high), preview) = (range(&mut encoding), range(&mut previewing));
+        lines.push(serde_json::json!({
+            "text": path.display().to_string(), "bytes": text.len(), "tokens": ids.len(), "sum": sum,
+            "ms": mid, "ms_min": low, "ms_max": high, "mb_per_s": text.len() as f64 / 1e3 / mid,
+            "preview_ms": preview.1, "open_ms": opened * 1e3,
+        }));
+    }
+    if json {
+        terminal::json(&lines)?;
+    } else {
+        for line in &lines {
+            terminal::out(&format!(
+                "{:.1} MB/s, {:.2} ms ({:.2} to {:.2}); preview {:.1} ms; {} tokens, sum {}; {}\n",
+                line["mb_per_s"].as_f64().unwrap_or_default(),
+                line["ms"].as_f64().unwrap_or_default(),
+                line["ms_min"].as_f64().unwrap_or_default(),
+                line["ms_max"].as_f64().unwrap_or_default(),
+                line["preview_ms"].as_f64().unwrap_or_default(),
+                line["tokens"],
+                line["sum"],
+                line["text"].as_str().unwrap_or_default(),
+            ));
+        }
+        terminal::out(&format!("opened in {:.1} ms\n", opened * 1e3));
     }
     Ok(Exit::Fine)
 }

@@ -1,23 +1,23 @@
 //! `glassbox chat-template`.
 
-use std::{io::Read, time::SystemTime};
+use std::{io::Read, path::PathBuf, time::SystemTime};
 
 use crate::{
     fault::{Fault, Result},
-    report::{ChatReport, NoteReport},
-    session::{Chat, Conversation, Data},
+    report::{ChatReport, DiffReport, FailureReport, TemplateDiffReport},
+    session::{Chat, Conversation, Data, Need},
 };
 
 use super::{
     Exit,
     args::ChatArgs,
     inspect,
-    terminal::{self, BOLD, DIM, plain},
+    terminal::{self, BOLD, DIM, GREEN, RED, plain},
 };
 
 /// Runs the command.
 pub(super) fn run(args: &ChatArgs, json: bool) -> Result<Exit> {
-    let files = terminal::open(std::slice::from_ref(&args.path))?;
+    let files = terminal::open_for(std::slice::from_ref(&args.path), Need::Chat)?;
     let messages = match (&args.messages, &args.user) {
         (Some(file), _) => parse(file)?,
         (None, Some(text)) => Data::said(text),
@@ -31,25 +31,44 @@ pub(super) fn run(args: &ChatArgs, json: bool) -> Result<Exit> {
         now: now(),
         ..Conversation::default()
     };
-    let report = terminal::block_on(async {
-        let chat = Chat::open(files).await?;
-        let template = chat.template(args.name.as_deref())?.clone();
-        let rendered = chat.render(args.name.as_deref(), conversation)?;
-        Ok(ChatReport {
-            template: template.name,
-            from: template.from,
-            templates: chat.templates().iter().map(|template| template.name.clone()).collect(),
-            text: rendered.text,
-            ids: rendered.ids,
-            notes: rendered.notes.iter().map(NoteReport::from).collect(),
-        })
-    })?;
+    let chat = terminal::block_on(Chat::open(files))?;
+    let name = args.name.as_deref();
+    if let Some(other) = &args.diff {
+        return compare(&chat, name, other, &conversation, json);
+    }
+    let (report, fault) = ChatReport::of(&chat, name, conversation)?;
+    if let Some(fault) = fault {
+        return Err(fault);
+    }
     if json {
         terminal::json(&report)?;
     } else {
         terminal::out(&show(&report));
     }
     Ok(Exit::Fine)
+}
+
+/// Compares with the template of a name, else with the default of another file or folder.
+fn compare(chat: &Chat, name: Option<&str>, other: &str, conversation: &Conversation, json: bool) -> Result<Exit> {
+    let is_name = chat.templates().iter().any(|template| template.name == other);
+    let report = if is_name {
+        TemplateDiffReport::of(&chat.compare(name, chat, Some(other), conversation)?)
+    } else {
+        let path = PathBuf::from(other);
+        if !path.exists() {
+            let names: Vec<&str> = chat.templates().iter().map(|template| template.name.as_str()).collect();
+            let what = format!("{other:?} is neither a file nor a template here; there are {}", names.join(", "));
+            return Err(Fault::caller(what));
+        }
+        let second = terminal::block_on(Chat::open(terminal::open_for(&[path], Need::Chat)?))?;
+        TemplateDiffReport::of(&chat.compare(name, &second, None, conversation)?)
+    };
+    if json {
+        terminal::json(&report)?;
+    } else {
+        terminal::out(&show_diff(&report));
+    }
+    Ok(if report.is_empty() { Exit::Fine } else { Exit::Findings })
 }
 
 /// Seconds since 1970, for templates that write the date.
@@ -88,4 +107,66 @@ fn show(report: &ChatReport) -> String {
     out.push('\n');
     inspect::notes(&mut out, &report.notes);
     out
+}
+
+/// Lines kept around each change.
+const CONTEXT: usize = 3;
+
+fn show_diff(report: &TemplateDiffReport) -> String {
+    let mut out = format!(
+        "{DIM}- {} from {}\n+ {} from {}{DIM:#}\n\n",
+        plain(&report.left),
+        plain(&report.left_from),
+        plain(&report.right),
+        plain(&report.right_from)
+    );
+    hunks(&mut out, "templates", &report.source);
+    if let Some(rendered) = &report.rendered {
+        out.push('\n');
+        hunks(&mut out, "what they write", rendered);
+    }
+    let failure = |out: &mut String, name: &str, failure: &Option<FailureReport>| {
+        if let Some(failure) = failure {
+            out.push_str(&format!("\n{} writes nothing: {}\n", plain(name), plain(&failure.fault.what)));
+        }
+    };
+    failure(&mut out, &report.left, &report.left_failure);
+    failure(&mut out, &report.right, &report.right_failure);
+    out
+}
+
+/// Changed lines with some around them.
+fn hunks(out: &mut String, what: &str, diff: &DiffReport) {
+    if let Some(fault) = &diff.fault {
+        out.push_str(&format!("{BOLD}{what}{BOLD:#}: not compared: {}\n", plain(&fault.what)));
+        return;
+    }
+    if diff.removed + diff.added == 0 {
+        out.push_str(&format!("{BOLD}{what}{BOLD:#}: equal\n"));
+        return;
+    }
+    out.push_str(&format!("{BOLD}{what}{BOLD:#}: {} lines removed, {} added\n", diff.removed, diff.added));
+    let changed: Vec<usize> = (0..diff.lines.len()).filter(|i| diff.lines[*i].change != "same").collect();
+    let is_near = |i: usize| {
+        let next = changed.partition_point(|at| *at + CONTEXT < i);
+        changed.get(next).is_some_and(|at| *at <= i + CONTEXT)
+    };
+    let mut is_gap = false;
+    for (i, line) in diff.lines.iter().enumerate() {
+        if !is_near(i) {
+            is_gap = true;
+            continue;
+        }
+        if std::mem::take(&mut is_gap) {
+            out.push_str(&format!("{DIM}  ...{DIM:#}\n"));
+        }
+        let number = |n: Option<usize>| n.map_or_else(String::new, |n| n.to_string());
+        let text = plain(line.text.strip_suffix('\n').unwrap_or(&line.text));
+        let numbers = format!("{DIM}{:>4} {:>4}{DIM:#}", number(line.left), number(line.right));
+        match line.change {
+            "removed" => out.push_str(&format!("{numbers} {RED}- {text}{RED:#}\n")),
+            "added" => out.push_str(&format!("{numbers} {GREEN}+ {text}{GREEN:#}\n")),
+            _ => out.push_str(&format!("{numbers}   {text}\n")),
+        }
+    }
 }

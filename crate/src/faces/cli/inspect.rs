@@ -168,6 +168,7 @@ fn place(out: &mut String, report: &ModelReport) {
         })
         .collect();
     out.push_str(&table(&rows, 2));
+    hierarchy(out, report);
     let _ = writeln!(out, "\n{BOLD}What can run it{BOLD:#}");
     for r in &report.runners {
         let colour = match r.verdict.as_str() {
@@ -190,6 +191,32 @@ fn place(out: &mut String, report: &ModelReport) {
         );
     }
     out.push('\n');
+}
+
+/// The parts of the model, each with its mark.
+fn hierarchy(out: &mut String, report: &ModelReport) {
+    if report.place.hierarchy.is_empty() {
+        return;
+    }
+    let rows: Vec<_> = report
+        .place
+        .hierarchy
+        .iter()
+        .map(|p| {
+            let mark = match p.state {
+                "present" => "✓",
+                "missing" => "✗",
+                _ => "!",
+            };
+            let role = short(&p.role, 40);
+            // The name says the file where both are one.
+            let file = p.file.as_deref().filter(|f| f.rsplit('/').next() != Some(&p.role)).map(|f| short(f, 40));
+            let told = file.into_iter().chain([short(&p.detail, 100)]).collect::<Vec<_>>().join(": ");
+            vec![mark.into(), p.group.to_owned(), role, p.state.to_owned(), told]
+        })
+        .collect();
+    let _ = writeln!(out, "\n{BOLD}Parts{BOLD:#}");
+    out.push_str(&table(&rows, 2));
 }
 
 /// All findings.

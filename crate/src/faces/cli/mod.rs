@@ -5,13 +5,20 @@ mod bench;
 #[cfg(feature = "chat")]
 mod chat;
 mod check;
+mod explain;
 mod inspect;
 mod map;
 mod peek;
+#[cfg(feature = "http")]
+mod remote;
+#[cfg(not(feature = "http"))]
+#[path = "no_remote.rs"]
+mod remote;
 mod run;
 mod synth;
 mod terminal;
 mod tokenize;
+mod vocab;
 
 use std::process::ExitCode;
 
@@ -38,7 +45,12 @@ enum Exit {
 pub fn main() -> ExitCode {
     let args = Args::parse();
     let json = args.json;
-    match dispatch(args) {
+    if json {
+        remote::be_quiet();
+    }
+    let ended = dispatch(args);
+    remote::summary();
+    match ended {
         Ok(Exit::Fine) => ExitCode::SUCCESS,
         Ok(Exit::Findings) => ExitCode::from(1),
         Err(fault) => {
@@ -69,6 +81,7 @@ fn dispatch(args: Args) -> Result<Exit> {
         Command::Map(a) => map::run(&a, json),
         Command::Hex(a) => map::hex(&a, json),
         Command::Tokenize(a) => tokenize::run(&a, json),
+        Command::Vocab(a) => vocab::run(&a, json),
         #[cfg(feature = "chat")]
         Command::ChatTemplate(a) => chat::run(&a, json),
         Command::Run(a) => run::run(&a, json),
@@ -78,5 +91,6 @@ fn dispatch(args: Args) -> Result<Exit> {
         Command::Synth(a) => synth::run(&a, json),
         Command::Gap(a) => bench::gap(&a, json),
         Command::TimeOpen(a) => bench::time_open(&a, json),
+        Command::TimeTokenize(a) => bench::time_tokenize(&a, json),
     }
 }

@@ -5,12 +5,13 @@ use std::fmt::Write as _;
 use crate::{
     fault::Result,
     report::{PeekReport, StatsReport},
-    session::Inspection,
+    session::{Inspection, Need},
 };
 
 use super::{
     Exit,
     args::PeekArgs,
+    remote,
     terminal::{self, BOLD, Bar, DIM, bytes, plain, table},
 };
 
@@ -21,10 +22,13 @@ const BAR: f64 = 48.0;
 
 /// Runs the command.
 pub(super) fn run(args: &PeekArgs, json: bool) -> Result<Exit> {
-    let files = terminal::open(std::slice::from_ref(&args.path))?;
+    let files = terminal::open_for(std::slice::from_ref(&args.path), Need::Tensor(&args.tensor))?;
     let bar = Bar::new(json);
     let report = terminal::block_on(async {
-        let inspection = Inspection::open(files).await?;
+        let inspection = match terminal::address(&args.path) {
+            Some(address) => remote::open_with_tensor(address, files, &args.tensor).await?,
+            None => Inspection::open(files).await?,
+        };
         let tensor = inspection.tensor_index(&args.tensor)?;
         let before = inspection.files().bytes_read();
         let peek = inspection.peek(tensor, args.rows.clone(), args.stats, &mut |p| bar.show(p)).await?;

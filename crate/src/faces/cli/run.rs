@@ -5,7 +5,7 @@ use std::rc::Rc;
 use crate::{
     fault::Result,
     report::{DeviceReport, DevicesReport, RunReport},
-    session::{Generated, Generation, GenerationOptions, GpuOptions, Inspection, Sampling, list_devices},
+    session::{Generated, Generation, GenerationOptions, GpuOptions, Inspection, Need, Sampling, list_devices},
 };
 
 #[cfg(feature = "chat")]
@@ -19,7 +19,7 @@ use super::{
 
 /// Runs the command: text goes to standard output as it comes.
 pub(super) fn run(args: &RunArgs, json: bool) -> Result<Exit> {
-    let files = terminal::open(std::slice::from_ref(&args.path))?;
+    let files = terminal::open_for(std::slice::from_ref(&args.path), Need::Run)?;
     let prompt = prompt(args)?;
     let options = GenerationOptions {
         max_tokens: args.tokens,
@@ -30,6 +30,7 @@ pub(super) fn run(args: &RunArgs, json: bool) -> Result<Exit> {
             min_p: args.min_p,
             seed: args.seed,
         },
+        add_special: true,
         alternatives: false,
         keep_logits: args.logits,
     };
@@ -80,7 +81,7 @@ struct Prompt {
 #[cfg(feature = "chat")]
 fn prompt(args: &RunArgs) -> Result<Prompt> {
     let Some(message) = &args.chat else { return Ok(Prompt { text: args.prompt.clone(), ids: None }) };
-    let files = terminal::open(std::slice::from_ref(&args.path))?;
+    let files = terminal::open_for(std::slice::from_ref(&args.path), Need::Chat)?;
     let rendered = terminal::block_on(async {
         let conversation = Conversation {
             messages: Data::said(message),
@@ -88,7 +89,7 @@ fn prompt(args: &RunArgs) -> Result<Prompt> {
             now: super::chat::now(),
             ..Conversation::default()
         };
-        Chat::open(files).await?.render(None, conversation)
+        Chat::open(files).await?.render(None, conversation).map_err(|failure| failure.fault)
     })?;
     Ok(Prompt { text: rendered.text, ids: rendered.ids })
 }

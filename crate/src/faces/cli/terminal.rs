@@ -17,7 +17,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
     fault::{Fault, Result},
-    session::Progress,
+    session::{Need, Progress},
     source::{ByteSource, FileSource, SourceSet},
 };
 
@@ -39,6 +39,7 @@ const MAX_DEPTH: usize = 6;
 
 /// Writes to standard output; colours only on a terminal, none with `NO_COLOR`; a closed pipe ends quietly.
 pub(super) fn out(text: &str) {
+    super::remote::hide();
     let mut stdout = anstream::stdout().lock();
     if stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).is_err() {
         std::process::exit(0);
@@ -130,6 +131,7 @@ impl Bar {
     /// Shows how far it is.
     pub(super) fn show(&self, progress: Progress) {
         if let Some(bar) = &self.0 {
+            super::remote::hide();
             bar.set_message(progress.what);
             bar.set_length(progress.total);
             bar.set_position(progress.done);
@@ -161,10 +163,25 @@ pub(super) fn block_on<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-/// Opens files, and the files of folders, as one set. Names are relative to a single folder given.
+/// Opens files, the files of folders, and files at addresses, as one set to be described. Names are relative to a
+/// single folder given.
 pub(super) fn open(paths: &[PathBuf]) -> Result<SourceSet> {
+    open_for(paths, Need::Description)
+}
+
+/// As [`open`]; of what lies beside a file at an address, what is needed is fetched.
+pub(super) fn open_for(paths: &[PathBuf], need: Need<'_>) -> Result<SourceSet> {
+    if let [only] = paths
+        && let Some(text) = address(only)
+    {
+        return super::remote::open(text, need);
+    }
     let mut set = SourceSet::default();
     for path in paths {
+        if let Some(text) = address(path) {
+            set.extend(&super::remote::open(text, Need::Nothing)?);
+            continue;
+        }
         if path.is_dir() {
             let mut files = Vec::new();
             walk(path, MAX_DEPTH, &mut files)?;
@@ -182,6 +199,11 @@ pub(super) fn open(paths: &[PathBuf]) -> Result<SourceSet> {
         return Err(Fault::caller("the folder holds no files"));
     }
     Ok(set)
+}
+
+/// The text of a path that is meant as an address.
+pub(super) fn address(path: &Path) -> Option<&str> {
+    path.to_str().filter(|text| super::remote::is_address(text))
 }
 
 /// Regular files below a folder; links and hidden entries are passed over.

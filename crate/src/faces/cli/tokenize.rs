@@ -4,14 +4,14 @@ use std::{fmt::Write as _, io::Read};
 
 use crate::{
     fault::{Fault, Result},
-    report::TokensReport,
-    session::{EncodeOptions, open_vocabulary},
+    report::{CompareReport, ExplainReport, TokensReport},
+    session::{Comparison, EncodeOptions, Need, Tokenized, open_vocabulary},
 };
 
 use super::{
     Exit,
     args::TokenizeArgs,
-    inspect,
+    explain, inspect,
     terminal::{self, BOLD, DIM, plain, table},
 };
 
@@ -20,20 +20,35 @@ const LISTED: usize = 200;
 
 /// Runs the command.
 pub(super) fn run(args: &TokenizeArgs, json: bool) -> Result<Exit> {
-    let files = terminal::open(std::slice::from_ref(&args.path))?;
+    let files = terminal::open_for(std::slice::from_ref(&args.path), Need::Tokenizer)?;
     let text = text(&args.text)?;
     let options = EncodeOptions { add_special: args.add_special, parse_special: args.parse_special };
-    let report = terminal::block_on(async {
-        let vocabulary = open_vocabulary(files).await?;
-        let preview = vocabulary.preview(&text, options)?;
-        Ok(TokensReport::of(&vocabulary, &text, &preview))
-    })?;
-    if json {
-        terminal::json(&report)?;
-    } else {
-        terminal::out(&show(&report));
+    let vocabulary = terminal::block_on(open_vocabulary(files))?;
+    if args.explain {
+        let report = ExplainReport::of(&vocabulary, vocabulary.explain(&text, options)?);
+        print(&report, json, explain::explained)?;
+        return Ok(if report.agrees { Exit::Fine } else { Exit::Findings });
     }
+    if let Some(path) = &args.with {
+        let other =
+            terminal::block_on(open_vocabulary(terminal::open_for(std::slice::from_ref(path), Need::Tokenizer)?))?;
+        let comparison = Comparison::new(&vocabulary, &other, &text, options)?;
+        let report = CompareReport::of(&vocabulary, &other, &comparison);
+        print(&report, json, explain::compared)?;
+        return Ok(if report.same { Exit::Fine } else { Exit::Findings });
+    }
+    let report = TokensReport::of(&vocabulary, &Tokenized::new(&vocabulary, text, options)?);
+    print(&report, json, show)?;
     Ok(Exit::Fine)
+}
+
+/// A report as JSON or for people.
+fn print<R: serde::Serialize>(report: &R, json: bool, show: impl Fn(&R) -> String) -> Result<()> {
+    if json {
+        return terminal::json(report);
+    }
+    terminal::out(&show(report));
+    Ok(())
 }
 
 fn text(given: &str) -> Result<String> {
@@ -63,7 +78,11 @@ fn show(report: &TokensReport) -> String {
         .iter()
         .take(LISTED)
         .map(|p| {
-            let kind = if p.kind == "normal" { String::new() } else { p.kind.to_owned() };
+            let kind = match (p.kind, p.part_of) {
+                ("normal", "") => String::new(),
+                (kind, "") => kind.to_owned(),
+                (_, part_of) => format!("part of a {part_of}"),
+            };
             vec![format!("{:>7}", p.id), format!("\"{}\"", plain(&p.text)), format!("{}..{}", p.start, p.end), kind]
         })
         .collect();

@@ -2,6 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    collections::BTreeMap,
     rc::Rc,
 };
 
@@ -11,14 +12,22 @@ use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use wasm_bindgen_futures::JsFuture;
 
 use crate::{
-    fault::{Fault, LocalFuture},
-    report::{DeviceReport, DevicesReport, GeneratedReport, OpsReport, ProgressReport, RunReport, TokensReport},
+    fault::{Blame, Fault, LocalFuture},
+    report::{
+        ChatReport, CompareReport, DeviceReport, DevicesReport, ExplainReport, GeneratedReport, OpsReport,
+        PiecesReport, ProgressReport, RunReport, TemplateDiffReport, TemplatesReport, TokensReport, VocabularyReport,
+    },
     session::{
-        self, DeviceChoice, EncodeOptions, Generation, GenerationOptions, GpuOptions, Inspection, Progress, Sampling,
+        self, Catalog, Chat, Comparison, Conversation, Data, DeviceChoice, EncodeOptions, Generation,
+        GenerationOptions, GpuOptions, Inspection, Progress, Sampling, Search, Sort, TokenQuery, TokenType, Tokenized,
+        Vocabulary,
     },
 };
 
-use super::{inspect, json, throw};
+use super::{inspect, json, sources, throw};
+
+/// Tokens that the first answer about a text tells one by one; the page asks for others when it shows them.
+const FIRST: usize = 2048;
 
 thread_local! {
     static SUBGROUPS: Cell<bool> = const { Cell::new(false) };
@@ -62,23 +71,143 @@ pub async fn test_ops(device: String, tier: String, only: String) -> Result<Stri
 pub struct Runner {
     inspection: Rc<Inspection>,
     generation: Rc<RefCell<Option<Generation>>>,
+    /// The text that was tokenized last.
+    tokenized: RefCell<Option<(Rc<Vocabulary>, Tokenized)>>,
+    /// Made when it is first needed.
+    chat: RefCell<Option<Rc<Chat>>>,
+    /// Likewise.
+    catalog: RefCell<Option<Rc<Catalog>>>,
+    /// The tokenizer to compare with.
+    other: RefCell<Option<Rc<Vocabulary>>>,
 }
 
 #[wasm_bindgen]
 impl Runner {
     /// Opens the model that the files hold together.
     pub async fn open(names: Vec<String>, files: Vec<web_sys::Blob>) -> Result<Runner, JsValue> {
-        Ok(Self { inspection: inspect(names, files).await?, generation: Rc::default() })
+        Ok(Self {
+            inspection: inspect(names, files).await?,
+            generation: Rc::default(),
+            tokenized: RefCell::default(),
+            chat: RefCell::default(),
+            catalog: RefCell::default(),
+            other: RefCell::default(),
+        })
     }
     /// Bytes read from the files so far.
     pub fn bytes_read(&self) -> f64 {
         self.inspection.files().bytes_read() as f64
     }
-    /// How the tokenizer splits a text: a `TokensReport`.
+    /// How the tokenizer splits a text: a `TokensReport` of its first tokens; the others are kept for `pieces`.
     pub async fn tokenize(&self, text: String, add_special: bool, parse_special: bool) -> Result<String, JsValue> {
         let vocabulary = self.inspection.vocabulary().await.map_err(|f| throw(&f))?;
-        let preview = vocabulary.preview(&text, EncodeOptions { add_special, parse_special }).map_err(|f| throw(&f))?;
-        json(&TokensReport::of(&vocabulary, &text, &preview))
+        let options = EncodeOptions { add_special, parse_special };
+        let tokenized = Tokenized::new(&vocabulary, text, options).map_err(|f| throw(&f))?;
+        let report = json(&TokensReport::head(&vocabulary, &tokenized, FIRST))?;
+        self.tokenized.replace(Some((vocabulary, tokenized)));
+        Ok(report)
+    }
+    /// Tokens of the text that was tokenized last: a `PiecesReport`.
+    pub fn pieces(&self, from: usize, count: usize) -> Result<String, JsValue> {
+        self.last(|vocabulary, tokenized| {
+            json(&PiecesReport::of(vocabulary, tokenized, from..from.saturating_add(count)))
+        })
+    }
+    /// First and one past the last of those tokens that touch bytes `start..end` of the text.
+    pub fn touching(&self, start: usize, end: usize) -> Result<String, JsValue> {
+        self.last(|_, tokenized| {
+            let found = tokenized.touching(start..end);
+            json(&[found.start, found.end])
+        })
+    }
+    /// Their ids.
+    pub fn ids(&self) -> Result<String, JsValue> {
+        self.last(|_, tokenized| json(&tokenized.ids().collect::<Vec<u32>>()))
+    }
+    /// How a text becomes ids, step by step: an `ExplainReport`.
+    pub async fn explain(&self, text: String, add_special: bool, parse_special: bool) -> Result<String, JsValue> {
+        let vocabulary = self.inspection.vocabulary().await.map_err(|f| throw(&f))?;
+        let options = EncodeOptions { add_special, parse_special };
+        let explanation = vocabulary.explain(&text, options).map_err(|f| throw(&f))?;
+        json(&ExplainReport::of(&vocabulary, explanation))
+    }
+    /// Tokens of the vocabulary: a `VocabularyReport`. `kind` is a token type or ""; `sort` is "id", "length" or "score".
+    pub async fn vocabulary(
+        &self,
+        search: String,
+        kind: String,
+        sort: String,
+        reverse: bool,
+        first: usize,
+        count: usize,
+    ) -> Result<String, JsValue> {
+        let vocabulary = self.inspection.vocabulary().await.map_err(|f| throw(&f))?;
+        let known = self.catalog.borrow().clone();
+        let catalog = known.unwrap_or_else(|| Rc::new(Catalog::new(&vocabulary)));
+        self.catalog.replace(Some(Rc::clone(&catalog)));
+        let sort = match sort.as_str() {
+            "length" => Sort::Length,
+            "score" => Sort::Score,
+            _ => Sort::Id,
+        };
+        let query = TokenQuery { search: Search::parse(&search), kind: TokenType::named(&kind), sort, reverse };
+        json(&VocabularyReport::of(&vocabulary, &catalog, &query, first, count))
+    }
+    /// Opens the tokenizer to compare with; what it is, in words.
+    pub async fn open_other(&self, names: Vec<String>, files: Vec<web_sys::Blob>) -> Result<String, JsValue> {
+        let other = session::open_vocabulary(sources(names, files)).await.map_err(|f| throw(&f))?;
+        let words = json(&other.describe())?;
+        self.other.replace(Some(Rc::new(other)));
+        Ok(words)
+    }
+    /// A text by this tokenizer and by the other one: a `CompareReport`.
+    pub async fn compare(&self, text: String, add_special: bool, parse_special: bool) -> Result<String, JsValue> {
+        let vocabulary = self.inspection.vocabulary().await.map_err(|f| throw(&f))?;
+        let other = self.other.borrow().clone();
+        let other = other.ok_or_else(|| throw(&Fault::caller("no other tokenizer is open")))?;
+        let options = EncodeOptions { add_special, parse_special };
+        let comparison = Comparison::new(&vocabulary, &other, &text, options).map_err(|f| throw(&f))?;
+        json(&CompareReport::of(&vocabulary, &other, &comparison))
+    }
+    /// The chat templates: a `TemplatesReport`.
+    pub async fn templates(&self) -> Result<String, JsValue> {
+        match self.chat().await {
+            Ok(chat) => json(&TemplatesReport::of(&chat)),
+            Err(fault) if fault.blame == Blame::Unsupported => json(&TemplatesReport::none()),
+            Err(fault) => Err(throw(&fault)),
+        }
+    }
+    /// A conversation as the template of a name writes it, or the default: a `ChatReport`.
+    pub async fn chat_text(&self, template: Option<String>, conversation: String) -> Result<String, JsValue> {
+        let chat = self.chat().await.map_err(|f| throw(&f))?;
+        let conversation = asked_conversation(&conversation)?;
+        let (report, _) = ChatReport::of(&chat, template.as_deref(), conversation).map_err(|f| throw(&f))?;
+        json(&report)
+    }
+    /// Two templates, and what they write of one conversation: a `TemplateDiffReport`. The second one is of
+    /// the files, where there are any.
+    pub async fn compare_templates(
+        &self,
+        left: String,
+        right: Option<String>,
+        conversation: String,
+        names: Vec<String>,
+        files: Vec<web_sys::Blob>,
+    ) -> Result<String, JsValue> {
+        let conversation = asked_conversation(&conversation)?;
+        let chat = self.chat().await.map_err(|f| throw(&f))?;
+        let other = if files.is_empty() {
+            Rc::clone(&chat)
+        } else {
+            Rc::new(Chat::open(sources(names, files)).await.map_err(|f| throw(&f))?)
+        };
+        let compared = chat.compare(Some(&left), &other, right.as_deref(), &conversation).map_err(|f| throw(&f))?;
+        json(&TemplateDiffReport::of(&compared))
+    }
+    /// The token ids of a text, and nothing else of it: what the benchmark times.
+    pub async fn encode(&self, text: String, add_special: bool, parse_special: bool) -> Result<Vec<u32>, JsValue> {
+        let vocabulary = self.inspection.vocabulary().await.map_err(|f| throw(&f))?;
+        vocabulary.encode(&text, EncodeOptions { add_special, parse_special }).map_err(|f| throw(&f))
     }
     /// Loads the weights onto a device: a `DeviceReport`; `progress` gets `ProgressReport`s.
     pub async fn load(&self, device: String, tier: String, progress: Function) -> Result<String, JsValue> {
@@ -125,10 +254,56 @@ impl Runner {
     }
 }
 
+impl Runner {
+    /// What is asked about the text that was tokenized last.
+    fn last(&self, ask: impl FnOnce(&Vocabulary, &Tokenized) -> Result<String, JsValue>) -> Result<String, JsValue> {
+        match &*self.tokenized.borrow() {
+            Some((vocabulary, tokenized)) => ask(vocabulary, tokenized),
+            None => Err(throw(&Fault::caller("no text was tokenized yet"))),
+        }
+    }
+    async fn chat(&self) -> Result<Rc<Chat>, Fault> {
+        if let Some(chat) = &*self.chat.borrow() {
+            return Ok(Rc::clone(chat));
+        }
+        let chat = Rc::new(Chat::of(&self.inspection).await?);
+        self.chat.replace(Some(Rc::clone(&chat)));
+        Ok(chat)
+    }
+}
+
+/// A conversation as the page writes it.
+#[derive(Deserialize)]
+struct AskedConversation {
+    messages: Data,
+    #[serde(default)]
+    tools: Data,
+    #[serde(default)]
+    variables: BTreeMap<String, Data>,
+    add_generation_prompt: bool,
+    now: Option<i64>,
+}
+
+fn asked_conversation(text: &str) -> Result<Conversation, JsValue> {
+    let asked: AskedConversation =
+        serde_json::from_str(text).map_err(|e| throw(&Fault::caller(format!("the conversation: {e}"))))?;
+    Ok(Conversation {
+        messages: asked.messages,
+        tools: asked.tools,
+        add_generation_prompt: asked.add_generation_prompt,
+        variables: asked.variables.into_iter().collect(),
+        now: asked.now,
+        ..Conversation::default()
+    })
+}
+
 /// What the page asks of a generation.
 #[derive(Deserialize)]
 struct Asked {
     prompt: String,
+    /// A chat template writes its own BOS.
+    #[serde(default = "yes")]
+    add_special: bool,
     max_tokens: u32,
     #[serde(default)]
     temperature: f32,
@@ -146,6 +321,10 @@ struct Asked {
     logits: bool,
 }
 
+fn yes() -> bool {
+    true
+}
+
 fn one() -> f32 {
     1.0
 }
@@ -161,6 +340,7 @@ impl Asked {
                 min_p: self.min_p,
                 seed: self.seed,
             },
+            add_special: self.add_special,
             alternatives: self.alternatives,
             keep_logits: self.logits,
         }

@@ -80,11 +80,18 @@ impl<'w> Table<'w> {
         let at = vector.at + 4 * i;
         Self::at(self.file, at + u64::from(Cursor::new(self.file, at, false).u32()?))
     }
-    /// Numbers of a vector of u32 (or i32).
+    /// Numbers of a vector of u32 (or i32), at most `most`.
+    ///
+    /// # Errors
+    /// The bytes are missing or beyond the end; there are more.
     pub(in crate::formats) fn numbers(&self, n: u64, most: u64) -> Result<Vec<u32>, Stop> {
         let vector = self.vector(n, 4)?;
+        if vector.len > most {
+            let what = format!("a list of {} numbers; the limit is {most}", vector.len);
+            return Err(Fault::limit(what).at(vector.at).in_file(self.file.name()).into());
+        }
         let mut cursor = Cursor::new(self.file, vector.at, false);
-        (0..vector.len.min(most)).map(|_| cursor.u32()).collect()
+        (0..vector.len).map(|_| cursor.u32()).collect()
     }
     /// A string, cut to `most` bytes.
     pub(in crate::formats) fn text(&self, n: u64, most: u64) -> Result<String, Stop> {

@@ -56,6 +56,7 @@ impl Items {
     fn pickle(&mut self, file: &Window) -> Result<&Machine, Stop> {
         let machine = self.now.get_or_insert_with(|| Machine::new(self.at, self.end.min(file.len())));
         machine.run(file)?;
+        machine.look_within(file)?;
         Ok(machine)
     }
     /// Goes on behind byte `at`.
@@ -296,6 +297,9 @@ impl Tar {
             let lacks = if missing.is_empty() { String::new() } else { format!("; {} not found", missing.join(", ")) };
             let what = format!("The file ends at byte {len}, its archive at byte {} or later{lacks}", self.end);
             findings.error("end of file", len, what, "the file was not copied whole");
+        } else if len < self.end.saturating_add(2 * tar::BLOCK) {
+            let what = "The archive ends without its two closing blocks of zeros";
+            findings.info("end mark", len, what, "nothing of the model lies there, but the file may not be whole");
         }
         let mut tree = Tree::default();
         tree.persistent = std::mem::take(&mut self.stated);

@@ -129,7 +129,12 @@ impl Graph {
                     let node = Node::read(file, found.payload, next)?;
                     let most = self.graph.nodes.len() >= NODES_MOST || self.tensors.len() as u64 >= limits.tensors;
                     if most {
-                        return Err(Fault::limit("more nodes than are listed; the limit").at(found.payload).into());
+                        return Err(Fault::limit(format!(
+                            "more than {NODES_MOST} nodes or {} tensors; the limit",
+                            limits.tensors
+                        ))
+                        .at(found.payload)
+                        .into());
                     }
                     self.node(node, inner, file);
                 }

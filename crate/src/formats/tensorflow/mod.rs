@@ -12,6 +12,7 @@ use super::{
     codec::{protobuf, snappy},
 };
 use crate::{
+    fault::Fault,
     model::{FormatId, ModelFile},
     source::{Limits, Stop, Window},
     tensor::Encoding,
@@ -174,7 +175,10 @@ fn shape(file: &Window, at: u64, end: u64) -> Result<Option<Vec<i64>>, Stop> {
     while at < end {
         let field = protobuf::field(file, at, end)?;
         match (field.number, field.wire) {
-            (2, protobuf::Wire::Bytes(_)) if dims.len() < DIMS_MOST => {
+            (2, protobuf::Wire::Bytes(_)) if dims.len() >= DIMS_MOST => {
+                return Err(Fault::limit(format!("more than {DIMS_MOST} dimensions; the limit")).at(at).into());
+            }
+            (2, protobuf::Wire::Bytes(_)) => {
                 let (mut inner, last) = (field.payload, field.end().min(end));
                 let mut size = 0i64;
                 while inner < last {

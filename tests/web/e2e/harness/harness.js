@@ -12,10 +12,28 @@ async function told(work) {
   }
 }
 
+/** A model of one weight: a tokenizer's file beside it is its tokenizer. */
+function oneWeight() {
+  const header = new TextEncoder().encode('{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}');
+  return new Blob([new BigUint64Array([BigInt(header.length)]), header, new Uint8Array(4)]);
+}
+
 globalThis.harness = {
   start,
   devices: () => told(async () => JSON.parse(await devices())),
   ops: (tier, only) => told(async () => JSON.parse(await test_ops("gpu", tier, only))),
+
+  /** Ids of texts by the tokenizer of the file chosen above. */
+  ids: (texts, addSpecial, parseSpecial) => told(async () => {
+    const [file] = document.querySelector("input").files;
+    const model = file.name.endsWith(".gguf")
+      ? await Runner.open([file.name], [file])
+      : await Runner.open([file.name, "model.safetensors"], [file, oneWeight()]);
+    const ids = [];
+    for (const text of texts) ids.push([...await model.encode(text, addSpecial, parseSpecial)]);
+    model.free();
+    return ids;
+  }),
 
   /** Opens the files chosen above, loads them once onto a device and generates as often as there are options. */
   runs: (device, tier, options) => told(async () => {

@@ -82,8 +82,10 @@ type Answer = { kind: "tell"; json: string } | { kind: "fault" | "trap"; fault: 
 
 /** The page's own worker, with all files within its reach. Started from a document of the same host that has no policy against it. */
 async function reader(page: Page, paths: string[]): Promise<(files: Case["files"]) => Promise<Answer>> {
-  const script = readdirSync("dist/assets").find((name) => /^reader-[\w-]+\.js$/.test(name));
-  expect(script, "dist/assets holds the reader's worker").toBeDefined();
+  // Of two scripts called reader, one is the worker: the page names it, and the worker the other.
+  const main = readdirSync("dist/assets").find((name) => /^index-[\w-]+\.js$/.test(name)) ?? "";
+  const script = /reader-[\w-]+\.js/.exec(readFileSync(`dist/assets/${main}`, "utf8"))?.[0];
+  expect(script, "the page names its reader's worker").toBeDefined();
   await page.goto(`${SITE}sample/index.json`);
   await page.evaluate((address) => {
     const input = document.body.appendChild(document.createElement("input"));
@@ -100,6 +102,7 @@ async function reader(page: Page, paths: string[]): Promise<(files: Case["files"
           }
           resolve(data);
         };
+        worker.onerror = (error) => resolve({ kind: "trap", fault: error.message });
         worker.postMessage({ id: 1, call: "open", ask: { files: files.map(({ name, at }) => ({ name, file: input.files?.[at] })) } });
       }),
     });

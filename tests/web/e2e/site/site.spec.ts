@@ -71,6 +71,8 @@ test("no request leaves the page once it has loaded", async ({ page, context }) 
   expect(loading.filter((url) => url.includes("/sample/"))).toEqual([]);
   await page.getByTestId("files").first().setInputFiles(`${SAMPLE}/gguf/sample-q8_0.gguf`);
   for (const tab of ["Metadata", "Tensors", "Tokenizer", "Run", "Notes"]) await page.getByRole("link", { name: tab }).click();
+  await page.getByRole("link", { name: "Bytes" }).click();
+  await expect(page.getByRole("table", { name: /in hexadecimal/ }).getByText("GGUF")).toBeVisible();
   await page.getByRole("link", { name: "Tokenizer" }).click();
   await expect(page.getByRole("option").first()).toBeVisible();
   await page.getByRole("link", { name: "Run" }).click();
@@ -232,7 +234,7 @@ for (const scheme of ["light", "dark"] as const) {
   test(`axe finds nothing serious on the sample, ${scheme}`, async ({ page }) => {
     await page.emulateMedia({ colorScheme: scheme, reducedMotion: "reduce" });
     await openSampleFile(page, ["gguf/sample-q8_0.gguf"]);
-    for (const tab of ["Overview", "Metadata", "Tensors", "Tokenizer", "Run", "Notes"]) {
+    for (const tab of ["Overview", "Metadata", "Tensors", "Bytes", "Tokenizer", "Run", "Notes"]) {
       await page.getByRole("link", { name: tab }).click();
       await expect(page.getByRole("link", { name: tab })).toHaveAttribute("aria-current", "page");
       await accessible(page);

@@ -1,6 +1,6 @@
 import { bytes, count } from "../../../../www/src/lib/format.ts";
 import { hostile, llama } from "../../mock/reports.ts";
-import { accessible, choose, drop, expect, MOCK, open, test } from "../page.ts";
+import { accessible, choose, drop, expect, MOCK, open, test, writeOn } from "../page.ts";
 
 const NAME = "smollm2-135m.gguf";
 
@@ -114,6 +114,7 @@ test("pieces and text point at each other", async ({ page }) => {
 
 test("a run streams, stops, and tells what else could have stood there", async ({ page }) => {
   await open(page, NAME, "run");
+  await writeOn(page);
   await page.getByLabel("Prompt").fill("Once upon a time");
   await page.getByLabel("New tokens").fill("100000");
   await page.getByRole("button", { name: "Load and run" }).click();
@@ -128,6 +129,7 @@ test("a run streams, stops, and tells what else could have stood there", async (
 
 test("loading stops when it is told to, and does not begin again", async ({ page }) => {
   await open(page, "loading.gguf", "run");
+  await writeOn(page);
   await page.getByRole("button", { name: "Load and run" }).click();
   await expect(page.getByText(/Loading weights: /)).toBeVisible();
   await page.getByRole("button", { name: "Stop" }).click();
@@ -137,6 +139,7 @@ test("loading stops when it is told to, and does not begin again", async ({ page
 
 test("a device that fails is named where the run was started", async ({ page }) => {
   await open(page, "nogpu.gguf", "run");
+  await writeOn(page);
   await page.getByText("GPU", { exact: true }).click();
   await page.getByRole("button", { name: "Load and run" }).click();
   await expect(page.getByRole("alert")).toContainText("This browser offers no WebGPU adapter");
@@ -191,6 +194,7 @@ test("nothing moves while a model opens and is looked through", async ({ page })
   await open(page, NAME, "tensors?tensor=blk.0.ffn_down.weight");
   await expect(page.getByText("Numbers of the histogram")).toBeVisible();
   await page.getByRole("link", { name: "Run" }).click();
+  await writeOn(page);
   await page.getByRole("button", { name: "Load and run" }).click();
   await expect(page.getByText(/200 new tokens/)).toBeVisible();
   expect(await page.evaluate(() => (globalThis as unknown as { shifts: string[] }).shifts)).toEqual([]);
@@ -226,13 +230,15 @@ test("everything is reached by keyboard", async ({ page }) => {
   await page.keyboard.press("ArrowRight");
   await expect(page.getByRole("option").nth(1)).toBeFocused();
   await page.getByRole("link", { name: "Run" }).press("Enter");
+  await page.getByRole("radio", { name: "Chat" }).focus();
+  await page.keyboard.press("ArrowRight");
   await page.getByLabel("Prompt").press("Control+Enter");
   await expect(page.getByRole("button", { name: "Stop" })).toBeVisible();
   await page.getByRole("button", { name: "Stop" }).press("Enter");
   await expect(page.getByRole("button", { name: "Stop" })).toHaveCount(0);
 });
 
-const STATES = ["overview", "metadata", "tensors", "tensors?tensor=blk.0.ffn_down.weight", "tokenizer", "run", "notes"];
+const STATES = ["overview", "metadata", "tensors", "tensors?tensor=blk.0.ffn_down.weight", "bytes", "bytes?tensor=token_embd.weight&at=1811584", "tokenizer", "tokenizer?part=chat", "run", "notes"];
 
 for (const scheme of ["light", "dark"] as const) {
   test(`axe finds nothing serious on arrival, after a fault and after a run, ${scheme}`, async ({ page }) => {
@@ -243,19 +249,21 @@ for (const scheme of ["light", "dark"] as const) {
     await expect(page.getByRole("alert")).toBeVisible();
     await accessible(page);
     await open(page, NAME, "run");
+    await writeOn(page);
     await page.getByRole("button", { name: "Load and run" }).click();
     await expect(page.getByText(/new tokens;/)).toBeVisible();
     await accessible(page);
   });
-  for (const [file, states] of [[NAME, STATES], ["hostile.gguf", ["overview", "metadata", "notes", "run", "tensors"]], ["m.onnx", ["graph", "overview"]]] as const) {
+  for (const [file, states] of [[NAME, STATES], ["hostile.gguf", ["overview", "metadata", "notes", "run", "tensors", "bytes"]], ["m.onnx", ["graph", "overview"]]] as const) {
     test(`axe finds nothing serious in the views of ${file}, ${scheme}`, async ({ page }) => {
       test.setTimeout(300_000);
       await page.emulateMedia({ colorScheme: scheme, reducedMotion: "reduce" });
       await open(page, file);
       for (const state of states) {
         await page.evaluate((hash) => { location.hash = hash; }, state);
-        await expect(page.locator("nav [aria-current]")).toHaveAttribute("href", `#${state.split("?")[0]}`);
-        if (state.includes("?")) await expect(page.getByText("Numbers of the histogram")).toBeVisible();
+        await expect(page.locator(".tabs [aria-current]")).toHaveAttribute("href", `#${state.split("?")[0]}`);
+        if (state.startsWith("tensors?")) await expect(page.getByText("Numbers of the histogram")).toBeVisible();
+        if (state.includes("part=chat")) await expect(page.getByRole("region", { name: "The conversation as one text" })).toContainText("capital of France");
         if (state === "tokenizer") await expect(page.getByRole("option").first()).toBeVisible();
         await accessible(page);
       }
@@ -265,11 +273,11 @@ for (const scheme of ["light", "dark"] as const) {
 
 test("390 pixels are wide enough for every view", async ({ page }) => {
   await page.setViewportSize({ width: 390, height: 844 });
-  for (const [file, states] of [[NAME, STATES], ["hostile.gguf", ["overview", "metadata", "notes"]], ["m.onnx", ["graph"]]] as const) {
+  for (const [file, states] of [[NAME, STATES], ["hostile.gguf", ["overview", "metadata", "notes", "bytes"]], ["m.onnx", ["graph"]]] as const) {
     await open(page, file);
     for (const state of states) {
       await page.evaluate((hash) => { location.hash = hash; }, state);
-      await expect(page.locator("nav [aria-current]")).toHaveAttribute("href", `#${state.split("?")[0]}`);
+      await expect(page.locator(".tabs [aria-current]")).toHaveAttribute("href", `#${state.split("?")[0]}`);
       const { content, view } = await page.evaluate(() => ({ content: document.documentElement.scrollWidth, view: document.documentElement.clientWidth }));
       expect(content, `${file} ${state}`).toBeLessThanOrEqual(view);
     }

@@ -104,7 +104,8 @@ function useDrops(): boolean {
     const over = (e: DragEvent) => { if (files(e)) e.preventDefault(); };
     const drop = (e: DragEvent) => {
       depth.value = 0;
-      if (e.dataTransfer === null || !files(e)) return;
+      // A view may take a drop for itself: the second tokenizer.
+      if (e.dataTransfer === null || !files(e) || e.defaultPrevented) return;
       e.preventDefault();
       void fromDrop(e.dataTransfer).then((chosen) => take(chosen));
     };

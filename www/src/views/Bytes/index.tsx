@@ -6,6 +6,7 @@ import { useEffect, useId, useRef } from "preact/hooks";
 import { type ByteMap, inView, type Part, partAt } from "../../lib/bytemap.ts";
 import { bytes, count, percent, plural } from "../../lib/format.ts";
 import { hexOffset, parseOffset } from "../../lib/hexdump.ts";
+import { visible } from "../../lib/visible.ts";
 import { at, bytesAt, choose, chooseFile, chosen, chunks, file, fileName, goTo, hexFault, inSight, isWhole, map, move, retry, see, showAll, view, zoom, zoomTo } from "../../state/bytes.ts";
 import { generation, report } from "../../state/model.ts";
 import { go } from "../../state/route.ts";
@@ -48,7 +49,7 @@ function Map() {
         </span>
       </div>
       <ByteStrip
-        label={`Map of ${fileName.value}. Plus and minus zoom, arrows move, Home and End go to its ends, Enter picks what lies in the middle`}
+        label={`Map of ${visible(fileName.value)}. Plus and minus zoom, arrows move, Home and End go to its ends, Enter picks what lies in the middle`}
         map={map.value}
         from={from}
         to={to}
@@ -69,12 +70,11 @@ function Files() {
   const files = report.value?.files ?? [];
   if (files.length < 2) return null;
   return (
-    <label class="which">
-      <span class="quiet">File</span>
-      <select class="field" value={file.value} onChange={(e) => chooseFile(Number(e.currentTarget.value))}>
-        {files.map((f, i) => <option key={i} value={i}>{f.name} ({bytes(f.bytes)})</option>)}
+    <div class="which">
+      <select class="field" aria-label="File" value={file.value} onChange={(e) => chooseFile(Number(e.currentTarget.value))}>
+        {files.map((f, i) => <option key={i} value={i}>{visible(f.name)} ({bytes(f.bytes)})</option>)}
       </select>
-    </label>
+    </div>
   );
 }
 
@@ -124,7 +124,7 @@ function Parts() {
       key: `p${first + i}`,
       selected: first + i === chosen.value,
       cells: [
-        <span class={tensor === null ? "" : "mono"} title={nameOf(part)}><Swatch colour={colourOf(part)} /><Text value={nameOf(part)} />{shares === null ? null : <span class="shares"> {shares}</span>}</span>,
+        <span class={tensor === null ? "" : "mono"} title={visible(nameOf(part))}><Swatch colour={colourOf(part)} /><Text value={nameOf(part)} />{shares === null ? null : <span class="shares"> {shares}</span>}</span>,
         <span class={isOdd(part) ? "gone" : "muted"}>{part.kind === "tensor" ? tensor?.encoding : part.kind}</span>,
         count(part.start),
         bytes(part.end - part.start),
@@ -234,5 +234,5 @@ function Hex() {
     return { end: next > byte ? Math.min(part.end, next) : byte + 1, colour: colourOf(part), chosen: i === chosen.value };
   };
   useEffect(() => see(inSight.value.from, inSight.value.to), []);
-  return <HexView label={`Bytes of ${fileName.value} in hexadecimal`} length={map.value.bytes} at={at.value} bytes={bytesAt} run={run} onSee={see} />;
+  return <HexView label={`Bytes of ${visible(fileName.value)} in hexadecimal`} length={map.value.bytes} at={at.value} bytes={bytesAt} run={run} onSee={see} />;
 }

@@ -4,6 +4,7 @@ import { useEffect, useId, useRef } from "preact/hooks";
 
 import { bytes } from "../../lib/format.ts";
 import { formatHash, START, type Tab } from "../../lib/hash.ts";
+import { visible } from "../../lib/visible.ts";
 import { bytesRead, cancelOpen, opening, origin, report, status, title } from "../../state/model.ts";
 import { go, route } from "../../state/route.ts";
 import { type Theme, theme } from "../../state/theme.ts";
@@ -24,10 +25,10 @@ export function Header() {
       <div class="bar">
         <div class="logo"><Icon name="cube" size={22} /><span>Glassbox</span></div>
         <div class="file">
-          <h1 title={model.files.map((f) => f.name).join("\n")}><Text value={title.value} /></h1>
+          <h1 title={model.files.map((f) => visible(f.name)).join("\n")}><Text value={title.value} /></h1>
           {others > 0 ? <span class="muted">+ {others} more</span> : null}
           <Chip>{model.format} <Text value={model.version} /></Chip>
-          {origin.value !== null ? <span class="from" title={origin.value.url}><Chip>from <Text value={origin.value.hosts.join(", ")} /></Chip></span> : null}
+          {origin.value !== null ? <span class="from" title={visible(origin.value.url)}><Chip>from <Text value={origin.value.hosts.join(", ")} /></Chip></span> : null}
           <span class="muted size">{bytes(model.bytes_total)}</span>
           <Chip kind={status.value.kind}>{status.value.text}</Chip>
         </div>
@@ -95,8 +96,8 @@ export function OpeningBar() {
   const amount = work.total === null ? (work.done === 0 ? "" : bytes(work.done)) : `${bytes(work.done)} of ${bytes(work.total)}`;
   return (
     <div class="opening" role="status">
-      <div class="row"><span>{work.what}…</span><span class="muted">{amount}</span><button type="button" class="button slim push" onClick={cancelOpen}>Cancel</button></div>
-      <Meter label={work.what} share={work.total === null ? null : work.done / work.total} />
+      <div class="row"><span class="break"><Text value={`${work.what}…`} /></span><span class="muted">{amount}</span><button type="button" class="button slim push" onClick={cancelOpen}>Cancel</button></div>
+      <Meter label={visible(work.what)} share={work.total === null ? null : work.done / work.total} />
     </div>
   );
 }

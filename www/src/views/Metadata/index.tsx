@@ -3,6 +3,7 @@ import "./style.css";
 import { useSignal } from "@preact/signals";
 
 import { count, plural, single } from "../../lib/format.ts";
+import { visible } from "../../lib/visible.ts";
 import { closePages, entries, PAGE, pages, showPage } from "../../state/metadata.ts";
 import { report } from "../../state/model.ts";
 import { go, route } from "../../state/route.ts";
@@ -66,14 +67,14 @@ function Scalar({ value, name, narrow }: { value: MetadataReport["value"]; name:
   const text = long && !whole.value ? `${value.slice(0, LONG)}…` : value;
   return (
     <Copyable text={value} name={name}>
-      {lines ? <pre class="block mono" tabIndex={0} role="region" aria-label={`Value of ${name}`}><Text value={text} lines /></pre> : <span class="break"><Text value={text} /></span>}
+      {lines ? <pre class="block mono" tabIndex={0} role="region" aria-label={`Value of ${visible(name)}`}><Text value={text} lines /></pre> : <span class="break"><Text value={text} /></span>}
       {long ? <div><button type="button" class="button slim" aria-expanded={whole.value} onClick={() => (whole.value = !whole.value)}>{whole.value ? "Show less" : `Show all ${count(value.length)} characters`}</button></div> : null}
     </Copyable>
   );
 }
 
 function Copyable({ text, name, children }: { text: string; name: string; children: preact.ComponentChildren }) {
-  return <div class="value"><div class="what">{children}</div><CopyButton what={`the value of ${name}`} text={() => text} /></div>;
+  return <div class="value"><div class="what">{children}</div><CopyButton what={`the value of ${visible(name)}`} text={() => text} /></div>;
 }
 
 function ArrayValue({ entry }: { entry: MetadataReport }) {
@@ -90,7 +91,7 @@ function ArrayValue({ entry }: { entry: MetadataReport }) {
         {page !== undefined ? (
           <span class="row pager">
             <button type="button" class="button slim" disabled={page.busy || start === 0} onClick={() => showPage(entry.key, Math.max(0, start - PAGE))}>Previous</button>
-            <label class="small muted">from <input class="field slim" type="number" min={0} max={Math.max(0, length - 1)} value={start} aria-label={`First item of ${entry.key} to show`} onChange={(e) => { const n = e.currentTarget.valueAsNumber; if (n >= 0 && n < length) void showPage(entry.key, Math.floor(n)); }} /></label>
+            <label class="small muted">from <input class="field slim" type="number" min={0} max={Math.max(0, length - 1)} value={start} aria-label={`First item of ${visible(entry.key)} to show`} onChange={(e) => { const n = e.currentTarget.valueAsNumber; if (n >= 0 && n < length) void showPage(entry.key, Math.floor(n)); }} /></label>
             <button type="button" class="button slim" disabled={page.busy || start + PAGE >= length} onClick={() => showPage(entry.key, start + PAGE)}>Next</button>
             <button type="button" class="button slim plain" onClick={() => closePages(entry.key)}>Close</button>
           </span>

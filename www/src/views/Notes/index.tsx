@@ -6,6 +6,7 @@ import { report } from "../../state/model.ts";
 import type { FileSalvageReport, NoteReport, SalvageReport } from "../../wire/report.ts";
 import { Icon, type IconName } from "../../widgets/Icon.tsx";
 import { Text } from "../../widgets/Text.tsx";
+import { ByteLink } from "../Bytes/link.tsx";
 
 const SEVERITIES: Record<string, { icon: IconName; word: string }> = {
   error: { icon: "error", word: "Error" },
@@ -86,7 +87,7 @@ export function Note({ note }: { note: NoteReport }) {
       <Icon name={icon} size={18} />
       <div>
         <p class="what break"><span class="quiet">{word}: </span><Text value={note.what} /></p>
-        {note.file !== null || note.at !== null ? <p class="small muted break">{note.file !== null ? <>in <Text value={note.file} /></> : null}{note.at !== null ? ` at byte ${count(note.at)}` : null}</p> : null}
+        {note.file !== null || note.at !== null ? <p class="small muted break">{note.file !== null ? <>in <Text value={note.file} /></> : null}{note.at !== null ? <> at <ByteLink at={note.at} file={note.file} /></> : null}</p> : null}
         {note.why !== null ? <p class="break"><span class="muted">Why it matters: </span><Text value={note.why} /></p> : null}
         {note.advice !== null ? <p class="break"><span class="muted">What to do: </span><Text value={note.advice} /></p> : null}
       </div>

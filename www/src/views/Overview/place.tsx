@@ -1,4 +1,4 @@
-import type { ModelReport, PartReport } from "../../wire/report.ts";
+import type { HierarchyReport, ModelReport, PartReport } from "../../wire/report.ts";
 import { Icon } from "../../widgets/Icon.tsx";
 import { Text } from "../../widgets/Text.tsx";
 
@@ -22,7 +22,35 @@ export function Place({ model }: { model: ModelReport }) {
         {rest.length > 0 ? <span class="arrow" aria-hidden="true"><Icon name="arrow" /></span> : null}
         {rest.length > 0 ? <div class="stack">{rest.map((s) => <Stage key={s.id} {...s} here={s.id === place.stage} />)}</div> : null}
       </div>
+      {place.hierarchy.length > 0 ? <Hierarchy parts={place.hierarchy} /> : null}
     </section>
+  );
+}
+
+/** What the model itself is made of, by group: each part present, missing or contradicted. */
+function Hierarchy({ parts }: { parts: HierarchyReport[] }) {
+  const groups = [...new Set(parts.map((p) => p.group))];
+  return (
+    <div class="hierarchy">
+      <h3>Its parts</h3>
+      <dl>
+        {groups.map((group) => (
+          <div key={group} class="group">
+            <dt>{group}</dt>
+            <dd>
+              <ul>
+                {parts.filter((p) => p.group === group).map((p, i) => (
+                  <li key={i} class={`part ${p.state}`}>
+                    <i aria-hidden="true" />
+                    <span><span class="name break"><Text value={p.role} /></span> <span class="state">{p.state}</span><br /><span class="small muted break">{p.file !== null && !p.file.endsWith(p.role) ? <><Text value={p.file} />: </> : null}<Text value={p.detail} /></span></span>
+                  </li>
+                ))}
+              </ul>
+            </dd>
+          </div>
+        ))}
+      </dl>
+    </div>
   );
 }
 

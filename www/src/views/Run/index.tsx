@@ -1,10 +1,9 @@
 import "./style.css";
 
-import type { GeneratedReport } from "../../wire/report.ts";
 import { bytes, count, rate, seconds } from "../../lib/format.ts";
 import { report } from "../../state/model.ts";
 import {
-  asked, busy, CHUNK, chunks, device, finished, live, loaded, loadSpeed, phase, pointed, produced, progress, prompt, run, runFault, stop,
+  asked, busy, chunks, device, finished, live, loaded, loadSpeed, mode, phase, pointed, produced, progress, prompt, run, runFault, stop,
 } from "../../state/run.ts";
 import { Icon } from "../../widgets/Icon.tsx";
 import { Meter } from "../../widgets/Meter.tsx";
@@ -12,6 +11,8 @@ import { Segmented } from "../../widgets/Segmented.tsx";
 import { Text } from "../../widgets/Text.tsx";
 import { FaultCard } from "../Faults/index.tsx";
 import { Alternatives } from "./alternatives.tsx";
+import { Talk } from "./talk.tsx";
+import { Chunks } from "./tokens.tsx";
 import { Settings } from "./settings.tsx";
 
 export function Run() {
@@ -29,8 +30,8 @@ export function Run() {
   return (
     <div class="split run">
       <section class="card writing">
-        <Output />
-        <Prompt />
+        <Segmented label="What the model does" value={mode.value} disabled={busy.value} onChange={(m) => (mode.value = m)} options={[{ value: "chat", label: "Chat" }, { value: "write", label: "Write on" }]} />
+        {mode.value === "chat" ? <Talk status={<State />} controls={<Controls label="Send" />} /> : <><Output /><Prompt /></>}
       </section>
       <div class="stack">
         <Machine />
@@ -49,28 +50,11 @@ function Output() {
         {nothing && phase.value === "idle" && finished.value === null ? (
           <p class="muted">What the model writes appears here. Each word then tells how likely it was, and what else could have stood there.</p>
         ) : (
-          <p class={busy.value ? "text busy" : "text"}><span class="muted"><Text value={asked.value} lines /></span>{chunks.value.map((chunk, i) => <Chunk key={i} chunk={chunk} first={i * CHUNK} />)}</p>
+          <p class={busy.value ? "text busy" : "text"}><span class="muted"><Text value={asked.value} lines /></span><Chunks /></p>
         )}
       </div>
       <div class="state small muted" role="status"><State /></div>
       {runFault.value !== null ? <FaultCard title="The run ended with a failure" fault={runFault.value} /> : null}
-    </>
-  );
-}
-
-/** One chunk of tokens: drawn again only while it grows, or when a token in it is pointed at. */
-function Chunk({ chunk, first }: { chunk: readonly GeneratedReport[]; first: number }) {
-  const at = pointed.value;
-  return (
-    <>
-      {chunk.map((token, i) => (
-        <span
-          key={i}
-          class={at === first + i ? "token on" : "token"}
-          onMouseEnter={() => (pointed.value = first + i)}
-          onClick={() => (pointed.value = first + i)}
-        ><Text value={token.text} lines /></span>
-      ))}
     </>
   );
 }
@@ -107,15 +91,20 @@ function Prompt() {
         onInput={(e) => (prompt.value = e.currentTarget.value)}
         onKeyDown={(e) => { if (e.key === "Enter" && (e.ctrlKey || e.metaKey)) { e.preventDefault(); go(); } }}
       />
-      <div class="row">
-        {/* Keys make them two elements: one that turned into the submit button inside its own click would start the run again. */}
-        {busy.value
-          ? <button key="stop" type="button" class="button primary" onClick={stop}>Stop</button>
-          : <button key="run" type="submit" class="button primary">{loaded.value === null ? "Load and run" : "Run"}</button>}
-        <Segmented label="Device" value={device.value} disabled={busy.value} onChange={(d) => (device.value = d)} options={[{ value: "auto", label: "Automatic" }, { value: "gpu", label: "GPU" }, { value: "cpu", label: "CPU" }]} />
-        <span class="small muted push hint">Ctrl + Enter runs</span>
-      </div>
+      <div class="row"><Controls label="Run" /><span class="small muted push hint">Ctrl + Enter runs</span></div>
     </form>
+  );
+}
+
+function Controls({ label }: { label: string }) {
+  return (
+    <>
+      {/* Keys make them two elements: one that turned into the submit button inside its own click would start the run again. */}
+      {busy.value
+        ? <button key="stop" type="button" class="button primary" onClick={stop}>Stop</button>
+        : <button key="run" type="submit" class="button primary">{loaded.value === null ? `Load and ${label.toLowerCase()}` : label}</button>}
+      <Segmented label="Device" value={device.value} disabled={busy.value} onChange={(d) => (device.value = d)} options={[{ value: "auto", label: "Automatic" }, { value: "gpu", label: "GPU" }, { value: "cpu", label: "CPU" }]} />
+    </>
   );
 }
 

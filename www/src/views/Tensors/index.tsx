@@ -2,6 +2,7 @@ import "./style.css";
 
 import { bytes, count, plural, shape } from "../../lib/format.ts";
 import { encodingColour } from "../../lib/palette.ts";
+import { visible } from "../../lib/visible.ts";
 import { go, route } from "../../state/route.ts";
 import { deselect, found, foundBytes, mode, rows, select, selected, sort, sortBy, type SortKey, tensors, toggle } from "../../state/tensors.ts";
 import { Search } from "../../widgets/Search.tsx";
@@ -74,7 +75,7 @@ function List() {
       ...level,
       selected: r.index === open,
       cells: [
-        <span class="mono" title={t.name}><Text value={r.label} /></span>,
+        <span class="mono" title={visible(t.name)}><Text value={r.label} /></span>,
         <span><Swatch colour={encodingColour(t.encoding)} />{t.encoding}</span>,
         <span class="muted">{shape(t.shape)}</span>,
         t.place === "here" || t.place === "inline" ? (t.bytes === null ? "–" : bytes(t.bytes)) : <span class="gone">{t.place}</span>,
@@ -103,5 +104,5 @@ function List() {
 
 /** The encodings below a group: their colours, and the names as far as they fit. */
 function Mix({ names }: { names: string[] }) {
-  return <span class="muted" title={names.join(", ")}>{names.slice(0, 5).map((n) => <Swatch key={n} colour={encodingColour(n)} />)}{names.length === 1 ? names[0] : null}<span class="quiet">{names.join(", ")}</span></span>;
+  return <span class="muted" title={visible(names.join(", "))}>{names.slice(0, 5).map((n) => <Swatch key={n} colour={encodingColour(n)} />)}{names.length === 1 ? names[0] : null}<span class="quiet">{names.join(", ")}</span></span>;
 }

@@ -1,6 +1,10 @@
-//! HDF5, the part that Keras and h5py write: superblocks 0 to 3, object headers 1 and 2, groups by symbol table or by
-//! links in the header, contiguous and compact datasets, attributes. What is stored otherwise is named, not followed.
+//! HDF5, the part that Keras and h5py write: superblocks 0 to 3, also behind a user block; object headers 1 and 2; groups
+//! by symbol table, by links in the header or in a heap; contiguous and compact datasets, attributes. Chunks and their
+//! filters are named; what is stored otherwise is named too.
 //! Source: the HDF5 File Format Specification, version 3.
+
+mod attribute;
+mod dense;
 
 use std::{collections::HashSet, ops::Range};
 
@@ -50,8 +54,8 @@ pub(in crate::formats) enum Kind {
 pub(in crate::formats) enum Layout {
     /// One run of bytes in the file.
     Plain(Range<u64>),
-    /// In chunks, perhaps packed.
-    Chunked,
+    /// In chunks of these sizes, packed by these filters.
+    Chunked(Vec<u64>, Vec<String>),
     /// Not written yet, or in another file.
     Nowhere,
 }
@@ -99,7 +103,7 @@ struct Object {
     dims: Option<Vec<u64>>,
     kind: Option<Kind>,
     layout: Option<Layout>,
-    filters: bool,
+    filters: Vec<String>,
     links: Vec<(String, u64)>,
     attributes: Vec<(String, Vec<String>, bool)>,
     group: bool,
@@ -187,7 +191,15 @@ impl Hdf5 {
             self.attributes.push(Attribute { path: path.clone(), name, values, scalar });
         }
         if let (Some(dims), Some(kind), Some(layout)) = (object.dims, object.kind, object.layout) {
-            let layout = if object.filters { Layout::Chunked } else { layout };
+            let layout = match layout {
+                Layout::Chunked(mut sizes, _) => {
+                    // The last is the size of an element.
+                    sizes.truncate(dims.len());
+                    Layout::Chunked(sizes, object.filters)
+                }
+                _ if !object.filters.is_empty() => Layout::Chunked(Vec::new(), object.filters),
+                plain => plain,
+            };
             self.datasets.push(Dataset { path, dims, kind, layout, header: self.base.saturating_add(address) });
             return;
         }
@@ -209,21 +221,25 @@ impl Hdf5 {
         self.version = cursor.u8()?;
         let root = match self.version {
             0 | 1 => {
-                cursor.skip(4)?;
+                let (_free_version, _root_version) = (cursor.u8()?, cursor.u8()?);
+                let (_reserved, _shared_version) = (cursor.u8()?, cursor.u8()?);
                 let sizes = (cursor.u8()?, cursor.u8()?);
                 self.sizes(sizes)?;
-                cursor.skip(if self.version == 0 { 9 } else { 13 })?;
-                cursor.skip(16)?;
-                self.stated_end(cursor.u64()?);
-                cursor.skip(8)?;
-                let _name = cursor.u64()?;
+                let (_reserved, _leaf_k, _internal_k, _flags) =
+                    (cursor.u8()?, cursor.u16()?, cursor.u16()?, cursor.u32()?);
+                if self.version == 1 {
+                    let (_chunk_k, _reserved) = (cursor.u16()?, cursor.u16()?);
+                }
+                let (base, _free_space) = (cursor.u64()?, cursor.u64()?);
+                self.stated_end(cursor.u64()?.saturating_sub(base));
+                let (_driver, _name) = (cursor.u64()?, cursor.u64()?);
                 cursor.u64()?
             }
             2 | 3 => {
                 let sizes = (cursor.u8()?, cursor.u8()?);
                 self.sizes(sizes)?;
-                cursor.skip(1 + 16)?;
-                self.stated_end(cursor.u64()?);
+                let (_flags, base, _extension) = (cursor.u8()?, cursor.u64()?, cursor.u64()?);
+                self.stated_end(cursor.u64()?.saturating_sub(base));
                 cursor.u64()?
             }
             other => {
@@ -234,6 +250,7 @@ impl Hdf5 {
         self.headers.push(self.base..cursor.position());
         Ok(root)
     }
+    /// `end` counts from the base, which lies behind a user block.
     fn stated_end(&mut self, end: u64) {
         let have = self.end - self.base;
         if end > have && !self.opened {
@@ -262,7 +279,12 @@ impl Hdf5 {
                 return Err(self.bad(at, format!("object header version {version}")));
             }
             ordered = flags & 4 != 0;
-            cursor.skip(if flags & 0x20 != 0 { 16 } else { 0 } + if flags & 0x10 != 0 { 4 } else { 0 })?;
+            if flags & 0x20 != 0 {
+                let (_read, _written, _changed, _made) = (cursor.u32()?, cursor.u32()?, cursor.u32()?, cursor.u32()?);
+            }
+            if flags & 0x10 != 0 {
+                let (_compact_most, _dense_least) = (cursor.u16()?, cursor.u16()?);
+            }
             let size = match flags & 3 {
                 0 => u64::from(cursor.u8()?),
                 1 => u64::from(cursor.u16()?),
@@ -277,7 +299,7 @@ impl Hdf5 {
             if version != 1 {
                 return Err(self.bad(at, format!("object header version {version}; 1 or 2 expected")));
             }
-            cursor.skip(7)?;
+            let (_reserved, _messages, _references) = (cursor.u8()?, cursor.u16()?, cursor.u32()?);
             let size = u64::from(cursor.u32()?);
             blocks.push(at + 16..(at + 16).saturating_add(size));
         }
@@ -341,19 +363,15 @@ impl Hdf5 {
             0x02 => {
                 object.group = true;
                 let (_version, flags) = (cursor.u8()?, cursor.u8()?);
-                cursor.skip(if flags & 1 != 0 { 8 } else { 0 })?;
-                if cursor.u64()? != UNDEFINED {
-                    object.odd.push((
-                        true,
-                        body.start,
-                        "its links are stored densely (fractal heap), which is not followed".into(),
-                    ));
+                let _order_most = if flags & 1 != 0 { cursor.u64()? } else { 0 };
+                let (heap, names) = (cursor.u64()?, cursor.u64()?);
+                if heap != UNDEFINED {
+                    self.dense(file, heap, names, object)?;
                 }
             }
             0x06 => self.link(file, &body, object)?,
             0x08 => object.layout = Some(self.layout(file, &body)?),
-            // The filters themselves are not needed to know that there are some.
-            0x0b => object.filters = true,
+            0x0b => object.filters = self.filters(file, &body)?,
             0x07 => object.odd.push((false, body.start, "its values lie in another file, which is not opened".into())),
             0x0c => self.attribute(file, &body, object)?,
             0x10 => {
@@ -376,7 +394,7 @@ impl Hdf5 {
             }
             0x15 => {
                 let (_version, flags) = (cursor.u8()?, cursor.u8()?);
-                cursor.skip(if flags & 1 != 0 { 2 } else { 0 })?;
+                let _order_most = if flags & 1 != 0 { cursor.u16()? } else { 0 };
                 if cursor.u64()? != UNDEFINED {
                     object.odd.push((
                         false,
@@ -392,6 +410,7 @@ impl Hdf5 {
     fn dims(&self, file: &Window, body: &Range<u64>) -> Result<Vec<u64>, Stop> {
         let mut cursor = Cursor::new(file, body.start, false);
         let (version, rank, _flags) = (cursor.u8()?, cursor.u8()?, cursor.u8()?);
+        // Version 1 has five reserved bytes, version 2 a kind (scalar, simple, null).
         cursor.skip(if version == 1 { 5 } else { 1 })?;
         if rank > DIMS_MOST || u64::from(rank) * 8 > body.end.saturating_sub(cursor.position()) {
             return Err(self.bad(body.start, format!("{rank} dimensions, which do not fit")));
@@ -400,8 +419,7 @@ impl Hdf5 {
     }
     fn kind(&self, file: &Window, body: &Range<u64>) -> Result<Kind, Stop> {
         let mut cursor = Cursor::new(file, body.start, false);
-        let (class, bits) = (cursor.u8()? & 15, cursor.u8()?);
-        cursor.skip(2)?;
+        let (class, bits, _more_bits) = (cursor.u8()? & 15, cursor.u8()?, cursor.u16()?);
         let bytes = cursor.u32()?;
         Ok(match class {
             0 => Kind::Integer { bytes, signed: bits & 8 != 0, big_endian: bits & 1 != 0 },
@@ -419,14 +437,14 @@ impl Hdf5 {
             (cursor.u8()?, 0)
         } else {
             let rank = u64::from(cursor.u8()?);
-            let class = cursor.u8()?;
-            cursor.skip(5)?;
+            let (class, _reserved, _more) = (cursor.u8()?, cursor.u8()?, cursor.u32()?);
             (class, rank)
         };
         Ok(match (version, class) {
             (3.., 0) => {
                 let n = u64::from(cursor.u16()?);
-                Layout::Plain(cursor.position()..(cursor.position() + n).min(body.end))
+                let at = cursor.position();
+                Layout::Plain(at..(at + n).min(body.end).max(at))
             }
             (3.., 1) => {
                 let (address, size) = (cursor.u64()?, cursor.u64()?);
@@ -440,9 +458,59 @@ impl Hdf5 {
                 }
                 self.run_of(address, size)
             }
-            (_, 2) => Layout::Chunked,
+            (version, 2) => {
+                let flags = if version > 3 { cursor.u8()? } else { 0 };
+                let (rank, width) = match version {
+                    0..=2 => (first, 4),
+                    3 => (u64::from(cursor.u8()?), 4),
+                    _ => (u64::from(cursor.u8()?), u64::from(cursor.u8()?)),
+                };
+                let _tree = if version > 3 { 0 } else { cursor.u64()? };
+                if rank > u64::from(DIMS_MOST) + 1
+                    || !(1..=8).contains(&width)
+                    || cursor.position() + rank * width > body.end
+                {
+                    return Err(
+                        self.bad(body.start, format!("chunks of {rank} sizes (flags {flags}), which do not fit"))
+                    );
+                }
+                let size = |raw: &[u8]| raw.iter().rev().fold(0u64, |n, b| n << 8 | u64::from(*b));
+                let sizes = (0..rank).map(|_| Ok(size(cursor.take(width)?))).collect::<Result<_, Stop>>()?;
+                Layout::Chunked(sizes, Vec::new())
+            }
             _ => Layout::Nowhere,
         })
+    }
+    /// The names of the filters that chunks pass through when written.
+    fn filters(&self, file: &Window, body: &Range<u64>) -> Result<Vec<String>, Stop> {
+        let mut cursor = Cursor::new(file, body.start, false);
+        let (version, count) = (cursor.u8()?, cursor.u8()?);
+        if version == 1 {
+            let (_reserved, _more) = (cursor.u16()?, cursor.u32()?);
+        }
+        let mut found = Vec::new();
+        for _ in 0..count {
+            if cursor.position() + 8 > body.end {
+                break;
+            }
+            let id = cursor.u16()?;
+            let name = if version == 1 || id >= 256 { u64::from(cursor.u16()?) } else { 0 };
+            let (_flags, values) = (cursor.u16()?, u64::from(cursor.u16()?));
+            let padded = if version == 1 { name.next_multiple_of(8) } else { name };
+            let pad = if version == 1 { values % 2 } else { 0 };
+            cursor.seek(cursor.position() + padded + (values + pad) * 4);
+            found.push(match id {
+                1 => "deflate".to_owned(),
+                2 => "shuffle".to_owned(),
+                3 => "fletcher32".to_owned(),
+                4 => "szip".to_owned(),
+                5 => "nbit".to_owned(),
+                6 => "scale-offset".to_owned(),
+                32000 => "lzf".to_owned(),
+                other => format!("filter {other}"),
+            });
+        }
+        Ok(found)
     }
     fn run_of(&self, address: u64, size: u64) -> Layout {
         let start = self.base.checked_add(address).filter(|_| address != UNDEFINED);
@@ -456,7 +524,8 @@ impl Hdf5 {
         let mut cursor = Cursor::new(file, body.start, false);
         let (_version, flags) = (cursor.u8()?, cursor.u8()?);
         let kind = if flags & 8 != 0 { cursor.u8()? } else { 0 };
-        cursor.skip(if flags & 4 != 0 { 8 } else { 0 } + u64::from(flags & 0x10 != 0))?;
+        let _order = if flags & 4 != 0 { cursor.u64()? } else { 0 };
+        let _letters = if flags & 0x10 != 0 { cursor.u8()? } else { 0 };
         let n = match flags & 3 {
             0 => u64::from(cursor.u8()?),
             1 => u64::from(cursor.u16()?),
@@ -483,7 +552,7 @@ impl Hdf5 {
         if cursor.take(4)? != b"HEAP" {
             return Err(self.bad(at, "a heap of names expected, something else found"));
         }
-        cursor.skip(4)?;
+        let _version_and_reserved = cursor.u32()?;
         let (size, _free, data) = (cursor.u64()?, cursor.u64()?, cursor.u64()?);
         let names = self.place(data, size)?;
         object.ranges.push(at..at + 32);
@@ -501,7 +570,7 @@ impl Hdf5 {
                 let size = 24 + 16 * used;
                 self.place(node, size)?;
                 object.ranges.push(at..at + size);
-                cursor.skip(16 + 8)?;
+                let (_left, _right, _first_key) = (cursor.u64()?, cursor.u64()?, cursor.u64()?);
                 let mut children = Vec::new();
                 for _ in 0..used {
                     children.push(cursor.u64()?);
@@ -512,13 +581,13 @@ impl Hdf5 {
                 children.reverse();
                 nodes.append(&mut children);
             } else if signature == b"SNOD" {
-                cursor.skip(2)?;
+                let (_version, _reserved) = (cursor.u8()?, cursor.u8()?);
                 let used = u64::from(cursor.u16()?);
                 self.place(node, 8 + 40 * used)?;
                 object.ranges.push(at..at + 8 + 40 * used);
                 for _ in 0..used {
                     let (offset, header, cache) = (cursor.u64()?, cursor.u64()?, cursor.u32()?);
-                    cursor.skip(20)?;
+                    let (_reserved, _scratch) = (cursor.u32()?, cursor.take(16)?);
                     let name = self.name(file, names, size, offset)?;
                     object.text += name.len() as u64 + 16;
                     if object.text > TEXT_MOST {
@@ -544,106 +613,5 @@ impl Hdf5 {
         let bytes = file.bytes(names + offset..end)?;
         let n = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
         Ok(String::from_utf8_lossy(bytes.get(..n).unwrap_or(bytes)).into_owned())
-    }
-    fn attribute(&self, file: &Window, body: &Range<u64>, object: &mut Object) -> Result<(), Stop> {
-        let mut cursor = Cursor::new(file, body.start, false);
-        let (version, _flags) = (cursor.u8()?, cursor.u8()?);
-        let sizes = [u64::from(cursor.u16()?), u64::from(cursor.u16()?), u64::from(cursor.u16()?)];
-        cursor.skip(u64::from(version >= 3))?;
-        let padded = |n: u64| if version == 1 { n.next_multiple_of(8) } else { n };
-        let name_at = cursor.position();
-        let kind_at = name_at + padded(sizes[0]);
-        let space_at = kind_at + padded(sizes[1]);
-        let data = space_at + padded(sizes[2]);
-        if data > body.end || sizes[0] > NAME_MOST {
-            return Err(self.bad(body.start, "an attribute leaves its message"));
-        }
-        let name = file.bytes(name_at..name_at + sizes[0])?;
-        let name = String::from_utf8_lossy(name).trim_end_matches('\0').to_owned();
-        let kind = self.kind(file, &(kind_at..space_at))?;
-        let dims = self.dims(file, &(space_at..data))?;
-        let count = dims.iter().try_fold(1u64, |n, d| n.checked_mul(*d)).unwrap_or(u64::MAX);
-        let width = match kind {
-            Kind::Text(n) => u64::from(n),
-            Kind::LongText => 16,
-            Kind::Integer { bytes, .. } | Kind::Float { bytes, .. } => u64::from(bytes),
-            Kind::Bool => 1,
-            Kind::Other(..) => 0,
-        };
-        let room = body.end - data;
-        let fits = width > 0 && count.checked_mul(width).is_some_and(|n| n <= room);
-        let mut values = Vec::new();
-        if fits && count <= 65_536 {
-            for i in 0..count {
-                let value = self.value(file, &kind, data + i * width, width)?;
-                object.text += value.len() as u64 + 24;
-                if object.text > TEXT_MOST {
-                    return Err(self.bad(body.start, format!("attributes of more than {TEXT_MOST} bytes; the limit")));
-                }
-                values.push(value);
-            }
-        } else {
-            values.push(format!("{count} values of {kind:?}"));
-        }
-        object.attributes.push((name, values, dims.is_empty()));
-        Ok(())
-    }
-    fn value(&self, file: &Window, kind: &Kind, at: u64, width: u64) -> Result<String, Stop> {
-        let raw = file.bytes(at..at + width)?;
-        let bits = |big: bool| -> u64 {
-            let fold = |n: u64, b: &u8| n << 8 | u64::from(*b);
-            if big { raw.iter().fold(0, fold) } else { raw.iter().rev().fold(0, fold) }
-        };
-        Ok(match kind {
-            Kind::Text(_) => String::from_utf8_lossy(raw).trim_end_matches('\0').to_owned(),
-            Kind::Bool => (raw.first() == Some(&1)).to_string(),
-            Kind::Integer { bytes, signed, big_endian } if *bytes <= 8 => {
-                let shift = 64 - 8 * bytes.max(&1);
-                let bits = bits(*big_endian);
-                if *signed { ((bits << shift) as i64 >> shift).to_string() } else { bits.to_string() }
-            }
-            Kind::Float { bytes: 4, big_endian } => f32::from_bits(bits(*big_endian) as u32).to_string(),
-            Kind::Float { bytes: 8, big_endian } => f64::from_bits(bits(*big_endian)).to_string(),
-            Kind::LongText => {
-                let mut cursor = Cursor::new(file, at, false);
-                let (n, heap, index) = (u64::from(cursor.u32()?), cursor.u64()?, cursor.u32()?);
-                self.long_text(file, n, heap, index)?
-            }
-            _ => format!("{} bytes", raw.len()),
-        })
-    }
-    /// A text in the global heap.
-    fn long_text(&self, file: &Window, n: u64, heap: u64, index: u32) -> Result<String, Stop> {
-        if n == 0 {
-            return Ok(String::new());
-        }
-        if n > VALUE_MOST {
-            return Ok(format!("a text of {n} bytes; the limit is {VALUE_MOST}"));
-        }
-        let at = self.place(heap, 16)?;
-        let mut cursor = Cursor::new(file, at, false);
-        if cursor.take(4)? != b"GCOL" {
-            return Err(self.bad(at, "a heap of texts expected, something else found"));
-        }
-        cursor.skip(4)?;
-        let size = cursor.u64()?;
-        let end = self.place(heap, size)? + size;
-        while cursor.position() + 16 <= end {
-            let (id, _uses) = (cursor.u16()?, cursor.u16()?);
-            cursor.skip(4)?;
-            let bytes = cursor.u64()?;
-            if u32::from(id) == index && bytes >= n {
-                return Ok(String::from_utf8_lossy(cursor.take(n)?).trim_end_matches('\0').to_owned());
-            }
-            if id == 0 {
-                break;
-            }
-            let next = bytes
-                .checked_next_multiple_of(8)
-                .and_then(|b| cursor.position().checked_add(b))
-                .filter(|next| *next <= end);
-            cursor.seek(next.ok_or_else(|| self.bad(cursor.position(), "an item leaves its heap"))?);
-        }
-        Err(self.bad(at, format!("item {index} is not in its heap")))
     }
 }
