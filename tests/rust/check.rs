@@ -724,7 +724,7 @@ fn lists_of_missing_shards_name_the_files_and_what_is_known_of_them() {
 #[test]
 fn the_report_counts_what_it_lists_and_says_what_was_read() {
     let inspection = inspection(&folder(&sample("hf")));
-    let report = block_on(CheckReport::of(&inspection, None)).expect("reports");
+    let report = block_on(CheckReport::of(&inspection)).expect("reports");
     assert_eq!((report.errors, report.warnings, report.salvage.is_none()), (0, 0, true));
     // ... and the tokenizer, which is looked at apart.
     assert_eq!(report.checks.len(), check::CHECKS.len() + 1);
@@ -767,7 +767,7 @@ fn files_with_damage_anywhere_never_make_the_doctor_stumble() {
             let Ok(inspection) = block_on(Inspection::open(files)) else { continue };
             opened += 1;
             check::salvage(inspection.model());
-            block_on(CheckReport::of(&inspection, None)).expect("reads what is there");
+            block_on(CheckReport::without_tokenizer(&inspection)).expect("reads what is there");
         }
     }
     assert!(opened > 500, "{opened} opened");

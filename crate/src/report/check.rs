@@ -6,7 +6,7 @@ use crate::{
     check::{self, Evidence},
     fault::Result,
     model::{ModelFile, Note},
-    session::{Inspection, TokenizerFindings},
+    session::Inspection,
 };
 
 use super::{NoteReport, facts};
@@ -101,20 +101,27 @@ pub struct FileSalvageReport {
 }
 
 impl CheckReport {
-    /// Everything the doctor finds on an opened model; with `tokenizer`, what
-    /// [`Inspection::tokenizer_findings`] says is held against the rest too.
+    /// Everything the doctor finds on an opened model.
     ///
     /// # Errors
     /// A file cannot be read.
-    pub async fn of(inspection: &Inspection, tokenizer: Option<TokenizerFindings>) -> Result<Self> {
-        let evidence = inspection.gather(tokenizer.as_ref().and_then(|t| t.tokens)).await?;
-        Ok(Self::with(inspection, evidence, tokenizer))
+    pub async fn of(inspection: &Inspection) -> Result<Self> {
+        let evidence = inspection.gather(inspection.tokens().await).await?;
+        let tokenizer = inspection.tokenizer_warnings().await;
+        Ok(Self::with(inspection, evidence, Some(tokenizer)))
     }
-    fn with(inspection: &Inspection, evidence: Evidence, tokenizer: Option<TokenizerFindings>) -> Self {
+    /// The same without what needs the tokenizer, which the page's reader module does not hold.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub async fn without_tokenizer(inspection: &Inspection) -> Result<Self> {
+        Ok(Self::with(inspection, inspection.gather(None).await?, None))
+    }
+    fn with(inspection: &Inspection, evidence: Evidence, tokenizer: Option<Vec<Note>>) -> Self {
         let model = inspection.model();
         let mut notes = check::all(model, &evidence);
-        let asked = tokenizer.is_some().then_some("tokenizer");
-        notes.extend(tokenizer.map(|t| t.notes).unwrap_or_default());
+        let tokenizer_checked = tokenizer.is_some().then_some("tokenizer");
+        notes.extend(tokenizer.unwrap_or_default());
         crate::order::sort_by_key(&mut notes, |note| std::cmp::Reverse(note.severity));
         let findings: Vec<NoteReport> = notes.iter().map(|n| NoteReport::of(n, model)).collect();
         let of = |severity: &str| findings.iter().filter(|f| f.severity == severity).count() as u64;
@@ -126,7 +133,7 @@ impl CheckReport {
             warnings: of("warning"),
             refusals: refusals(&notes),
             salvage: SalvageReport::of(model),
-            checks: check::CHECKS.iter().map(|c| c.name).chain(asked).collect(),
+            checks: check::CHECKS.iter().map(|c| c.name).chain(tokenizer_checked).collect(),
             looked_at: evidence.looked_at,
             bytes_read: inspection.files().bytes_read(),
             findings,

@@ -23,7 +23,6 @@ pub use devices::{DeviceEntry, GpuOptions, dispatch_gap, list_devices, test_ops}
 pub use generation::{Alternative, Generated, Generation, GenerationOptions, OnToken, Outcome, Progress, StopReason};
 pub use inspection::{Inspection, Peek};
 pub use timing::{Stopwatch, Timing};
-pub use tokenizer_notes::TokenizerFindings;
 pub use vocabulary::open_vocabulary;
 
 #[cfg(feature = "chat")]

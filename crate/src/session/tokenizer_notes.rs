@@ -10,20 +10,7 @@ use crate::{
 
 use super::{Inspection, vocabulary};
 
-/// What a model's tokenizer says about the rest of it.
-#[derive(Debug, Clone)]
-pub struct TokenizerFindings {
-    /// [`Inspection::tokens`].
-    pub tokens: Option<u64>,
-    /// [`Inspection::tokenizer_warnings`].
-    pub notes: Vec<Note>,
-}
-
 impl Inspection {
-    /// Loads the tokenizer and says what it finds. The page's reader module does not hold it, and does without.
-    pub async fn tokenizer_findings(&self) -> TokenizerFindings {
-        TokenizerFindings { tokens: self.tokens().await, notes: self.tokenizer_warnings().await }
-    }
     /// What is wrong or odd with the model's tokenizer, with what it would look like if it were right: what loading it
     /// found, empty tokens, a missing or wrong pre-tokenizer (by the vocabulary itself, and by a tokenizer file beside the
     /// model), and what does not fit the chat template. Nothing for a model without tokenizer.

@@ -23,7 +23,7 @@ pub(super) fn run(args: &CheckArgs, json: bool) -> Result<Exit> {
     let files = terminal::open_for(&args.paths, Need::Run)?;
     let report = terminal::block_on(async {
         let inspection = Inspection::open(files).await?;
-        CheckReport::of(&inspection, Some(inspection.tokenizer_findings().await)).await
+        CheckReport::of(&inspection).await
     })?;
     if json {
         terminal::json(&report)?;

@@ -50,7 +50,7 @@ impl Model {
     }
     /// What the doctor finds, tokenizers left out: a `CheckReport`.
     pub async fn check(&self) -> Result<String, JsValue> {
-        json(&CheckReport::of(&self.inspection, None).await.map_err(|f| throw(&f))?)
+        json(&CheckReport::without_tokenizer(&self.inspection).await.map_err(|f| throw(&f))?)
     }
     /// Bytes of a file as they are: a `BytesReport`.
     pub async fn bytes(&self, file: String, start: f64, count: f64) -> Result<String, JsValue> {

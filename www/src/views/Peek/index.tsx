@@ -57,7 +57,7 @@ function Elsewhere({ tensor }: { tensor: TensorReport }) {
     missing: report.value?.files.some((f) => f.name === tensor.file)
       ? "Its bytes lie beyond the end of the file, which is not whole. A fresh download may have them."
       : `Its bytes are in ${tensor.file ?? "another file"}, which was not given. Drop it together with this one to see them.`,
-    partial: "The file ends within it: only its first bytes are here. A whole download has them all.",
+    partial: "The file ends in the middle of it. A fresh download may have the rest.",
     inline: "Its values are written inside the graph in a form that has no raw bytes to show.",
     absent: "The header names this tensor, but no bytes for it.",
   };
