@@ -683,7 +683,7 @@ fn the_missing_ranges_of_a_cut_sample_are_exact() {
     else {
         panic!("placed")
     };
-    assert_eq!(found.files[0].missing, [600_000..at.end]);
+    assert_eq!(found.files[0].missing, std::slice::from_ref(&(600_000..at.end)));
     assert_eq!((found.partial, found.unlisted), (1, Some(0)));
 }
 

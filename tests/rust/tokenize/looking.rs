@@ -54,8 +54,8 @@ fn scores_types_unused_ids_and_holes_are_counted() {
         ("hole", 1),
     ];
     assert_eq!(counts, expected);
-    assert_eq!(catalog.stretches(TokenType::Hole, 10), [262..263]);
-    assert_eq!(catalog.stretches(TokenType::Byte, 10), [3..259]);
+    assert_eq!(catalog.stretches(TokenType::Hole, 10), std::slice::from_ref(&(262..263)));
+    assert_eq!(catalog.stretches(TokenType::Byte, 10), std::slice::from_ref(&(3..259)));
     assert_eq!(catalog.measure(), Some("score"));
     let best = TokenQuery { sort: Sort::Score, kind: Some(TokenType::Normal), ..query("") };
     assert_eq!(ids(&vocabulary, &best)[..2], [vocabulary.id_of("▁t").unwrap(), vocabulary.id_of("he").unwrap()]);
