@@ -1,7 +1,7 @@
 //! One small vocabulary of every kind, and what holds for any text with each: what decoding gives back, and that the
 //! explanation leads to the ids.
 
-use glassbox::tokenizer::{EncodeOptions, Explanation, GgufVocabulary, PartKind, Vocabulary};
+use glassbox::tokenizer::{EncodeOptions, Explanation, GgufVocabulary, PartKind, PieceKind, Vocabulary};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -342,9 +342,10 @@ pub(crate) fn all() -> Vec<Kind> {
     t5.token_types.iter_mut().filter(|kind| **kind == 6).for_each(|kind| *kind = 3);
     (t5.add_space_prefix, t5.remove_extra_whitespaces) = (Some(true), Some(true));
     add("t5".into(), gguf(t5), Loss::Exactly(t5_loss));
-    add("rwkv".into(), gguf(rwkv()), Loss::None);
+    add("rwkv".into(), gguf(rwkv()), Loss::Exactly(|text| without(text, &["<s>"])));
     let plamo2 = with_bytes("plamo2", &WORDS[1..]);
-    add("plamo2".into(), gguf(plamo2), Loss::Exactly(|text| text.strip_prefix('\u{FEFF}').unwrap_or(text).into()));
+    let plamo2_loss = |text: &str| without(text.strip_prefix('\u{FEFF}').unwrap_or(text), &["<s>", "</s>"]);
+    add("plamo2".into(), gguf(plamo2), Loss::Exactly(plamo2_loss));
     add("gemma4".into(), gguf(merged("gemma4", None)), Loss::Exactly(|text| text.replace('▁', " ")));
     let whitespace = merged("whitespace", Some("whitespace"));
     add(
@@ -374,6 +375,20 @@ pub(crate) fn all() -> Vec<Kind> {
 
 thread_local! {
     static ALL: Vec<Kind> = all();
+}
+
+/// A text without the control tokens that a vocabulary's own matching takes for what they spell.
+fn without(text: &str, controls: &[&str]) -> String {
+    let mut kept = String::new();
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let control = controls.iter().find_map(|control| rest.strip_prefix(control));
+        if control.is_none() {
+            kept.push(c);
+        }
+        rest = control.unwrap_or(&rest[c.len_utf8()..]);
+    }
+    kept
 }
 
 /// Texts of any characters, and of those that splitters and vocabularies treat apart.
@@ -478,7 +493,10 @@ proptest! {
                     }
                 }
                 let preview = vocabulary.preview(&text, PLAIN).unwrap();
-                assert_eq!(preview.roundtrips, given_back == text, "{name}: {text:?}");
+                // A preview writes control tokens out; decoding leaves them away.
+                if preview.pieces.iter().all(|piece| piece.kind != PieceKind::Control) {
+                    assert_eq!(preview.roundtrips, given_back == text, "{name}: {text:?}");
+                }
                 assert_eq!(preview.roundtrips, !preview.notes.iter().any(|note| note.what.starts_with("Decoding")), "{name}: {text:?}");
             }
         });

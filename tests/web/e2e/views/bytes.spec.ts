@@ -172,8 +172,9 @@ test("a file's name with markup and bidi in it stays text, everywhere", async ({
   await open(page, name);
   await expect(page.getByRole("heading", { name: "<img src=x onerror=alert(1)><U+202E>gpj.gguf" })).toBeVisible();
   for (const tab of ["Overview", "Metadata", "Tensors", "Bytes", "Tokenizer", "Run", "Notes"]) {
-    await page.getByRole("link", { name: tab }).click();
-    await expect(page.getByRole("link", { name: tab })).toHaveAttribute("aria-current", "page");
+    const link = page.getByRole("navigation", { name: "Views of this model" }).getByRole("link", { name: tab });
+    await link.click();
+    await expect(link).toHaveAttribute("aria-current", "page");
     expect(await page.locator("img").count()).toBe(0);
   }
   await page.getByRole("link", { name: "Bytes" }).click();
