@@ -70,10 +70,10 @@ test("no request leaves the page once it has loaded", async ({ page, context }) 
   expect(loading.filter((url) => !url.startsWith(own))).toEqual([]);
   expect(loading.filter((url) => url.includes("/sample/"))).toEqual([]);
   await page.getByTestId("files").first().setInputFiles(`${SAMPLE}/gguf/sample-q8_0.gguf`);
-  for (const tab of ["Metadata", "Tensors", "Tokenizer", "Run", "Notes"]) await page.getByRole("link", { name: tab }).click();
+  for (const tab of ["Metadata", "Tensors", "Tokenizer", "Run", "Notes"]) await page.locator(".tabs").getByRole("link", { name: tab }).click();
   await page.getByRole("link", { name: "Bytes" }).click();
   await expect(page.getByRole("table", { name: /in hexadecimal/ }).getByText("GGUF")).toBeVisible();
-  await page.getByRole("link", { name: "Tokenizer" }).click();
+  await page.getByRole("link", { name: "Tokenizer", exact: true }).click();
   await expect(page.getByRole("option").first()).toBeVisible();
   await page.getByRole("link", { name: "Run" }).click();
   await page.getByLabel("New tokens").fill("8");
@@ -235,8 +235,8 @@ for (const scheme of ["light", "dark"] as const) {
     await page.emulateMedia({ colorScheme: scheme, reducedMotion: "reduce" });
     await openSampleFile(page, ["gguf/sample-q8_0.gguf"]);
     for (const tab of ["Overview", "Metadata", "Tensors", "Bytes", "Tokenizer", "Run", "Notes"]) {
-      await page.getByRole("link", { name: tab }).click();
-      await expect(page.getByRole("link", { name: tab })).toHaveAttribute("aria-current", "page");
+      await page.locator(".tabs").getByRole("link", { name: tab }).click();
+      await expect(page.locator(".tabs").getByRole("link", { name: tab })).toHaveAttribute("aria-current", "page");
       await accessible(page);
     }
   });

@@ -148,7 +148,7 @@ test("a device that fails is named where the run was started", async ({ page }) 
 test("a wasm that traps is restarted, and the next question opens the model again", async ({ page }) => {
   await open(page, "crash.gguf", "tensors?tensor=output_norm.weight");
   await expect(page.getByText("The engine had to be restarted")).toBeVisible();
-  await page.getByRole("link", { name: "Tokenizer" }).click();
+  await page.getByRole("link", { name: "Tokenizer", exact: true }).click();
   await expect(page.getByRole("option", { name: /quick/ })).toBeVisible();
 });
 
@@ -225,7 +225,7 @@ test("everything is reached by keyboard", async ({ page }) => {
   await page.keyboard.press("Enter");
   await expect(page.getByRole("region", { name: "The chosen tensor" })).toContainText("blk.0.attn_k.weight");
   await page.getByRole("button", { name: "Close the tensor" }).press("Enter");
-  await page.getByRole("link", { name: "Tokenizer" }).press("Enter");
+  await page.getByRole("link", { name: "Tokenizer", exact: true }).press("Enter");
   await page.getByRole("option").first().focus();
   await page.keyboard.press("ArrowRight");
   await expect(page.getByRole("option").nth(1)).toBeFocused();
