@@ -1,7 +1,14 @@
 //! Reports of the sample's files equal the committed ones (`GLASSBOX_BLESS=1` rewrites them).
 //! The same files are what the page's tests compare with, so native and wasm give one report.
 
-use std::{path::Path, rc::Rc};
+#[path = "common/containers.rs"]
+mod containers;
+#[path = "common/samples.rs"]
+mod samples;
+#[path = "common/writers.rs"]
+mod writers;
+
+use std::{collections::BTreeSet, path::Path, rc::Rc};
 
 use glassbox::{
     report::ModelReport,
@@ -41,28 +48,48 @@ fn now<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
+/// The report of files that are opened together, as `--json` prints it.
+fn report(files: &[(String, Vec<u8>)]) -> String {
+    let sources =
+        files.iter().map(|(name, bytes)| Rc::new(MemorySource::new(name, bytes.clone())) as Rc<dyn ByteSource>);
+    let inspection = now(Inspection::open(SourceSet::new(sources))).expect("the sample opens");
+    serde_json::to_string_pretty(&now(ModelReport::of(&inspection))).expect("reports are JSON") + "\n"
+}
+
+/// Compares with the committed report, or rewrites it.
+fn is_as_committed(name: &str, text: &str) -> bool {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden").join(format!("{name}.json"));
+    if std::env::var_os("GLASSBOX_BLESS").is_some() {
+        std::fs::write(&golden, text).expect("written");
+    }
+    std::fs::read_to_string(&golden).unwrap_or_default() == text
+}
+
 #[test]
 fn reports_of_the_sample_equal_the_committed_ones() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut wrong = Vec::new();
-    for (name, files) in CASES {
-        let sources = files.iter().map(|f| {
-            let bytes =
-                std::fs::read(root.join("tests/corpus/sample").join(f)).expect("the sample is in the repository");
-            let base = f.rsplit('/').next().expect("a name");
-            Rc::new(MemorySource::new(base, bytes)) as Rc<dyn ByteSource>
-        });
-        let set = SourceSet::new(sources);
-        let inspection = now(Inspection::open(set)).expect("the sample opens");
-        let report = now(ModelReport::of(&inspection));
-        let text = serde_json::to_string_pretty(&report).expect("reports are JSON") + "\n";
-        let golden = root.join("tests/golden").join(format!("{name}.json"));
-        if std::env::var_os("GLASSBOX_BLESS").is_some() {
-            std::fs::write(&golden, &text).expect("written");
-        }
-        if std::fs::read_to_string(&golden).unwrap_or_default() != text {
-            wrong.push(*name);
-        }
-    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/corpus/sample");
+    let read = |file: &&str| {
+        let bytes = std::fs::read(root.join(file)).expect("the sample is in the repository");
+        (file.rsplit('/').next().expect("a name").to_owned(), bytes)
+    };
+    let reports = CASES.iter().map(|(name, files)| (name, report(&files.iter().map(read).collect::<Vec<_>>())));
+    let wrong: Vec<_> = reports.filter(|(name, text)| !is_as_committed(name, text)).map(|(name, _)| name).collect();
     assert!(wrong.is_empty(), "changed: {wrong:?}; look at the difference with GLASSBOX_BLESS=1 and git diff");
+}
+
+#[test]
+fn reports_of_a_small_file_of_every_format_equal_the_committed_ones() {
+    let samples = samples::all();
+    let names: BTreeSet<&str> = samples.iter().map(samples::Sample::name).collect();
+    assert_eq!(names.len(), samples.len(), "a name is a file of its own");
+    let formats: BTreeSet<String> = samples
+        .iter()
+        .map(|sample| {
+            let text = report(&sample.files);
+            let name = format!("small/{}", sample.name());
+            assert!(is_as_committed(&name, &text), "{name} changed: see GLASSBOX_BLESS=1 and git diff");
+            serde_json::from_str::<serde_json::Value>(&text).expect("JSON")["format"].to_string()
+        })
+        .collect();
+    assert_eq!(formats.len(), glassbox::formats::FORMATS.len(), "every format has a report: {formats:?}");
 }

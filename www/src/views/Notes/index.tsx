@@ -1,6 +1,6 @@
 import "./style.css";
 
-import { bytes, count } from "../../lib/format.ts";
+import { bytes, count, plural } from "../../lib/format.ts";
 import { findings, look, lookCloser } from "../../state/check.ts";
 import { report } from "../../state/model.ts";
 import type { FileSalvageReport, NoteReport, SalvageReport } from "../../wire/report.ts";
@@ -71,7 +71,7 @@ function Closer() {
       ) : (
         <>
           {checked.refusals.map((r) => <p key={r.program} class="break"><b>{r.program} would refuse this because:</b> <Text value={r.because} />{r.more > 0 ? ` (and ${count(r.more)} more reasons above)` : null}</p>)}
-          <p class="muted">{count(checked.errors)} errors, {count(checked.warnings)} warnings; checked: {checked.checks.join(", ")}.{checked.looked_at.length > 0 ? ` Read beyond the headers: ${checked.looked_at.join("; ")}.` : null}</p>
+          <p class="muted">{plural(checked.errors, "error")}, {plural(checked.warnings, "warning")}; checked: {checked.checks.join(", ")}.{checked.looked_at.length > 0 ? ` Read beyond the headers: ${checked.looked_at.join("; ")}.` : null}</p>
         </>
       )}
       {state?.fault ? <p class="break">It could not be finished: <Text value={state.fault.what} /></p> : null}
