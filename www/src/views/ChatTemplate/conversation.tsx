@@ -56,7 +56,7 @@ function Json({ label, about, value, fault, placeholder, onInput }: { label: str
   const id = useId();
   return (
     <div class="json">
-      <label for={id}>{label} <span class="small muted">{about}</span></label>
+      <label for={id}>{label}: <span class="small muted">{about}</span></label>
       <textarea
         id={id}
         class="field mono"
