@@ -54,6 +54,8 @@ async function withPage(where, file, work) {
   try {
     const page = await (await browser.newContext()).newPage();
     page.setDefaultTimeout(900_000);
+    // A script that does not run would be waited for in vain.
+    page.on("pageerror", (error) => { throw error; });
     await page.goto(origin + where);
     await page.waitForFunction("window.benchLoaded");
     if (file) await page.setInputFiles("#file", file);

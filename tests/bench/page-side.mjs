@@ -33,28 +33,29 @@ async function timed(runs, work) {
   return { samples, value };
 }
 
-let runner = null;
+let vocabulary = null;
 let peer = null;
 
 window.glassbox = {
   async openVocabulary(file) {
-    runner?.free();
+    vocabulary?.free();
+    const { Runner } = await runner();
     const blob = await (await fetch(`/files/${file}`)).blob();
     const begin = performance.now();
-    runner = file.endsWith(".gguf")
+    vocabulary = file.endsWith(".gguf")
       ? await Runner.open(["model.gguf"], [blob])
       : await Runner.open(["tokenizer.json", "model.safetensors"], [blob, noWeights()]);
-    await runner.encode("a", false, false);
+    await vocabulary.encode("a", false, false);
     return performance.now() - begin;
   },
   async ids(file, runs) {
     const text = await (await fetch(`/files/${file}`)).text();
-    const { samples, value } = await timed(runs, () => runner.encode(text, false, true));
+    const { samples, value } = await timed(runs, () => vocabulary.encode(text, false, true));
     return { samples, bytes: new TextEncoder().encode(text).length, tokens: value.length, sum: sum(value) };
   },
   async preview(file, runs) {
     const text = await (await fetch(`/files/${file}`)).text();
-    const { samples, value } = await timed(runs, () => runner.tokenize(text, false, false));
+    const { samples, value } = await timed(runs, () => vocabulary.tokenize(text, false, false));
     return { samples, characters: value.length };
   },
   async openPeer(file) {
