@@ -5,7 +5,6 @@
 mod bytes;
 mod chat;
 mod check;
-mod columns;
 mod describe;
 mod explanation;
 mod facts;
@@ -25,7 +24,6 @@ mod vocabulary;
 pub use bytes::BytesReport;
 pub use chat::*;
 pub use check::*;
-pub use columns::{PiecesReport, TokenColumns};
 pub use describe::items;
 pub use explanation::*;
 pub use fault::FaultReport;

@@ -1,10 +1,12 @@
 //! How text is split.
 
+use std::ops::Range;
+
 use serde::Serialize;
 
-use crate::tokenizer::{Piece, Tokenized, Vocabulary, Wholeness};
+use crate::tokenizer::{Piece, PieceKind, Tokenized, Vocabulary, Wholeness};
 
-use super::{NoteReport, columns::kind_name, tensors::hex};
+use super::{NoteReport, tensors::hex};
 
 /// Ids and pieces of a text.
 #[derive(Debug, Clone, Serialize)]
@@ -117,4 +119,34 @@ pub(super) fn visible(name: &str, bytes: &[u8]) -> String {
         }
     }
     text
+}
+
+/// Some tokens of a text in full.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct PiecesReport {
+    /// The first one.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub first: u64,
+    /// They.
+    pub pieces: Vec<PieceReport>,
+}
+
+impl PiecesReport {
+    /// The tokens of a range, which is cut to those that there are.
+    pub fn of(vocabulary: &Vocabulary, tokenized: &Tokenized, range: Range<usize>) -> Self {
+        let first = range.start.min(tokenized.len()) as u64;
+        Self { first, pieces: tokenized.pieces(vocabulary, range).iter().map(PieceReport::of).collect() }
+    }
+}
+
+/// The name of a kind.
+pub(super) fn kind_name(kind: PieceKind) -> &'static str {
+    match kind {
+        PieceKind::Normal => "normal",
+        PieceKind::Control => "control",
+        PieceKind::UserDefined => "user-defined",
+        PieceKind::Unknown => "unknown",
+        PieceKind::Byte => "byte",
+    }
 }

@@ -44,7 +44,6 @@ fn declarations() -> Vec<Declaration> {
         StatsReport,
         TokensReport,
         PieceReport,
-        TokenColumns,
         PiecesReport,
         ExplainReport,
         ExplainedPart,

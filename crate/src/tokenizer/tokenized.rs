@@ -77,10 +77,6 @@ impl Tokenized {
     pub fn is_added(&self, nth: usize) -> bool {
         nth < self.added.0 || nth + self.added.1 >= self.len()
     }
-    /// Tokens put before the text and after it.
-    pub fn added(&self) -> (usize, usize) {
-        self.added
-    }
     /// Tokens of control kind, added or written out.
     pub fn specials(&self, vocabulary: &Vocabulary) -> usize {
         self.ids().filter(|id| vocabulary.kind(*id) == PieceKind::Control).count()

@@ -401,44 +401,6 @@ export interface PieceReport {
   part_of: string;
 }
 
-/** What a whole text's tokens are, and a stretch of them in columns of one length. */
-export interface TokenColumns {
-  /** "Byte-level BPE (gpt2, pre gpt-2), 512 tokens". */
-  tokenizer: string;
-  /** Tokens of the whole text. */
-  tokens: number;
-  /** Code points of the text. */
-  characters: number;
-  /** Characters as people see them (extended grapheme clusters). */
-  graphemes: number;
-  /** Bytes of the text. */
-  bytes: number;
-  /** Control tokens among its tokens. */
-  specials: number;
-  /** Tokens that are only a part of a character or of what people see as one. */
-  parts_of_characters: number;
-  /** Whether decoding gives the text back. */
-  roundtrips: boolean;
-  /** Findings about the tokenizer and about this text. */
-  notes: NoteReport[];
-  /** Tokens put before the text; they are the first ones. */
-  added_before: number;
-  /** Tokens put after the text; they are the last ones. */
-  added_after: number;
-  /** The token that the columns begin with. */
-  first: number;
-  /** Ids. */
-  ids: number[];
-  /** Where each token begins in the text, in UTF-16 units, as JavaScript counts; inside a character: at its begin. */
-  starts: number[];
-  /** Where it ends; inside a character: at its end. As `starts` for tokens that cover nothing. */
-  ends: number[];
-  /** 0 normal, 1 control, 2 user-defined, 3 unknown, 4 byte. */
-  kinds: number[];
-  /** 0 whole, 1 part of what people see as one character, 2 part of a character (its bytes are cut). */
-  parts: number[];
-}
-
 /** Some tokens of a text in full. */
 export interface PiecesReport {
   /** The first one. */
