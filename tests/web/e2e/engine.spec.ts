@@ -11,8 +11,8 @@ import type { Page } from "@playwright/test";
 
 import type { DeviceReport, OpsReport, RunReport } from "../../../www/src/wire/report.ts";
 import { installSubgroupShim } from "../../../www/src/worker/subgroups.ts";
-import { type HarnessServer, serveHarness } from "./harness/serve.ts";
-import { expect, test as base } from "./page.ts";
+import { test as base } from "./harness/test.ts";
+import { expect } from "./page.ts";
 
 /** What `harness.js` answers with. */
 interface Runs {
@@ -64,18 +64,8 @@ class Engine {
   }
 }
 
-const test = base.extend<{ engine: Engine }, { server: HarnessServer }>({
-  server: [
-    async ({}, use) => {
-      const server = await serveHarness();
-      await use(server);
-      await server.close();
-    },
-    { scope: "worker" },
-  ],
-  engine: async ({ page, server }, use) => {
-    await page.goto(server.url);
-    await page.waitForFunction(() => "harness" in globalThis);
+const test = base.extend<{ engine: Engine }>({
+  engine: async ({ page }, use) => {
     await use(new Engine(page));
   },
 });

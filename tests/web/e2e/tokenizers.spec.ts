@@ -8,8 +8,8 @@ import { join } from "node:path";
 
 import type { Page } from "@playwright/test";
 
-import { type HarnessServer, serveHarness } from "./harness/serve.ts";
-import { expect, test as base } from "./page.ts";
+import { test } from "./harness/test.ts";
+import { expect } from "./page.ts";
 
 const CORPUS = process.env["GLASSBOX_CORPUS"] ?? "../shared/corpus";
 /** llama.cpp's vocabularies that come with cases and ids. */
@@ -30,22 +30,6 @@ interface Reference {
   texts: string[];
   files: Record<string, { kind: string; with_special?: number[][]; without_special?: number[][]; ids?: number[][] }>;
 }
-
-const test = base.extend<object, { server: HarnessServer }>({
-  server: [
-    async ({}, use) => {
-      const server = await serveHarness();
-      await use(server);
-      await server.close();
-    },
-    { scope: "worker" },
-  ],
-  page: async ({ page, server }, use) => {
-    await page.goto(server.url);
-    await page.waitForFunction(() => "harness" in globalThis);
-    await use(page);
-  },
-});
 
 function json<T>(path: string): T {
   return JSON.parse(readFileSync(join(CORPUS, path), "utf8")) as T;
