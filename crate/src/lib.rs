@@ -24,12 +24,16 @@
 pub mod chat;
 #[forbid(unsafe_code)]
 pub mod check;
+
+pub mod old_engine;
 pub mod engine;
 pub mod faces;
 #[forbid(unsafe_code)]
 pub mod fault;
 #[forbid(unsafe_code)]
 pub mod formats;
+#[forbid(unsafe_code)]
+pub mod ir;
 #[forbid(unsafe_code)]
 pub mod model;
 #[forbid(unsafe_code)]

@@ -6,7 +6,7 @@ use std::{path::Path, rc::Rc};
 
 use engine_support::{M135, Shaped, TINY, corpus, load_files, load_random, now, prepare, random_llama};
 use glassbox::{
-    engine::{
+    old_engine::{
         device::{Device, cpu::CpuDevice},
         kernel::{KernelId, LinearParams, WidthParams},
         plan::{PlanId, Program},
@@ -266,7 +266,7 @@ fn logits_that_overflow_are_reported_not_sampled() {
 
 /// One linear step on one device.
 fn linear(device: &mut CpuDevice, kernel: KernelId, p: LinearParams, count: u32, io: &Io) -> Vec<f32> {
-    use glassbox::engine::plan::{Plan, Slot, SlotKind, SlotSpec, Step, WeightLoad};
+    use glassbox::old_engine::plan::{Plan, Slot, SlotKind, SlotSpec, Step, WeightLoad};
     let spec = |name: &str, kind| SlotSpec { name: name.into(), kind };
     let (x_len, y_len) = (io.x.len() as u32, io.y.len() as u32);
     let slots = vec![

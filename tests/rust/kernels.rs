@@ -11,7 +11,7 @@ use std::{
 
 use engine_support::{Shaped, TINY, load_random, prepare, random_llama};
 use glassbox::{
-    engine::{
+    old_engine::{
         device::{
             Device, DeviceChoice, Tier,
             cpu::CpuDevice,

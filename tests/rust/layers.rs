@@ -17,7 +17,7 @@ const FLOORS: &[Row] = &[
     (3, "formats", &["fault", "order", "source", "tensor", "model"]),
     (3, "chat", &["fault", "model"]),
     (3, "tokenizer", &["fault", "order", "model"]),
-    (4, "engine", &["fault", "order", "tensor", "model"]),
+    (4, "old_engine", &["fault", "order", "tensor", "model"]),
     (4, "check", &["fault", "order", "source", "tensor", "model", "formats"]),
     (5, "session", &["fault", "order", "source", "tensor", "model", "formats", "chat", "tokenizer", "engine", "check"]),
     (6, "report", &["fault", "order", "tensor", "model", "tokenizer", "engine", "check", "session"]),

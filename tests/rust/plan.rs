@@ -4,7 +4,7 @@ mod engine_support;
 
 use engine_support::{TINY, prepare, random_llama};
 use glassbox::{
-    engine::{self, PrepareOptions, kernel::KernelId, plan::SlotKind},
+    old_engine::{self, PrepareOptions, kernel::KernelId, plan::SlotKind},
     fault::Blame,
     model::{MetaType, MetaValue, Place},
     tensor::{Encoding, Shape},
@@ -87,14 +87,14 @@ fn a_large_tensor_is_split_into_slots_that_fit_and_cover_it_once() {
 #[test]
 fn a_row_larger_than_a_slot_is_a_limit() {
     let model = random_llama(TINY, Encoding::F32);
-    let fault = engine::prepare(&model, &PrepareOptions::default(), 1000).unwrap_err();
+    let fault = old_engine::prepare(&model, &PrepareOptions::default(), 1000).unwrap_err();
     assert_eq!(fault.blame, Blame::Limit, "{fault}");
 }
 
 #[test]
 fn memory_is_weights_caches_and_scratch() {
     let model = random_llama(TINY, Encoding::F16);
-    let summary = engine::can_run(&model).unwrap();
+    let summary = old_engine::can_run(&model).unwrap();
     let matrices: u64 =
         model.tensors.iter().map(|t| t.shape.elements().unwrap() * if t.shape.0.len() == 1 { 4 } else { 2 }).sum();
     assert_eq!(summary.weights, matrices);
@@ -117,7 +117,7 @@ fn a_shape_that_contradicts_the_metadata_names_tensor_and_both_shapes() {
     let mut model = random_llama(TINY, Encoding::F32);
     let k = model.tensors.iter().position(|t| t.name == "blk.1.attn_k.weight").unwrap();
     model.tensors[k].shape = Shape(vec![64, 256]);
-    let fault = engine::can_run(&model).unwrap_err();
+    let fault = old_engine::can_run(&model).unwrap_err();
     assert_eq!(fault.blame, Blame::File);
     for part in ["blk.1.attn_k.weight", "128 x 256", "64 x 256"] {
         assert!(fault.what.contains(part), "{fault}");
@@ -129,7 +129,7 @@ fn what_cannot_be_run_says_why() {
     let why = |change: &dyn Fn(&mut glassbox::model::ModelFile)| {
         let mut model = random_llama(TINY, Encoding::F32);
         change(&mut model);
-        engine::can_run(&model).unwrap_err().what
+        old_engine::can_run(&model).unwrap_err().what
     };
     let set = |m: &mut glassbox::model::ModelFile, key: &str, value: MetaValue| {
         let mut first = glassbox::model::Metadata::default();
@@ -157,11 +157,11 @@ fn rotary_factors_must_be_given_before_planning() {
         shape: Shape(vec![32]),
         ..model.tensors[1].clone()
     });
-    let needed = engine::tables_needed(&model);
+    let needed = old_engine::tables_needed(&model);
     assert_eq!(needed, [model.tensors.len() - 1]);
-    assert_eq!(engine::prepare(&model, &PrepareOptions::default(), u64::MAX).unwrap_err().blame, Blame::Caller);
+    assert_eq!(old_engine::prepare(&model, &PrepareOptions::default(), u64::MAX).unwrap_err().blame, Blame::Caller);
     let options = PrepareOptions { tables: vec![(needed[0], vec![2.0; 32])], ..PrepareOptions::default() };
-    let program = engine::prepare(&model, &options, u64::MAX).unwrap();
+    let program = old_engine::prepare(&model, &options, u64::MAX).unwrap();
     // Position 1, first pair: half of one radian.
     let table = &program.constants[0].1;
     assert_eq!(table[64..66], [0.5f64.cos() as f32, 0.5f64.sin() as f32]);

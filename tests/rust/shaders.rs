@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use glassbox::engine::{
+use glassbox::old_engine::{
     device::Tier,
     kernel::{AttentionParams, EmbedParams, KernelId, LinearParams, NormParams, PickParams, RopeParams, WidthParams},
     shader::{self, BLOCKS, KERNELS, LIBS, Target, Variant, compose},

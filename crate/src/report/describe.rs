@@ -2,7 +2,7 @@
 
 use crate::{
     check::{self, Evidence},
-    engine,
+    old_engine,
     fault::Fault,
     model::{FileSummary, FormatId, MetaArray, MetaValue, ModelFile, Note, Place, SectionKind, Severity, TensorEntry},
     session::{ArrayItems, Inspection},
@@ -22,7 +22,7 @@ impl<'a> ModelReport<'a> {
     pub async fn of(inspection: &'a Inspection) -> Self {
         let model = inspection.model();
         let bytes_read = inspection.files().bytes_read();
-        let runnable = engine::can_run(model);
+        let runnable = old_engine::can_run(model);
         let tokenizer = tokenizer_kind(inspection);
         let parameters = model.parameters();
         let bytes = model.tensor_bytes();

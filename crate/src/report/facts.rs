@@ -2,7 +2,7 @@
 
 use crate::{
     check,
-    engine::ArchitectureSummary,
+    old_engine::ArchitectureSummary,
     fault::Fault,
     model::{FormatId, ModelFile, Note, Place},
 };

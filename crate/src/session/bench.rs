@@ -1,7 +1,7 @@
 //! Prefill and decode speed.
 
 use crate::{
-    engine::{device::Counters, plan::PlanId},
+    old_engine::{device::Counters, plan::PlanId},
     fault::{Fault, Result},
 };
 

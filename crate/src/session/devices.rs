@@ -1,7 +1,7 @@
 //! Opening the device that the user asked for.
 
 use crate::{
-    engine::{
+    old_engine::{
         device::{Device, DeviceChoice, DeviceInfo, Tier, cpu::CpuDevice, gpu},
         plan::Program,
         test_ops::{self, OpResult},

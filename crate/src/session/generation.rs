@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::{
-    engine::{
+    old_engine::{
         self,
         device::{Device, DeviceChoice, DeviceInfo},
         plan::{PlanId, Program},
@@ -145,12 +145,12 @@ impl Generation {
         on_progress: &mut dyn FnMut(Progress),
     ) -> Result<Self> {
         let clock = Stopwatch::start();
-        let known = engine::can_run(inspection.model())?;
+        let known = old_engine::can_run(inspection.model())?;
         let vocabulary = inspection.vocabulary().await;
         let context = context.unwrap_or(known.config.context.min(DEFAULT_CONTEXT));
         let tables = loader::tables(&inspection).await?;
-        let options = engine::PrepareOptions { context: Some(context), tables, ..Default::default() };
-        let plan = |max_slot_bytes| engine::prepare(inspection.model(), &options, max_slot_bytes);
+        let options = old_engine::PrepareOptions { context: Some(context), tables, ..Default::default() };
+        let plan = |max_slot_bytes| old_engine::prepare(inspection.model(), &options, max_slot_bytes);
         let (mut device, program) = open_device(&choice, &gpu, &plan).await?;
         let program = Rc::new(program);
         device.load(&program).await?;
@@ -458,7 +458,7 @@ impl Generation {
 mod tests {
     use super::*;
     use crate::{
-        engine::{device::Counters, plan::Slot},
+        old_engine::{device::Counters, plan::Slot},
         source::{ByteSource, MemorySource, SourceSet},
     };
 

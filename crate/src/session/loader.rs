@@ -1,7 +1,7 @@
 //! Weights from the files to the device, in pieces of whole rows.
 
 use crate::{
-    engine::{
+    old_engine::{
         self,
         device::Device,
         plan::{Program, SlotKind, WeightLoad},
@@ -76,7 +76,7 @@ fn row_bytes(inspection: &Inspection, load: &WeightLoad) -> Result<u64> {
 /// Values of the small tensors that planning itself needs.
 pub(super) async fn tables(inspection: &Inspection) -> Result<Vec<(usize, Vec<f32>)>> {
     let mut tables = Vec::new();
-    for tensor in engine::tables_needed(inspection.model()) {
+    for tensor in old_engine::tables_needed(inspection.model()) {
         tables.push((tensor, inspection.peek(tensor, 0..u64::MAX, false, &mut |_| {}).await?.values));
     }
     Ok(tables)

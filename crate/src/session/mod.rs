@@ -28,7 +28,7 @@ pub use vocabulary::open_vocabulary;
 #[cfg(feature = "chat")]
 pub use crate::chat::{Change, Conversation, Data, Failure, Finding, Template, diff};
 pub use crate::{
-    engine::{device::DeviceChoice, sampler::Sampling},
+    old_engine::{device::DeviceChoice, sampler::Sampling},
     formats::ArrayItems,
     tokenizer::{Catalog, Comparison, EncodeOptions, Search, Sort, TokenQuery, TokenType, Tokenized, Vocabulary},
 };

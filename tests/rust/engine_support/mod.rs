@@ -9,7 +9,7 @@ use std::{
 };
 
 use glassbox::{
-    engine::{
+    old_engine::{
         PrepareOptions,
         device::Device,
         plan::{Program, SlotKind},
@@ -200,7 +200,7 @@ pub(crate) fn random_llama(s: Shaped, encoding: Encoding) -> ModelFile {
 /// The program of a model, with short contexts and chunks for tests.
 pub(crate) fn prepare(model: &ModelFile, context: u32, chunk: u32, max_slot_bytes: u64) -> Program {
     let options = PrepareOptions { context: Some(context), chunk, tables: Vec::new() };
-    glassbox::engine::prepare(model, &options, max_slot_bytes).unwrap()
+    glassbox::old_engine::prepare(model, &options, max_slot_bytes).unwrap()
 }
 
 /// Loads a program and fills its weights with random values, the same for the same seed.

@@ -1,11 +1,10 @@
-//! Where programs run: a GPU, or the CPU with the kernels' twins.
+//! Where programs run: a GPU by its kernels, or the CPU.
+
+use std::rc::Rc;
 
 use crate::fault::{Fault, LocalFuture, Result};
 
-use super::plan::{PlanId, Program, Slot};
-
-pub mod cpu;
-pub mod gpu;
+use super::program::{BufferId, Program, StepKey};
 
 /// What the user asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -56,7 +55,7 @@ pub enum Tier {
     Subgroup,
 }
 
-/// What a device is, for people and for the planner.
+/// What a device is, for people and for the compiler.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeviceInfo {
     /// "NVIDIA H200", "CPU".
@@ -71,48 +70,64 @@ pub struct DeviceInfo {
     pub detail: String,
     /// Runs on the CPU although it is a GPU adapter (llvmpipe, SwiftShader).
     pub software: bool,
-    /// The largest weight slot in bytes (as uploaded); larger tensors are split by rows.
-    pub max_slot_bytes: u64,
+    /// The largest weight buffer in bytes (as uploaded); larger tensors are split by rows.
+    pub max_buffer_bytes: u64,
     /// Why this device and tier were chosen, in one sentence.
     pub reason: String,
 }
 
-/// A place that holds a program's slots and runs its plans.
+/// A range of a buffer to be read back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fetch {
+    /// The buffer; not a weight.
+    pub buffer: BufferId,
+    /// First word.
+    pub at: u32,
+    /// Number of words.
+    pub words: u32,
+}
+
+/// A place that holds a program's buffers and runs its plans.
 ///
-/// Calls are in order: `load` once, `upload` for every weight, `finish_load` once, then any
-/// number of `write_tokens`, `run`, `read`, `picked`, `reset`.
+/// Calls are in order: `load` once, `upload` for every weight, `finish_load` once, then any number of the others.
 pub trait Device {
     /// What it is.
     fn info(&self) -> &DeviceInfo;
-    /// Creates every slot.
-    fn load<'a>(&'a mut self, program: &'a Program) -> LocalFuture<'a, Result<(), Fault>>;
-    /// Whole rows of a weight slot, in the file's bytes (little-endian), starting at row `first_row` of the slot.
+    /// Creates every buffer, and writes the constants.
+    fn load<'a>(&'a mut self, program: &'a Rc<Program>) -> LocalFuture<'a, Result<(), Fault>>;
+    /// Whole rows of a weight buffer, in the encoding it was declared with (little-endian), starting at row `first_row`.
     ///
     /// # Errors
-    /// The bytes are not whole rows of the slot; the device is out of memory.
-    fn upload(&mut self, slot: Slot, first_row: u32, bytes: &[u8]) -> Result<()>;
-    /// After the last upload: creates pipelines and bind groups; waits until the device has it all.
+    /// The bytes are not whole rows of the buffer; the device is out of memory.
+    fn upload(&mut self, buffer: BufferId, first_row: u32, bytes: &[u8]) -> Result<()>;
+    /// After the last upload: waits until the device has it all.
     fn finish_load(&mut self) -> LocalFuture<'_, Result<(), Fault>>;
-    /// Sets the tokens, position and count of the next run.
+    /// Makes ready what a plan needs; nothing where it is ready.
+    fn compile(&mut self, key: StepKey) -> LocalFuture<'_, Result<(), Fault>>;
+    /// Writes words of a buffer that is no weight, before the next submit.
     ///
     /// # Errors
-    /// More tokens than the batch, or beyond the context.
-    fn write_tokens(&mut self, tokens: &[u32], pos: u32) -> Result<()>;
-    /// Runs a plan `times` times (more than once only for [`PlanId::Decode`]): on a GPU one pass and one submit; returns without waiting.
+    /// The words do not lie in the buffer; the device was lost.
+    fn write(&mut self, buffer: BufferId, at: u32, words: &[u32]) -> Result<()>;
+    /// Runs a compiled plan `times` times and then copies a range out, without waiting: on a GPU one pass and one submit.
     ///
     /// # Errors
-    /// The device was lost.
-    fn run(&mut self, plan: PlanId, times: u32) -> Result<()>;
-    /// f32 values of a slot.
-    fn read(&mut self, slot: Slot) -> LocalFuture<'_, Result<Vec<f32>, Fault>>;
-    /// Ids picked by runs so far that are ready, in order, each given once. Waits for at least one if any is outstanding.
-    /// Fails when the GPU counted non-finite logits.
-    fn picked(&mut self) -> LocalFuture<'_, Result<Vec<u32>, Fault>>;
-    /// Forgets state and picked ids (caches need no clearing: they are masked by position).
-    fn reset(&mut self);
+    /// The plan was not compiled; the device was lost.
+    fn submit(&mut self, key: StepKey, times: u32, fetch: Option<Fetch>) -> Result<()>;
+    /// The oldest range that submits copied out and that was not given yet; waits for it.
+    ///
+    /// # Errors
+    /// Nothing is outstanding; the device was lost.
+    fn fetched(&mut self) -> LocalFuture<'_, Result<Vec<u32>, Fault>>;
+    /// Words of a buffer after everything submitted.
+    fn read(&mut self, range: Fetch) -> LocalFuture<'_, Result<Vec<u32>, Fault>>;
+    /// Forgets the ranges that are outstanding.
+    fn discard_fetches(&mut self);
     /// Dispatches and submits since the program was loaded.
     fn counters(&self) -> Counters;
-    /// Bytes held by the device for slots.
+    /// Dispatches of a compiled plan.
+    fn dispatches(&self, key: StepKey) -> u32;
+    /// Bytes held by the device for buffers.
     fn memory(&self) -> u64;
 }
 

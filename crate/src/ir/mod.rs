@@ -1,0 +1,24 @@
+//! The typed graph of a model: operations that carry their own numbers, with shapes inferred while it is built.
+//!
+//! An architecture or an importer writes a [`Graph`] through [`Builder`]; [`verify`] holds its rules, [`passes`]
+//! rewrite it, [`eval`] says what each operation means, and the engine lowers it to kernels.
+
+mod build;
+pub mod decompose;
+pub mod eval;
+mod fact;
+mod graph;
+mod infer;
+mod op;
+pub mod passes;
+mod print;
+mod rotation;
+mod verify;
+
+pub use build::{Builder, Tensor};
+pub use fact::{DType, Dim, Fact, Shape, Sizes};
+pub use graph::{Constant, Graph, Input, Node, NodeId, Source, State, StateId, Stored, Value, Weight, WeightId};
+pub use infer::infer;
+pub use op::{Attention, Binary, Fused, Link, Op, Pairing, Reduction, Rope, Unary};
+pub use rotation::{Angles, Factors, Rotation, Scaling};
+pub use verify::verify;

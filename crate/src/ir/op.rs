@@ -1,0 +1,227 @@
+//! The operations: a closed list, each with its own numbers. [`super::eval`] says exactly what each computes.
+
+use super::{
+    fact::{DType, Shape},
+    graph::{Input, StateId, WeightId},
+};
+
+/// One operation. The inputs are listed in order; brackets mean "where there is one".
+#[derive(Debug, Clone, PartialEq)]
+pub enum Op {
+    /// A value that the host gives at every step.
+    Input(Input),
+    /// A weight of the model.
+    Weight(WeightId),
+    /// Values known when the graph is built: index into [`super::Graph::constants`].
+    Constant(usize),
+
+    /// `(table [n, width], ids [rows])` -> `[rows, width]`: a row of the table for each id.
+    Embed,
+    /// `(x [.., k], weight [n, k], [bias [n]])` -> `[.., n]`: `x W^T + bias`.
+    Linear,
+    /// `(a [.., m, k], b [.., k, n])` -> `[.., m, n]`; `transposed`: b is `[.., n, k]`.
+    MatMul {
+        /// The second matrix is stored by columns.
+        transposed: bool,
+    },
+
+    /// `(x [.., n * group], weight [group])`: each group of values divided by its root mean square, times the weight.
+    RmsNorm {
+        /// Added to the mean square.
+        eps: f32,
+        /// Values normalised together: the width of a row, or of a head.
+        group: u32,
+    },
+    /// `(x [.., n], weight [n], [bias [n]])`: each row less its mean, divided by its standard deviation, times the weight, plus the bias.
+    LayerNorm {
+        /// Added to the variance.
+        eps: f32,
+    },
+    /// Softmax over the last dimension.
+    Softmax,
+    /// `(x [rows, heads * head_dim], positions [rows])`: rotates pairs of each head by angles that grow with the position.
+    Rope(Rope),
+    /// `(q [rows, heads * head_dim], k, v)`: k and v are what [`Op::StateWrite`] gives, or rows of this step.
+    Attention(Attention),
+    /// `(x [rows, width])` -> the state `[context, width]`: remembers each row at its position in its sequence.
+    StateWrite(StateId),
+
+    /// One value to one value.
+    Unary(Unary),
+    /// `(a, b)`: a dimension of one, or a missing outer dimension, of `b` (or of `a`) is repeated.
+    Binary(Binary),
+    /// `(condition, a, b)`: a where the condition holds, else b.
+    Select,
+    /// To another element type.
+    Cast(DType),
+    /// Reduces the last dimension to one.
+    Reduce(Reduction),
+
+    /// The same values in another shape.
+    Reshape(Shape),
+    /// Dimension `i` of the result is dimension `order[i]` of the input.
+    Transpose(Vec<usize>),
+    /// A range of one dimension.
+    Slice {
+        /// Which dimension.
+        axis: usize,
+        /// First index.
+        start: u32,
+        /// Number of indices.
+        len: u32,
+    },
+    /// All inputs, one behind the other along a dimension.
+    Concat {
+        /// Which dimension.
+        axis: usize,
+    },
+    /// `(x [rows, width], ids [outputs])` -> `[outputs, width]`: the rows that want a result.
+    Gather,
+
+    /// `(logits [outputs, vocab])` -> ids `[outputs]`: the next token of each, by the step's sampling settings.
+    Sample,
+    /// `(ids [outputs])`: makes the chosen ids the next step's tokens. No result.
+    Advance,
+
+    /// Several operations as one; only passes make these.
+    Fused(Fused),
+}
+
+/// Operations that passes join. Each can be taken apart again: [`super::decompose`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fused {
+    /// `(x, others..)`: unary and binary operations one after the other on each value of x.
+    Chain(Vec<Link>),
+    /// `(residual, x, weight, [bias])`: `residual + x W^T + bias`.
+    LinearAdd,
+    /// `(x, weight [2n, k], [bias [2n]])` -> `[.., n]`: `f(first half) * second half` of the linear map's rows.
+    GatedLinear(Unary),
+    /// `(qkv [rows, q + k + v], positions)` -> rotated queries `[rows, q]`, key state, value state.
+    RopeWrite {
+        /// Rotation of queries and keys.
+        rope: Rope,
+        /// Width of the queries.
+        q: u32,
+        /// Width of the keys.
+        k: u32,
+        /// Width of the values.
+        v: u32,
+        /// Where keys go.
+        keys: StateId,
+        /// Where values go.
+        values: StateId,
+    },
+}
+
+/// One operation of a chain.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Link {
+    /// `x = f(x)`.
+    Unary(Unary),
+    /// `x = f(x, input)`; the number counts the chain's inputs, 0 being x itself.
+    Binary(Binary, u8),
+    /// `x = f(input, x)`.
+    Reversed(Binary, u8),
+}
+
+/// One value to one value.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[allow(missing_docs, reason = "the names are the functions'")]
+pub enum Unary {
+    /// `x * s`.
+    Scale(f32),
+    /// `x + s`.
+    Shift(f32),
+    /// `s * tanh(x / s)`: Gemma's soft cap.
+    SoftCap(f32),
+    Neg,
+    Abs,
+    Exp,
+    Log,
+    Sqrt,
+    /// `1 / sqrt(x)`.
+    Rsqrt,
+    Reciprocal,
+    Square,
+    Tanh,
+    Sigmoid,
+    Relu,
+    /// `max(x, 0)^2`.
+    ReluSquared,
+    /// `x / (1 + exp(-x))`.
+    Silu,
+    /// `x * 0.5 * (1 + erf(x / sqrt 2))`.
+    Gelu,
+    /// The same by tanh: `0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))`.
+    GeluTanh,
+    /// `x * sigmoid(1.702 x)`.
+    QuickGelu,
+    Erf,
+    Softplus,
+}
+
+/// Two values to one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are the functions'")]
+pub enum Binary {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Max,
+    Min,
+    Pow,
+}
+
+/// Many values to one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are the functions'")]
+pub enum Reduction {
+    Sum,
+    Mean,
+    Max,
+    Min,
+}
+
+/// Rotary position embedding.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rope {
+    /// Index into [`super::Graph::rotations`]: the angles.
+    pub rotation: usize,
+    /// Values of a head.
+    pub head_dim: u32,
+    /// Values of a head that are rotated, from its start; the rest pass through.
+    pub dims: u32,
+    /// Which values of a head make a pair.
+    pub pairing: Pairing,
+}
+
+/// Which values of a head rotate together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pairing {
+    /// `(2i, 2i + 1)`: llama.cpp's "norm", the paper's.
+    Interleaved,
+    /// `(i, i + dims / 2)`: "rotate half", "neox".
+    Halves,
+}
+
+/// Scaled dot-product attention of each row to rows of its own sequence.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Attention {
+    /// Query heads.
+    pub heads: u32,
+    /// Key and value heads; `heads` is a multiple.
+    pub kv_heads: u32,
+    /// Values of a query or key head.
+    pub head_dim: u32,
+    /// Values of a value head.
+    pub value_dim: u32,
+    /// Multiplies the scores.
+    pub scale: f32,
+    /// A row sees positions up to its own; else all of its sequence.
+    pub causal: bool,
+    /// A row sees positions nearer than this alone.
+    pub window: Option<u32>,
+    /// Scores s become `cap * tanh(s / cap)`.
+    pub soft_cap: Option<f32>,
+}

@@ -1,0 +1,32 @@
+// SiluMul: y[t] = gate[t] / (1 + exp(-gate[t])) * up[t], for t < count.
+// state; gate, up: [batch, width]; y: [batch, width].
+#import lib/grid
+
+struct Params {
+    width: u32,
+    pad_0: u32,
+    pad_1: u32,
+    pad_2: u32,
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> state: array<u32>;
+@group(0) @binding(2) var<storage, read> gate: array<f32>;
+@group(0) @binding(3) var<storage, read> up: array<f32>;
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+
+const WG: u32 = 256u;
+
+@compute @workgroup_size(WG)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = flat_group(group, groups) * WG + lane;
+    if (i < min(state[1] * p.width, min(arrayLength(&gate), arrayLength(&y)))) {
+        let g = gate[i];
+        // Beyond 80 the quotient is 0 in f32 terms; the bound keeps infinities out, which WGSL leaves undefined.
+        y[i] = g / (1.0 + exp(min(-g, 80.0))) * up[i];
+    }
+}
