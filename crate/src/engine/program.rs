@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Index into [`Program::buffers`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct BufferId(pub u32);
 
 /// What a buffer holds. All words are 32 bits wide.
