@@ -11,6 +11,7 @@ mod run;
 mod scalar;
 
 pub use array::{Array, Blocks, Data, Operand, Remembered, Rows, Slice, View};
+pub(super) use run::constant;
 pub use run::{Environment, States, Step, evaluate};
 pub use scalar::{binary, erf, unary};
 
