@@ -77,13 +77,14 @@ pub static PASSES: &[Pass] = &[
 /// Runs all passes but those named: a pass, `fuse` for all fusions, or `all`. Debug builds verify the graph after each.
 ///
 /// # Errors
-/// A name is unknown (the fault lists those that are known); a pass gives a graph that breaks a rule.
+/// A name is unknown (the fault lists those that are known); the graph breaks a rule, or a pass makes it do so.
 pub fn run(graph: &mut Graph, disabled: &[&str]) -> Result<()> {
     let groups = ["fuse", "all"];
     if let Some(unknown) = disabled.iter().find(|d| !groups.contains(d) && !PASSES.iter().any(|p| p.name == **d)) {
         let known: Vec<&str> = PASSES.iter().map(|p| p.name).chain(groups).collect();
         return Err(Fault::caller(format!("no pass is called {unknown:?}; there are {}", known.join(", "))));
     }
+    verify(graph)?;
     let is_disabled =
         |pass: &Pass| disabled.iter().any(|d| *d == pass.name || *d == "all" || (*d == "fuse" && pass.is_fusion));
     for pass in PASSES.iter().filter(|p| !is_disabled(p)) {

@@ -144,9 +144,11 @@ fn products(
 ) -> Result<Option<Value>> {
     let node = writer.old.node(id);
     let new = &mut writer.new;
-    // The factor that a value was multiplied by for this product alone, and what was multiplied.
-    let factor = |new: &Graph, i: usize, x: Value| match new.maker(x).op {
-        Op::Unary(Unary::Scale(s)) if readers.only(node.inputs[i]) == Some(id) => Some((s, new.maker(x).inputs[0])),
+    // The factor that a value was multiplied by for this product with a function of itself, and what was multiplied.
+    let factor = |new: &Graph, i: usize, x: Value, other: Value| match new.maker(x).op {
+        Op::Unary(Unary::Scale(s)) if readers.only(node.inputs[i]) == Some(id) => {
+            Some((s, new.maker(x).inputs[0])).filter(|(_, x)| is_function_of(new, other, *x, DEPTH))
+        }
         _ => None,
     };
     let (op, inputs, last) = match (f, &new.maker(b).op) {
@@ -159,7 +161,7 @@ fn products(
             let root = new.add(Op::Unary(Unary::Rsqrt), &[under], node.label.clone())?;
             (Op::Binary(Binary::Mul), [a, root.value()], None)
         }
-        (Binary::Mul, _) => match (factor(new, 0, a), factor(new, 1, b)) {
+        (Binary::Mul, _) => match (factor(new, 0, a, b), factor(new, 1, b, a)) {
             (Some((s, a)), _) => (Op::Binary(Binary::Mul), [a, b], Some(s)),
             (_, Some((s, b))) => (Op::Binary(Binary::Mul), [a, b], Some(s)),
             _ => return Ok(None),
@@ -171,6 +173,16 @@ fn products(
         Some(s) => new.add(Op::Unary(Unary::Scale(s)), &[product], node.label.clone())?.value(),
         None => product,
     }))
+}
+
+/// How far back a function of a value may begin: that of GELU by tanh, six operations.
+const DEPTH: u32 = 8;
+
+/// Whether a value is made from another by elementwise operations.
+fn is_function_of(graph: &Graph, value: Value, x: Value, depth: u32) -> bool {
+    let node = graph.maker(value);
+    let is_elementwise = matches!(node.op, Op::Unary(_) | Op::Binary(_));
+    value == x || (depth > 0 && is_elementwise && node.inputs.iter().any(|v| is_function_of(graph, *v, x, depth - 1)))
 }
 
 /// Whether an operation exchanges the last two dimensions and no others.

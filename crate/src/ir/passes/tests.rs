@@ -6,6 +6,7 @@ mod random;
 use super::*;
 use crate::ir::{
     decompose::decompose_rejected,
+    eval::Step,
     graph::Node,
     op::{Fused, Op, Unary},
 };
@@ -52,10 +53,11 @@ fn a_layer_of_llama_prints_as_a_paper_would_say_it() {
     let graph = with_passes(&models::llama(), &[]);
     let text = graph.to_string();
     for line in [
-        "blk.0.attn_norm = RmsNorm(%1, blk.0.attn_norm.weight; eps 1e-5, group 8) -> f32[rows, 8]",
-        "blk.0.q+k+v = Linear(%3, blk.0.attn_q.weight+attn_k.weight+attn_v.weight) -> f32[rows, 16]",
+        "%4 blk.0.attn_norm = RmsNorm(%2, blk.0.attn_norm.weight; eps 1e-5, group 8) -> f32[rows, 8]",
+        "%6 blk.0.q+k+v = Linear(%4, blk.0.attn_q.weight+attn_k.weight+attn_v.weight) -> f32[rows, 16]",
+        "%7 positions = Positions() -> i32[rows]",
         "8 + 4 + 4 values, to blk.0.k and blk.0.v, heads of 4, paired halves, rotation 0)",
-        "2 heads of 4 share 1, scale 0.5, causal) -> f32[rows, 8]",
+        "2 heads of 4, 1 of keys and values, scale 0.5, causal) -> f32[rows, 8]",
         "  blk.0.k: rows of 4\n",
         "  4 values, base 10000\n",
         "  blk.0.ffn_gate.weight+ffn_up.weight: F32[24, 8], 2 sources\n",
@@ -120,6 +122,24 @@ fn rows_of_one_tensor_in_order_are_one_source_again() {
 }
 
 #[test]
+fn a_sequence_gives_alone_what_it_gives_beside_others() {
+    let model = models::gemma();
+    let together = [
+        Step { tokens: &[1, 5, 2, 9], positions: &[0, 1, 0, 2], sequences: &[0, 0, 3, 0], outputs: &[3] },
+        Step { tokens: &[7, 4], positions: &[1, 3], sequences: &[3, 0], outputs: &[1] },
+    ];
+    let alone = [
+        Step { tokens: &[1, 5, 9], positions: &[0, 1, 2], sequences: &[6; 3], outputs: &[2] },
+        Step { tokens: &[4], positions: &[3], sequences: &[6], outputs: &[0] },
+    ];
+    let whole = [Step { tokens: &[1, 5, 9, 4], positions: &[0, 1, 2, 3], sequences: &[2; 4], outputs: &[2, 3] }];
+    let want = model.results_of(&model.graph, &together);
+    for steps in [&alone[..], &whole] {
+        assert_eq!(want, model.results_of(&model.graph, steps));
+    }
+}
+
+#[test]
 fn a_tied_weight_is_not_stacked() {
     // The embedding is the output matrix too: it stays one weight with one reader each.
     let graph = with_passes(&models::gemma(), &[]);
@@ -139,6 +159,6 @@ fn exporters_spellings_are_recognised() {
     let graph = models::exported();
     let mut plain = graph.graph.clone();
     run(&mut plain, &["fuse"]).unwrap();
-    assert_eq!(work(&plain)[2..], ["LayerNorm", "Linear", "Gelu", "Linear", "GeluTanh", "RmsNorm", "Silu"], "{plain}");
+    assert_eq!(work(&plain)[1..], ["LayerNorm", "Linear", "Gelu", "Linear", "GeluTanh", "RmsNorm", "Silu"], "{plain}");
     agree(&graph.results(&graph.graph), &graph.results(&plain), "exported");
 }

@@ -113,8 +113,9 @@ fn stacked(writer: &mut Rewriter<'_>, stack: &[NodeId]) -> Result<()> {
     let mut inputs = vec![writer.value(nodes[0].inputs[0])?];
     for i in 1..nodes[0].inputs.len() {
         let parts: Vec<&Weight> = nodes.iter().filter_map(|n| weight(writer.old, n.inputs[i])).collect();
-        let label = writer.old.maker(nodes[0].inputs[i]).label.clone();
-        writer.new.weights.push(joined_weight(&parts));
+        let weight = joined_weight(&parts);
+        let label = weight.name.clone();
+        writer.new.weights.push(weight);
         let id = WeightId(writer.new.weights.len() as u32 - 1);
         inputs.push(writer.new.add(Op::Weight(id), &[], label)?.value());
     }

@@ -35,6 +35,9 @@ pub(super) fn run(graph: &mut Graph) -> Result<()> {
 
 /// The richer operation that a value is the result of, and what it reads.
 fn found(graph: &Graph, root: Value) -> Option<(Op, Vec<Value>)> {
+    if let Some(found) = encoded(graph, root).or_else(|| ungrouped(graph, root)) {
+        return Some(found);
+    }
     candidates(graph, root).into_iter().find_map(|(op, facts)| {
         let found = Pattern::of(&op, &facts)?.find(graph, root)?;
         let Some(op) = completed(&op, &found.numbers) else { return Some((op, found.inputs)) };
@@ -63,20 +66,15 @@ fn candidates(graph: &Graph, root: Value) -> Vec<(Op, Vec<Fact>)> {
             _ => Vec::new(),
         },
         (Op::Binary(Binary::Mul), Some(width)) => {
+            // The second is a part of the first: a layer norm is an RMS norm of values less their mean.
             let norm = [
-                (Op::RmsNorm { eps: UNKNOWN, group: width }, vec![fact.clone(), vector(width)]),
                 (Op::LayerNorm { eps: UNKNOWN }, vec![fact.clone(), vector(width)]),
+                (Op::RmsNorm { eps: UNKNOWN, group: width }, vec![fact.clone(), vector(width)]),
             ];
             [function(Unary::Silu), function(Unary::QuickGelu)].into_iter().chain(norm).collect()
         }
         (Op::Binary(Binary::Div), _) => vec![(Op::Softmax, vec![fact.clone()])],
         (Op::Binary(Binary::Add), Some(_)) => [vec![function(Unary::Softplus)], with_bias(graph, root)].concat(),
-        (Op::Reshape(_), _) => match facts()[..] {
-            [ref grouped] => grouped.width().map_or_else(Vec::new, |group| {
-                vec![(Op::RmsNorm { eps: UNKNOWN, group }, vec![fact.clone(), vector(group)])]
-            }),
-            _ => Vec::new(),
-        },
         (Op::MatMul { transposed: true }, _) if is_matrix(graph, node.inputs[1]) => vec![(Op::Linear, facts())],
         _ => Vec::new(),
     }
@@ -96,6 +94,29 @@ fn with_bias(graph: &Graph, root: Value) -> Vec<(Op, Vec<Fact>)> {
         }
     };
     graph.maker(root).inputs.iter().filter_map(of).collect()
+}
+
+/// A linear map of a weight that was decoded before, on the weight itself: it is decoded row by row anyway.
+fn encoded(graph: &Graph, root: Value) -> Option<(Op, Vec<Value>)> {
+    let node = graph.maker(root);
+    let (Op::Linear, &[x, weight, ref bias @ ..]) = (&node.op, node.inputs.as_slice()) else { return None };
+    let cast = graph.maker(weight);
+    let is_decoded =
+        cast.op == Op::Cast(DType::F32) && matches!(graph.fact(*cast.inputs.first()?).dtype, DType::Block(_));
+    is_decoded.then(|| (Op::Linear, [&[x, cast.inputs[0]], bias].concat()))
+}
+
+/// A norm of groups that were made dimensions of their own for it, on the rows as they were.
+fn ungrouped(graph: &Graph, root: Value) -> Option<(Op, Vec<Value>)> {
+    let before = |value: Value| match graph.maker(value).op {
+        Op::Reshape(_) => Some(graph.maker(value).inputs[0]),
+        _ => None,
+    };
+    let norm = graph.maker(before(root)?);
+    let (Op::RmsNorm { group, .. }, &[x, weight]) = (&norm.op, norm.inputs.as_slice()) else { return None };
+    let x = before(x).filter(|x| graph.fact(*x) == graph.fact(root))?;
+    let is_whole = graph.fact(x).width().is_some_and(|n| n % group == 0);
+    is_whole.then(|| (norm.op.clone(), vec![x, weight]))
 }
 
 /// Whether a value is a matrix known before any step.

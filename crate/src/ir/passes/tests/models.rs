@@ -73,21 +73,27 @@ impl Model {
     }
     /// All results of two steps: two sequences of different lengths at once, then a further token of one and a new one.
     pub(super) fn results(&self, graph: &Graph) -> Vec<f32> {
+        self.results_of(
+            graph,
+            &[
+                Step {
+                    tokens: &[1, 5, 9, 2, 3],
+                    positions: &[0, 1, 2, 0, 1],
+                    sequences: &[4, 4, 4, 1, 1],
+                    outputs: &[2, 4],
+                },
+                Step { tokens: &[7, 4], positions: &[3, 0], sequences: &[4, 2], outputs: &[1, 0] },
+            ],
+        )
+    }
+    /// All results of some steps, one behind the other.
+    pub(super) fn results_of(&self, graph: &Graph, steps: &[Step<'_>]) -> Vec<f32> {
         let weight = |id| Ok(self.weight(graph, id));
         let environment = Environment { weight: &weight, tensor: &|_| None };
-        let steps = [
-            Step {
-                tokens: &[1, 5, 9, 2, 3],
-                positions: &[0, 1, 2, 0, 1],
-                sequences: &[4, 4, 4, 1, 1],
-                outputs: &[2, 4],
-            },
-            Step { tokens: &[7, 4], positions: &[3, 0], sequences: &[4, 2], outputs: &[1, 0] },
-        ];
         let mut states = States::default();
         let mut all = Vec::new();
         for step in steps {
-            for (_, array) in evaluate(graph, &environment, &mut states, &step).unwrap() {
+            for (_, array) in evaluate(graph, &environment, &mut states, step).unwrap() {
                 all.extend_from_slice(array.view().floats().unwrap());
             }
         }
