@@ -8,3 +8,4 @@ pub mod compile;
 pub mod device;
 mod memory;
 pub mod program;
+pub mod sampler;

@@ -84,31 +84,49 @@ pub(super) fn seen(position: u32, length: u32, causal: bool, window: Option<u32>
     from..to.max(from)
 }
 
-/// The remembered rows of one state.
-pub(super) struct StateRows<'a> {
+/// How the rows of a state lie in its buffer.
+#[derive(Clone, Copy)]
+pub(super) struct StateRows {
     pub(super) cache: CacheType,
     pub(super) width: usize,
     pub(super) group: u32,
-    pub(super) words: &'a mut [u32],
 }
 
-impl StateRows<'_> {
+impl StateRows {
     fn row_words(&self) -> usize {
         self.cache.row_words(self.width as u32) as usize
     }
 
-    fn row_range(&self, row: usize) -> Result<std::ops::Range<usize>> {
+    fn row_range(&self, words: &[u32], row: usize) -> Result<std::ops::Range<usize>> {
         let n = self.row_words();
-        let end = row.checked_add(1).and_then(|r| r.checked_mul(n)).filter(|end| *end <= self.words.len());
-        end.map(|end| end - n..end).ok_or_else(|| Fault::bug(format!("row {row} of a state of {}", self.words.len() / n.max(1))))
+        let end = row.checked_add(1).and_then(|r| r.checked_mul(n)).filter(|end| *end <= words.len());
+        end.map(|end| end - n..end)
+            .ok_or_else(|| Fault::bug(format!("row {row} of a state of {}", words.len() / n.max(1))))
+    }
+
+    /// The row that a sequence remembers at a position.
+    pub(super) fn read(
+        &self,
+        words: &[u32],
+        batch: &Batch,
+        sequence: u32,
+        position: u32,
+        out: &mut [f32],
+    ) -> Result<()> {
+        if out.len() != self.width {
+            return Err(Fault::bug(format!("{} values of a row of {}", out.len(), self.width)));
+        }
+        let row = batch.state_row(self.group, sequence, position)?;
+        widen(self.cache, &words[self.row_range(words, row)?], out);
+        Ok(())
     }
 
     /// Remembers a row of values at its position.
-    pub(super) fn write(&mut self, batch: &Batch, t: usize, values: &[f32]) -> Result<()> {
+    pub(super) fn write(&self, words: &mut [u32], batch: &Batch, t: usize, values: &[f32]) -> Result<()> {
         let row = batch.state_row(self.group, batch.sequences[t], batch.positions[t])?;
-        let range = self.row_range(row)?;
+        let range = self.row_range(words, row)?;
         let width = self.width;
-        let words = &mut self.words[range];
+        let words = &mut words[range];
         match self.cache {
             CacheType::F32 => bytemuck::cast_slice_mut(words).copy_from_slice(&values[..width]),
             CacheType::F16 => {
@@ -125,6 +143,7 @@ impl StateRows<'_> {
     /// Positions `range` of a sequence as rows that lie together; widened into `scratch` where they are not f32.
     pub(super) fn runs(
         &self,
+        words: &[u32],
         batch: &Batch,
         sequence: u32,
         range: std::ops::Range<u32>,
@@ -137,11 +156,11 @@ impl StateRows<'_> {
             while position < range.end {
                 let row = batch.state_row(self.group, sequence, position)?;
                 let n = (PAGE_ROWS - position % PAGE_ROWS).min(range.end - position);
-                let at = self.row_range(row)?.start;
-                self.row_range(row + n as usize - 1)?;
+                let at = self.row_range(words, row)?.start;
+                self.row_range(words, row + n as usize - 1)?;
                 match runs.last_mut() {
                     Some(last) if row == next_row => last.1 += n as usize,
-                    _ => runs.push((self.words[at..].as_ptr().cast(), n as usize)),
+                    _ => runs.push((words[at..].as_ptr().cast(), n as usize)),
                 }
                 next_row = row + n as usize;
                 position += n;
@@ -150,10 +169,9 @@ impl StateRows<'_> {
         }
         scratch.clear();
         for position in range.clone() {
-            let words = &self.words[self.row_range(batch.state_row(self.group, sequence, position)?)?];
             let from = scratch.len();
             scratch.resize(from + self.width, 0.0);
-            widen(self.cache, words, &mut scratch[from..]);
+            self.read(words, batch, sequence, position, &mut scratch[from..])?;
         }
         if !range.is_empty() {
             runs.push((scratch.as_ptr(), range.len()));
@@ -246,10 +264,10 @@ mod tests {
                 pages_each: 1,
                 ..Batch::default()
             };
-            let mut state = StateRows { cache, width: 50, group: 0, words: &mut words };
-            state.write(&batch, 0, &values).unwrap();
+            let state = StateRows { cache, width: 50, group: 0 };
+            state.write(&mut words, &batch, 0, &values).unwrap();
             let mut scratch = Vec::new();
-            let runs = state.runs(&batch, 0, 3..4, &mut scratch).unwrap();
+            let runs = state.runs(&words, &batch, 0, 3..4, &mut scratch).unwrap();
             assert_eq!(runs.len(), 1);
             // SAFETY: the run is one row of 50 values.
             let back = unsafe { std::slice::from_raw_parts(runs[0].0, 50) };

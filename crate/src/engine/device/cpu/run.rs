@@ -11,7 +11,7 @@ use super::{
     plain,
 };
 use crate::{
-    engine::program::{BufferId, BufferKind, CacheType, Operand, Step, View, Want},
+    engine::program::{BufferId, BufferKind, Operand, Step, View, Want},
     fault::{Fault, Result},
     ir::{Attention, Fused, Input, Link, Op, Rope, Sizes},
 };
@@ -247,28 +247,23 @@ impl CpuDevice {
 
     /// Writes each row to its position of a state.
     pub(super) fn remember(&mut self, run: &Run, x: &Rows, state: &Operand) -> Result<()> {
-        let mut state = self.state(state)?;
+        let (id, state) = self.state(state)?;
         if x.width != state.width || x.rows > run.batch.rows {
             return Err(Fault::bug(format!("rows of {} for a state of rows of {}", x.width, state.width)));
         }
+        let words = self.buffer_mut(id)?.words_mut()?;
         for t in 0..x.rows {
             // SAFETY: `t` is one of the rows; states and activations lie in different buffers.
-            state.write(&run.batch, t, unsafe { x.values(t) })?;
+            state.write(words, &run.batch, t, unsafe { x.values(t) })?;
         }
         Ok(())
     }
 
-    /// A state's remembered rows.
-    pub(super) fn state(&mut self, operand: &Operand) -> Result<StateRows<'_>> {
+    /// A state's buffer, and how its rows lie there.
+    pub(super) fn state(&self, operand: &Operand) -> Result<(BufferId, StateRows)> {
         let Operand::State(id) = operand else { return Err(Fault::bug(format!("a state expected, {operand:?} found"))) };
-        let (cache, width, group) = self.state_kind(*id)?;
-        let words = self.buffer_mut(*id)?.words_mut()?.as_mut_slice();
-        Ok(StateRows { cache, width, group, words })
-    }
-
-    fn state_kind(&self, id: BufferId) -> Result<(CacheType, usize, u32)> {
-        match self.program.buffer(id).kind {
-            BufferKind::State { cache, width, group, .. } => Ok((cache, width as usize, group)),
+        match self.program.buffer(*id).kind {
+            BufferKind::State { cache, width, group, .. } => Ok((*id, StateRows { cache, width: width as usize, group })),
             ref other => Err(Fault::bug(format!("a state expected, {other:?} found"))),
         }
     }
@@ -297,8 +292,9 @@ impl CpuDevice {
             let all = (t..end).map(visible).fold(u32::MAX..0, |a, b| a.start.min(b.start)..a.end.max(b.end));
             scratch.push([Vec::new(), Vec::new()]);
             let [ks, vs] = scratch.last_mut().ok_or_else(|| Fault::bug("no scratch"))?;
-            let keys = self.state(k)?.runs(batch, sequence, all.clone(), ks)?;
-            let values = self.state(v)?.runs(batch, sequence, all.clone(), vs)?;
+            let ((k, key_rows), (v, value_rows)) = (self.state(k)?, self.state(v)?);
+            let keys = key_rows.runs(self.buffer(k)?.words()?, batch, sequence, all.clone(), ks)?;
+            let values = value_rows.runs(self.buffer(v)?.words()?, batch, sequence, all.clone(), vs)?;
             for row in t..end {
                 seen.push(cut(&keys, &values, all.start, visible(row), strides));
             }
