@@ -6,6 +6,7 @@
 
 pub mod compile;
 pub mod device;
+pub mod figures;
 mod memory;
 pub mod program;
 pub mod sampler;
