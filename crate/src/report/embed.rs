@@ -33,7 +33,7 @@ impl EmbedReport {
             tokens: embeddings.iter().map(|e| e.ids.len() as u32).collect(),
             embeddings: embeddings.into_iter().map(|e| e.vector).collect(),
             pooling: embedder.pooling().name(),
-            device: DeviceReport::from(embedder.device()),
+            device: DeviceReport::of(embedder.device()),
         }
     }
 }

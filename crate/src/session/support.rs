@@ -20,6 +20,8 @@ const ROWS: u32 = 256;
 pub struct Support {
     /// The architecture as the file names it.
     pub architecture: String,
+    /// Number of layers.
+    pub layers: u32,
     /// The longest sequence that the model was made for.
     pub context: u32,
     /// Whether it gives logits (a language model) or hidden states (an encoder).
@@ -38,7 +40,7 @@ pub struct Support {
 /// Why not: an unknown architecture, metadata or tensors missing or contradictory, an encoding without kernels.
 pub fn support(model: &ModelFile) -> Result<Support> {
     let built = arch::build(model)?;
-    let context = built.hparams.context();
+    let context = built.hparams.context;
     let mut graph = built.graph;
     passes::run(&mut graph, &[])?;
     let memory = |context| -> Result<Memory> {
@@ -48,7 +50,8 @@ pub fn support(model: &ModelFile) -> Result<Support> {
     let short = ROWS.min(context);
     let (at_short, at_full) = (memory(short)?, memory(context).or_else(|_| memory(short))?);
     Ok(Support {
-        architecture: built.hparams.architecture().to_owned(),
+        architecture: arch::of(model)?.1.name().to_owned(),
+        layers: built.hparams.layers,
         context,
         generates: graph.output("logits").is_some(),
         weights: at_short.weights,
@@ -64,7 +67,7 @@ pub fn passes() -> Vec<(&'static str, &'static str)> {
 
 fn graph(inspection: &Inspection, disabled: &[&str]) -> Result<(Graph, u32)> {
     let built = arch::build(inspection.model())?;
-    let context = built.hparams.context();
+    let context = built.hparams.context;
     let mut graph = built.graph;
     passes::run(&mut graph, disabled)?;
     Ok((graph, context))

@@ -6,7 +6,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 
 #[cfg(feature = "chat")]
 use crate::session::Data;
-use crate::session::{DeviceChoice, GpuOptions, Sort, TokenType};
+use crate::session::{CacheType, DeviceChoice, GpuOptions, Pooling, Sort, TokenType};
 
 /// Look inside model files, preview their tokenization, run them on your own GPU.
 #[derive(Parser)]
@@ -393,6 +393,8 @@ pub(super) struct BenchArgs {
     /// Repetitions, after one warm-up; medians are printed.
     #[arg(short, long, default_value_t = 3)]
     pub(super) repetitions: u32,
+    #[command(flatten)]
+    pub(super) program: ProgramArgs,
     #[command(flatten)]
     pub(super) device: DeviceArgs,
 }

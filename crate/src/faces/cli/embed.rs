@@ -39,7 +39,7 @@ pub(super) fn run(args: &EmbedArgs, json: bool) -> Result<Exit> {
         terminal::json(&report)?;
         return Ok(Exit::Fine);
     }
-    let names = args.texts.iter().cloned().chain(args.prompt_ids.iter().map(|ids| format!("{:?}", ids.0)));
+    let names = args.texts.iter().map(String::clone).chain(args.prompt_ids.iter().map(|ids| format!("{:?}", ids.0)));
     for ((name, vector), tokens) in names.zip(&report.embeddings).zip(&report.tokens) {
         let start: Vec<String> = vector.iter().take(SHOWN).map(|v| format!("{v:.4}")).collect();
         let more = if vector.len() > SHOWN { ", ..." } else { "" };

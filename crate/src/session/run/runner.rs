@@ -99,7 +99,7 @@ impl Runner {
         let mut graph = built.graph;
         let disabled: Vec<&str> = settings.disabled_passes.iter().map(String::as_str).collect();
         passes::run(&mut graph, &disabled)?;
-        let most = built.hparams.context();
+        let most = built.hparams.context;
         let context = settings.context.unwrap_or(most.min(DEFAULT_CONTEXT));
         if context > most {
             return Err(Fault::caller(format!("a context of {context} asked of a model made for {most}")));
@@ -191,9 +191,6 @@ impl Runner {
         if whole { common } else { 0 }
     }
 
-    pub(super) fn inspection(&self) -> &Inspection {
-        &self.inspection
-    }
     pub(super) fn info(&self) -> &DeviceInfo {
         self.device.info()
     }
