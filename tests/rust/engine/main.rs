@@ -1,0 +1,4 @@
+//! Whole models through the engine: references, sequences, seeds, on the CPU and on the GPU in both tiers.
+
+mod architectures;
+mod support;
