@@ -97,5 +97,10 @@ pub fn run(graph: &mut Graph, disabled: &[&str]) -> Result<()> {
     Ok(())
 }
 
+/// Name and meaning of each pass, for people.
+pub fn names() -> Vec<(&'static str, &'static str)> {
+    PASSES.iter().map(|p| (p.name, p.about)).collect()
+}
+
 #[cfg(test)]
 mod tests;
