@@ -20,7 +20,7 @@ impl fmt::Display for Graph {
                 write_node(f, self, i, node)?;
             }
         }
-        section(f, "states", &self.states, |s| state(s))?;
+        section(f, "states", &self.states, state)?;
         section(f, "rotations", &self.rotations, rotation)?;
         section(f, "weights", &self.weights, weight)?;
         section(f, "outputs", &self.outputs, |(name, value)| {

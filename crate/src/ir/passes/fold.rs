@@ -46,12 +46,10 @@ fn folded(writer: &Rewriter<'_>, op: &Op, inputs: &[Value], facts: &[Fact]) -> O
 
 /// Operations that depend on their inputs alone.
 fn is_foldable(op: &Op) -> bool {
-    match op {
-        Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast(_) | Op::Reduce(_) | Op::Softmax => true,
-        Op::Reshape(_) | Op::Transpose(_) | Op::Slice { .. } | Op::Concat { .. } => true,
-        Op::MatMul { .. } | Op::Linear | Op::RmsNorm { .. } | Op::LayerNorm { .. } | Op::Embed | Op::Gather => true,
-        _ => false,
-    }
+    let by_value = matches!(op, Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast(_) | Op::Reduce(_) | Op::Softmax);
+    let moved = matches!(op, Op::Reshape(_) | Op::Transpose(_) | Op::Slice { .. } | Op::Concat { .. } | Op::Gather);
+    let dense = matches!(op, Op::MatMul { .. } | Op::Linear | Op::RmsNorm { .. } | Op::LayerNorm { .. } | Op::Embed);
+    by_value || moved || dense
 }
 
 /// As constants hold them; `None` where a whole number is too large for that.

@@ -106,7 +106,5 @@ fn repeats(other: &Fact, x: &Fact) -> bool {
     let Some((last, outer)) = x.shape.split_last() else { return other == x };
     let is_ones = |dims: &[Dim]| dims.iter().all(|d| *d == Dim::Fixed(1));
     let Some((other_last, other_outer)) = other.shape.split_last() else { return true };
-    let one_column = *other_last == Dim::Fixed(1);
-    (other_outer == outer && (other_last == last || one_column))
-        || (is_ones(other_outer) && (other_last == last || one_column))
+    (other_outer == outer || is_ones(other_outer)) && (other_last == last || *other_last == Dim::Fixed(1))
 }

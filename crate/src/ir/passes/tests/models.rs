@@ -299,7 +299,7 @@ pub(super) fn exported() -> Model {
     x = t.linear(&g, "linear", x, WIDTH, false);
     // GELU by tanh: a cube as a power.
     let inner = x + number(0.044715) * x.with(Binary::Pow, number(3.0));
-    let part = (inner * number(0.797_884_56)).map(Unary::Tanh) + number(1.0);
+    let part = (inner * number(0.797_884_6)).map(Unary::Tanh) + number(1.0);
     x = (number(0.5) * x) * part;
     // RmsNorm: one divided by the root.
     let square = x.with(Binary::Pow, two).op("mean", Op::Reduce(Reduction::Mean), &[]);
