@@ -9,6 +9,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::{Words, decode_blocks, encode_blocks, fit, words};
 use crate::tensor::float::{f16_le, to_f16_le};
+use super::packing::{Packing, Scale, half_at, halves, put_nibbles};
 
 /// The levels, denser around zero; IQ4_XS uses them too.
 pub(super) const LEVELS: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
@@ -23,6 +24,14 @@ struct Block {
 const _: () = assert!(size_of::<Block>() == 18);
 
 pub(in crate::tensor) const WORDS: &[Words] = &[words(0, 2, 1)];
+
+/// On a GPU: the indices in order, then the scales.
+pub(crate) const PACKING: Packing = Packing::Planes { planes: &[4], scale: Scale::Single, pack };
+
+fn pack(block: &[u8], planes: &mut [&mut [u32]]) -> u32 {
+    put_nibbles(&halves(&block[2..18]), planes[0]);
+    half_at(block, 0)
+}
 
 pub(in crate::tensor) fn decode(bytes: &[u8], out: &mut [f32]) {
     decode_blocks(bytes, out, |b: &Block, out: &mut [f32; 32]| {
