@@ -220,7 +220,8 @@ pub struct Attention {
     pub scale: f32,
     /// A row sees positions up to its own; else all of its sequence.
     pub causal: bool,
-    /// A row sees positions nearer than this alone.
+    /// A row at position p sees positions q with `|p - q| < window` alone: itself and `window - 1` before it, and, where not
+    /// causal, as many after it (a local attention of 128 in ModernBERT, 64 to each side, is a window of 65).
     pub window: Option<u32>,
     /// Scores s become `cap * tanh(s / cap)`.
     pub soft_cap: Option<f32>,
