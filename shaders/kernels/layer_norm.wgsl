@@ -45,21 +45,21 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, lane: Lane) {
     if (group.x >= row_count(p.count_at, p.max_rows)) {
         return;
     }
-    let from = p.x_offset + group.x * p.x_stride;
+    let source = p.x_offset + group.x * p.x_stride;
     let to = p.y_offset + group.x * p.y_stride;
     var sum = 0.0;
     for (var i = lane.index; i < p.width; i += WG) {
-        sum += input(from + i);
+        sum += input(source + i);
     }
     let mean = group_sum(lane, sum) / f32(p.width);
     var squares = 0.0;
     for (var i = lane.index; i < p.width; i += WG) {
-        let v = input(from + i) - mean;
+        let v = input(source + i) - mean;
         squares += v * v;
     }
     let scale = inverseSqrt(group_sum(lane, squares) / f32(p.width) + p.eps);
     for (var i = lane.index; i < p.width; i += WG) {
-        let v = (input(from + i) - mean) * scale * weight[p.weight_offset + i];
+        let v = (input(source + i) - mean) * scale * weight[p.weight_offset + i];
 #if bias
         y[to + i] = v + bias[p.bias_offset + i];
 #else

@@ -104,10 +104,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let oct = base + (lane & 3u);
         for (var i = 0u; i < 2u; i++) {
             let r = (lane >> 2u) + 32u * i;
-            let from = row_of(first_row, r);
+            let source = row_of(first_row, r);
             var v = Eight(vec4<f32>(0.0), vec4<f32>(0.0));
-            if (oct < octs && from.live) {
-                v = weights8(from.at * stride, p.k, oct);
+            if (oct < octs && source.live) {
+                v = weights8(source.at * stride, p.k, oct);
             }
             weights[r * PITCH + 2u * (lane & 3u)] = v.a;
             weights[r * PITCH + 2u * (lane & 3u) + 1u] = v.b;

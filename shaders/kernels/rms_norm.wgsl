@@ -41,15 +41,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, lane: Lane) {
     if (group.y >= row_count(p.count_at, p.max_rows)) {
         return;
     }
-    let from = p.x_offset + group.y * p.x_stride + group.x * p.group;
+    let source = p.x_offset + group.y * p.x_stride + group.x * p.group;
     let to = p.y_offset + group.y * p.y_stride + group.x * p.group;
     var sum = 0.0;
     for (var i = lane.index; i < p.group; i += WG) {
-        let v = input(from + i);
+        let v = input(source + i);
         sum += v * v;
     }
     let scale = inverseSqrt(group_sum(lane, sum) / f32(p.group) + p.eps);
     for (var i = lane.index; i < p.group; i += WG) {
-        y[to + i] = input(from + i) * scale * weight[p.weight_offset + i];
+        y[to + i] = input(source + i) * scale * weight[p.weight_offset + i];
     }
 }

@@ -57,17 +57,17 @@ fn main(
     if (t >= row_count(p.count_at, p.max_rows)) {
         return;
     }
-    let from = p.x_offset + t * p.x_stride + head * p.head_dim;
+    let source = p.x_offset + t * p.x_stride + head * p.head_dim;
     let to = p.y_offset + t * p.y_stride + head * p.head_dim;
     if (item >= p.half) {
-        y[to + p.half + item] = input(from + p.half + item);
+        y[to + p.half + item] = input(source + p.half + item);
         return;
     }
     let turn = turn_of(position(t), item);
     let first = first_of(item);
     let second = first + distance();
-    let a = input(from + first);
-    let b = input(from + second);
+    let a = input(source + first);
+    let b = input(source + second);
     y[to + first] = a * turn.x - b * turn.y;
     y[to + second] = a * turn.y + b * turn.x;
 }

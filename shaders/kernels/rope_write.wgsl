@@ -31,9 +31,9 @@ struct Params {
 const WG: u32 = 256u;
 
 // Value `c` of a key, rotated; the key begins at word `from`.
-fn rotated(from: u32, at: u32, c: u32) -> f32 {
+fn rotated(source: u32, at: u32, c: u32) -> f32 {
     let in_head = c % p.head_dim;
-    let own = qkv[from + c];
+    let own = qkv[source + c];
     if (in_head >= 2u * p.half) {
         return own;
     }
@@ -41,9 +41,9 @@ fn rotated(from: u32, at: u32, c: u32) -> f32 {
     let first = in_head - select(0u, distance(), is_second);
     let turn = turn_of(at, select(first / 2u, first, p.halves != 0u));
     if (is_second) {
-        return qkv[from + c - distance()] * turn.y + own * turn.x;
+        return qkv[source + c - distance()] * turn.y + own * turn.x;
     }
-    return own * turn.x - qkv[from + c + distance()] * turn.y;
+    return own * turn.x - qkv[source + c + distance()] * turn.y;
 }
 
 @compute @workgroup_size(WG)
@@ -62,11 +62,11 @@ fn main(
         return;
     }
     let at = position(t);
-    let from = p.offset + t * p.stride;
+    let source = p.offset + t * p.stride;
     if (item < pairs) {
         let pair = item % p.half;
         let turn = turn_of(at, pair);
-        let first = from + item / p.half * p.head_dim + first_of(pair);
+        let first = source + item / p.half * p.head_dim + first_of(pair);
         let second = first + distance();
         let a = qkv[first];
         let b = qkv[second];
@@ -80,7 +80,7 @@ fn main(
         for (var j = 0u; j < CHUNK; j++) {
             chunk[j] = 0.0;
             if (first + j < p.k) {
-                chunk[j] = rotated(from + p.q, at, first + j);
+                chunk[j] = rotated(source + p.q, at, first + j);
             }
         }
         encode_chunk();
@@ -95,7 +95,7 @@ fn main(
         for (var j = 0u; j < CHUNK; j++) {
             chunk[j] = 0.0;
             if (first + j < p.v) {
-                chunk[j] = qkv[from + p.q + p.k + first + j];
+                chunk[j] = qkv[source + p.q + p.k + first + j];
             }
         }
         encode_chunk();

@@ -217,13 +217,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if (lane == 0u) {
         let n = atomicLoad(&nonfinite);
         atomicAdd(&batch[NONFINITE], n);
-        if (asked == 1u) {
+        // Where the logits are no good, the likeliest of those that are: the host learns the number and stops.
+        if (asked == 1u || n > 0u) {
             ids[p.ids_offset + m] = ~best[0].y;
+            task = 1u;
         }
         let top_k = setting(own, TOP_K);
         wanted = min(select(min(top_k, MAX_TOP_K), MAX_TOP_K, top_k == 0u), p.vocab);
     }
-    if (asked == 1u) {
+    if (workgroupUniformLoad(&task) == 1u) {
         return;
     }
 

@@ -30,10 +30,10 @@ fn mix64(value: vec2<u32>) -> vec2<u32> {
     return fold64(z, 31u);
 }
 
-// From 0 up to 1: the highest 24 of the 53 bits that the host's generator gives.
+// From 0 up to 1: the highest 32 of the 53 bits that the host's generator gives, rounded to f32.
 fn uniform_number(seed: vec2<u32>, position: u32) -> f32 {
     let golden = vec2<u32>(0x7f4a7c15u, 0x9e3779b9u);
     let key = mix64(add64(seed, golden));
     let bits = mix64(add64(key, multiply64(add64(vec2<u32>(position, 0u), vec2<u32>(1u, 0u)), golden)));
-    return f32(bits.y >> 8u) / 16777216.0;
+    return f32(bits.y) / 4294967296.0;
 }

@@ -93,6 +93,8 @@ pub enum CacheType {
 }
 
 impl CacheType {
+    /// Every type.
+    pub const ALL: &'static [Self] = &[Self::F32, Self::F16, Self::Q8_0];
     /// Words of a row of `width` values.
     pub fn row_words(self, width: u32) -> u32 {
         match self {
@@ -111,7 +113,7 @@ impl CacheType {
     }
     /// The type of this name.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::F32, Self::F16, Self::Q8_0].into_iter().find(|t| t.name() == text)
+        Self::ALL.iter().copied().find(|t| t.name() == text)
     }
 }
 

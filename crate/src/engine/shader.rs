@@ -38,7 +38,7 @@ macro_rules! part {
     ($path:literal) => {
         $crate::engine::shader::Part {
             path: $path,
-            text: include_str!(concat!("../../shaders/", $path, ".wgsl")),
+            text: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $path, ".wgsl")),
         }
     };
 }
@@ -66,18 +66,8 @@ pub static PARTS: &[Part] = &[
 ];
 
 /// Flags that `#if` may name.
-const FLAGS: &[&str] = &[
-    "atomic_batch",
-    "bias",
-    "counts",
-    "gated",
-    "in_place",
-    "paged",
-    "ragged",
-    "with_a",
-    "with_b",
-    "with_c",
-];
+const FLAGS: &[&str] =
+    &["atomic_batch", "bias", "counts", "gated", "in_place", "paged", "ragged", "with_a", "with_b", "with_c"];
 
 /// One call of an elementwise chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -218,8 +208,8 @@ impl Variant {
 /// # Errors
 /// The encoding has no block file; a source has a broken directive (a mistake in the crate, which the tests would show).
 pub fn compose(variant: &Variant, target: Target) -> Result<Composed> {
-    let kernel = kernels::find(variant.kernel)
-        .ok_or_else(|| Fault::bug(format!("kernel {} has no shader", variant.kernel)))?;
+    let kernel =
+        kernels::find(variant.kernel).ok_or_else(|| Fault::bug(format!("kernel {} has no shader", variant.kernel)))?;
     let mut composer = Composer { variant, done: Vec::new(), out: String::with_capacity(8192) };
     if target == Target::Web && variant.tier == Tier::Subgroup {
         composer.out.push_str("enable subgroups;\n");
@@ -236,7 +226,9 @@ pub fn compose(variant: &Variant, target: Target) -> Result<Composed> {
 pub fn constant(part: &Part, name: &str) -> Result<u32> {
     part.text
         .lines()
-        .filter_map(|line| line.strip_prefix("const ")?.strip_prefix(name)?.strip_prefix(": u32 = ")?.strip_suffix("u;"))
+        .filter_map(|line| {
+            line.strip_prefix("const ")?.strip_prefix(name)?.strip_prefix(": u32 = ")?.strip_suffix("u;")
+        })
         .find_map(|number| match number.strip_prefix("0x") {
             Some(hex) => u32::from_str_radix(hex, 16).ok(),
             None => number.parse().ok(),
@@ -248,7 +240,7 @@ pub fn constant(part: &Part, name: &str) -> Result<u32> {
 ///
 /// # Errors
 /// There is none.
-pub fn part(path: &str) -> Result<&'static Part> {
+pub fn library(path: &str) -> Result<&'static Part> {
     PARTS.iter().find(|p| p.path == path).ok_or_else(|| Fault::bug(format!("there is no shaders/{path}.wgsl")))
 }
 
@@ -321,7 +313,11 @@ impl Composer<'_> {
                 _ => {}
             }
         }
-        if open.is_empty() { Ok(()) } else { Err(Fault::bug(format!("shaders/{}.wgsl: #if without #endif", part.path))) }
+        if open.is_empty() {
+            Ok(())
+        } else {
+            Err(Fault::bug(format!("shaders/{}.wgsl: #if without #endif", part.path)))
+        }
     }
 
     fn flag(&self, name: &str) -> Option<bool> {
@@ -342,10 +338,12 @@ impl Composer<'_> {
 
     /// The calls of the chain, one to a line.
     fn links(&mut self) {
-        let operand = |i: u8| ["operand_x(row, column)", "operand_a(row, column)", "operand_b(row, column)"]
-            .get(usize::from(i))
-            .copied()
-            .unwrap_or("operand_c(row, column)");
+        let operand = |i: u8| {
+            ["operand_x(row, column)", "operand_a(row, column)", "operand_b(row, column)"]
+                .get(usize::from(i))
+                .copied()
+                .unwrap_or("operand_c(row, column)")
+        };
         for Call { function, other } in &self.variant.links {
             let arguments = match *other {
                 Other::None => "v".to_owned(),

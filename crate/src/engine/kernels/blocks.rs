@@ -5,9 +5,7 @@ use crate::{
     engine::shader::{Part, part},
     tensor::{
         Encoding,
-        quant::{
-            iq4_nl, packing::Packing, q2_k, q3_k, q4_0, q4_1, q4_k, q5_0, q5_1, q5_k, q6_k, q8_0,
-        },
+        quant::{iq4_nl, packing::Packing, q2_k, q3_k, q4_0, q4_1, q4_k, q5_0, q5_1, q5_k, q6_k, q8_0},
     },
 };
 

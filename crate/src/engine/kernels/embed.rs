@@ -7,7 +7,7 @@ use crate::{
     engine::{
         program::{Operand, Step, batch},
         shader::{Variant, part},
-        test_ops::{Cases, Case},
+        test_ops::{Case, Cases},
     },
     fault::Result,
     ir::{Dim, Input, Op},

@@ -6,7 +6,7 @@
 
 use crate::{
     fault::{Fault, Result},
-    ir::{Dim, Op},
+    ir::Dim,
     tensor::Encoding,
 };
 
@@ -284,7 +284,9 @@ impl Strided {
     }
     /// Whether the same words are meant.
     fn is_same(&self, other: &Self) -> bool {
-        self.buffer == other.buffer && self.offset == other.offset && (self.stride == other.stride || self.rows.most == 1)
+        self.buffer == other.buffer
+            && self.offset == other.offset
+            && (self.stride == other.stride || self.rows.most == 1)
     }
     fn items(&self, each: u32) -> u64 {
         u64::from(self.rows.most) * u64::from(each)
@@ -345,12 +347,6 @@ impl Kernel {
     }
 }
 
-/// An operation's name for messages and tests: "RmsNorm", "Fused(LinearAdd".
-pub(super) fn op_name(op: &Op) -> String {
-    let text = format!("{op:?}");
-    text.split([' ', '{']).next().unwrap_or_default().to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -366,7 +362,7 @@ mod tests {
 
     #[test]
     fn the_header_of_the_batch_lies_in_wgsl_as_in_rust() {
-        let part = shader::part("lib/batch").unwrap();
+        let part = shader::library("lib/batch").unwrap();
         for (name, value) in [
             ("ROW_COUNT", batch::ROWS),
             ("OUTPUT_COUNT", batch::OUTPUTS),

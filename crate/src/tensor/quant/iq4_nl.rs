@@ -7,9 +7,9 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use super::packing::{Packing, Scale, half_at, halves, put_nibbles};
 use super::{Words, decode_blocks, encode_blocks, fit, words};
 use crate::tensor::float::{f16_le, to_f16_le};
-use super::packing::{Packing, Scale, half_at, halves, put_nibbles};
 
 /// The levels, denser around zero; IQ4_XS uses them too.
 pub(super) const LEVELS: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];

@@ -8,9 +8,9 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use super::packing::{Packing, Scale, crossed_two_bits, put_bytes, put_two_bits, word_at};
 use super::{QK_K, Words, decode_blocks, encode_blocks, fit::TwoLevel, words};
 use crate::tensor::float::f16_le;
-use super::packing::{Packing, Scale, crossed_two_bits, put_bytes, put_two_bits, word_at};
 
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C)]

@@ -9,9 +9,11 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use super::packing::{
+    Packing, Scale, crossed_one_bits, crossed_two_bits, half_at, put_bytes, put_one_bits, put_two_bits,
+};
 use super::{QK_K, Words, decode_blocks, encode_blocks, fit::Symmetric, words};
 use crate::tensor::float::f16_le;
-use super::packing::{Packing, Scale, crossed_one_bits, crossed_two_bits, half_at, put_bytes, put_one_bits, put_two_bits};
 
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C)]

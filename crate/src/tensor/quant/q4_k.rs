@@ -8,9 +8,9 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use super::packing::{Packing, Scale, crossed_nibbles, put_bytes, put_nibbles, scales_and_offsets, word_at};
 use super::{QK_K, Words, decode_blocks, encode_blocks, fit::TwoLevel, k_scales, words};
 use crate::tensor::float::f16_le;
-use super::packing::{Packing, Scale, crossed_nibbles, put_bytes, put_nibbles, scales_and_offsets, word_at};
 
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C)]

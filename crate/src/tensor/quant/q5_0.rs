@@ -8,9 +8,9 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use super::packing::{Packing, Scale, half_at, halves, put_nibbles, word_at};
 use super::{Words, decode_blocks, encode_blocks, fit, words};
 use crate::tensor::float::{f16_le, to_f16_le};
-use super::packing::{Packing, Scale, half_at, halves, put_nibbles, word_at};
 
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C)]

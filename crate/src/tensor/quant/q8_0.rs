@@ -7,9 +7,9 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use super::packing::{Packing, Scale, half_at, put_bytes};
 use super::{Words, decode_blocks, encode_blocks, fit, words};
 use crate::tensor::float::{f16_le, to_f16_le};
-use super::packing::{Packing, Scale, half_at, put_bytes};
 
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
