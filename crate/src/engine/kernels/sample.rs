@@ -108,7 +108,7 @@ fn cases(all: &mut Cases) {
             base,
             How { top_k: 1, ..base },
             How { top_k: 256, temperature: 1.7, ..base },
-            How { top_p: 0.6, ..base },
+            How { top_p: 0.59, ..base },
             How { min_p: 0.2, ..base },
             How { top_p: 0.9, min_p: 0.05, seed: 7, top_k: 100, ..base },
             How { penalties, ..base },
