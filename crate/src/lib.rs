@@ -19,13 +19,14 @@
 //! | 6 | [`report`] | serialisable views: the one vocabulary of every face | fault, order, tensor, model, tokenizer, engine, check, session |
 //! | 7 | [`faces`] | the command line and the wasm bindings: translate, never decide | fault, source, session, report |
 
+#[forbid(unsafe_code)]
+pub mod arch;
 #[cfg(feature = "chat")]
 #[forbid(unsafe_code)]
 pub mod chat;
 #[forbid(unsafe_code)]
 pub mod check;
 
-pub mod old_engine;
 pub mod engine;
 pub mod faces;
 #[forbid(unsafe_code)]
@@ -36,6 +37,7 @@ pub mod formats;
 pub mod ir;
 #[forbid(unsafe_code)]
 pub mod model;
+pub mod old_engine;
 #[forbid(unsafe_code)]
 mod order;
 #[forbid(unsafe_code)]

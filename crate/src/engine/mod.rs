@@ -6,6 +6,7 @@
 
 pub mod compile;
 pub mod device;
+pub mod figures;
 pub mod kernels;
 mod memory;
 pub mod program;

@@ -2,9 +2,9 @@
 
 use crate::{
     check,
-    old_engine::ArchitectureSummary,
     fault::Fault,
     model::{FormatId, ModelFile, Note, Place},
+    session::Support,
 };
 
 use super::{Fact, PartReport, PlaceReport, RunnerReport, describe::stage, hierarchy::hierarchy};
@@ -419,7 +419,7 @@ fn runner(name: &str, verdict: &str, detail: impl Into<String>) -> RunnerReport 
 pub(super) fn runners(
     model: &ModelFile,
     notes: &[Note],
-    runnable: &Result<ArchitectureSummary, Fault>,
+    runnable: &Result<Support, Fault>,
     tokenizer: bool,
 ) -> Vec<RunnerReport> {
     let glassbox = match runnable {
@@ -431,7 +431,7 @@ pub(super) fn runners(
             "yes",
             format!(
                 "in this browser or terminal, on a GPU or the CPU: {} layers of {}, all encodings have kernels",
-                known.config.layers, known.config.architecture
+                known.layers, known.architecture
             ),
         ),
         Err(fault) => runner("Glassbox", "no", fault.to_string()),
