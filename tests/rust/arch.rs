@@ -316,7 +316,10 @@ fn what_a_model_lacks_is_told_with_names_and_shapes() {
     let harms: &[(Harm, &str)] = &[
         (|f| drop_key(f, "block_count"), "the metadata has no llama.block_count"),
         (|f| drop_key(f, "attention.layer_norm_rms_epsilon"), "no llama.attention.layer_norm_rms_epsilon"),
-        (|f| set(f, "embedding_length", Value::u32(0)), "llama.embedding_length: a whole number above zero expected, 0 found"),
+        (
+            |f| set(f, "embedding_length", Value::u32(0)),
+            "llama.embedding_length: a whole number above zero expected, 0 found",
+        ),
         (|f| set(f, "embedding_length", Value::text("32")), "from 0 to 2147483647 expected, \"32\" found"),
         (|f| set(f, "block_count", Value::u32(5000)), "at most 4096 layers expected, 5000 found"),
         (|f| set(f, "attention.head_count_kv", Value::u32(3)), "2 query heads cannot share 3 key heads evenly"),
@@ -325,10 +328,19 @@ fn what_a_model_lacks_is_told_with_names_and_shapes() {
         (|f| set(f, "rope.scaling.type", Value::text("spiral")), "rotary scaling \"spiral\" cannot be run yet"),
         (|f| set(f, "rope.scaling.type", Value::text("linear")), "the metadata has no llama.rope.scaling.factor"),
         (|f| set(f, "expert_count", Value::u32(8)), "mixtures of experts cannot be run yet"),
-        (|f| set(f, "feed_forward_length", Value::u32(63)), "tensor blk.0.ffn_gate.weight: shape 63 x 32 expected from the metadata, 64 x 32 found"),
+        (
+            |f| set(f, "feed_forward_length", Value::u32(63)),
+            "tensor blk.0.ffn_gate.weight: shape 63 x 32 expected from the metadata, 64 x 32 found",
+        ),
         (|f| f.tensors.retain(|t| t.name != "blk.0.ffn_up.weight"), "tensor blk.0.ffn_up.weight is missing"),
-        (|f| f.set("general.architecture", Value::text("made-up")), "architecture \"made-up\" cannot be run yet (known: llama"),
-        (|f| f.set("general.architecture", Value::text("mamba")), "architecture \"mamba\" cannot be run yet: it needs selective scans"),
+        (
+            |f| f.set("general.architecture", Value::text("made-up")),
+            "architecture \"made-up\" cannot be run yet (known: llama",
+        ),
+        (
+            |f| f.set("general.architecture", Value::text("mamba")),
+            "architecture \"mamba\" cannot be run yet: it needs selective scans",
+        ),
     ];
     for (harm, words) in harms {
         let harm = |f: &mut Gguf| {
