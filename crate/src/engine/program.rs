@@ -156,6 +156,8 @@ pub mod batch {
     pub const PAGES: usize = 10;
     /// Sequences that the arrays have room for.
     pub const SEQUENCES: usize = 11;
+    /// Logits of this step that are NaN or infinite: written by the choice, read by the advance.
+    pub const NONFINITE: usize = 12;
     /// Words of the header.
     pub const HEADER: usize = 16;
 }

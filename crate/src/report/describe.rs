@@ -2,10 +2,9 @@
 
 use crate::{
     check::{self, Evidence},
-    old_engine,
     fault::Fault,
     model::{FileSummary, FormatId, MetaArray, MetaValue, ModelFile, Note, Place, SectionKind, Severity, TensorEntry},
-    session::{ArrayItems, Inspection},
+    session::{self, ArrayItems, Inspection},
     tensor::Encoding,
 };
 
@@ -22,7 +21,7 @@ impl<'a> ModelReport<'a> {
     pub async fn of(inspection: &'a Inspection) -> Self {
         let model = inspection.model();
         let bytes_read = inspection.files().bytes_read();
-        let runnable = old_engine::can_run(model);
+        let runnable = session::support(model);
         let tokenizer = tokenizer_kind(inspection);
         let parameters = model.parameters();
         let bytes = model.tensor_bytes();
@@ -46,7 +45,7 @@ impl<'a> ModelReport<'a> {
                 weights: s.weights,
                 cache_per_token: s.cache_per_token,
                 scratch: s.scratch,
-                context: u64::from(s.config.context),
+                context: u64::from(s.context),
             }),
             encodings: encodings(model),
             metadata: model.metadata.iter().map(|(k, v)| metadata(k, v)).collect(),

@@ -5,7 +5,7 @@ use crate::{
     check,
     fault::Fault,
     model::{FormatId, ModelFile, Note, Place},
-    old_engine::ArchitectureSummary,
+    session::Support,
 };
 
 use super::{Fact, PartReport, PlaceReport, RunnerReport, describe::stage, hierarchy::hierarchy};
@@ -408,7 +408,7 @@ fn runner(name: &str, verdict: &str, detail: impl Into<String>) -> RunnerReport 
 pub(super) fn runners(
     model: &ModelFile,
     notes: &[Note],
-    runnable: &Result<ArchitectureSummary, Fault>,
+    runnable: &Result<Support, Fault>,
     tokenizer: bool,
 ) -> Vec<RunnerReport> {
     let glassbox = match runnable {
@@ -420,7 +420,7 @@ pub(super) fn runners(
             "yes",
             format!(
                 "in this browser or terminal, on a GPU or the CPU: {} layers of {}, all encodings have kernels",
-                known.config.layers, known.config.architecture
+                known.layers, known.architecture
             ),
         ),
         Err(fault) => runner("Glassbox", "no", fault.to_string()),

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::old_engine::{device::DeviceInfo, test_ops::OpResult};
+use crate::{engine::device::DeviceInfo, session::OpResult};
 
 /// The whole table of `test-ops`.
 #[derive(Debug, Clone, Serialize)]
@@ -42,8 +42,8 @@ impl OpsReport {
         let ops: Vec<OpReport> = results
             .iter()
             .map(|r| OpReport {
-                kernel: r.kernel.name().to_owned(),
-                encoding: r.encoding.map(|e| e.name().into()).unwrap_or_default(),
+                kernel: r.kernel.to_owned(),
+                encoding: r.encoding.clone(),
                 shape: r.shape.clone(),
                 nmse: r.nmse,
                 tolerance: r.tolerance,

@@ -6,6 +6,8 @@ use crate::fault::{Fault, LocalFuture, Result};
 
 use super::program::{BufferId, Program, StepKey};
 
+pub mod cpu;
+
 /// What the user asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum DeviceChoice {
