@@ -160,7 +160,7 @@ fn by_class(class: &str) -> Option<&'static Architecture> {
 /// # Errors
 /// The model names no architecture, or one that the table does not have.
 pub fn of(model: &ModelFile) -> Result<(&'static Architecture, Numbers<'_>)> {
-    let Some(numbers) = Numbers::of(model) else {
+    let Some(numbers) = Numbers::of(model).filter(|n| !n.name().is_empty()) else {
         return Err(Fault::unsupported(match model.format {
             FormatId::Gguf => "the file has no general.architecture, so nothing says what it computes".to_owned(),
             FormatId::Safetensors | FormatId::PyTorch => {

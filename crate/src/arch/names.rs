@@ -18,6 +18,11 @@ const PREFIXES: &[&str] = &[
     "encoder.",
 ];
 
+/// What ends the name of a weight, and what ended that of a norm's once.
+const WEIGHT: &[&str] = &[".weight", ".gamma"];
+/// The same for biases.
+const BIAS: &[&str] = &[".bias", ".beta"];
+
 /// A tensor's name without what the class that saved it put before: "layers.3.mlp.up_proj.weight".
 pub fn canonical(form: Form, name: &str) -> &str {
     if form == Form::Gguf {
@@ -46,9 +51,10 @@ pub struct Slot {
 /// The slot of a tensor's name; `None` where the architecture has no such tensor.
 pub fn slot(architecture: &Architecture, form: Form, name: &str) -> Option<Slot> {
     let name = canonical(form, name);
-    let (stem, bias) = match name.strip_suffix(".weight") {
+    let cut = |ends: &[&str]| ends.iter().find_map(|end| name.strip_suffix(end));
+    let (stem, bias) = match cut(WEIGHT) {
         Some(stem) => (stem, false),
-        None => name.strip_suffix(".bias").map_or((name, false), |stem| (stem, true)),
+        None => cut(BIAS).map_or((name, false), |stem| (stem, true)),
     };
     for (i, row) in architecture.rows().enumerate() {
         for pattern in row.names(form) {
@@ -110,16 +116,17 @@ impl<'a> Names<'a> {
     }
     /// The tensor of a row: its `.weight`, or the one of the bare name.
     pub fn weight(&self, row: &Row, layer: u32, item: u32) -> Option<usize> {
-        row.names(self.form).iter().find_map(|pattern| {
-            let stem = fill(pattern, layer, item);
-            self.by_name.get(format!("{stem}.weight").as_str()).or_else(|| self.by_name.get(stem.as_str())).copied()
-        })
+        self.find(row, layer, item, WEIGHT).or_else(|| self.find(row, layer, item, &[""]))
     }
     /// The bias beside it.
     pub fn bias(&self, row: &Row, layer: u32, item: u32) -> Option<usize> {
-        row.names(self.form)
-            .iter()
-            .find_map(|pattern| self.by_name.get(format!("{}.bias", fill(pattern, layer, item)).as_str()).copied())
+        self.find(row, layer, item, BIAS)
+    }
+    fn find(&self, row: &Row, layer: u32, item: u32, ends: &[&str]) -> Option<usize> {
+        row.names(self.form).iter().find_map(|pattern| {
+            let stem = fill(pattern, layer, item);
+            ends.iter().find_map(|end| self.by_name.get(format!("{stem}{end}").as_str()).copied())
+        })
     }
     /// The name that a missing weight would have, in the spelling of the model's other layers.
     pub fn expected(&self, row: &Row, layer: u32) -> String {

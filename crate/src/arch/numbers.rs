@@ -22,10 +22,10 @@ pub struct Numbers<'a> {
 }
 
 impl<'a> Numbers<'a> {
-    /// `None` for a model that states no architecture.
+    /// `None` for a model that has no configuration; where that names no architecture, the name is empty.
     pub fn of(model: &'a ModelFile) -> Option<Self> {
         let form = Form::of(model)?;
-        let (name, architecture) = super::named(model, form)?;
+        let (name, architecture) = super::named(model, form).unwrap_or_default();
         let prefixes = match form {
             Form::Gguf => vec![format!("{name}.")],
             // Models of text and images keep what is the text's apart.
@@ -34,7 +34,7 @@ impl<'a> Numbers<'a> {
         };
         Some(Self { model, form, name, architecture, prefixes })
     }
-    /// The architecture as the model names it.
+    /// The architecture as the model names it; empty where it names none.
     pub fn name(&self) -> &'a str {
         self.name
     }

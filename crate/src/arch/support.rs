@@ -39,7 +39,7 @@ pub fn support(model: &ModelFile) -> Support {
         Err(fault) => (Some(fault), Vec::new()),
     };
     Support {
-        architecture: numbers.map(|n| n.name().to_owned()),
+        architecture: numbers.map(|n| n.name().to_owned()).filter(|name| !name.is_empty()),
         known: architecture.is_some(),
         fault,
         unknown_count: unknown.len(),

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{engine::device::DeviceInfo, session::OpResult};
+use crate::engine::{device::DeviceInfo, test_ops::OpResult};
 
 /// The whole table of `test-ops`.
 #[derive(Debug, Clone, Serialize)]
@@ -43,7 +43,7 @@ impl OpsReport {
             .iter()
             .map(|r| OpReport {
                 kernel: r.kernel.to_owned(),
-                encoding: r.encoding.clone(),
+                encoding: r.encoding.map(|e| e.name().into()).unwrap_or_default(),
                 shape: r.shape.clone(),
                 nmse: r.nmse,
                 tolerance: r.tolerance,

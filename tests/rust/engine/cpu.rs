@@ -224,7 +224,9 @@ proptest! {
             for set in CpuDevice::instruction_sets() {
                 let mut device = CpuDevice::with_instructions(set, Some(2)).unwrap();
                 let error = nmse(&run_linear(&mut device, &graph, &program, rows, seed), &want);
-                prop_assert!(error < 1e-11, "{} {} rows with {}: {:e}", encoding, rows, set, error);
+                // A gate multiplies the errors of two sums, and a step may have one value alone.
+                let most = if kind == 2 { 1e-9 } else { 1e-11 };
+                prop_assert!(error < most, "{} {} rows with {}: {:e}", encoding, rows, set, error);
             }
         }
     }
