@@ -7,6 +7,9 @@
 pub mod compile;
 pub mod device;
 pub mod figures;
+pub mod kernels;
 mod memory;
 pub mod program;
 pub mod sampler;
+pub mod shader;
+pub mod test_ops;

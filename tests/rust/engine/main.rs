@@ -1,0 +1,9 @@
+//! Whole models through the engine: references, sequences, seeds, on the CPU and on the GPU in both tiers.
+
+mod architectures;
+mod cpu;
+mod plans;
+mod random;
+mod sample;
+mod sequences;
+mod support;
