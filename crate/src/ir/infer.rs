@@ -14,8 +14,12 @@ use crate::fault::{Fault, Result};
 pub fn infer(graph: &Graph, op: &Op, inputs: &[&Fact]) -> Result<Vec<Fact>> {
     let arity = arity(op);
     if !arity.contains(&inputs.len()) {
-        let many = if arity.end() == &usize::MAX { "or more".to_owned() } else { format!("to {}", arity.end()) };
-        return Err(wrong(format!("{} {many} inputs expected, {} given", arity.start(), inputs.len())));
+        let expected = match (*arity.start(), *arity.end()) {
+            (least, usize::MAX) => format!("{least} or more"),
+            (least, most) if least == most => least.to_string(),
+            (least, most) => format!("{least} to {most}"),
+        };
+        return Err(wrong(format!("{expected} inputs expected, {} given", inputs.len())));
     }
     let one = |fact: Fact| Ok(vec![fact]);
     match op {

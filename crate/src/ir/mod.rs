@@ -12,6 +12,7 @@ mod infer;
 mod op;
 pub mod passes;
 mod print;
+mod rewrite;
 mod rotation;
 mod verify;
 

@@ -20,7 +20,7 @@ impl fmt::Display for Graph {
                 write_node(f, self, i, node)?;
             }
         }
-        section(f, "states", &self.states, |s| state(s))?;
+        section(f, "states", &self.states, state)?;
         section(f, "rotations", &self.rotations, rotation)?;
         section(f, "weights", &self.weights, weight)?;
         section(f, "outputs", &self.outputs, |(name, value)| {
@@ -155,7 +155,7 @@ fn rope(rope: &Rope) -> Vec<String> {
 fn attention(a: &Attention) -> Vec<String> {
     let mut all = vec![match a.kv_heads {
         n if n == a.heads => format!("{n} heads of {}", a.head_dim),
-        n => format!("{} heads of {} share {n}", a.heads, a.head_dim),
+        n => format!("{} heads of {}, {n} of keys and values", a.heads, a.head_dim),
     }];
     if a.value_dim != a.head_dim {
         all.push(format!("values of {}", a.value_dim));

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{engine::device::DeviceInfo, session::OpResult};
+use crate::engine::{device::DeviceInfo, test_ops::OpResult};
 
 /// The whole table of `test-ops`.
 #[derive(Debug, Clone, Serialize)]

@@ -4,12 +4,10 @@ use crate::{
     engine::{
         device::{Device, DeviceChoice, DeviceInfo, Tier, cpu::CpuDevice, gpu},
         program::Program,
-        test_ops,
+        test_ops::{self, OpResult},
     },
     fault::{Blame, Fault, Result},
 };
-
-pub use crate::engine::test_ops::OpResult;
 
 /// Dispatches in a chain of the gap experiment.
 const GAP_DISPATCHES: u32 = 1000;
@@ -52,7 +50,7 @@ impl GpuOptions {
 /// Opens the device of a choice and plans a model for it; `Auto` takes the CPU, and says why, when there is no
 /// real GPU or it computes wrongly.
 ///
-/// A GPU first compares the kernels that the plan uses with the meaning of their operations on small shapes, and steps down a tier
+/// A GPU first compares the kernels that the plan uses with their CPU twins on small shapes, and steps down a tier
 /// when one is wrong.
 ///
 /// # Errors
@@ -144,14 +142,14 @@ fn entry(adapter: &gpu::AdapterSummary, chosen: bool) -> DeviceEntry {
     }
 }
 
-/// Compares every kernel of a GPU with the meaning of its operation. `Auto` takes a software adapter too: there is nothing else to test.
+/// Compares every kernel of a GPU with its CPU twin. `Auto` takes a software adapter too: there is nothing else to test.
 ///
 /// # Errors
 /// There is no adapter.
 pub async fn test_ops(choice: &DeviceChoice, options: &GpuOptions, only: &str) -> Result<(DeviceInfo, Vec<OpResult>)> {
     let choice = if *choice == DeviceChoice::Auto { &DeviceChoice::Gpu } else { choice };
     if *choice == DeviceChoice::Cpu {
-        return Err(Fault::caller("the CPU is the reference: name a GPU"));
+        return Err(Fault::caller("the CPU's kernels are the reference: name a GPU"));
     }
     let mut device = gpu::GpuDevice::open(choice, &options.engine()?).await?;
     let results = test_ops::run_all(&mut device, only).await;

@@ -17,7 +17,7 @@ pub use bytes::{FileBytes, file_bytes};
 #[cfg(feature = "chat")]
 pub use chat::{Chat, Compared, Rendered};
 pub use companions::{Beside, Need, complete, open_with_tensor};
-pub use devices::{DeviceEntry, GpuOptions, OpResult, dispatch_gap, list_devices, test_ops};
+pub use devices::{DeviceEntry, GpuOptions, dispatch_gap, list_devices, test_ops};
 pub use inspection::{Inspection, Peek};
 pub use run::{
     Alternative, Embedder, Embedding, Generated, Generation, GenerationOptions, OnToken, OnTokenOf, Outcome, Pooling,

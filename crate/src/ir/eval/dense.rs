@@ -40,6 +40,14 @@ pub(super) fn index(id: i32, rows: usize, what: &str) -> Result<usize> {
         .ok_or_else(|| Fault::caller(format!("{what} {id}: a number from 0 to below {rows} expected")))
 }
 
+/// All values of a matrix in an encoding.
+pub(super) fn decoded(matrix: &dyn Rows) -> Result<Array> {
+    let [rows, width] = matrix.shape();
+    let mut out = vec![0.0; rows * width];
+    out.chunks_exact_mut(width.max(1)).enumerate().try_for_each(|(i, out)| matrix.row(i, out))?;
+    Array::floats([rows, width], out)
+}
+
 pub(super) fn embed(table: Operand<'_>, ids: &View<'_>) -> Result<Array> {
     let ids = ids.ints()?;
     with_rows(table, |table| {

@@ -11,11 +11,12 @@ mod run;
 mod scalar;
 
 pub use array::{Array, Blocks, Data, Operand, Remembered, Rows, Slice, View};
+pub(super) use run::constant;
 pub use run::{Environment, States, Step, evaluate};
 pub use scalar::{binary, erf, unary};
 
 use super::{
-    fact::Sizes,
+    fact::{DType, Sizes},
     graph::Input,
     op::{Fused, Op},
     rotation::Angles,
@@ -68,7 +69,10 @@ pub fn apply(op: &Op, inputs: &[Operand<'_>], context: &Context<'_>) -> Result<V
         Op::Unary(f) => one(scalar::map(*f, &values(0)?)?),
         Op::Binary(f) => one(scalar::combine(*f, &values(0)?, &values(1)?)?),
         Op::Select => one(layout::select(&values(0)?, &values(1)?, &values(2)?)?),
-        Op::Cast(dtype) => one(scalar::cast(&values(0)?, *dtype)?),
+        Op::Cast(dtype) => match (operand(0)?, dtype) {
+            (Operand::Rows(rows), DType::F32) => one(dense::decoded(rows)?),
+            _ => one(scalar::cast(&values(0)?, *dtype)?),
+        },
         Op::Reduce(kind) => one(dense::reduce(&values(0)?, *kind)?),
         Op::Reshape(shape) => {
             let sizes = context.sizes();

@@ -41,8 +41,10 @@ pub struct Environment<'a> {
 /// What sequences remember between steps.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct States {
-    rows: BTreeMap<(StateId, i32), Vec<Option<Box<[f32]>>>>,
+    rows: BTreeMap<(StateId, i32), Vec<Option<Row>>>,
 }
+
+type Row = Box<[f32]>;
 
 impl States {
     /// Remembers a row of a sequence at a position.

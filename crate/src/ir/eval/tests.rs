@@ -61,6 +61,8 @@ fn a_quantised_weight_gives_what_its_values_give() {
     let context = Context::default();
     let packed = apply(&Op::Linear, &[(&x).into(), Operand::Rows(&blocks)], &context).unwrap();
     assert_eq!(packed, [run(&Op::Linear, &[&x, &floats(&[2, 32], &decoded)], &context)]);
+    let cast = apply(&Op::Cast(DType::F32), &[Operand::Rows(&blocks)], &context).unwrap();
+    assert_eq!(cast, [floats(&[2, 32], &decoded)]);
     assert!(Blocks::new(Encoding::Q8_0, 32, &bytes[1..]).is_err());
 }
 
