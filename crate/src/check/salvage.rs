@@ -93,6 +93,15 @@ pub fn salvage(model: &ModelFile) -> Option<Salvage> {
         all.unlisted = all.unlisted.and_then(|n| n.checked_add(more?));
     }
     let mut files = lacking.files;
+    for file in files.iter_mut().filter(|f| f.bytes.is_none() && f.missing.is_empty()) {
+        // A pointer in its place states the length of the whole file.
+        let home = model.files.first().and_then(|f| f.name.rsplit_once('/')).map_or("", |(home, _)| home);
+        let stated = model.awaited.iter().find(|a| a.name == file.name || a.name == format!("{home}/{}", file.name));
+        if let Some(bytes) = stated.and_then(|a| a.bytes) {
+            file.missing.push(0..bytes);
+            file.more = false;
+        }
+    }
     for file in &mut files {
         file.missing = merged(std::mem::take(&mut file.missing));
     }

@@ -471,6 +471,7 @@ impl GgmlReader {
             sections,
             notes: findings.finish(),
             cuts: self.cut.into_iter().collect(),
+            awaited: Vec::new(),
         }
     }
 }

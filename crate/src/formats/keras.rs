@@ -203,6 +203,7 @@ impl KerasReader {
             sections,
             notes: findings.finish(),
             cuts: Vec::new(),
+            awaited: Vec::new(),
         }
     }
 }

@@ -336,6 +336,7 @@ impl NumpyReader {
             sections,
             notes: findings.finish(),
             cuts: Vec::new(),
+            awaited: Vec::new(),
         }
     }
 }

@@ -8,7 +8,7 @@ mod note;
 mod section;
 
 pub use entry::{Place, TensorEntry};
-pub use file::{Cut, FileSummary, FormatId, ModelFile};
+pub use file::{Awaited, Cut, FileSummary, FormatId, ModelFile};
 pub use graph::{GraphNode, GraphValue, OpGraph};
 pub use metadata::{ArrayPlace, MetaArray, MetaType, MetaValue, Metadata};
 pub use note::{Note, Severity};

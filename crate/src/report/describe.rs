@@ -22,7 +22,11 @@ impl<'a> ModelReport<'a> {
     pub async fn of(inspection: &'a Inspection) -> Self {
         let model = inspection.model();
         let bytes_read = inspection.files().bytes_read();
-        let runnable = old_engine::can_run(model);
+        let runnable = match model.format {
+            FormatId::Tokenizer => Err(Fault::unsupported("a tokenizer alone: it splits text, and has no weights to run")),
+            _ if super::kinds::weightless(model) => Err(Fault::unsupported("the weights are not here")),
+            _ => old_engine::can_run(model),
+        };
         let tokenizer = tokenizer_kind(inspection);
         let parameters = model.parameters();
         let bytes = model.tensor_bytes();

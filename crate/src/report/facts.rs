@@ -7,7 +7,7 @@ use crate::{
     model::{FormatId, ModelFile, Note, Place},
 };
 
-use super::{Fact, PartReport, PlaceReport, RunnerReport, describe::stage, hierarchy::hierarchy};
+use super::{Fact, PartReport, PlaceReport, RunnerReport, describe::stage, hierarchy::hierarchy, kinds};
 
 /// The model's architecture as its files state it.
 pub(super) fn architecture(model: &ModelFile) -> Option<String> {
@@ -45,6 +45,9 @@ fn title(word: &str) -> String {
 
 /// "Llama-architecture language model, 1.1 B parameters, 4.5 bits per weight, context 2048."
 pub(super) fn sentence(model: &ModelFile) -> String {
+    if let Some(sentence) = kinds::sentence(model) {
+        return sentence + ".";
+    }
     let meta = &model.metadata;
     let kind = match (model.format, architecture(model)) {
         (FormatId::Gguf, arch) if meta.string("general.type") == Some("imatrix") => {
@@ -92,6 +95,7 @@ pub(super) fn sentence(model: &ModelFile) -> String {
         (FormatId::Keras, None) => "Keras model".into(),
         (FormatId::TensorFlow, None) => format!("TensorFlow {}", model.version),
         (FormatId::TfLite, None) => "TensorFlow Lite model".into(),
+        (FormatId::Tokenizer, None) => "Tokenizer".into(),
     };
     let mut parts = vec![kind];
     let parameters = model.parameters();
@@ -106,6 +110,7 @@ pub(super) fn sentence(model: &ModelFile) -> String {
     if let Some(context) = number(model, &["context_length"], &["max_position_embeddings", "n_positions"]) {
         parts.push(format!("context {context}"));
     }
+    parts.extend(kinds::lacks(model));
     parts.join(", ") + "."
 }
 
@@ -177,6 +182,10 @@ pub(super) fn shape(model: &ModelFile) -> Vec<Fact> {
     ];
     let meta = &model.metadata;
     let arch = meta.string("general.architecture").unwrap_or_default().to_owned();
+    let own = kinds::shape(model);
+    if !own.is_empty() {
+        return own;
+    }
     let mut facts: Vec<Fact> = rows
         .iter()
         .filter_map(|(label, gguf, config)| {
@@ -213,6 +222,9 @@ pub(super) fn shape(model: &ModelFile) -> Vec<Fact> {
 }
 
 fn missing_weights(model: &ModelFile) -> Option<String> {
+    if let Some(what) = kinds::missing_weights(model) {
+        return Some(what);
+    }
     let mut files: Vec<&str> = model
         .tensors
         .iter()
@@ -325,6 +337,14 @@ pub(super) fn place(model: &ModelFile, tokenizer: bool, tokenizer_file: Option<&
                 ),
             ],
         ),
+        FormatId::Tokenizer => (
+            "",
+            vec![
+                part("original", "Weights", "elsewhere", "a tokenizer's file holds none"),
+                part("original", "config.json", "elsewhere", "it says what the weights compute"),
+                tokenizer_file(),
+            ],
+        ),
         other => {
             let mut parts = vec![weights_here()];
             if model.graph.is_some() {
@@ -342,6 +362,7 @@ pub(super) fn place(model: &ModelFile, tokenizer: bool, tokenizer_file: Option<&
             (other_place(other), parts)
         }
     };
+    let sentence = kinds::place(model).unwrap_or(sentence);
     PlaceReport { stage: here.into(), sentence: sentence.into(), parts, hierarchy: hierarchy(model) }
 }
 
@@ -372,7 +393,7 @@ fn other_place(format: FormatId) -> &'static str {
         FormatId::TfLite => {
             "This is a conversion for phones and small devices: a graph with its weights, made from an original model."
         }
-        FormatId::Gguf | FormatId::Safetensors | FormatId::Onnx => "",
+        FormatId::Gguf | FormatId::Safetensors | FormatId::Onnx | FormatId::Tokenizer => "",
     }
 }
 
@@ -407,7 +428,7 @@ fn other_runners(model: &ModelFile) -> &'static [(&'static str, &'static str, &'
             ("ONNX Runtime", "no", "needs a conversion by tf2onnx"),
         ],
         FormatId::TfLite => &[("TensorFlow Lite (LiteRT)", "yes", "on phones, microcontrollers and PCs")],
-        FormatId::Gguf | FormatId::Safetensors | FormatId::Onnx => &[],
+        FormatId::Gguf | FormatId::Safetensors | FormatId::Onnx | FormatId::Tokenizer => &[],
     }
 }
 

@@ -5,7 +5,7 @@ use std::{cell::RefCell, ops::Range, rc::Rc};
 use crate::{
     check::{self, Evidence},
     fault::{Fault, Result},
-    formats::{self, ArrayItems},
+    formats::{self, ArrayItems, Opened, TokenizerKind},
     model::{ModelFile, Place, TensorEntry},
     source::{Limits, SourceFile, SourceSet},
     tensor::{EncodingSpec, Histogram, Stats},
@@ -27,6 +27,7 @@ const BINS: usize = 64;
 pub struct Inspection {
     files: SourceSet,
     model: ModelFile,
+    tokenizers: Vec<(TokenizerKind, String)>,
     vocabulary: RefCell<Option<Result<Rc<Vocabulary>>>>,
 }
 
@@ -51,8 +52,8 @@ impl Inspection {
     /// # Errors
     /// None of the files is a model that Glassbox reads, or a header cannot be read at all.
     pub async fn open(files: SourceSet) -> Result<Self> {
-        let model = formats::open(&files, &Limits::default()).await?;
-        Ok(Self { files, model, vocabulary: RefCell::new(None) })
+        let Opened { model, tokenizers } = formats::open_all(&files, &Limits::default()).await?;
+        Ok(Self { files, model, tokenizers, vocabulary: RefCell::new(None) })
     }
     /// The description.
     pub fn model(&self) -> &ModelFile {
@@ -88,13 +89,17 @@ impl Inspection {
         if let Some(known) = &*self.vocabulary.borrow() {
             return known.clone();
         }
-        let made = vocabulary::of_model(&self.files, &self.model).await.map(Rc::new);
+        let made = vocabulary::of_model(&self.files, &self.model, &self.tokenizers).await.map(Rc::new);
         *self.vocabulary.borrow_mut() = Some(made.clone());
         made
     }
     /// The file beside the model's weights that its tokenizer would be read from.
     pub fn tokenizer_file(&self) -> Option<&str> {
-        vocabulary::file_beside(&self.files)
+        vocabulary::file_beside(&self.tokenizers)
+    }
+    /// Files that hold a tokenizer, by their kinds and names.
+    pub(super) fn tokenizers(&self) -> &[(TokenizerKind, String)] {
+        &self.tokenizers
     }
     /// Length of the tokenizer beside the model; `None` where there is none that can be loaded, or where the model's own
     /// header states it (GGUF). It loads the tokenizer, which the page's reader module does not hold.

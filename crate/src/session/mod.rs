@@ -18,7 +18,7 @@ pub use bench::{Speed, bench};
 pub use bytes::{FileBytes, file_bytes};
 #[cfg(feature = "chat")]
 pub use chat::{Chat, Compared, Rendered};
-pub use companions::{Beside, Need, complete, open_with_tensor};
+pub use companions::{Beside, Need, complete, complete_from_folder, open_with_missing, open_with_tensor};
 pub use devices::{DeviceEntry, GpuOptions, dispatch_gap, list_devices, test_ops};
 pub use generation::{Alternative, Generated, Generation, GenerationOptions, OnToken, Outcome, Progress, StopReason};
 pub use inspection::{Inspection, Peek};
