@@ -225,7 +225,8 @@ async fn classify<'a>(file: &'a SourceFile, limits: &Limits) -> Result<Kind<'a>>
     if let Some(Lookalike { name, advice }) = lookalike::name(feed.window().rest(0), &tail) {
         // What an archive hides is not unpacked, but a pickle that lies in it as it is can be seen.
         let hidden = xray::glimpse(feed.window().rest(0)).map(|what| format!("; {what}")).unwrap_or_default();
-        return Ok(Kind::Other(format!("{name} ({advice}{hidden})")));
+        let inside = inside(feed.window().rest(0)).map(|what| format!("; in it: {what}")).unwrap_or_default();
+        return Ok(Kind::Other(format!("{name} ({advice}{hidden}{inside})")));
     }
     // No content test speaks for or against: the name decides which reader explains what is wrong.
     let named = FORMATS.iter().find(|f| f.sniff(feed.window().rest(0), file.name(), file.len()) == Match::ByName);
@@ -236,6 +237,17 @@ async fn classify<'a>(file: &'a SourceFile, limits: &Limits) -> Result<Kind<'a>>
             lookalike::first_bytes(feed.window().rest(0))
         )),
     })
+}
+
+/// What a packed file holds, by the first bytes of it unpacked.
+fn inside(head: &[u8]) -> Option<String> {
+    let unpacked = lookalike::gunzipped(head)?;
+    // Of what is packed no more than this is known, not even its length.
+    if let Some(format) = recognise(&unpacked, "", u64::MAX) {
+        return Some(format!("a {} file", format.id().name()));
+    }
+    let known = lookalike::name(&unpacked, &[])?;
+    Some(format!("{} ({})", known.name, known.advice))
 }
 
 /// Groups shards by their index, else by their names; every other model file stands for itself.

@@ -24,7 +24,10 @@ impl<'a> ModelReport<'a> {
         let bytes_read = inspection.files().bytes_read();
         let runnable = match model.format {
             FormatId::Tokenizer => Err(Fault::unsupported("a tokenizer alone: it splits text, and has no weights to run")),
-            _ if super::kinds::weightless(model) => Err(Fault::unsupported("the weights are not here")),
+            _ if !model.awaited.is_empty() || super::kinds::weightless(model) => {
+                let what = facts::missing_weights(model).unwrap_or_else(|| "files of the weights are missing".into());
+                Err(Fault::unsupported(what))
+            }
             _ => old_engine::can_run(model),
         };
         let tokenizer = tokenizer_kind(inspection);

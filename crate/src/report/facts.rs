@@ -221,7 +221,7 @@ pub(super) fn shape(model: &ModelFile) -> Vec<Fact> {
     facts
 }
 
-fn missing_weights(model: &ModelFile) -> Option<String> {
+pub(super) fn missing_weights(model: &ModelFile) -> Option<String> {
     if let Some(what) = kinds::missing_weights(model) {
         return Some(what);
     }

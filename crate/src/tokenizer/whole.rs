@@ -15,7 +15,7 @@ use super::{
 /// How text is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unit {
-    /// Before every `▁`, or after it where it is a suffix.
+    /// Before every `▁`, also where the trainer saw it as a suffix: the encoder has no such setting.
     Word,
     /// After every character; user-defined tokens stay whole.
     Character,
@@ -76,15 +76,12 @@ impl Whole {
             return self.preparation.units(text).into_iter().map(|(part, _)| part).collect();
         }
         let mut parts: Vec<Range<usize>> = Vec::new();
-        let mut begins = true;
         for (at, c) in text.char_indices() {
-            let (end, is_space) = (at + c.len_utf8(), c == SPACE);
-            if begins || is_space && !self.preparation.as_suffix {
-                parts.push(at..end);
-            } else if let Some(last) = parts.last_mut() {
-                last.end = end;
+            let end = at + c.len_utf8();
+            match parts.last_mut().filter(|_| c != SPACE) {
+                Some(last) => last.end = end,
+                None => parts.push(at..end),
             }
-            begins = is_space && self.preparation.as_suffix;
         }
         parts
     }

@@ -33,6 +33,8 @@ struct Found {
     /// Entries of the vocabulary, and one past the highest id.
     vocab: u64,
     ids: u64,
+    /// The vocabulary is a list with scores, not a map to ids.
+    listed: bool,
     merges: Option<u64>,
     added: u64,
     special: Vec<MetaValue>,
@@ -122,6 +124,7 @@ impl Found {
             ("vocab", Some(b'{')) => self.vocabulary(scanner),
             ("vocab", Some(b'[')) => items(scanner, |scanner| {
                 scanner.value()?;
+                self.listed = true;
                 self.vocab += 1;
                 self.ids = self.ids.max(self.vocab);
                 Ok(())
@@ -174,8 +177,18 @@ impl Found {
             _ => scanner.value().map(drop),
         }
     }
-    fn told(self, kind: TokenizerKind) -> Told {
-        let mut entries = self.entries;
+    /// Files of before the field `type` are told apart by what they hold.
+    fn guessed(&self) -> &'static str {
+        let has = |key: &str| self.entries.iter().any(|(k, _)| k == key);
+        match () {
+            () if self.listed => "Unigram",
+            () if self.merges.is_some() => "BPE",
+            () if has("tokenizer.model.continuing_subword_prefix") => "WordPiece",
+            () => "WordLevel",
+        }
+    }
+    fn told(mut self, kind: TokenizerKind) -> Told {
+        let mut entries = std::mem::take(&mut self.entries);
         entries.push(("tokenizer.vocabulary".to_owned(), number(self.vocab)));
         if let Some(merges) = self.merges {
             entries.push(("tokenizer.merges".to_owned(), number(merges)));
@@ -184,16 +197,17 @@ impl Found {
             entries.push(("tokenizer.added_tokens".to_owned(), number(self.added)));
         }
         if !self.special.is_empty() {
-            entries.push(("tokenizer.special_tokens".to_owned(), strings(self.special)));
+            let special = std::mem::take(&mut self.special);
+            entries.push(("tokenizer.special_tokens".to_owned(), strings(special)));
         }
+        self.entries = std::mem::take(&mut entries);
         let (name, algorithm) = match kind {
             TokenizerKind::Tekken => ("Tekken", "byte-level BPE by ranks".to_owned()),
             TokenizerKind::Lists => ("vocab.json", "BPE, with its merges in merges.txt".to_owned()),
-            // Files of before the field are told apart by what they hold.
-            _ => ("tokenizer.json", self.algorithm.unwrap_or_else(|| if self.merges.is_some() { "BPE" } else { "an unnamed algorithm" }.to_owned())),
+            _ => ("tokenizer.json", self.algorithm.clone().unwrap_or_else(|| self.guessed().to_owned())),
         };
         let tokens = self.size.unwrap_or(self.ids.max(self.vocab));
-        Told { kind: name, algorithm, tokens: Some(tokens), entries }
+        Told { kind: name, algorithm, tokens: Some(tokens), entries: self.entries }
     }
 }
 
