@@ -125,14 +125,14 @@ impl<'a> Lacking<'a> {
     /// The number of a tensor's file; one without a place is taken for the first file's.
     fn file_of(&self, place: &Place) -> Option<usize> {
         match place {
-            Place::Here { file, .. } | Place::Strided { file, .. } => Some(*file),
+            Place::Here { file, .. } | Place::Strided { file, .. } | Place::Chunked { file, .. } => Some(*file),
             Place::Missing { file, .. } => self.given.get(file.as_str()).copied(),
             Place::Inline | Place::Absent => Some(0),
         }
     }
     fn presence(&mut self, place: &'a Place) -> Presence {
         match place {
-            Place::Here { .. } | Place::Strided { .. } | Place::Inline => Presence::Complete,
+            Place::Here { .. } | Place::Strided { .. } | Place::Chunked { .. } | Place::Inline => Presence::Complete,
             // A list that is cut does not tell where the values start.
             Place::Absent if !self.model.cuts.is_empty() => Presence::Missing,
             Place::Absent => Presence::Complete,

@@ -1,6 +1,6 @@
 //! What a file looks like that no reader takes: named politely, so that a person knows what they hold.
 
-use super::codec::protobuf;
+use super::codec::{inflate, protobuf};
 
 /// A content test and what it means: a name, and what a person can do.
 #[derive(Debug, Clone, Copy)]
@@ -33,10 +33,10 @@ pub(super) fn gunzipped(head: &[u8]) -> Option<Vec<u8>> {
         }
     }
     at += if flags & 2 != 0 { 2 } else { 0 };
-    let start = match miniz_oxide::inflate::decompress_to_vec_with_limit(head.get(at..)?, 64 << 10) {
+    let start = match inflate::deflated(head.get(at..)?, 64 << 10) {
         Ok(bytes) => bytes,
         // What came before the end of the first bytes is what was asked for.
-        Err(e) => e.output,
+        Err(e) => e.before,
     };
     (!start.is_empty()).then_some(start)
 }

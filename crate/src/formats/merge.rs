@@ -195,7 +195,8 @@ impl Whole {
         }
         self.model.metadata.adopt(read.metadata, number, |key| !key.starts_with("split."));
         self.model.tensors.extend(read.tensors.into_iter().map(|mut tensor| {
-            if let Place::Here { file, .. } | Place::Strided { file, .. } = &mut tensor.place {
+            if let Place::Here { file, .. } | Place::Strided { file, .. } | Place::Chunked { file, .. } = &mut tensor.place
+            {
                 *file = number;
             }
             tensor

@@ -25,6 +25,7 @@ mod weightless;
 mod xray;
 mod zipped;
 
+pub(crate) use codec::hdf5::unfiltered as unfiltered_chunk;
 pub use companions::missing_files;
 pub(crate) use findings::{Findings, quoted, sort as sort_notes};
 pub use items::{ArrayItems, read_array};

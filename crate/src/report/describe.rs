@@ -110,7 +110,7 @@ impl<'a> TensorReport<'a> {
         let mut span = None;
         let (file, offset, place) = match &tensor.place {
             Place::Here { file, at } => (model.files.get(*file).map(|f| f.name.as_str()), Some(at.start), "here"),
-            Place::Strided { file, at, .. } => {
+            Place::Strided { file, at, .. } | Place::Chunked { file, at, .. } => {
                 span = Some(at.end.saturating_sub(at.start));
                 (model.files.get(*file).map(|f| f.name.as_str()), Some(at.start), "here")
             }

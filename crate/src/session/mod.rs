@@ -4,6 +4,7 @@ mod bench;
 mod bytes;
 #[cfg(feature = "chat")]
 mod chat;
+mod chunked;
 mod companions;
 mod devices;
 mod generation;
