@@ -238,22 +238,30 @@ pub(super) fn core_ml(head: &[u8]) -> bool {
 /// `FeatureDescription { 1 name, 2 shortDescription, 3 type }`, of which only the first bytes may be here.
 fn feature(message: &[u8], size: usize) -> bool {
     let mut left = message.get(..size).unwrap_or(message);
-    let (mut named, mut typed) = (false, size > message.len());
+    let cut = size > message.len();
+    let (mut named, mut typed) = (false, false);
     while let [tag @ (0x0a | 0x12 | 0x1a), rest @ ..] = left {
-        let Ok(Some((n, m))) = protobuf::varint(rest) else { return named };
+        let Ok(Some((n, m))) = protobuf::varint(rest) else { return cut };
         let value = rest.get(m..).unwrap_or(&[]);
         let n = usize::try_from(n).unwrap_or(usize::MAX);
-        match (tag, value.get(..n)) {
-            (0x1a, _) => typed = true,
-            (_, Some(text)) if std::str::from_utf8(text).is_ok_and(|t| !t.chars().any(char::is_control)) => {
-                named |= *tag == 0x0a;
+        let here = value.get(..n).unwrap_or(value);
+        if *tag == 0x1a {
+            typed = true;
+        } else {
+            // What ends with the first bytes of the file may end inside a character.
+            let text = match std::str::from_utf8(here) {
+                Ok(text) => text,
+                Err(e) if e.error_len().is_none() && here.len() < n => "",
+                Err(_) => return false,
+            };
+            if text.chars().any(char::is_control) {
+                return false;
             }
-            (_, None) => return named,
-            _ => return false,
+            named |= *tag == 0x0a;
         }
         left = value.get(n..).unwrap_or(&[]);
     }
-    named && typed && left.is_empty()
+    left.is_empty() && (cut || named && typed)
 }
 
 /// A count, then the length and name of the first tensor measured, how often, and how many values it has.

@@ -22,6 +22,8 @@ pub(super) struct Lines {
     tokens: u64,
     parts: u64,
     most: u64,
+    /// The last line had an end.
+    ended: bool,
     special: Vec<MetaValue>,
 }
 
@@ -45,6 +47,7 @@ impl Lines {
                     return Err(Stop::Need(self.at..(self.at + more).min(file.len())));
                 }
             };
+            self.ended = line.len() as u64 + self.at < end;
             self.line(line, findings);
             self.lines += 1;
             self.at = end;
@@ -75,6 +78,15 @@ impl Lines {
             }
         }
         self.tokens += 1;
+    }
+    /// Nothing in such a file says where it should end.
+    pub(super) fn check(&self, findings: &mut Findings) {
+        let what = format!("The file has {} lines and does not say how many it should have", self.lines);
+        findings.info("lines", self.at, what, "compare with the size of the model's embedding");
+        if !self.ended {
+            let what = "The last line has no line feed at its end";
+            findings.info("lines", self.at, what, "the file may not have been copied whole");
+        }
     }
     /// What was found.
     pub(super) fn told(self) -> Told {

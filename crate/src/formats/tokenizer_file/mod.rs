@@ -97,10 +97,16 @@ impl Reader for TokenizerReader {
         }
     }
     fn finish(self: Box<Self>, file: &Window) -> ModelFile {
-        let Self { state, findings } = *self;
+        let Self { state, mut findings } = *self;
         let told = match state {
-            Some(State::Pieces(pieces)) => pieces.told(),
-            Some(State::Lines(lines)) => lines.told(),
+            Some(State::Pieces(pieces)) => {
+                pieces.check(&mut findings);
+                pieces.told()
+            }
+            Some(State::Lines(lines)) => {
+                lines.check(&mut findings);
+                lines.told()
+            }
             Some(State::Told(told)) => told,
             None => Told { kind: "unknown", algorithm: "unknown".into(), tokens: None, entries: Vec::new() },
         };

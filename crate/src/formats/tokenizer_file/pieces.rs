@@ -5,7 +5,10 @@
 use super::Told;
 use crate::{
     fault::Fault,
-    formats::codec::protobuf::{self, Wire},
+    formats::{
+        codec::protobuf::{self, Wire},
+        findings::Findings,
+    },
     model::{MetaType, MetaValue},
     source::{Stop, Window},
 };
@@ -42,6 +45,8 @@ pub(super) struct Pieces {
     count: u64,
     types: [u64; 6],
     model_type: Option<u64>,
+    /// The trainer's settings were there, and the normalizer's.
+    specs: [bool; 2],
     settings: Vec<(String, MetaValue)>,
 }
 
@@ -114,8 +119,19 @@ impl Pieces {
             at = field.end();
         }
         self.model_type = model_type.or(self.model_type);
+        self.specs[usize::from(!trainer)] = true;
         self.settings.extend(found);
         Ok(())
+    }
+    /// What a whole file has and this one has not.
+    pub(super) fn check(&self, findings: &mut Findings) {
+        for (here, name) in self.specs.into_iter().zip(["trainer", "normalizer"]) {
+            if !here {
+                let what = format!("After {} pieces the file ends without the settings of the {name}", self.count);
+                let why = "sentencepiece takes its defaults for them; the file may not have been copied whole";
+                findings.warn("header", self.at, what, why);
+            }
+        }
     }
     /// What was found.
     pub(super) fn told(self) -> Told {
