@@ -779,7 +779,9 @@ fn vad() -> Vec<u8> {
     for n in [6, 2, 0, 512, 64, 1, 129, 128, 3, 128, 128, 128, 1] {
         number(&mut file, n);
     }
-    for (name, kind, values) in [("_model.stft.forward_basis_buffer", 1u32, 2u32), ("_model.decoder.decoder.2.bias", 0, 1)] {
+    for (name, kind, values) in
+        [("_model.stft.forward_basis_buffer", 1u32, 2u32), ("_model.decoder.decoder.2.bias", 0, 1)]
+    {
         for n in [1, name.len() as u32, kind, values] {
             number(&mut file, n);
         }
@@ -797,7 +799,11 @@ fn the_layout_of_voice_activity_detection_is_read() {
     assert_eq!(model.metadata.string("ggml.vad.type"), Some("silero-16k"));
     assert_eq!(model.metadata.unsigned("ggml.vad.encoder.0.out_channels"), Some(128));
     assert_eq!(small_values("v.bin", &vad(), "_model.stft.forward_basis_buffer"), [1.0, 2.0]);
-    assert!(noted(&model, Severity::Warning, "2 tensors are there; a model of so many layers has 9"), "{:#?}", model.notes);
+    assert!(
+        noted(&model, Severity::Warning, "2 tensors are there; a model of so many layers has 9"),
+        "{:#?}",
+        model.notes
+    );
     for end in 0..vad().len() {
         if let Ok(part) = open_bytes("v.bin", &vad()[..end]) {
             assert_well_formed(&part);

@@ -291,7 +291,8 @@ fn folders_of_the_corpus_name_their_parts() {
 }
 
 const POINTER: &[u8] = b"version https://git-lfs.github.com/spec/v1\noid sha256:0a\nsize 4965799096\n";
-const MODEL: &[u8] = br#"{"model_type":"llama","num_hidden_layers":2,"hidden_size":32,"num_attention_heads":4,"vocab_size":32}"#;
+const MODEL: &[u8] =
+    br#"{"model_type":"llama","num_hidden_layers":2,"hidden_size":32,"num_attention_heads":4,"vocab_size":32}"#;
 
 fn described(files: SourceSet) -> (serde_json::Value, Vec<String>) {
     block_on(async {
@@ -353,7 +354,10 @@ fn a_folder_without_weights_is_described_by_its_configuration() {
         let weights = parts.iter().filter(|p| p["group"] == "weights" && p["state"] == "missing").count();
         assert_eq!(weights, missing.len().max(1), "{kind}: {parts:#?}");
         let contradicted: Vec<_> = parts.iter().filter(|p| p["state"] == "contradicted").collect();
-        assert!(contradicted.is_empty(), "{kind}: nothing is held against weights that are not here: {contradicted:#?}");
+        assert!(
+            contradicted.is_empty(),
+            "{kind}: nothing is held against weights that are not here: {contradicted:#?}"
+        );
         let runners = report["runners"].as_array().cloned().unwrap_or_default();
         assert!(runners.iter().all(|r| r["verdict"] != "yes"), "{kind}: nothing can run it: {runners:#?}");
         assert!(!report["version"].as_str().unwrap_or_default().is_empty(), "{kind}: the version says something");

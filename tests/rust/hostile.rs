@@ -585,7 +585,9 @@ fn contradiction(text: &str) -> Option<String> {
         let before = &words[..i];
         // Up to the end of the clause, whose last word says what the number is.
         let after: Vec<&str> = words[i + 1..].iter().copied().take(6).collect();
-        let end = after.iter().position(|w| ["found", "announced", "given", "left", "are", "there"].contains(&w.trim_matches(',')));
+        let end = after
+            .iter()
+            .position(|w| ["found", "announced", "given", "left", "are", "there"].contains(&w.trim_matches(',')));
         let Some(found) = end.and_then(|end| after[..end].iter().find_map(|w| number(w))) else { continue };
         let tail = |n: usize| before.iter().rev().take(n).copied().collect::<Vec<_>>();
         let says = |phrase: &[&str]| before.windows(phrase.len()).rev().take(12).any(|w| w == phrase);
@@ -598,7 +600,9 @@ fn contradiction(text: &str) -> Option<String> {
                 let low = before.windows(3).rev().find_map(|w| (w[1] == "to").then(|| number(w[0])).flatten());
                 low.is_some_and(|low| (low..=high).contains(&found))
             }
-            Some(exact) if number(tail(1).first().unwrap_or(&"")) == Some(exact) || says(&["bytes"]) && tail(2).len() == 2 => {
+            Some(exact)
+                if number(tail(1).first().unwrap_or(&"")) == Some(exact) || says(&["bytes"]) && tail(2).len() == 2 =>
+            {
                 !says(&["of"]) && found == exact
             }
             _ => says(&["above", "zero"]) && found > 0.0,

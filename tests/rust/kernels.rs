@@ -11,6 +11,7 @@ use std::{
 
 use engine_support::{Shaped, TINY, load_random, prepare, random_llama};
 use glassbox::{
+    fault::Blame,
     old_engine::{
         device::{
             Device, DeviceChoice, Tier,
@@ -22,7 +23,6 @@ use glassbox::{
         shader::BLOCKS,
         test_ops,
     },
-    fault::Blame,
     tensor::Encoding,
 };
 

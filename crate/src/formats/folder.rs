@@ -203,7 +203,9 @@ async fn classify<'a>(file: &'a SourceFile, limits: &Limits) -> Result<Kind<'a>>
     }
     if let Some(bytes) = weightless::pointed(head) {
         let size = bytes.map(|n| format!(", which has {n} bytes")).unwrap_or_default();
-        let what = format!("a Git LFS pointer, not the model itself{size} (fetch the real file with `git lfs pull`, or download it from the model's page)");
+        let what = format!(
+            "a Git LFS pointer, not the model itself{size} (fetch the real file with `git lfs pull`, or download it from the model's page)"
+        );
         return Ok(Kind::Pointer(bytes, what));
     }
     let looks_json = head.trim_ascii_start().starts_with(b"{");

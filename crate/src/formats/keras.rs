@@ -327,7 +327,8 @@ fn entry(dataset: Dataset, packed: bool, file: &Window, findings: &mut Findings)
             match chunked(found, encoding, packed, big, file) {
                 Ok(place) => {
                     if let Place::Missing { at, .. } = &place {
-                        let what = format!("{told} has chunks up to byte {}, the file ends at byte {}", at.end, file.len());
+                        let what =
+                            format!("{told} has chunks up to byte {}, the file ends at byte {}", at.end, file.len());
                         findings.error("end of file", file.len(), what, "the file was not copied whole");
                     }
                     findings.info("chunks", at, what, "its values are unpacked when they are looked at");

@@ -6,8 +6,8 @@ use super::{codec::json::Json, findings::quoted, sections};
 use crate::{
     fault::Fault,
     model::{
-        Awaited, Cut, FileSummary, FormatId, MetaArray, MetaType, MetaValue, Metadata, ModelFile, Note, Place, SectionKind,
-        Severity, TensorEntry,
+        Awaited, Cut, FileSummary, FormatId, MetaArray, MetaType, MetaValue, Metadata, ModelFile, Note, Place,
+        SectionKind, Severity, TensorEntry,
     },
     source::{SourceFile, SourceSet},
     tensor::{Encoding, Shape},
@@ -158,7 +158,9 @@ impl Whole {
         self.model.awaited.push(known);
         let note = Note::new(Severity::Error, what).why("its tensors cannot be shown or run");
         self.model.notes.push(note.advice(match instead.as_deref() {
-            Some("a Git LFS pointer") => "fetch the real file with `git lfs pull`, or download it from the model's page",
+            Some("a Git LFS pointer") => {
+                "fetch the real file with `git lfs pull`, or download it from the model's page"
+            }
             _ => "give it together with the others",
         }));
     }
@@ -195,7 +197,8 @@ impl Whole {
         }
         self.model.metadata.adopt(read.metadata, number, |key| !key.starts_with("split."));
         self.model.tensors.extend(read.tensors.into_iter().map(|mut tensor| {
-            if let Place::Here { file, .. } | Place::Strided { file, .. } | Place::Chunked { file, .. } = &mut tensor.place
+            if let Place::Here { file, .. } | Place::Strided { file, .. } | Place::Chunked { file, .. } =
+                &mut tensor.place
             {
                 *file = number;
             }

@@ -28,8 +28,8 @@ mod zipped;
 pub(crate) use codec::hdf5::unfiltered as unfiltered_chunk;
 pub use companions::missing_files;
 pub(crate) use findings::{Findings, quoted, sort as sort_notes};
-pub use items::{ArrayItems, read_array};
 pub use folder::Opened;
+pub use items::{ArrayItems, read_array};
 pub use parts::{Parts, parts};
 pub use tokenizer_file::{TokenizerKind, tokenizer_kind};
 

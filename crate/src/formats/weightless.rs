@@ -56,7 +56,8 @@ pub(super) async fn describe(given: &[Given<'_>]) -> Result<Option<(ModelFile, u
     let Some(config) = describing(given).await? else { return Ok(None) };
     let home = given.get(config).map_or("", |g| folder_of(g.file.name()));
     let stands = stand_ins(given, home);
-    let format = stands.first().and_then(|(i, _)| format_of(given.get(*i)?.file.name())).unwrap_or(FormatId::Safetensors);
+    let format =
+        stands.first().and_then(|(i, _)| format_of(given.get(*i)?.file.name())).unwrap_or(FormatId::Safetensors);
     let mut awaited: Vec<Awaited> = Vec::new();
     let mut used = Vec::new();
     for (i, stand) in stands {
@@ -138,7 +139,8 @@ fn missing(model: &ModelFile, config: &str) -> Vec<Note> {
     let why = "the model is described by its configuration alone: no tensor can be shown or run";
     let fetch = "fetch the real files with `git lfs pull`, or download them from the model's page";
     if model.awaited.is_empty() {
-        let what = format!("There are no weights here: {} describes a model whose weights lie elsewhere", quoted(config));
+        let what =
+            format!("There are no weights here: {} describes a model whose weights lie elsewhere", quoted(config));
         let advice = "get its weights (model.safetensors, or the shards and their index) and open the folder again";
         return vec![Note::new(Severity::Error, what).why(why).advice(advice)];
     }

@@ -2,9 +2,9 @@
 
 use crate::{
     check::{self, Evidence},
-    old_engine,
     fault::Fault,
     model::{FileSummary, FormatId, MetaArray, MetaValue, ModelFile, Note, Place, SectionKind, Severity, TensorEntry},
+    old_engine,
     session::{ArrayItems, Inspection},
     tensor::Encoding,
 };
@@ -23,7 +23,9 @@ impl<'a> ModelReport<'a> {
         let model = inspection.model();
         let bytes_read = inspection.files().bytes_read();
         let runnable = match model.format {
-            FormatId::Tokenizer => Err(Fault::unsupported("a tokenizer alone: it splits text, and has no weights to run")),
+            FormatId::Tokenizer => {
+                Err(Fault::unsupported("a tokenizer alone: it splits text, and has no weights to run"))
+            }
             _ if !model.awaited.is_empty() || super::kinds::weightless(model) => {
                 let what = facts::missing_weights(model).unwrap_or_else(|| "files of the weights are missing".into());
                 Err(Fault::unsupported(what))

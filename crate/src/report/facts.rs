@@ -2,9 +2,9 @@
 
 use crate::{
     check,
-    old_engine::ArchitectureSummary,
     fault::Fault,
     model::{FormatId, ModelFile, Note, Place},
+    old_engine::ArchitectureSummary,
 };
 
 use super::{Fact, PartReport, PlaceReport, RunnerReport, describe::stage, hierarchy::hierarchy, kinds};

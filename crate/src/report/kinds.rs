@@ -9,7 +9,10 @@ pub(super) fn weightless(model: &ModelFile) -> bool {
     let weights = |role: &str| role == "weights" || role.starts_with("shard ");
     model.tensors.is_empty()
         && model.format != FormatId::Tokenizer
-        && model.files.iter().any(|f| f.role == "configuration" || f.role == "adapter configuration" || f.role == "pipeline")
+        && model
+            .files
+            .iter()
+            .any(|f| f.role == "configuration" || f.role == "adapter configuration" || f.role == "pipeline")
         && !model.files.iter().any(|f| weights(&f.role))
 }
 
@@ -20,7 +23,9 @@ pub(super) fn sentence(model: &ModelFile) -> Option<String> {
         let text = |key: &str| meta.string(key).unwrap_or("unknown");
         let tokens = meta.unsigned("tokenizer.tokens").map(|n| format!(", {n} tokens")).unwrap_or_default();
         let (kind, algorithm) = (text("tokenizer.kind"), text("tokenizer.algorithm"));
-        return Some(format!("Tokenizer alone ({kind}, {algorithm}){tokens}: how text becomes ids, no model by itself"));
+        return Some(format!(
+            "Tokenizer alone ({kind}, {algorithm}){tokens}: how text becomes ids, no model by itself"
+        ));
     }
     let control = meta.string("general.architecture") == Some("controlvector")
         || meta.string("general.type") == Some("control_vector");
@@ -61,9 +66,9 @@ pub(super) fn place(model: &ModelFile) -> Option<&'static str> {
     let weights = model.tensors.iter().any(|t| !matches!(t.place, crate::model::Place::Missing { .. }));
     match model.format {
         FormatId::Tokenizer => Some("This is a part of an original model: its tokenizer. The weights lie elsewhere."),
-        _ if weightless(model) => {
-            Some("This is an original model's folder without its weights: it says what the model is, and cannot be run.")
-        }
+        _ if weightless(model) => Some(
+            "This is an original model's folder without its weights: it says what the model is, and cannot be run.",
+        ),
         FormatId::Safetensors | FormatId::PyTorch if described && !weights => {
             Some("This is an original model's folder without its weights: its index names them, and none is here.")
         }

@@ -148,7 +148,8 @@ pub async fn complete_from_folder(files: &mut SourceSet, need: Need<'_>, beside:
     }
     let parts = formats::parts(&first).await?;
     let mut add = |names: &[String]| {
-        let new: Vec<String> = names.iter().filter(|n| !files.files().iter().any(|f| f.name() == **n)).cloned().collect();
+        let new: Vec<String> =
+            names.iter().filter(|n| !files.files().iter().any(|f| f.name() == **n)).cloned().collect();
         let found = if new.is_empty() { Vec::new() } else { beside(&new) };
         found.into_iter().flatten().for_each(|source| files.push(source));
         files.clone()

@@ -29,7 +29,7 @@ pub use vocabulary::open_vocabulary;
 #[cfg(feature = "chat")]
 pub use crate::chat::{Change, Conversation, Data, Failure, Finding, Template, diff};
 pub use crate::{
-    old_engine::{device::DeviceChoice, sampler::Sampling},
     formats::ArrayItems,
+    old_engine::{device::DeviceChoice, sampler::Sampling},
     tokenizer::{Catalog, Comparison, EncodeOptions, Search, Sort, TokenQuery, TokenType, Tokenized, Vocabulary},
 };

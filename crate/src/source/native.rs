@@ -27,12 +27,12 @@ impl FileSource {
         let name = name.into();
         let fail =
             |e: std::io::Error| Fault::source(format!("cannot be opened: {e}")).in_file(&path.display().to_string());
-        let regular = |kind: FileType| match irregular(kind) {
-            Some(found) => {
-                Err(Fault::source(format!("a regular file expected, {found} found")).in_file(&path.display().to_string()))
-            }
-            None => Ok(()),
-        };
+        let regular =
+            |kind: FileType| match irregular(kind) {
+                Some(found) => Err(Fault::source(format!("a regular file expected, {found} found"))
+                    .in_file(&path.display().to_string())),
+                None => Ok(()),
+            };
         // Before it is opened: opening a pipe that nobody writes to never returns.
         regular(std::fs::metadata(path).map_err(fail)?.file_type())?;
         let file = File::open(path).map_err(fail)?;

@@ -57,7 +57,8 @@ use std::ops::Range;
 
 use self::{
     byte_bpe::ByteBpe, longest::Longest, pipeline::Pipeline, plamo2::Plamo2, ranked::Ranked, settings::Settings,
-    specials::Specials, spm::Spm, streaming::Joiner, table::Table, unigram::Unigram, whole::Whole, word_piece::WordPiece,
+    specials::Specials, spm::Spm, streaming::Joiner, table::Table, unigram::Unigram, whole::Whole,
+    word_piece::WordPiece,
 };
 pub use self::{
     catalog::{Catalog, Found, Listed, Search, Sort, TokenQuery, TokenType},

@@ -5,12 +5,7 @@
 
 use std::ops::Range;
 
-use super::{
-    Token,
-    sentence::Preparation,
-    spm::SPACE,
-    table::Table,
-};
+use super::{Token, sentence::Preparation, spm::SPACE, table::Table};
 
 /// How text is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

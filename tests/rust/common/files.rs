@@ -82,7 +82,8 @@ pub fn assert_well_formed(model: &ModelFile) {
         assert_eq!(at, file.bytes, "the byte map of {} ends with the file", file.name);
     }
     for tensor in &model.tensors {
-        if let Place::Here { file, at } | Place::Strided { file, at, .. } | Place::Chunked { file, at, .. } = &tensor.place
+        if let Place::Here { file, at } | Place::Strided { file, at, .. } | Place::Chunked { file, at, .. } =
+            &tensor.place
         {
             assert!(at.start <= at.end && at.end <= model.files[*file].bytes, "{} lies in its file", tensor.name);
         }

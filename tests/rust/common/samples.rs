@@ -83,7 +83,9 @@ pub fn external() -> Sample {
 pub fn tokenizers() -> Vec<Sample> {
     let json = r#"{"version":"1.0","truncation":null,"padding":null,"added_tokens":[{"id":2,"content":"<s>","special":true}],"normalizer":null,"pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"ByteLevel"}]},"model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":3},"merges":["a b"]}}"#;
     let tekken = r#"{"config":{"pattern":"[a-z]+","default_vocab_size":3,"default_num_special_tokens":1,"version":"v3"},"vocab":[{"rank":0,"token_bytes":"YQ==","token_str":"a"}],"special_tokens":[{"rank":0,"token_str":"<s>"}]}"#;
-    let lists: Vec<String> = (0..40u8).map(|n| format!("\"{}\":{n}", char::from(b'A' + n % 26).to_string().repeat(1 + usize::from(n / 26)))).collect();
+    let lists: Vec<String> = (0..40u8)
+        .map(|n| format!("\"{}\":{n}", char::from(b'A' + n % 26).to_string().repeat(1 + usize::from(n / 26))))
+        .collect();
     let ranks: String = (0..12).map(|n| format!("SGVsbG8= {n}\n")).collect();
     vec![
         Sample::one("word.spm", committed("sentencepiece", "word.spm")),

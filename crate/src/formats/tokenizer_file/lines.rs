@@ -57,7 +57,12 @@ impl Lines {
     fn line(&mut self, line: &[u8], findings: &mut Findings) {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let Ok(text) = std::str::from_utf8(line) else {
-            findings.error("lines", self.at, format!("line {} is not UTF-8", self.lines + 1), "no token can be told from it");
+            findings.error(
+                "lines",
+                self.at,
+                format!("line {} is not UTF-8", self.lines + 1),
+                "no token can be told from it",
+            );
             return;
         };
         if text.is_empty() {
@@ -65,7 +70,11 @@ impl Lines {
         }
         if self.ranks {
             if !sniff::is_rank(text) {
-                let what = format!("line {}: a token in base64, a space and its rank expected, {} found", self.lines + 1, quoted(text));
+                let what = format!(
+                    "line {}: a token in base64, a space and its rank expected, {} found",
+                    self.lines + 1,
+                    quoted(text)
+                );
                 findings.error("lines", self.at, what, "tiktoken refuses the file");
                 return;
             }

@@ -6,14 +6,12 @@ mod lines;
 mod pieces;
 mod sniff;
 
-use self::{lines::Lines, pieces::Pieces};
 pub use self::sniff::{TokenizerKind, tokenizer_kind};
+use self::{lines::Lines, pieces::Pieces};
 use super::{Format, Match, Reader, findings::Findings, sections};
 use crate::{
     fault::Fault,
-    model::{
-        FormatId, MetaArray, MetaType, MetaValue, Metadata, ModelFile, Note, SectionKind, Severity,
-    },
+    model::{FormatId, MetaArray, MetaType, MetaValue, Metadata, ModelFile, Note, SectionKind, Severity},
     source::{Limits, Stop, Window},
 };
 

@@ -56,11 +56,13 @@ impl Pieces {
         while self.at < file.len() {
             let field = protobuf::field(file, self.at, file.len())?;
             let Wire::Bytes(n) = field.wire else {
-                let what = format!("a field of a SentencePiece model with a length expected, field {} found", field.number);
+                let what =
+                    format!("a field of a SentencePiece model with a length expected, field {} found", field.number);
                 return Err(Fault::file(self.at, what).into());
             };
             if field.end() > file.len() {
-                let what = format!("{n} bytes of field {} expected, the file ends at byte {}", field.number, file.len());
+                let what =
+                    format!("{n} bytes of field {} expected, the file ends at byte {}", field.number, file.len());
                 return Err(Fault::file(self.at, what).short().into());
             }
             match field.number {

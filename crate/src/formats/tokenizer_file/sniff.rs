@@ -65,7 +65,10 @@ fn by_name(head: &[u8], name: &str) -> Option<TokenizerKind> {
         () if object => None,
         () if [".tiktoken"].iter().any(|end| base.ends_with(end)) => Some(TokenizerKind::Ranks),
         () if is("vocab.txt") => Some(TokenizerKind::Words),
-        () if ["tokenizer.model", "spiece.model", ".bpe.model", "sentencepiece.model"].iter().any(|e| base.ends_with(e)) => {
+        () if ["tokenizer.model", "spiece.model", ".bpe.model", "sentencepiece.model"]
+            .iter()
+            .any(|e| base.ends_with(e)) =>
+        {
             // Llama 3 calls its rank file tokenizer.model; a SentencePiece model begins with the tag of its first piece.
             Some(if head.first() == Some(&0x0a) { TokenizerKind::SentencePiece } else { TokenizerKind::Ranks })
         }
@@ -206,7 +209,10 @@ mod tests {
 
     #[test]
     fn tokenizers_are_known_under_any_name() {
-        assert_eq!(kind(r#"{"version":"1.0","truncation":null,"padding":null,"added_tokens":[{"#), Some(TokenizerKind::Json));
+        assert_eq!(
+            kind(r#"{"version":"1.0","truncation":null,"padding":null,"added_tokens":[{"#),
+            Some(TokenizerKind::Json)
+        );
         assert_eq!(kind(r#"{"model":{"type":"BPE","vocab":{}}}"#), Some(TokenizerKind::Json));
         assert_eq!(
             kind(r#"{"config":{"pattern":"x","num_vocab_tokens":1,"default_vocab_size":9}}"#),
@@ -215,7 +221,8 @@ mod tests {
         assert_eq!(kind("[PAD]\n[UNK]\n[CLS]\nhello\n##s\n"), Some(TokenizerKind::Words));
         let ranks: String = (0..9).map(|n| format!("SGVsbG8= {n}\n")).collect();
         assert_eq!(kind(&ranks), Some(TokenizerKind::Ranks));
-        let vocab: Vec<String> = (0..40u8).map(|n| format!("\"{}\":{n}", char::from(n + 0x30).escape_default())).collect();
+        let vocab: Vec<String> =
+            (0..40u8).map(|n| format!("\"{}\":{n}", char::from(n + 0x30).escape_default())).collect();
         assert_eq!(kind(&format!("{{{}}}", vocab.join(","))), Some(TokenizerKind::Lists));
         let piece = b"\x0a\x0e\x0a\x05<unk>\x15\0\0\0\0\x18\x02";
         assert_eq!(tokenizer_kind(piece, "x", piece.len() as u64), Some(TokenizerKind::SentencePiece));

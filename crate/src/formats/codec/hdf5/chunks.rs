@@ -122,9 +122,10 @@ impl Hdf5 {
         };
         let found = match layout.index {
             Index::Other(what) => return Ok(Err(format!("in chunks behind {what}, which is not followed"))),
-            Index::Tree(UNDEFINED) | Index::Single(UNDEFINED, _) | Index::Implicit(UNDEFINED) | Index::Fixed(UNDEFINED) => {
-                Vec::new()
-            }
+            Index::Tree(UNDEFINED)
+            | Index::Single(UNDEFINED, _)
+            | Index::Implicit(UNDEFINED)
+            | Index::Fixed(UNDEFINED) => Vec::new(),
             Index::Tree(tree) => self.tree(file, tree, &grid)?,
             Index::Single(address, filtered) => {
                 let (length, skipped) = filtered.unwrap_or((bytes, 0));
@@ -211,7 +212,8 @@ impl Hdf5 {
         if cursor.take(4)? != b"FAHD" {
             return Err(self.bad(at, "the header of a fixed array expected, something else found"));
         }
-        let (_version, filtered, entry, page_bits) = (cursor.u8()?, cursor.u8()? == 1, u64::from(cursor.u8()?), cursor.u8()?);
+        let (_version, filtered, entry, page_bits) =
+            (cursor.u8()?, cursor.u8()? == 1, u64::from(cursor.u8()?), cursor.u8()?);
         let (entries, block) = (cursor.u64()?, cursor.u64()?);
         // Of a filtered chunk its length too, in as many bytes as are left beside address and mask.
         let length_bytes = if filtered { entry.checked_sub(12) } else { Some(0) };
@@ -250,7 +252,9 @@ impl Hdf5 {
             let at = first.saturating_add(nth.saturating_mul(page.saturating_mul(entry).saturating_add(4)));
             let at = at.saturating_add(within * entry);
             if at.saturating_add(entry) > self.end {
-                return Err(self.bad(at, format!("{entry} bytes of a fixed array leave the file of {} bytes", self.end)));
+                return Err(
+                    self.bad(at, format!("{entry} bytes of a fixed array leave the file of {} bytes", self.end))
+                );
             }
             let mut cursor = Cursor::new(file, at, false);
             let address = cursor.u64()?;
@@ -280,9 +284,8 @@ pub(crate) fn unfiltered(chunks: &Chunks, chunk: &Chunk, raw: &[u8]) -> Result<V
         }
         bytes = match filter {
             // A checksum may lie inside.
-            ChunkFilter::Deflate => {
-                inflate::zlib(&bytes, wanted.saturating_add(64)).map_err(|e| format!("cannot be unpacked: {}", e.what))?
-            }
+            ChunkFilter::Deflate => inflate::zlib(&bytes, wanted.saturating_add(64))
+                .map_err(|e| format!("cannot be unpacked: {}", e.what))?,
             ChunkFilter::Shuffle => unshuffled(&bytes, chunks.width as usize),
             ChunkFilter::Fletcher32 => checked(bytes)?,
         };
@@ -328,7 +331,8 @@ fn fletcher32(bytes: &[u8]) -> u32 {
     // Sums of 360 words stay below 2^32.
     for block in bytes.chunks(720) {
         for word in block.chunks(2) {
-            let word = u32::from(word.first().copied().unwrap_or(0)) << 8 | u32::from(word.get(1).copied().unwrap_or(0));
+            let word =
+                u32::from(word.first().copied().unwrap_or(0)) << 8 | u32::from(word.get(1).copied().unwrap_or(0));
             first += word;
             second += first;
         }

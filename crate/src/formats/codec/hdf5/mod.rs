@@ -495,8 +495,7 @@ impl Hdf5 {
                     );
                 }
                 let size = |raw: &[u8]| raw.iter().rev().fold(0u64, |n, b| n << 8 | u64::from(*b));
-                let mut sizes =
-                    (0..rank).map(|_| Ok(size(cursor.take(width)?))).collect::<Result<Vec<u64>, Stop>>()?;
+                let mut sizes = (0..rank).map(|_| Ok(size(cursor.take(width)?))).collect::<Result<Vec<u64>, Stop>>()?;
                 // The last is the size of an element.
                 let width = sizes.pop().unwrap_or(0);
                 let index = if version > 3 { index(&mut cursor, flags)? } else { chunks::Index::Tree(tree) };
