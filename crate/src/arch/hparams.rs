@@ -111,6 +111,7 @@ impl Hparams {
     /// # Errors
     /// A number is missing, is none, or contradicts another; the fault names the key.
     pub(super) fn read(numbers: &Numbers<'_>, architecture: &Architecture) -> Result<Self> {
+        let hidden_size = numbers.count(Key::HiddenSize, 0)?;
         let layers = numbers.count(Key::Layers, 0)?;
         if layers > MAX_LAYERS {
             let found = layers.to_string();
@@ -128,7 +129,7 @@ impl Hparams {
         let mut h = Self {
             architecture: numbers.name().to_owned(),
             layers,
-            hidden_size: numbers.count(Key::HiddenSize, 0)?,
+            hidden_size,
             vocab_size: vocabulary(numbers)?,
             context,
             heads: each(Key::Heads)?,

@@ -160,10 +160,11 @@ fn by_class(class: &str) -> Option<&'static Architecture> {
 /// # Errors
 /// The model names no architecture, or one that the table does not have.
 pub fn of(model: &ModelFile) -> Result<(&'static Architecture, Numbers<'_>)> {
-    let Some(numbers) = Numbers::of(model).filter(|n| !n.name().is_empty()) else {
+    let runnable = |n: &Numbers<'_>| !n.name().is_empty() && model.format != FormatId::PyTorch;
+    let Some(numbers) = Numbers::of(model).filter(runnable) else {
         return Err(Fault::unsupported(match model.format {
             FormatId::Gguf => "the file has no general.architecture, so nothing says what it computes".to_owned(),
-            FormatId::Safetensors | FormatId::PyTorch => {
+            FormatId::Safetensors => {
                 "no config.json with a model_type came with the weights: open the whole folder to run it".to_owned()
             }
             FormatId::Onnx => "operator graphs cannot be run yet".to_owned(),

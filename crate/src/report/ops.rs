@@ -1,4 +1,4 @@
-//! Kernels against their CPU twins.
+//! Kernels against the meaning of their operations.
 
 use serde::Serialize;
 
@@ -26,7 +26,7 @@ pub struct OpReport {
     pub encoding: String,
     /// The shape, in words.
     pub shape: String,
-    /// Normalised mean squared error against the scalar twin.
+    /// Normalised mean squared error against the operation's meaning.
     pub nmse: f64,
     /// The tolerance.
     pub tolerance: f64,

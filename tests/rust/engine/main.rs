@@ -2,6 +2,7 @@
 
 mod architectures;
 mod cpu;
+mod gpu;
 mod plans;
 mod random;
 mod sample;
