@@ -25,6 +25,7 @@ pub mod chat;
 #[forbid(unsafe_code)]
 pub mod check;
 
+pub mod old_engine;
 pub mod engine;
 pub mod faces;
 #[forbid(unsafe_code)]
@@ -35,7 +36,6 @@ pub mod formats;
 pub mod ir;
 #[forbid(unsafe_code)]
 pub mod model;
-pub mod old_engine;
 #[forbid(unsafe_code)]
 mod order;
 #[forbid(unsafe_code)]

@@ -11,7 +11,6 @@ use std::{
 
 use engine_support::{Shaped, TINY, load_random, prepare, random_llama};
 use glassbox::{
-    fault::Blame,
     old_engine::{
         device::{
             Device, DeviceChoice, Tier,
@@ -23,6 +22,7 @@ use glassbox::{
         shader::BLOCKS,
         test_ops,
     },
+    fault::Blame,
     tensor::Encoding,
 };
 

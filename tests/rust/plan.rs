@@ -4,9 +4,9 @@ mod engine_support;
 
 use engine_support::{TINY, prepare, random_llama};
 use glassbox::{
+    old_engine::{self, PrepareOptions, kernel::KernelId, plan::SlotKind},
     fault::Blame,
     model::{MetaType, MetaValue, Place},
-    old_engine::{self, PrepareOptions, kernel::KernelId, plan::SlotKind},
     tensor::{Encoding, Shape},
 };
 

@@ -179,7 +179,10 @@ impl Graph {
     }
     /// Whether a node does something besides giving values: writing a state, choosing the next token.
     pub fn has_effect(&self, id: NodeId) -> bool {
-        matches!(self.node(id).op, Op::StateWrite(_) | Op::Advance | Op::Fused(super::Fused::RopeWrite { .. }))
+        matches!(
+            self.node(id).op,
+            Op::StateWrite(_) | Op::Advance | Op::Fused(super::Fused::RopeWrite { .. })
+        )
     }
 }
 

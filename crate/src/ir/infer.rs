@@ -184,8 +184,7 @@ fn check_rope(graph: &Graph, rope: &Rope, x: &Fact, positions: &Fact) -> Result<
     let rotation = graph.rotations.get(rope.rotation).ok_or_else(|| wrong("no such rotation"))?;
     let (n, rows) = (width(x)?, rows_of_ids(positions)?);
     if rope.dims != rotation.dims || rope.dims % 2 != 0 || rope.dims > rope.head_dim || rope.dims == 0 {
-        let what =
-            format!("{} rotated values in heads of {}: an even number up to it expected", rope.dims, rope.head_dim);
+        let what = format!("{} rotated values in heads of {}: an even number up to it expected", rope.dims, rope.head_dim);
         return Err(wrong(what));
     }
     if n % rope.head_dim != 0 || x.shape.first() != Some(&rows) || x.shape.len() != 2 {
@@ -225,7 +224,9 @@ fn broadcast(a: &Fact, b: &Fact) -> Result<Fact> {
         return Err(wrong(format!("values of one type expected, {a} and {b} found")));
     }
     let rank = a.shape.len().max(b.shape.len());
-    let at = |f: &Fact, i: usize| (i + f.shape.len()).checked_sub(rank).map_or(Dim::Fixed(1), |i| f.shape[i]);
+    let at = |f: &Fact, i: usize| {
+        (i + f.shape.len()).checked_sub(rank).map_or(Dim::Fixed(1), |i| f.shape[i])
+    };
     let dims = (0..rank).map(|i| match (at(a, i), at(b, i)) {
         (x, y) if x == y => Ok(x),
         (Dim::Fixed(1), other) | (other, Dim::Fixed(1)) => Ok(other),

@@ -212,7 +212,8 @@ mod tests {
 
     #[test]
     fn dynamic_scaling_changes_nothing_up_to_the_original_context() {
-        let rotation = Rotation { dims: 8, base: 10000.0, scaling: Scaling::Dynamic { factor: 2.0, original: 16 } };
+        let rotation =
+            Rotation { dims: 8, base: 10000.0, scaling: Scaling::Dynamic { factor: 2.0, original: 16 } };
         let at = |length| rotation.angles(length, &|_| None).unwrap().frequencies;
         assert_eq!(at(16), frequencies(8, 10000.0, Scaling::None).unwrap());
         assert!(at(32)[3] < at(16)[3]);

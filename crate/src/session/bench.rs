@@ -1,8 +1,8 @@
 //! Prefill and decode speed.
 
 use crate::{
-    fault::{Fault, Result},
     old_engine::{device::Counters, plan::PlanId},
+    fault::{Fault, Result},
 };
 
 use super::{Generation, Stopwatch};

@@ -1,12 +1,12 @@
 //! Opening the device that the user asked for.
 
 use crate::{
-    fault::{Blame, Fault, Result},
     old_engine::{
         device::{Device, DeviceChoice, DeviceInfo, Tier, cpu::CpuDevice, gpu},
         plan::Program,
         test_ops::{self, OpResult},
     },
+    fault::{Blame, Fault, Result},
 };
 
 /// Dispatches in a chain of the gap experiment.

@@ -3,13 +3,13 @@
 use std::rc::Rc;
 
 use crate::{
-    fault::{Blame, Fault, LocalFuture, Result},
     old_engine::{
         self,
         device::{Device, DeviceChoice, DeviceInfo},
         plan::{PlanId, Program},
         sampler::{Sampling, choose},
     },
+    fault::{Blame, Fault, LocalFuture, Result},
     tokenizer::{EncodeOptions, TextStream, Vocabulary},
 };
 

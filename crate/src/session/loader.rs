@@ -1,14 +1,14 @@
 //! Weights from the files to the device, in pieces of whole rows.
 
 use crate::{
-    fault::{Fault, Result},
-    model::Place,
     old_engine::{
         self,
         device::Device,
         plan::{Program, SlotKind, WeightLoad},
         weights::to_slot,
     },
+    fault::{Fault, Result},
+    model::Place,
 };
 
 use super::{Inspection, Progress};

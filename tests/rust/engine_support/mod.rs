@@ -9,13 +9,13 @@ use std::{
 };
 
 use glassbox::{
-    model::{FileSummary, FormatId, MetaType, MetaValue, Metadata, ModelFile, Place, TensorEntry},
     old_engine::{
         PrepareOptions,
         device::Device,
         plan::{Program, SlotKind},
         weights::to_slot,
     },
+    model::{FileSummary, FormatId, MetaType, MetaValue, Metadata, ModelFile, Place, TensorEntry},
     tensor::{Encoding, Shape},
 };
 

@@ -2,13 +2,13 @@
 
 use super::Architecture;
 use crate::{
-    fault::{Fault, Result},
-    model::{FormatId, ModelFile},
     old_engine::{
         config::{Config, Keys, Rope, RopeScaling, architecture_name},
         graph::{GraphBuilder, Node},
         weights::{Role, Weights},
     },
+    fault::{Fault, Result},
+    model::{FormatId, ModelFile},
 };
 
 pub(super) struct Llama;

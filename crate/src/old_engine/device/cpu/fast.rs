@@ -11,12 +11,12 @@ use super::{
     scalar::{self, Step, block, first, first_mut},
 };
 use crate::{
-    fault::{Fault, Result},
     old_engine::{
         kernel::{AttentionParams, EmbedParams, KernelId, LinearParams, NormParams, WidthParams},
         plan::Slot,
         weights::RUNNABLE,
     },
+    fault::{Fault, Result},
 };
 
 /// Multiply-adds below which waking another thread costs more than it saves.

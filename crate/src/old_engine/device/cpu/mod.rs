@@ -5,11 +5,11 @@
 
 use super::{Counters, Device, DeviceInfo};
 use crate::{
-    fault::{Fault, LocalFuture, Result},
     old_engine::{
         kernel::{KernelId, state},
         plan::{PlanId, Program, Slot, SlotKind, Step},
     },
+    fault::{Fault, LocalFuture, Result},
 };
 
 #[cfg(target_arch = "x86_64")]

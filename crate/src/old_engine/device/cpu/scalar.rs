@@ -7,10 +7,10 @@ use bytemuck::pod_read_unaligned;
 
 use super::buffer::{CpuBuffer, WeightRows};
 use crate::{
-    fault::{Fault, Result},
     old_engine::kernel::{
         AttentionParams, EmbedParams, KernelId, LinearParams, NormParams, PickParams, RopeParams, WidthParams, state,
     },
+    fault::{Fault, Result},
 };
 
 /// Runs one kernel's scalar twin on buffers in the kernel's binding order.

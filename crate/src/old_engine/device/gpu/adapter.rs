@@ -1,8 +1,8 @@
 //! Which adapter, which tier, which limits.
 
 use crate::{
-    fault::{Fault, Result},
     old_engine::device::{DeviceChoice, Tier},
+    fault::{Fault, Result},
 };
 
 use super::host;

@@ -4,12 +4,12 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    fault::{Fault, LocalFuture, Result},
     old_engine::{
         kernel::state,
         plan::{Program, Slot, SlotKind},
         shader,
     },
+    fault::{Fault, LocalFuture, Result},
     tensor::Encoding,
 };
 

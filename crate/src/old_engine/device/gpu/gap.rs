@@ -1,8 +1,8 @@
 //! A micro-experiment: what a dispatch costs on this GPU, and what waiting for the one before adds.
 
 use crate::{
-    fault::{Fault, Result},
     old_engine::device::DeviceChoice,
+    fault::{Fault, Result},
 };
 
 use super::{

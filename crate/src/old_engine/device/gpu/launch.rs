@@ -3,13 +3,13 @@
 use bytemuck::Pod;
 
 use crate::{
-    fault::{Fault, Result},
     old_engine::{
         device::Tier,
         kernel::{AttentionParams, EmbedParams, KernelId, LinearParams, NormParams, RopeParams, WidthParams},
         plan::Step,
         shader::{self, Variant},
     },
+    fault::{Fault, Result},
     tensor::Encoding,
 };
 

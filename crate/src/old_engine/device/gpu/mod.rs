@@ -29,11 +29,11 @@ use std::{
 use bytemuck::{bytes_of, cast_slice};
 
 use crate::{
-    fault::{Fault, LocalFuture, Result},
     old_engine::{
         kernel::state,
         plan::{PlanId, Program, Slot, SlotKind},
     },
+    fault::{Fault, LocalFuture, Result},
 };
 
 use super::{Counters, Device, DeviceChoice, DeviceInfo, Tier};

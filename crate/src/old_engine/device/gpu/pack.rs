@@ -5,8 +5,8 @@
 //! every bit it had in the file, only their places change.
 
 use crate::{
-    fault::{Fault, Result},
     old_engine::shader::BLOCKS,
+    fault::{Fault, Result},
     tensor::Encoding,
 };
 

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    fault::{Fault, Result},
     old_engine::{
         kernel::KernelId,
         shader::{self, Variant},
     },
+    fault::{Fault, Result},
 };
 
 use super::host;

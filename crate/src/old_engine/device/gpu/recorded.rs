@@ -1,12 +1,12 @@
 //! A plan with everything a run needs made: pipelines, bind groups, parameter blocks, grids.
 
 use crate::{
-    fault::{Fault, Result},
     old_engine::{
         device::Tier,
         plan::{Plan, Step},
         shader,
     },
+    fault::{Fault, Result},
     tensor::Encoding,
 };
 
