@@ -289,7 +289,8 @@ impl CpuDevice {
         while t < q.rows {
             let sequence = batch.sequences[t];
             let end = (t..q.rows).find(|u| batch.sequences[*u] != sequence).unwrap_or(q.rows);
-            let all = (t..end).map(visible).fold(u32::MAX..0, |a, b| a.start.min(b.start)..a.end.max(b.end));
+            let first = visible(t);
+            let all = (t + 1..end).map(visible).fold(first, |a, b| a.start.min(b.start)..a.end.max(b.end));
             scratch.push([Vec::new(), Vec::new()]);
             let [ks, vs] = scratch.last_mut().ok_or_else(|| Fault::bug("no scratch"))?;
             let ((k, key_rows), (v, value_rows)) = (self.state(k)?, self.state(v)?);
