@@ -22,6 +22,7 @@ use glassbox::{
         eval::{Data, Environment, States, Step, evaluate},
     },
     model::{ModelFile, Place, Severity},
+    session::Inspection,
     source::SourceSet,
 };
 use writers::{Gguf, Tensor, Value};
@@ -227,9 +228,10 @@ fn models_of_all_architectures_raise_no_alarm() {
             let support = arch::support(&opened.model);
             assert!(support.known, "{name}: the table has no such architecture: {:?}", support.architecture);
             assert_eq!(support.unknown_tensors, Vec::<String>::new(), "{name}");
-            let notes = glassbox::check::at_hand(&opened.model);
-            // A folder without its tokenizer lacks that, and nothing else.
-            let loud = notes.iter().chain(&opened.model.notes).filter(|n| n.severity > Severity::Info);
+            let inspection = block_on(Inspection::open(opened.files)).expect("opens");
+            let evidence = block_on(inspection.gather(None)).expect("gathers");
+            let notes = glassbox::check::all(inspection.model(), &evidence);
+            let loud = notes.iter().filter(|n| n.severity > Severity::Info);
             alarms.extend(loud.map(|n| format!("{name}: {n:?}")));
             checked += 1;
         }
@@ -513,6 +515,23 @@ fn older_spellings_of_a_configuration_give_the_same_numbers() {
         assert_eq!(got.hparams, want.hparams, "{name}");
         assert_eq!(got.graph.nodes.len(), want.graph.nodes.len(), "{name}");
     }
+}
+
+#[test]
+fn a_head_is_the_embedding_only_where_the_model_says_so_or_is_silent() {
+    let Some(corpus) = arch_corpus() else { return };
+    let build = |name: &str, tied: serde_json::Value| {
+        arch::build(&configured(&corpus.join(name), |c| put(c, &serde_json::json!({"tie_word_embeddings": tied}))))
+    };
+    use serde_json::{Value::Null, json};
+    // One matrix less: transformers reads the embedding, though a head is stored.
+    let (own, tied) = (build("llama", json!(false)).unwrap(), build("llama", json!(true)).unwrap());
+    assert_eq!(own.graph.weights.len(), tied.graph.weights.len() + 1);
+    assert_eq!(tied.notes, ["tensor lm_head.weight is not read by the forward pass"]);
+    assert_eq!(build("llama", Null).unwrap().graph, own.graph);
+    let missing = build("qwen3", json!(false)).map(|_| ()).expect_err("no head is stored");
+    assert_eq!(missing.what, "tensor lm_head.weight is missing");
+    assert_eq!(build("qwen3", Null).unwrap().graph, build("qwen3", json!(true)).unwrap().graph);
 }
 
 #[test]
