@@ -1,12 +1,10 @@
 //! The encodings in which weights run on a GPU: one row each. Beside it, such an encoding has its `PACKING` in
 //! `tensor/quant` and the WGSL that reads it in `shaders/blocks`.
 
-use crate::{
-    engine::shader::{Part, part},
-    tensor::{
-        Encoding,
-        quant::{iq4_nl, packing::Packing, q2_k, q3_k, q4_0, q4_1, q4_k, q5_0, q5_1, q5_k, q6_k, q8_0},
-    },
+use super::{Part, part};
+use crate::tensor::{
+    Encoding,
+    quant::{iq4_nl, packing::Packing, q2_k, q3_k, q4_0, q4_1, q4_k, q5_0, q5_1, q5_k, q6_k, q8_0},
 };
 
 /// An encoding that kernels read.
