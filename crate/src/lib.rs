@@ -39,7 +39,6 @@ pub mod formats;
 pub mod ir;
 #[forbid(unsafe_code)]
 pub mod model;
-pub mod old_engine;
 #[forbid(unsafe_code)]
 mod order;
 #[forbid(unsafe_code)]

@@ -226,7 +226,12 @@ fn the_ggml_reader_survives() {
     }
     rwkv.extend(b"e");
     rwkv.extend([0; 8]);
-    let seeds = vec![containers::ggjt(1, 2, &[1; 20]), containers::ggjt(3, 2, &[1; 18]), whisper, rwkv];
+    let mut vad = b"lmgg\x06\0\0\0silero".to_vec();
+    for n in [6u32, 2, 0, 512, 64, 1, 2, 2, 1, 2, 2, 2, 1, 1, 1, 0, 1] {
+        vad.extend(n.to_le_bytes());
+    }
+    vad.extend(b"b\0\0\0\0");
+    let seeds = vec![containers::ggjt(1, 2, &[1; 20]), containers::ggjt(3, 2, &[1; 18]), whisper, rwkv, vad];
     run("ggml", targets::ggml, seeds, b"lmgg");
 }
 
@@ -265,7 +270,24 @@ fn the_tflite_reader_survives() {
 #[test]
 fn the_keras_reader_survives() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/corpus/containers");
-    let seeds = ["old.h5", "new.h5", "tiny.keras", "dense.h5", "chunks.h5", "chunks_new.h5"]
+    let seeds = ["old.h5", "new.h5", "tiny.keras", "dense.h5", "chunks.h5", "chunks_new.h5", "chunked_new.h5"]
         .map(|n| std::fs::read(folder.join(n)).expect("the sample is in the repository"));
     run("keras", targets::keras, seeds.to_vec(), b"\x89HDF\r\n\x1a\n");
+}
+
+#[test]
+fn the_tokenizer_reader_survives() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/corpus/sentencepiece");
+    let read = |name: &str| std::fs::read(folder.join(name)).expect("the sample is in the repository");
+    let json = br#"{"version":"1.0","truncation":null,"padding":null,"added_tokens":[{"id":2,"content":"<s>","special":true}],"model":{"type":"BPE","vocab":{"a":0,"b":1},"merges":["a b"]}}"#;
+    let ranks: String = (0..9).map(|n| format!("SGVsbG8= {n}\n")).collect();
+    let seeds = vec![
+        read("word.spm"),
+        read("unigram.spm"),
+        json.to_vec(),
+        ranks.into_bytes(),
+        b"[PAD]\n[UNK]\n[CLS]\nhello\n##s\n".to_vec(),
+        br#"{"config":{"pattern":"x","default_vocab_size":3},"vocab":[{"rank":0}],"special_tokens":[]}"#.to_vec(),
+    ];
+    run("tokenizer", targets::tokenizer, seeds, b"\x0a\x0e\x0a\x05<unk>\x15\0\0\0\0\x18\x02");
 }

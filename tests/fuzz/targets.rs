@@ -140,3 +140,8 @@ pub fn tflite(bytes: &[u8]) -> Vec<String> {
 pub fn keras(bytes: &[u8]) -> Vec<String> {
     outcome(&check(FormatId::Keras, "fuzz.h5", bytes))
 }
+
+/// Tokenizers in files of their own.
+pub fn tokenizer(bytes: &[u8]) -> Vec<String> {
+    outcome(&check(FormatId::Tokenizer, "fuzz.model", bytes))
+}

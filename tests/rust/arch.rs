@@ -65,9 +65,17 @@ struct Opened {
     files: SourceSet,
 }
 
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap().to_string_lossy().into_owned()
+}
+
 fn folder(path: &Path) -> Opened {
-    let mut names: Vec<String> =
-        std::fs::read_dir(path).unwrap().map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    let mut names: Vec<String> = std::fs::read_dir(path)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .filter(|p| p.is_file())
+        .map(|p| name_of(&p))
+        .collect();
     // Weights come first, as a person would open them.
     names.sort_by_key(|n| (!n.ends_with(".safetensors"), n.clone()));
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -215,7 +223,7 @@ fn models_of_all_architectures_raise_no_alarm() {
         let models = [("hf", home.join("hf").is_dir()), ("gguf", home.join("model.gguf").is_file())];
         for (form, _) in models.iter().filter(|(_, there)| *there) {
             let opened = if *form == "hf" { folder(&home.join("hf")) } else { gguf(&home) };
-            let name = format!("{}/{form}", home.file_name().unwrap().to_string_lossy());
+            let name = format!("{}/{form}", name_of(&home));
             let support = arch::support(&opened.model);
             assert!(support.known, "{name}: the table has no such architecture: {:?}", support.architecture);
             assert_eq!(support.unknown_tensors, Vec::<String>::new(), "{name}");
@@ -238,7 +246,7 @@ fn every_architecture_of_the_corpus_runs_or_says_what_it_needs() {
         if !home.join("hf").is_dir() {
             continue;
         }
-        let name = home.file_name().unwrap().to_string_lossy().into_owned();
+        let name = name_of(&home);
         let support = arch::support(&folder(&home.join("hf")).model);
         match support.fault {
             None => assert!(RUN.contains(&name.as_str()), "{name} runs: the test above does not know it"),
@@ -356,4 +364,223 @@ fn what_a_model_lacks_is_told_with_names_and_shapes() {
         let fault = fault(harm);
         assert!(fault.what.contains(words), "\"{words}\" expected, \"{}\" found", fault.what);
     }
+}
+
+#[test]
+fn every_tensor_of_a_family_that_runs_is_held_against_the_configuration() {
+    let Some(corpus) = arch_corpus() else { return };
+    let errors = |model: &ModelFile| -> Vec<String> {
+        let notes = glassbox::check::at_hand(model);
+        notes.into_iter().filter(|n| n.severity == Severity::Error).map(|n| n.what).collect()
+    };
+    let mut told = Vec::new();
+    for name in RUN {
+        for opened in [folder(&corpus.join(name).join("hf")), gguf(&corpus.join(name))] {
+            let names: Vec<String> = opened.model.tensors.iter().map(|t| t.name.clone()).collect();
+            for (i, tensor) in names.iter().enumerate() {
+                let aside = tensor.starts_with("rope_f") || tensor.starts_with("pooler");
+                let mut model = opened.model.clone();
+                model.tensors[i].shape.0[0] += 1;
+                let shape = format!("{tensor:?} has shape");
+                if !aside && !errors(&model).iter().any(|e| e.contains(&shape)) {
+                    told.push(format!("{name}: {tensor} of another shape is not found"));
+                }
+                let mut model = opened.model.clone();
+                model.tensors.remove(i);
+                let missing = format!("The tensor {tensor:?} is missing");
+                let free = aside || tensor.ends_with(".bias") || tensor.contains("token_type");
+                let head = ["output.weight", "lm_head.weight", "embed_out.weight"].contains(&tensor.as_str());
+                if !free && !head && !errors(&model).contains(&missing) {
+                    told.push(format!("{name}: {tensor} is gone and not missed: {:?}", errors(&model)));
+                }
+            }
+        }
+    }
+    assert!(told.is_empty(), "{told:#?}");
+}
+
+#[test]
+fn real_models_of_other_writers_build() {
+    let Some(corpus) = corpus() else { return };
+    let mut built = 0;
+    let mut refused = Vec::new();
+    for place in ["llama", "gguf", "triple", "quant", "hf-llama2xs", "minilm"] {
+        let home = corpus.join(place);
+        let files = std::fs::read_dir(&home).into_iter().flatten().map(|e| e.unwrap().path());
+        let mut models: Vec<(String, ModelFile)> = files
+            .filter(|p| p.extension().is_some_and(|e| e == "gguf"))
+            .filter_map(|p| {
+                let name = name_of(&p);
+                let model = open(&on_disk(&home, &[name.as_str()])).ok()?;
+                Some((format!("{place}/{name}"), model))
+            })
+            .collect();
+        if home.join("config.json").is_file() {
+            models.push((place.to_owned(), folder(&home).model));
+        }
+        for (name, model) in models {
+            match arch::build(&model) {
+                Ok(done) => {
+                    built += 1;
+                    assert_eq!(done.notes, Vec::<String>::new(), "{name}");
+                }
+                Err(fault) => refused.push(format!("{name}: {fault}")),
+            }
+        }
+    }
+    assert!(built >= 13, "{built} built; {refused:#?}");
+}
+
+/// The folder of a model with another config.json.
+fn configured(home: &Path, edit: impl Fn(&mut serde_json::Map<String, serde_json::Value>)) -> ModelFile {
+    let read = |name: &str| std::fs::read(home.join("hf").join(name)).expect("reads");
+    let mut config: serde_json::Value = serde_json::from_slice(&read("config.json")).expect("JSON");
+    edit(config.as_object_mut().expect("an object"));
+    let config = serde_json::to_vec(&config).expect("writes");
+    let files = [("model.safetensors", read("model.safetensors")), ("config.json", config)];
+    let files: Vec<(&str, &[u8])> = files.iter().map(|(n, b)| (*n, b.as_slice())).collect();
+    open(&files::in_memory(&files)).expect("opens")
+}
+
+type Config = serde_json::Map<String, serde_json::Value>;
+
+fn put(config: &mut Config, entries: &serde_json::Value) {
+    for (key, value) in entries.as_object().expect("an object") {
+        config.insert(key.clone(), value.clone());
+    }
+}
+
+/// Renames keys.
+fn rename(config: &mut Config, names: &[(&str, &str)]) {
+    for (from, to) in names {
+        let value = config.remove(*from).unwrap_or_else(|| panic!("{from} is there"));
+        config.insert((*to).to_owned(), value);
+    }
+}
+
+/// `rope_parameters` as configurations had it before 2025.
+fn older_rope(config: &mut Config) {
+    let mut rope = config.remove("rope_parameters").expect("it is there");
+    let rope = rope.as_object_mut().expect("an object");
+    let theta = rope.remove("rope_theta").expect("it is there");
+    rename(rope, &[("rope_type", "type")]);
+    config.insert("rope_theta".into(), theta);
+    config.insert("rope_scaling".into(), rope.clone().into());
+}
+
+#[test]
+fn older_spellings_of_a_configuration_give_the_same_numbers() {
+    let Some(corpus) = arch_corpus() else { return };
+    use serde_json::json;
+    type Edit = fn(&mut Config);
+    let cases: &[(&str, Edit)] = &[
+        ("llama-linear-rope", older_rope),
+        ("llama-llama3-rope", older_rope),
+        ("llama-yarn-rope", older_rope),
+        ("phi3-longrope", |c| {
+            older_rope(c);
+            put(c["rope_scaling"].as_object_mut().unwrap(), &json!({"type": "su"}));
+        }),
+        ("gptneox", |c| {
+            c.remove("rope_parameters");
+            put(c, &json!({"rotary_pct": 0.25, "rotary_emb_base": 10000}));
+        }),
+        ("gptneox", |c| {
+            c.remove("rope_parameters");
+            c.remove("num_key_value_heads");
+        }),
+        ("gemma3", |c| {
+            c.remove("rope_parameters");
+            c.remove("layer_types");
+            rename(c, &[("_sliding_window_pattern", "sliding_window_pattern")]);
+            put(c, &json!({"rope_theta": 1e6, "rope_local_base_freq": 10000.0}));
+        }),
+        ("gpt2", |c| {
+            c.remove("n_inner");
+            rename(c, &[("n_embd", "hidden_size"), ("n_layer", "num_hidden_layers"), ("n_positions", "n_ctx")]);
+        }),
+        ("qwen2", |c| put(c, &json!({"sliding_window": 8, "use_sliding_window": false}))),
+        ("llama", |c| {
+            c.remove("num_key_value_heads");
+            c.insert("num_key_value_heads".into(), json!(2));
+            c.insert("head_dim".into(), json!(null));
+        }),
+    ];
+    for (name, edit) in cases {
+        let home = corpus.join(name);
+        let want = arch::build(&folder(&home.join("hf")).model).expect("builds");
+        let got = arch::build(&configured(&home, edit)).unwrap_or_else(|f| panic!("{name}: {f}"));
+        assert_eq!(got.hparams, want.hparams, "{name}");
+        assert_eq!(got.graph.nodes.len(), want.graph.nodes.len(), "{name}");
+    }
+}
+
+#[test]
+fn a_text_model_within_a_larger_configuration_and_one_named_by_its_class_are_found() {
+    let Some(corpus) = arch_corpus() else { return };
+    let home = corpus.join("gemma3");
+    let nested = configured(&home, |c| {
+        let text = std::mem::take(c);
+        put(c, &serde_json::json!({"model_type": "gemma3", "text_config": text, "hidden_size": 7}));
+    });
+    let built = arch::build(&nested).expect("builds");
+    assert_eq!((built.hparams.hidden_size, built.hparams.architecture.as_str()), (64, "gemma3"));
+    assert!(glassbox::check::at_hand(&nested).iter().all(|n| n.severity < Severity::Warning));
+    let home = corpus.join("gptneox");
+    let unnamed = configured(&home, |c| {
+        c.remove("model_type");
+        put(c, &serde_json::json!({"architectures": ["GPTNeoXForCausalLM"]}));
+    });
+    assert_eq!(arch::of(&unnamed).expect("is known").0.name, "gptneox");
+    arch::build(&unnamed).expect("builds");
+}
+
+#[test]
+fn windows_are_where_a_configuration_puts_them() {
+    let Some(corpus) = arch_corpus() else { return };
+    let windows = |name: &str, entries: serde_json::Value| -> Vec<Option<u32>> {
+        let model = configured(&corpus.join(name), |c| {
+            c.remove("layer_types");
+            c.remove("_sliding_window_pattern");
+            put(c, &entries);
+        });
+        let h = arch::build(&model).expect("builds").hparams;
+        (0..h.layers).map(|l| h.window.at(l)).collect()
+    };
+    use serde_json::json;
+    let all = Some(8);
+    let qwen = json!({"sliding_window": 8, "use_sliding_window": true, "max_window_layers": 1});
+    assert_eq!(windows("qwen2", qwen), [None, all, all]);
+    assert_eq!(windows("mistral-window", json!({})), [all; 3]);
+    assert_eq!(windows("mistral-window", json!({"sliding_window": 256})), [None; 3]);
+    assert_eq!(windows("phi3", json!({"sliding_window": 8})), [all; 3]);
+    assert_eq!(windows("gemma3", json!({})), [all, all, all, all, all, None, all]);
+    assert_eq!(windows("gemma3", json!({"sliding_window_pattern": 2})), [all, None, all, None, all, None, all]);
+}
+
+#[test]
+fn numbers_by_layer_are_read_from_arrays_also_of_many_layers() {
+    let mut file = llama();
+    let layers = 100u32;
+    set(&mut file, "block_count", Value::u32(layers));
+    let each: Vec<Vec<u8>> = (0..layers).map(|l| (1 + l % 2).to_le_bytes().to_vec()).collect();
+    set(&mut file, "attention.head_count_kv", Value::array(4, &each));
+    let first: Vec<Tensor> = file.tensors.iter().filter(|t| t.name.starts_with("blk.0.")).cloned().collect();
+    for l in 1..layers {
+        for tensor in &first {
+            let mut tensor = tensor.clone();
+            tensor.name = tensor.name.replace("blk.0.", &format!("blk.{l}."));
+            if l % 2 == 1 && (tensor.name.contains("attn_k") || tensor.name.contains("attn_v")) {
+                tensor.dims[1] *= 2;
+                tensor.data = vec![0; tensor.data.len() * 2];
+            }
+            file.tensors.push(tensor);
+        }
+    }
+    let model = files::open_bytes("x.gguf", &file.bytes()).expect("opens");
+    let built = arch::build(&model).expect("builds");
+    assert_eq!((built.hparams.kv_heads.at(98), built.hparams.kv_heads.at(99)), (1, 2));
+    assert_eq!(built.graph.states.last().map(|s| s.width), Some(32));
+    let notes = glassbox::check::at_hand(&model);
+    assert!(notes.iter().all(|n| !n.what.contains("has shape")), "{notes:#?}");
 }

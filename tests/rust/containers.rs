@@ -700,6 +700,163 @@ fn chunks_and_their_filters_are_named() {
     }
 }
 
+/// Reference: h5py 3.16 wrote numbers that count up (tests/corpus/make/export_containers.py); compared exactly.
+#[test]
+fn values_in_chunks_are_those_that_h5py_wrote() {
+    let count = |n: u16| (0..n).map(f32::from).collect::<Vec<f32>>();
+    for (name, tensor, expected) in [
+        ("chunks.h5", "plain", count(24)),
+        ("chunks.h5", "packed", count(24)),
+        ("chunks_new.h5", "packed", count(24)),
+        ("chunked.h5", "uneven", count(5 * 7 * 3)),
+        ("chunked.h5", "checked", count(9)),
+        ("chunked.h5", "many", count(600)),
+        ("chunked.h5", "grown", [0.0, 1.0, 2.0, 3.0, 0.0, 0.0, 0.0, 0.0].to_vec()),
+        ("chunked_new.h5", "single", count(6)),
+        ("chunked_new.h5", "single_plain", count(6)),
+        ("chunked_new.h5", "array", count(25)),
+        ("chunked_new.h5", "array_plain", count(25)),
+        ("chunked_new.h5", "pages", count(1100)),
+        ("chunked_new.h5", "implicit", count(20)),
+    ] {
+        let bytes = hdf5(name);
+        assert_well_formed(&open_bytes(name, &bytes).expect("opens"));
+        assert_eq!(small_values(name, &bytes, tensor), expected, "{name}: {tensor}");
+    }
+    let part = small_values("chunked.h5", &hdf5("chunked.h5"), "part");
+    let filled: Vec<f32> = (0..24).map(|i| if i / 4 < 2 && i % 4 < 2 { 1.0 } else { 7.5 }).collect();
+    assert_eq!(part, filled, "what was never written has the fill value");
+}
+
+#[test]
+fn rows_of_chunks_are_read_one_by_one_and_all_together_alike() {
+    let inspection = block_on(Inspection::open(in_memory(&[("c.h5", &hdf5("chunked.h5"))]))).expect("opens");
+    let index = inspection.tensor_index("uneven").expect("it is there");
+    let peek = |rows| block_on(inspection.peek(index, rows, false, &mut |_| {})).expect("rows");
+    let all = peek(0..u64::MAX).values;
+    let single: Vec<f32> = (0..35).flat_map(|row| peek(row..row + 1).values).collect();
+    assert_eq!(single, all);
+}
+
+#[test]
+fn chunks_that_are_not_followed_are_listed_with_the_reason() {
+    for (name, tensor, words) in [
+        ("chunked.h5", "lzf", "packed by lzf, which is not unpacked"),
+        ("chunked_new.h5", "extensible", "behind an extensible array, which is not followed"),
+        ("chunked_new.h5", "tree", "behind a B-tree of version 2, which is not followed"),
+    ] {
+        let model = open_bytes(name, &hdf5(name)).expect("opens");
+        assert_eq!(model.tensor(tensor).map(|t| t.place.clone()), Some(Place::Inline), "{tensor}");
+        let said = model.notes.iter().any(|n| n.why.as_deref().is_some_and(|why| why.contains(words)));
+        assert!(said, "{tensor}: {:#?}", model.notes);
+    }
+}
+
+/// Whatever byte is another, values come out or a fault with a place; and memory is bounded by what the header states.
+#[test]
+fn damaged_chunks_are_faults_and_nothing_else() {
+    let whole = hdf5("chunked.h5");
+    let mut faults = 0;
+    for at in (0..whole.len()).step_by(61) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x5a;
+        let Ok(inspection) = block_on(Inspection::open(in_memory(&[("c.h5", &bytes)]))) else { continue };
+        assert_well_formed(inspection.model());
+        for tensor in 0..inspection.model().tensors.len() {
+            let peeked = block_on(inspection.peek(tensor, 0..4, false, &mut |_| {}));
+            faults += usize::from(peeked.is_err());
+        }
+    }
+    assert!(faults > 0, "some damage was met");
+}
+
+/// The layout of whisper.cpp's `whisper_vad_init_with_params`: its numbers, then tensors as in every other layout.
+fn vad() -> Vec<u8> {
+    let mut file = b"lmgg".to_vec();
+    let number = |file: &mut Vec<u8>, n: u32| file.extend(n.to_le_bytes());
+    number(&mut file, 10);
+    file.extend(b"silero-16k");
+    for n in [6, 2, 0, 512, 64, 1, 129, 128, 3, 128, 128, 128, 1] {
+        number(&mut file, n);
+    }
+    for (name, kind, values) in
+        [("_model.stft.forward_basis_buffer", 1u32, 2u32), ("_model.decoder.decoder.2.bias", 0, 1)]
+    {
+        for n in [1, name.len() as u32, kind, values] {
+            number(&mut file, n);
+        }
+        file.extend(name.as_bytes());
+        file.extend(if kind == 0 { vec![0, 0, 0x80, 0x3f] } else { vec![0, 0x3c, 0, 0x40] });
+    }
+    file
+}
+
+#[test]
+fn the_layout_of_voice_activity_detection_is_read() {
+    let model = open_bytes("ggml-silero.bin", &vad()).expect("opens");
+    assert_well_formed(&model);
+    assert!(model.version.contains("voice activity detection"), "{}", model.version);
+    assert_eq!(model.metadata.string("ggml.vad.type"), Some("silero-16k"));
+    assert_eq!(model.metadata.unsigned("ggml.vad.encoder.0.out_channels"), Some(128));
+    assert_eq!(small_values("v.bin", &vad(), "_model.stft.forward_basis_buffer"), [1.0, 2.0]);
+    assert!(
+        noted(&model, Severity::Warning, "2 tensors are there; a model of so many layers has 9"),
+        "{:#?}",
+        model.notes
+    );
+    for end in 0..vad().len() {
+        if let Ok(part) = open_bytes("v.bin", &vad()[..end]) {
+            assert_well_formed(&part);
+        }
+    }
+}
+
+/// A parakeet header: hyper-parameters, filters, window, durations, tokens, no tensors.
+fn parakeet(n_fft: u32, bins: u32) -> Vec<u8> {
+    let mut file = b"lmgg".to_vec();
+    let mut numbers = vec![2, 100, 8, 2, 1, 4, 1, n_fft, 8, 16, 3, 8, 1, 2, 10, 4, bins];
+    numbers.extend(vec![0; 4 * bins as usize]);
+    numbers.extend([3, 0, 0, 0, 0, 1, 2, 1, 97, 1, 98]);
+    for (i, n) in numbers.iter().enumerate() {
+        // Texts of tokens are bytes: the last two and what lies between.
+        if i + 1 == numbers.len() || i + 3 == numbers.len() {
+            file.push(*n as u8);
+        } else {
+            file.extend((*n as u32).to_le_bytes());
+        }
+    }
+    file
+}
+
+#[test]
+fn a_parakeet_header_whose_fft_size_is_zero_is_read_and_told() {
+    let words = "The size of the Fourier transform (FFT) is 0";
+    for (n_fft, bins, told) in [(512, 2, false), (0, 2, true), (512, 0, true), (0, 0, true)] {
+        let model = open_bytes("p.bin", &parakeet(n_fft, bins)).expect("opens");
+        assert_well_formed(&model);
+        assert!(model.version.contains("parakeet"), "{}", model.version);
+        assert_eq!(model.metadata.array("ggml.tokens").map(|a| a.len), Some(2), "{n_fft} {bins}");
+        assert_eq!(noted(&model, Severity::Warning, words), told, "{n_fft} {bins}: {:#?}", model.notes);
+    }
+}
+
+#[test]
+fn a_numpy_file_cut_in_its_header_opens_as_cut() {
+    let whole = small_npy();
+    let header = 10 + usize::from(u16::from_le_bytes([whole[8], whole[9]]));
+    for end in 6..header {
+        let model = open_bytes("x.npy", &whole[..end]).unwrap_or_else(|fault| panic!("cut at {end}: {fault}"));
+        assert_well_formed(&model);
+        assert_eq!(model.cuts.len(), 1, "cut at {end}");
+        assert!(noted(&model, Severity::Error, "within its header"), "cut at {end}: {:#?}", model.notes);
+        if end >= 10 {
+            assert_eq!(model.cuts[0].needs, Some(header as u64), "cut at {end}");
+        }
+    }
+    let nearly = open_bytes("x.npy", &whole[..header - 1]).expect("opens");
+    assert_eq!(nearly.tensors.len(), 1, "type and shape were stated before the cut");
+}
+
 #[test]
 fn every_truncation_of_a_keras_file_is_told() {
     for name in ["old.h5", "new.h5", "tiny.keras", "chunks_new.h5"] {

@@ -289,3 +289,129 @@ fn folders_of_the_corpus_name_their_parts() {
     let found = parts(on_disk(&corpus, &names.each_ref().map(String::as_str))).0;
     told(&found, "tokenizer", "tokenizer.json", "missing", "text cannot be encoded");
 }
+
+const POINTER: &[u8] = b"version https://git-lfs.github.com/spec/v1\noid sha256:0a\nsize 4965799096\n";
+const MODEL: &[u8] =
+    br#"{"model_type":"llama","num_hidden_layers":2,"hidden_size":32,"num_attention_heads":4,"vocab_size":32}"#;
+
+fn described(files: SourceSet) -> (serde_json::Value, Vec<String>) {
+    block_on(async {
+        let inspection = Inspection::open(files).await.expect("the folder is described");
+        assert_well_formed(inspection.model());
+        let report = ModelReport::of(&inspection).await;
+        let notes = report.notes.iter().map(|n| n.what.clone()).collect();
+        (serde_json::to_value(&report).expect("a report is JSON"), notes)
+    })
+}
+
+/// Clones without their large files, and downloads that have only begun.
+#[test]
+fn a_folder_without_weights_is_described_by_its_configuration() {
+    let index = br#"{"metadata":{"total_size":1000},"weight_map":{"a":"model-00001-of-00002.safetensors","b":"model-00002-of-00002.safetensors"}}"#;
+    let torch = br#"{"weight_map":{"a":"pytorch_model-00001-of-00002.bin","b":"pytorch_model-00002-of-00002.bin"}}"#;
+    type Files<'a> = &'a [(&'a str, &'a [u8])];
+    let kinds: &[(&str, Files<'_>, &[&str], &str)] = &[
+        ("the configuration alone", &[], &[], "There are no weights here"),
+        ("a pointer", &[("m/model.safetensors", POINTER)], &["m/model.safetensors"], "the file has 4965799096 bytes"),
+        ("an empty file", &[("m/model.safetensors", b"")], &["m/model.safetensors"], "an empty file lies in its place"),
+        ("a pointer to PyTorch weights", &[("m/pytorch_model.bin", POINTER)], &["m/pytorch_model.bin"], "4965799096"),
+        (
+            "one pointer of two shards",
+            &[("m/model-00002-of-00002.safetensors", POINTER)],
+            &["m/model-00001-of-00002.safetensors", "m/model-00002-of-00002.safetensors"],
+            "is missing",
+        ),
+        (
+            "an index",
+            &[("m/model.safetensors.index.json", index)],
+            &["m/model-00001-of-00002.safetensors", "m/model-00002-of-00002.safetensors"],
+            "2 missing shards hold 1000 of 1000 bytes",
+        ),
+        (
+            "an index and a pointer",
+            &[("m/model.safetensors.index.json", index), ("m/model-00001-of-00002.safetensors", POINTER)],
+            &["m/model-00001-of-00002.safetensors", "m/model-00002-of-00002.safetensors"],
+            "a Git LFS pointer; the file has 4965799096 bytes",
+        ),
+        (
+            "an index of PyTorch shards",
+            &[("m/pytorch_model.bin.index.json", torch)],
+            &["m/pytorch_model-00001-of-00002.bin", "m/pytorch_model-00002-of-00002.bin"],
+            "is missing: part 1 of 2",
+        ),
+    ];
+    for (kind, more, missing, words) in kinds {
+        let files: Vec<(&str, &[u8])> =
+            more.iter().copied().chain([("m/config.json", MODEL), ("m/tokenizer.json", b"{}")]).collect();
+        let (report, notes) = described(in_memory(&files));
+        let summary = report["summary"].as_str().unwrap_or_default();
+        assert!(summary.starts_with("Llama-architecture model"), "{kind}: {summary}");
+        let layers = report["shape"].as_array().and_then(|s| s.iter().find(|f| f["label"] == "Layers"));
+        assert_eq!(layers.map(|f| f["value"].clone()), Some("2".into()), "{kind}");
+        assert_eq!(report["missing"], serde_json::json!(missing), "{kind}");
+        assert!(notes.iter().any(|n| n.contains(words)), "{kind}: {notes:#?}");
+        let parts = report["place"]["hierarchy"].as_array().cloned().unwrap_or_default();
+        let weights = parts.iter().filter(|p| p["group"] == "weights" && p["state"] == "missing").count();
+        assert_eq!(weights, missing.len().max(1), "{kind}: {parts:#?}");
+        let contradicted: Vec<_> = parts.iter().filter(|p| p["state"] == "contradicted").collect();
+        assert!(
+            contradicted.is_empty(),
+            "{kind}: nothing is held against weights that are not here: {contradicted:#?}"
+        );
+        let runners = report["runners"].as_array().cloned().unwrap_or_default();
+        assert!(runners.iter().all(|r| r["verdict"] != "yes"), "{kind}: nothing can run it: {runners:#?}");
+        assert!(!report["version"].as_str().unwrap_or_default().is_empty(), "{kind}: the version says something");
+    }
+}
+
+#[test]
+fn the_weights_of_a_half_download_that_are_here_are_shown_and_the_rest_is_counted() {
+    let shard = safetensors(r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#, &[0; 8]);
+    let index = br#"{"metadata":{"total_size":1000},"weight_map":{"a":"model-00001-of-00002.safetensors","b":"model-00002-of-00002.safetensors"}}"#;
+    let (report, notes) = described(in_memory(&[
+        ("model-00001-of-00002.safetensors", &shard),
+        ("model-00002-of-00002.safetensors", POINTER),
+        ("model.safetensors.index.json", index),
+        ("config.json", MODEL),
+    ]));
+    assert_eq!(report["missing"], serde_json::json!(["model-00002-of-00002.safetensors"]));
+    assert!(notes.iter().any(|n| n == "The missing shard holds 992 of 1000 bytes of tensors"), "{notes:#?}");
+    let file = &report["salvage"]["files"][0];
+    assert_eq!(file["missing"], serde_json::json!([[0, 4_965_799_096_u64]]), "a pointer states how much is missing");
+}
+
+#[test]
+fn a_folder_of_tokenizer_files_is_a_tokenizer() {
+    let json = br#"{"version":"1.0","truncation":null,"padding":null,"added_tokens":[],"model":{"type":"BPE","vocab":{"a":0},"merges":[]}}"#;
+    let (report, _) = described(in_memory(&[
+        ("tokenizer_config.json", br#"{"tokenizer_class":"LlamaTokenizer"}"#),
+        ("tokenizer.json", json),
+        ("special_tokens_map.json", b"{}"),
+    ]));
+    assert_eq!(report["format"], "tokenizer");
+    assert_eq!(report["tokenizer"], "tokenizer.json");
+    assert!(report["shape"].as_array().is_some_and(|s| s.iter().any(|f| f["value"] == "LlamaTokenizer")), "{report:#}");
+}
+
+#[test]
+fn a_file_that_could_not_be_opened_is_told_beside_the_model() {
+    let model = weights(LLAMA);
+    let mut files = in_memory(&[("model.safetensors", &model)]);
+    files.leave_out("secret", "cannot be listed: Permission denied");
+    let (_, notes) = described(files);
+    assert!(notes.iter().any(|n| n.contains("\"secret\" is left out: cannot be listed")), "{notes:#?}");
+}
+
+/// The cases that stand for the kinds above.
+#[test]
+fn the_case_of_weights_that_were_not_downloaded_is_described() {
+    let Some(corpus) = corpus() else { return };
+    let folder = corpus.join("../cases/2026-11/folders/weights-not-downloaded");
+    if !folder.is_dir() {
+        eprintln!("skipped: {} because the cases are not there", folder.display());
+        return;
+    }
+    let (report, _) = described(on_disk(&folder, &["config.json", "model.safetensors.index.json"]));
+    assert!(report.to_string().contains("model-00001-of-00002.safetensors"));
+    assert_eq!(report["architecture"], "llama");
+}

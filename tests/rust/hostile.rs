@@ -47,6 +47,11 @@ fn judge(name: &str, file: &str, bytes: &[u8], verdict: &Verdict) -> Option<Mode
     }
 }
 
+/// `Model { 1: 4, 2 { 10 { 1 "out", 2 (a text of 130 bytes), 3 {} } }, 500 {} }` of Core ML.
+const CORE_ML_LONG: &[u8] = b"\x08\x04\x12\x8f\x01\x52\x8c\x01\x0a\x03out\x12\x82\x01\
+    aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\
+    aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\x1a\x00\xa2\x1f\x00";
+
 /// llama.cpp's malformed kinds (tests/test-gguf.cpp), rebuilt.
 #[test]
 #[allow(clippy::too_many_lines, reason = "one table")]
@@ -547,7 +552,16 @@ fn files_of_other_formats_are_named_politely() {
             "an OpenVINO model description (IR) (OpenVINO runs it together with the .bin",
         ),
         (b"nsgg\x09\0\0\0", "a llama.cpp session file"),
-        (b"\x0a\x0e\x0a\x05<unk>\x15\0\0\0\0\x18\x02", "a SentencePiece model"),
+        (b"qsgg\x02\0\0\0", "a llama.cpp state file"),
+        (b"\x0d\xc0\x01\0\0\x12\x03GPL", "a network of Leela Chess Zero"),
+        // The same, packed by Python's gzip.
+        (
+            b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff\xe3\x3d\xc0\xc8\xc0\x20\xc4\xec\x1e\xe0\x03\x00\xb6\x40\x88\xda\x0a\x00\x00\x00",
+            "in it: a network of Leela Chess Zero",
+        ),
+        // Version 1 begins as a SavedModel does; a description of more than 127 bytes has a longer length.
+        (b"\x08\x01\x12\x0f\x0a\x0d\x0a\x05image\x1a\x04\x22\x02\x08\x01\xa2\x1f\x00", "a Core ML model"),
+        (CORE_ML_LONG, "a Core ML model"),
         (b"\x08\x04\x12\x20\x0a\x0a", "a Core ML model (Xcode and coremltools open it"),
         (b"\0\x7d\0\0\x05\0\0\0 \xe2\x81\x87 \0\0\0\0\0\0\0\0", "probably a ggml vocabulary"),
         (b"\x1f\x8b\x08\0", "gzip-compressed"),
@@ -558,4 +572,108 @@ fn files_of_other_formats_are_named_politely() {
     ] {
         judge(words, "model.gguf", bytes, &Refused(words));
     }
+}
+
+/// A message that states an expectation and what was found: the two must not say the same.
+fn contradiction(text: &str) -> Option<String> {
+    let number = |word: &str| word.trim_matches(|c: char| !c.is_ascii_digit() && c != '-').parse::<f64>().ok();
+    let words: Vec<&str> = text.split_whitespace().collect();
+    for (i, word) in words.iter().enumerate() {
+        if !word.starts_with("expected") {
+            continue;
+        }
+        let before = &words[..i];
+        // Up to the end of the clause, whose last word says what the number is.
+        let after: Vec<&str> = words[i + 1..].iter().copied().take(6).collect();
+        let end = after
+            .iter()
+            .position(|w| ["found", "announced", "given", "left", "are", "there"].contains(&w.trim_matches(',')));
+        let Some(found) = end.and_then(|end| after[..end].iter().find_map(|w| number(w))) else { continue };
+        let tail = |n: usize| before.iter().rev().take(n).copied().collect::<Vec<_>>();
+        let says = |phrase: &[&str]| before.windows(phrase.len()).rev().take(12).any(|w| w == phrase);
+        let last = tail(12).iter().find_map(|w| number(w));
+        let wrong = match last {
+            Some(limit) if says(&["at", "most"]) => found <= limit,
+            Some(limit) if says(&["at", "least"]) => found >= limit,
+            Some(limit) if says(&["below"]) => found < limit,
+            Some(high) if before.windows(2).rev().take(6).any(|w| w[0] == "to" && number(w[1]) == Some(high)) => {
+                let low = before.windows(3).rev().find_map(|w| (w[1] == "to").then(|| number(w[0])).flatten());
+                low.is_some_and(|low| (low..=high).contains(&found))
+            }
+            Some(exact)
+                if number(tail(1).first().unwrap_or(&"")) == Some(exact) || says(&["bytes"]) && tail(2).len() == 2 =>
+            {
+                !says(&["of"]) && found == exact
+            }
+            _ => says(&["above", "zero"]) && found > 0.0,
+        };
+        if wrong {
+            return Some(text.to_owned());
+        }
+    }
+    None
+}
+
+#[test]
+fn the_check_for_contradictions_knows_one() {
+    for wrong in [
+        "llama.block_count: a whole number above zero expected, 2147483648 found",
+        "a name of at most 64 bytes expected, 64 announced",
+        "a number from 1 to 4 expected, 3 found",
+        "8 bytes expected, 8 left in the file",
+    ] {
+        assert!(contradiction(wrong).is_some(), "{wrong}");
+    }
+    for right in [
+        "a name of at most 64 bytes expected, 65 announced",
+        "a number from 1 to 4 expected, 7 found",
+        "8 bytes expected, 7 left in the file",
+        "a string expected, ',' found",
+        "a number above zero expected, -1 found",
+    ] {
+        assert!(contradiction(right).is_none(), "{right}");
+    }
+}
+
+/// Every sentence about the corpus' hostile files, the inputs that the fuzzer found, and each of them with a byte changed.
+#[test]
+fn what_is_expected_and_what_is_found_never_contradict() {
+    let mut inputs: Vec<(String, Vec<u8>)> = Vec::new();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fuzz/corpus");
+    for entry in std::fs::read_dir(root).expect("the corpus of the fuzzer is in the repository").flatten() {
+        let target = entry.path().file_stem().expect("a name").to_string_lossy().into_owned();
+        inputs.extend(corpus::load(&target).into_iter().map(|bytes| (format!("fuzz.{target}"), bytes)));
+    }
+    if let Some(corpus) = corpus() {
+        let mut folders = vec![corpus.join("hostile")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).expect("readable").flatten() {
+                let path = entry.path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if entry.metadata().is_ok_and(|m| m.len() < 1 << 20) {
+                    let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+                    inputs.push((name, std::fs::read(&path).expect("readable")));
+                }
+            }
+        }
+    }
+    let (mut said, mut wrong) = (0, std::collections::BTreeSet::new());
+    for (name, bytes) in &inputs {
+        for changed in 0..8usize {
+            let mut bytes = bytes.clone();
+            if changed > 0 && !bytes.is_empty() {
+                let at = (changed * 7919) % bytes.len();
+                bytes[at] = bytes[at].wrapping_add(1 << (changed % 8));
+            }
+            let texts: Vec<String> = match open_bytes(name, &bytes) {
+                Ok(model) => model.notes.into_iter().map(|n| n.what).collect(),
+                Err(fault) => vec![fault.to_string()],
+            };
+            said += texts.len();
+            wrong.extend(texts.iter().filter_map(|text| contradiction(text)));
+        }
+    }
+    assert!(said > 1000, "only {said} sentences");
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }

@@ -65,7 +65,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("half", &["engine/device/cpu/", "tensor/float.rs"]),
     ("indicatif", &["faces/cli/"]),
     ("js_sys", &["source/web.rs", "faces/wasm/", "engine/device/gpu/"]),
-    ("miniz_oxide", &["formats/codec/zip.rs"]),
+    ("miniz_oxide", &["formats/codec/inflate.rs"]),
     ("minijinja", &["chat/"]),
     ("minijinja_contrib", &["chat/"]),
     ("safetensors", &["formats/"]),

@@ -23,6 +23,11 @@ const WEIGHT: &[&str] = &[".weight", ".gamma"];
 /// The same for biases.
 const BIAS: &[&str] = &[".bias", ".beta"];
 
+/// How names of layers begin.
+const LAYERS: &[&str] = &["layers", "layer", "h", "blocks", "block"];
+/// How names of heads begin.
+const HEADS: &[&str] = &["lm_head", "embed_out", "score", "classifier", "cls", "pooler"];
+
 /// A tensor's name without what the class that saved it put before: "layers.3.mlp.up_proj.weight".
 pub fn canonical(form: Form, name: &str) -> &str {
     if form == Form::Gguf {
@@ -108,7 +113,7 @@ impl<'a> Names<'a> {
             let prefix = &tensor.name[..tensor.name.len() - name.len()];
             let word = first_word(name);
             // Few words begin names: layers, embeddings, norm.
-            if !prefix.is_empty() && prefixes.len() < 64 && !prefixes.iter().any(|(w, _)| *w == word) {
+            if prefixes.len() < 64 && !prefixes.iter().any(|(w, _)| *w == word) {
                 prefixes.push((word, prefix));
             }
         }
@@ -143,8 +148,14 @@ impl<'a> Names<'a> {
             })
         };
         let stem = usual.or_else(like).or(names.first()).map_or_else(String::new, |p| fill(p, layer, 0));
-        let prefix = self.prefixes.iter().find(|(w, _)| *w == first_word(&stem)).or(self.prefixes.first());
-        let prefix = prefix.filter(|_| row.role != Role::Output).map_or("", |(_, prefix)| prefix);
+        let known = |fits: &dyn Fn(&str) -> bool| self.prefixes.iter().find(|(word, _)| fits(word));
+        let word = first_word(&stem);
+        // Heads are beside the model that the prefix names.
+        let prefix = match row.role {
+            Role::Output => None,
+            _ => known(&|w| w == word).or_else(|| known(&|w| !LAYERS.contains(&w) && !HEADS.contains(&w))),
+        };
+        let prefix = prefix.map_or("", |(_, prefix)| prefix);
         format!("{prefix}{stem}.weight")
     }
 }

@@ -172,7 +172,7 @@ impl<'a> Weights<'a> {
             Place::Missing { file, .. } => {
                 Err(Fault::caller(format!("tensor {} is in {file}, which was not given", entry.name)))
             }
-            Place::Inline | Place::Absent | Place::Strided { .. } => {
+            Place::Inline | Place::Absent | Place::Strided { .. } | Place::Chunked { .. } => {
                 Err(Fault::unsupported(format!("tensor {} has no bytes of its own in the file", entry.name)))
             }
         }

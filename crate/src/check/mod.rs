@@ -10,6 +10,7 @@ mod evidence;
 mod fillers;
 mod graph;
 mod layers;
+mod pre_tokenizer;
 mod programs;
 mod salvage;
 mod side;
@@ -53,6 +54,12 @@ pub static CHECKS: &[Check] = &[
         about: "The tokenizer has as many tokens as the embedding has rows, and its lists are equally long.",
         source: "llama.cpp src/llama-vocab.cpp (load); transformers PreTrainedModel.resize_token_embeddings",
         run: vocabulary::check,
+    },
+    Check {
+        name: "pre-tokenizer",
+        about: "The rules by which a GGUF's text is split are stated, and not the ones for want of better.",
+        source: "llama.cpp src/llama-vocab.cpp (load), convert_hf_to_gguf.py (get_vocab_base_pre); ollama convert/tokenizer.go",
+        run: pre_tokenizer::check,
     },
     Check {
         name: "special tokens",
@@ -118,7 +125,9 @@ impl<'a> Subject<'a> {
     /// Where a tensor's values start, as a note's place.
     fn place(&self, tensor: usize) -> Option<(usize, u64)> {
         match &self.model.tensors.get(tensor)?.place {
-            Place::Here { file, at } | Place::Strided { file, at, .. } => Some((*file, at.start)),
+            Place::Here { file, at } | Place::Strided { file, at, .. } | Place::Chunked { file, at, .. } => {
+                Some((*file, at.start))
+            }
             _ => None,
         }
     }

@@ -93,6 +93,15 @@ pub fn salvage(model: &ModelFile) -> Option<Salvage> {
         all.unlisted = all.unlisted.and_then(|n| n.checked_add(more?));
     }
     let mut files = lacking.files;
+    for file in files.iter_mut().filter(|f| f.bytes.is_none() && f.missing.is_empty()) {
+        // A pointer in its place states the length of the whole file.
+        let home = model.files.first().and_then(|f| f.name.rsplit_once('/')).map_or("", |(home, _)| home);
+        let stated = model.awaited.iter().find(|a| a.name == file.name || a.name == format!("{home}/{}", file.name));
+        if let Some(bytes) = stated.and_then(|a| a.bytes) {
+            file.missing.push(0..bytes);
+            file.more = false;
+        }
+    }
     for file in &mut files {
         file.missing = merged(std::mem::take(&mut file.missing));
     }
@@ -116,14 +125,14 @@ impl<'a> Lacking<'a> {
     /// The number of a tensor's file; one without a place is taken for the first file's.
     fn file_of(&self, place: &Place) -> Option<usize> {
         match place {
-            Place::Here { file, .. } | Place::Strided { file, .. } => Some(*file),
+            Place::Here { file, .. } | Place::Strided { file, .. } | Place::Chunked { file, .. } => Some(*file),
             Place::Missing { file, .. } => self.given.get(file.as_str()).copied(),
             Place::Inline | Place::Absent => Some(0),
         }
     }
     fn presence(&mut self, place: &'a Place) -> Presence {
         match place {
-            Place::Here { .. } | Place::Strided { .. } | Place::Inline => Presence::Complete,
+            Place::Here { .. } | Place::Strided { .. } | Place::Chunked { .. } | Place::Inline => Presence::Complete,
             // A list that is cut does not tell where the values start.
             Place::Absent if !self.model.cuts.is_empty() => Presence::Missing,
             Place::Absent => Presence::Complete,

@@ -30,6 +30,7 @@ pub fn missing_files(model: &ModelFile) -> Vec<String> {
         names.extend((1..=shard.total.min(merge::SHARDS_MOST)).map(|number| shard.with_number(number)));
         break;
     }
+    names.extend(model.awaited.iter().map(|file| file.name.clone()));
     crate::order::sort(&mut names);
     names.dedup();
     names.retain(|name| !given(name));
@@ -62,6 +63,7 @@ mod tests {
             sections: Vec::new(),
             notes: Vec::new(),
             cuts: Vec::new(),
+            awaited: Vec::new(),
         }
     }
 

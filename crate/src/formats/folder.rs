@@ -7,11 +7,12 @@ use super::{
     merge::{self, Part},
     read_header, recognise,
     side::{self, SIDE_MOST, base, folder_of, role},
-    xray,
+    tokenizer_file::{self, TokenizerKind, tokenizer_kind},
+    weightless, xray,
 };
 use crate::{
     fault::{Fault, Result},
-    model::{FileSummary, FormatId, ModelFile, Note, Section, SectionKind, Severity},
+    model::{Awaited, FileSummary, FormatId, ModelFile, Note, Section, SectionKind, Severity},
     source::{Feed, Limits, SourceFile, SourceSet},
 };
 
@@ -25,7 +26,19 @@ pub(super) enum Kind<'a> {
     Model(&'static dyn Format, Feed<'a>),
     /// A shard index: tensor and file names.
     Index(merge::Index),
+    /// A tokenizer, and its role beside a model.
+    Tokenizer(TokenizerKind, Feed<'a>, String),
+    /// A Git LFS pointer: the length of the file that it stands for, and what is said of it.
+    Pointer(Option<u64>, String),
     Other(String),
+}
+
+/// A model, and what else was learnt of the files.
+pub struct Opened {
+    /// The model.
+    pub model: ModelFile,
+    /// Files that hold a tokenizer, by their kinds and names.
+    pub tokenizers: Vec<(TokenizerKind, String)>,
 }
 
 /// A model among the files: its parts in order.
@@ -36,7 +49,7 @@ struct Group {
 }
 
 /// See [`super::open`].
-pub(super) async fn open(files: &SourceSet, limits: &Limits) -> Result<ModelFile> {
+pub(super) async fn open(files: &SourceSet, limits: &Limits) -> Result<Opened> {
     if files.files().is_empty() {
         return Err(Fault::caller("no file was given"));
     }
@@ -44,6 +57,23 @@ pub(super) async fn open(files: &SourceSet, limits: &Limits) -> Result<ModelFile
     for file in files.files() {
         given.push(Given { file, kind: classify(file, limits).await? });
     }
+    let tokenizers = given.iter().filter_map(|g| match &g.kind {
+        Kind::Tokenizer(kind, ..) => Some((*kind, g.file.name().to_owned())),
+        _ => None,
+    });
+    let tokenizers: Vec<_> = tokenizers.collect();
+    let mut model = read(files, given, limits).await?;
+    for (name, what) in files.unread() {
+        let note = Note::new(Severity::Warning, format!("{} is left out: {what}", quoted(name)));
+        let note = note.why("what lies in it is not seen, and may belong to the model");
+        model.notes.push(note.advice("make it readable, or give the other files alone"));
+    }
+    super::findings::sort(&mut model.notes);
+    Ok(Opened { model, tokenizers })
+}
+
+/// The model among classified files.
+async fn read(files: &SourceSet, mut given: Vec<Given<'_>>, limits: &Limits) -> Result<ModelFile> {
     let mut groups = group(&given);
     let depth = |g: &Group| g.place(&given).map_or(usize::MAX, |i| given[i].file.name().matches('/').count());
     let bytes = |g: &Group| g.parts.iter().filter_map(|p| p.given).map(|i| given[i].file.len()).sum::<u64>();
@@ -52,7 +82,7 @@ pub(super) async fn open(files: &SourceSet, limits: &Limits) -> Result<ModelFile
         (absent, beside(g, &given), depth(g), preference(g.format), std::cmp::Reverse(bytes(g)))
     });
     if groups.is_empty() {
-        return Err(no_model(&given));
+        return without_weights(given, files, limits).await;
     }
     let others = groups.split_off(1);
     let Some(chosen) = groups.pop() else { return Err(Fault::bug("no group")) };
@@ -71,8 +101,40 @@ pub(super) async fn open(files: &SourceSet, limits: &Limits) -> Result<ModelFile
             model.notes.push(note.advice("open it by itself"));
         }
     }
-    add_side_files(&mut model, &chosen, &given, &used).await?;
-    super::findings::sort(&mut model.notes);
+    let home = chosen.place(&given).map_or("", |i| folder_of(given[i].file.name()));
+    if !model.awaited.is_empty() {
+        // What only stands in the place of a missing part is no file of the model.
+        let awaited = |name: &str| model.awaited.iter().any(|a| a.name == name);
+        used.extend(given.iter().enumerate().filter(|(_, g)| awaited(g.file.name())).map(|(i, _)| i));
+    }
+    add_side_files(&mut model, home, &given, &used).await?;
+    Ok(model)
+}
+
+/// What files without weights are: a model's folder that lacks them, else a tokenizer.
+async fn without_weights(mut given: Vec<Given<'_>>, files: &SourceSet, limits: &Limits) -> Result<ModelFile> {
+    if let Some((mut model, config, used)) = weightless::describe(&given).await? {
+        let home = given.get(config).map_or("", |g| folder_of(g.file.name()));
+        // The file that describes the model comes first: its folder is the model's.
+        let file = given.remove(config);
+        let used: Vec<usize> = used.into_iter().map(|i| if i < config { i + 1 } else { i }).collect();
+        given.insert(0, file);
+        add_side_files(&mut model, home, &given, &used).await?;
+        return Ok(model);
+    }
+    let depth = |g: &Given<'_>| g.file.name().matches('/').count();
+    let best = given.iter().enumerate().filter_map(|(i, g)| match &g.kind {
+        Kind::Tokenizer(kind, ..) => Some((depth(g), *kind, i)),
+        _ => None,
+    });
+    let Some((_, _, i)) = best.min() else { return Err(no_model(&given, files)) };
+    let file = given[i].file;
+    let Kind::Tokenizer(_, feed, role) = std::mem::replace(&mut given[i].kind, Kind::Other("tokenizer".into())) else {
+        return Err(Fault::bug("a tokenizer is none").in_file(file.name()));
+    };
+    let mut model = read_header(file, &tokenizer_file::TokenizerFile, feed, limits).await?;
+    model.files.push(FileSummary { name: file.name().into(), bytes: file.len(), role });
+    add_side_files(&mut model, folder_of(file.name()), &given, &[i]).await?;
     Ok(model)
 }
 
@@ -128,8 +190,23 @@ impl Group {
 async fn classify<'a>(file: &'a SourceFile, limits: &Limits) -> Result<Kind<'a>> {
     let feed = Feed::open(file, limits).await?;
     let head = feed.window().rest(0);
-    if let Some(format) = recognise(head, file.name(), file.len()) {
+    if let Some(format) = recognise(head, file.name(), file.len())
+        && format.id() != FormatId::Tokenizer
+    {
         return Ok(Kind::Model(format, feed));
+    }
+    let role_by_name = role(base(file.name()));
+    // Settings and lists of added tokens look like small vocabularies; their names tell.
+    let may_be_tokenizer = matches!(role_by_name, None | Some("tokenizer" | "vocabulary"));
+    if may_be_tokenizer && let Some(kind) = tokenizer_kind(head, file.name(), file.len()) {
+        return Ok(Kind::Tokenizer(kind, feed, role_by_name.unwrap_or("tokenizer").into()));
+    }
+    if let Some(bytes) = weightless::pointed(head) {
+        let size = bytes.map(|n| format!(", which has {n} bytes")).unwrap_or_default();
+        let what = format!(
+            "a Git LFS pointer, not the model itself{size} (fetch the real file with `git lfs pull`, or download it from the model's page)"
+        );
+        return Ok(Kind::Pointer(bytes, what));
     }
     let looks_json = head.trim_ascii_start().starts_with(b"{");
     let names_shards = head.windows(12).any(|w| w == b"\"weight_map\"") || file.name().ends_with(".index.json");
@@ -140,7 +217,7 @@ async fn classify<'a>(file: &'a SourceFile, limits: &Limits) -> Result<Kind<'a>>
     {
         return Ok(Kind::Index(index));
     }
-    if let Some(role) = role(base(file.name())) {
+    if let Some(role) = role_by_name {
         return Ok(Kind::Other(role.into()));
     }
     let tail = file.read(file.len().saturating_sub(8)..file.len()).await?;
@@ -150,7 +227,8 @@ async fn classify<'a>(file: &'a SourceFile, limits: &Limits) -> Result<Kind<'a>>
     if let Some(Lookalike { name, advice }) = lookalike::name(feed.window().rest(0), &tail) {
         // What an archive hides is not unpacked, but a pickle that lies in it as it is can be seen.
         let hidden = xray::glimpse(feed.window().rest(0)).map(|what| format!("; {what}")).unwrap_or_default();
-        return Ok(Kind::Other(format!("{name} ({advice}{hidden})")));
+        let inside = inside(feed.window().rest(0)).map(|what| format!("; in it: {what}")).unwrap_or_default();
+        return Ok(Kind::Other(format!("{name} ({advice}{hidden}{inside})")));
     }
     // No content test speaks for or against: the name decides which reader explains what is wrong.
     let named = FORMATS.iter().find(|f| f.sniff(feed.window().rest(0), file.name(), file.len()) == Match::ByName);
@@ -161,6 +239,17 @@ async fn classify<'a>(file: &'a SourceFile, limits: &Limits) -> Result<Kind<'a>>
             lookalike::first_bytes(feed.window().rest(0))
         )),
     })
+}
+
+/// What a packed file holds, by the first bytes of it unpacked.
+fn inside(head: &[u8]) -> Option<String> {
+    let unpacked = lookalike::gunzipped(head)?;
+    // Of what is packed no more than this is known, not even its length.
+    if let Some(format) = recognise(&unpacked, "", u64::MAX) {
+        return Some(format!("a {} file", format.id().name()));
+    }
+    let known = lookalike::name(&unpacked, &[])?;
+    Some(format!("{} ({})", known.name, known.advice))
 }
 
 /// Groups shards by their index, else by their names; every other model file stands for itself.
@@ -182,9 +271,12 @@ fn group(given: &[Given<'_>]) -> Vec<Group> {
             }
             let instead = found.filter(|_| usable.is_none()).map(|j| match &given[j].kind {
                 Kind::Other(what) => what.clone(),
+                Kind::Pointer(..) => "a Git LFS pointer".into(),
                 _ => "another kind of file".into(),
             });
-            parts.push(Part { name, given: usable, number: k + 1, total, instead });
+            let bytes = found.and_then(|j| if let Kind::Pointer(bytes, _) = given[j].kind { bytes } else { None });
+            let missing = usable.is_none().then(|| Awaited { name: full, bytes, instead });
+            parts.push(Part { name, given: usable, number: k + 1, total, missing });
         }
         groups.push(Group { format: index.format, parts, index: Some(i) });
     }
@@ -203,7 +295,7 @@ fn group(given: &[Given<'_>]) -> Vec<Group> {
         let name = file.file.name();
         let shard = merge::ShardName::parse(name).filter(|s| s.total > 1 && id != FormatId::Onnx);
         let Some(shard) = shard else {
-            let part = Part { name: name.into(), given: Some(i), number: 1, total: 1, instead: None };
+            let part = Part { name: name.into(), given: Some(i), number: 1, total: 1, missing: None };
             groups.push(Group { format: id, parts: vec![part], index: None });
             continue;
         };
@@ -216,7 +308,15 @@ fn group(given: &[Given<'_>]) -> Vec<Group> {
             if let Some(j) = usable {
                 taken[j] = true;
             }
-            parts.push(Part { name, given: usable, number, total, instead: None });
+            let missing = usable.is_none().then(|| {
+                let (bytes, instead) = match found.map(|j| &given[j].kind) {
+                    Some(Kind::Pointer(bytes, _)) => (*bytes, Some("a Git LFS pointer".to_owned())),
+                    Some(Kind::Other(what)) => (None, Some(what.clone())),
+                    _ => (None, None),
+                };
+                Awaited { name: name.clone(), bytes, instead }
+            });
+            parts.push(Part { name, given: usable, number, total, missing });
         }
         groups.push(Group { format: id, parts, index: None });
     }
@@ -235,14 +335,14 @@ fn saved_model(given: &[Given<'_>], i: usize, taken: &mut [bool]) -> Option<Vec<
     usable.then(|| {
         taken[j] = true;
         let part =
-            |name: &str, at, number| Part { name: name.into(), given: Some(at), number, total: 2, instead: None };
+            |name: &str, at, number| Part { name: name.into(), given: Some(at), number, total: 2, missing: None };
         vec![part(name, i, 1), part(&index, j, 2)]
     })
 }
 
-fn no_model(given: &[Given<'_>]) -> Fault {
+fn no_model(given: &[Given<'_>], files: &SourceSet) -> Fault {
     let say = |g: &Given<'_>| match &g.kind {
-        Kind::Other(what) => what.clone(),
+        Kind::Other(what) | Kind::Pointer(_, what) => what.clone(),
         _ => "no model by itself".to_owned(),
     };
     if let [only] = given {
@@ -252,7 +352,11 @@ fn no_model(given: &[Given<'_>]) -> Fault {
     }
     let told: Vec<_> = given.iter().take(5).map(|g| format!("{} is {}", quoted(g.file.name()), say(g))).collect();
     let more = if given.len() > 5 { format!("; and {} more", given.len() - 5) } else { String::new() };
-    Fault::unsupported(format!("none of the {} files is a model: {}{more}", given.len(), told.join("; ")))
+    let unread = match files.unread() {
+        [] => String::new(),
+        [(name, what), ..] => format!("; {} was left out: {what}", quoted(name)),
+    };
+    Fault::unsupported(format!("none of the {} files is a model: {}{more}{unread}", given.len(), told.join("; ")))
 }
 
 /// Reads the parts' headers and joins them.
@@ -282,8 +386,7 @@ async fn read_parts(chosen: &Group, given: &mut [Given<'_>], limits: &Limits) ->
 }
 
 /// Lists the files that are not weights, and takes in the configuration beside the weights.
-async fn add_side_files(model: &mut ModelFile, chosen: &Group, given: &[Given<'_>], used: &[usize]) -> Result<()> {
-    let home = chosen.place(given).map_or("", |i| folder_of(given[i].file.name()));
+async fn add_side_files(model: &mut ModelFile, home: &str, given: &[Given<'_>], used: &[usize]) -> Result<()> {
     let mut read = Vec::new();
     for (i, side) in given.iter().enumerate() {
         let name = side.file.name();
@@ -294,11 +397,11 @@ async fn add_side_files(model: &mut ModelFile, chosen: &Group, given: &[Given<'_
                 _ => format!("another {} model", format.id().name()),
             },
             Kind::Index(_) => "index".into(),
-            Kind::Other(role) => role.clone(),
+            Kind::Tokenizer(_, _, role) | Kind::Pointer(_, role) | Kind::Other(role) => role.clone(),
         };
         let number = model.files.len();
         let len = side.file.len();
-        let known = self::role(base(name)).is_some() || matches!(side.kind, Kind::Index(_));
+        let known = self::role(base(name)).is_some() || matches!(side.kind, Kind::Index(_) | Kind::Tokenizer(..));
         // The configuration of a part (a pooling layer, a model of a pipeline) is not the model's.
         let role =
             if role == "configuration" && folder_of(name) != home { "a part's configuration".into() } else { role };

@@ -1,11 +1,13 @@
-//! The containers before GGUF: ggml (no version), ggmf, ggjt and ggla, with the layouts of llama.cpp, whisper.cpp,
-//! parakeet and rwkv.cpp. Sources: llama.cpp's `convert_llama_ggml_to_gguf.py`, whisper.cpp's and rwkv.cpp's loaders.
+//! The containers before GGUF: ggml (no version), ggmf, ggjt and ggla, with the layouts of llama.cpp, whisper.cpp (speech,
+//! parakeet, voice activity) and rwkv.cpp. Sources: llama.cpp's `convert_llama_ggml_to_gguf.py`, whisper.cpp's and rwkv.cpp's loaders.
 //!
 //! ```text
 //! magic | [version u32] | hyper-parameters u32... | [filters] | [tokens] | tensors to the end of the file:
 //!     dims u32 | name length u32 | type u32 | sizes u32... | name | [to a multiple of 32] | values
 //! ```
 //! The magic does not say which layout follows; what the numbers say of each other does.
+
+mod vad;
 
 use std::ops::Range;
 
@@ -44,7 +46,6 @@ const WHISPER: &[&str] = &[
     "n_mels",
     "ftype",
 ];
-/// Names of the last six are not stated in the format's own documents.
 const PARAKEET: &[&str] = &[
     "n_vocab",
     "n_audio_ctx",
@@ -55,12 +56,12 @@ const PARAKEET: &[&str] = &[
     "ftype",
     "n_fft",
     "subsampling_factor",
-    "p9",
-    "p10",
-    "p11",
-    "p12",
-    "n_durations",
-    "p14",
+    "n_subsampling_channels",
+    "n_conv_kernel",
+    "n_pred_dim",
+    "n_pred_layers",
+    "n_tdt_durations",
+    "n_max_tokens",
 ];
 const GPT2: &[&str] = &["n_vocab", "n_ctx", "n_embd", "n_head", "n_layer", "ftype"];
 const RWKV: &[&str] = &["n_vocab", "n_embed", "n_layer", "data_type"];
@@ -88,6 +89,7 @@ enum Layout {
     Llama,
     Whisper,
     Parakeet,
+    Vad,
     Gpt2,
     Rwkv,
     Lora,
@@ -99,6 +101,7 @@ impl Layout {
             Self::Llama => LLAMA,
             Self::Whisper => WHISPER,
             Self::Parakeet => PARAKEET,
+            Self::Vad => &[],
             Self::Gpt2 => GPT2,
             Self::Rwkv => RWKV,
             Self::Lora => LORA,
@@ -109,6 +112,7 @@ impl Layout {
             Self::Llama => "llama.cpp",
             Self::Whisper => "whisper.cpp",
             Self::Parakeet => "parakeet (whisper.cpp)",
+            Self::Vad => "whisper.cpp, voice activity detection (VAD)",
             Self::Gpt2 => "ggml's gpt-2 example",
             Self::Rwkv => "rwkv.cpp",
             Self::Lora => "llama.cpp, adapter (LoRA)",
@@ -131,6 +135,10 @@ struct GgmlReader {
     version: u32,
     layout: Layout,
     values: Vec<u32>,
+    /// What a VAD header says, and its layers.
+    vad: (Vec<(String, MetaValue)>, u32),
+    /// Mel filters have no bins: the size of the FFT is 0.
+    no_bins: bool,
     /// Which block layouts the file has: 1 before, 2 after the order of nibbles changed, 3 with f16 scales.
     era: u32,
     at: u64,
@@ -201,8 +209,15 @@ impl GgmlReader {
         for _ in self.layout.names() {
             values.push(cursor.u32()?);
         }
+        if self.layout == Layout::Vad
+            && let Some(vad) = vad::read(file, start)?
+        {
+            cursor.seek(vad.end);
+            self.vad = (vad.entries, vad.layers);
+        }
         if matches!(self.layout, Layout::Whisper | Layout::Parakeet) {
             let (n_mel, n_fft) = (u64::from(cursor.u32()?), u64::from(cursor.u32()?));
+            self.no_bins = n_fft == 0 || self.layout == Layout::Parakeet && values.get(7) == Some(&0);
             cursor.skip((n_mel * n_fft).saturating_mul(4))?;
             if self.layout == Layout::Parakeet {
                 let window = u64::from(cursor.u32()?);
@@ -212,7 +227,7 @@ impl GgmlReader {
         }
         self.era = match (&self.magic, self.version, self.layout) {
             (b"tjgg", version, _) => version,
-            (b"fmgg", 101, _) | (b"algg", ..) => 3,
+            (b"fmgg", 101, _) | (b"algg", ..) | (.., Layout::Vad) => 3,
             // ftype carries the number of ggml's block layouts, times 1000.
             (.., Layout::Whisper | Layout::Parakeet | Layout::Gpt2) => ftype(self.layout, &values) / 1000 + 1,
             _ => 1,
@@ -222,7 +237,7 @@ impl GgmlReader {
         self.tokens_stated = match self.layout {
             Layout::Llama => u64::from(self.values.first().copied().unwrap_or(0)),
             Layout::Whisper | Layout::Parakeet | Layout::Gpt2 => u64::from(cursor.u32()?),
-            Layout::Rwkv | Layout::Lora => 0,
+            Layout::Rwkv | Layout::Lora | Layout::Vad => 0,
         };
         // Only now: what lies before `at` is not asked for again, and a missing byte above starts the header anew.
         self.at = cursor.position();
@@ -362,6 +377,8 @@ impl GgmlReader {
             Layout::Llama => 3 + 9 * value(4)?,
             Layout::Whisper => 11 + 15 * value(4)? + 24 * value(8)?,
             Layout::Rwkv => 6 + 18 * value(2)?,
+            // A Fourier basis, weights and biases of the encoder, four of the LSTM, two of the last convolution.
+            Layout::Vad => 7 + 2 * u64::from(self.vad.1),
             _ => return None,
         })
     }
@@ -416,6 +433,9 @@ impl GgmlReader {
         if self.layout == Layout::Whisper {
             metadata.push("ggml.size", MetaValue::String(whisper_size(&self.values).into()));
         }
+        for (key, value) in std::mem::take(&mut self.vad.0) {
+            metadata.push(key, value);
+        }
         let tokens = std::mem::take(&mut self.tokens);
         if !tokens.is_empty() {
             let array = MetaArray { item: MetaType::String, len: tokens.len() as u64, head: tokens, place: None };
@@ -425,6 +445,10 @@ impl GgmlReader {
         if self.layout == Layout::Llama {
             let why = "the file states no context length, no width of the feed-forward layers, no RoPE base and no groups of heads";
             findings.info("unstated", 0, "Programs of that time knew these numbers by themselves", why);
+        }
+        if self.no_bins {
+            let why = "sound cannot be turned into the spectrum that the model reads";
+            findings.warn("header", 4, "The size of the Fourier transform (FFT) is 0: there are no mel filters", why);
         }
         self.parts(file, &mut findings);
         if self.entries.is_empty() && self.layout != Layout::Lora {
@@ -471,6 +495,7 @@ impl GgmlReader {
             sections,
             notes: findings.finish(),
             cuts: self.cut.into_iter().collect(),
+            awaited: Vec::new(),
         }
     }
 }
@@ -492,6 +517,9 @@ fn whisper_size(values: &[u32]) -> &'static str {
 
 /// The layout behind the magic that six programs share: numbers that must repeat tell them apart.
 fn unversioned(file: &Window, start: u64) -> Result<Layout, Stop> {
+    if vad::read(file, start)?.is_some() {
+        return Ok(Layout::Vad);
+    }
     let have = (file.len() - start).min(76) / 4;
     let mut cursor = Cursor::new(file, start, false);
     let mut n = Vec::new();
@@ -509,6 +537,15 @@ fn unversioned(file: &Window, start: u64) -> Result<Layout, Stop> {
     if at(6).is_some() && at(0) == at(6) {
         return Ok(Layout::Gpt2);
     }
+    // Filters without bins, which no program writes on purpose: the other numbers must be those of such a model.
+    let sized = |i: usize, most: u32| at(i).is_some_and(|v| v > 0 && v <= most);
+    if at(9) == at(11) && at(12) == Some(0) && [1, 2, 3, 4, 5, 6, 7, 8, 9].into_iter().all(|i| sized(i, 1 << 16)) {
+        return Ok(Layout::Whisper);
+    }
+    let shaped = [1, 2, 3, 4, 5, 8, 9, 10, 11, 12].into_iter().all(|i| sized(i, 1 << 16));
+    if at(5) == at(15) && at(16) == Some(0) && shaped && at(13).is_some_and(|n| n <= 1 << 10) {
+        return Ok(Layout::Parakeet);
+    }
     // Seven numbers, then the first token's length.
     let plausible = |i: usize, most: u32| at(i).is_some_and(|v| v > 0 && v <= most);
     if plausible(0, 1 << 20)
@@ -519,6 +556,6 @@ fn unversioned(file: &Window, start: u64) -> Result<Layout, Stop> {
     {
         return Ok(Layout::Llama);
     }
-    let what = "the layouts of llama.cpp, whisper.cpp, parakeet and gpt-2 were tried; the numbers fit none of them";
+    let what = "the layouts of llama.cpp, whisper.cpp (speech, voice activity), parakeet and gpt-2 were tried; the numbers fit none of them";
     Err(Fault::unsupported(what).at(start).in_file(file.name()).into())
 }

@@ -1,10 +1,12 @@
 //! Keras: HDF5 files (`.h5`, `.weights.h5`) of Keras 1 to 3, and `.keras` archives (a zip of metadata.json, config.json
 //! and model.weights.h5). Other HDF5 files are listed the same way.
 
+use std::sync::Arc;
+
 use super::{
     Format, Match, Reader,
     codec::{
-        hdf5::{self, Attribute, Dataset, Hdf5, Kind, Layout},
+        hdf5::{self, Attribute, Dataset, Found, Hdf5, Kind, Layout},
         json::Json,
         zip::{self, Directory},
         zip_salvage::Walk,
@@ -203,6 +205,7 @@ impl KerasReader {
             sections,
             notes: findings.finish(),
             cuts: Vec::new(),
+            awaited: Vec::new(),
         }
     }
 }
@@ -316,14 +319,47 @@ fn entry(dataset: Dataset, packed: bool, file: &Window, findings: &mut Findings)
                 Place::Missing { file: file.name().to_owned(), at: range }
             }
         }
-        Layout::Chunked(sizes, filters) => {
+        Layout::Stated(_) => Place::Absent,
+        Layout::Chunked(sizes, filters, found) => {
             let of = if sizes.is_empty() { String::new() } else { format!(" of {}", Shape(sizes)) };
             let by = if filters.is_empty() { String::new() } else { format!(", packed by {}", filters.join(", ")) };
             let what = format!("{told} is stored in chunks{of}{by}");
-            findings.info("chunks", at, what, "its values are listed, not shown");
-            Place::Inline
+            match chunked(found, encoding, packed, big, file) {
+                Ok(place) => {
+                    if let Place::Missing { at, .. } = &place {
+                        let what =
+                            format!("{told} has chunks up to byte {}, the file ends at byte {}", at.end, file.len());
+                        findings.error("end of file", file.len(), what, "the file was not copied whole");
+                    }
+                    findings.info("chunks", at, what, "its values are unpacked when they are looked at");
+                    place
+                }
+                Err(why) => {
+                    findings.info("chunks", at, what, &format!("its values are listed, not shown: it is {why}"));
+                    Place::Inline
+                }
+            }
         }
         Layout::Nowhere => Place::Absent,
     };
     TensorEntry { name: path, shape, encoding, place, bytes }
+}
+
+/// The place of values in chunks; or why they are only listed.
+fn chunked(found: Found, encoding: Encoding, packed: bool, big: bool, file: &Window) -> Result<Place, String> {
+    let mut chunks = found?;
+    let width = encoding.spec().map(|spec| (spec.block_len, spec.block_bytes));
+    if packed {
+        return Err("inside a packed member".into());
+    }
+    if width != Some((1, chunks.width)) {
+        return Err(format!("of elements of {} bytes, which are not decoded", chunks.width));
+    }
+    chunks.big_endian = big;
+    let start = chunks.list.iter().map(|c| c.at.start).min().unwrap_or(0);
+    let end = chunks.list.iter().map(|c| c.at.end).max().unwrap_or(0);
+    if end > file.len() {
+        return Ok(Place::Missing { file: file.name().to_owned(), at: start..end });
+    }
+    Ok(Place::Chunked { file: 0, at: start..end, chunks: Arc::new(chunks) })
 }

@@ -96,6 +96,7 @@ impl Reader for Llama2cReader {
             sections,
             notes: findings.finish(),
             cuts: Vec::new(),
+            awaited: Vec::new(),
         }
     }
 }

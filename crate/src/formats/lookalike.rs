@@ -1,6 +1,9 @@
 //! What a file looks like that no reader takes: named politely, so that a person knows what they hold.
 
+use super::codec::{inflate, protobuf};
+
 /// A content test and what it means: a name, and what a person can do.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Lookalike {
     /// What the file is.
     pub(super) name: &'static str,
@@ -15,6 +18,29 @@ const fn is(name: &'static str, advice: &'static str) -> Option<Lookalike> {
 const LATER: &str = "not opened; a GGUF, safetensors, ONNX or PyTorch file of the same model can be";
 const UNPACK: &str = "unpack it first";
 
+/// The first bytes of what a gzip file holds; none where it cannot be unpacked.
+pub(super) fn gunzipped(head: &[u8]) -> Option<Vec<u8>> {
+    let [0x1f, 0x8b, 8, flags, ..] = head else { return None };
+    let mut at = 10;
+    if flags & 4 != 0 {
+        let [low, high] = *head.get(at..at + 2)? else { return None };
+        at += 2 + usize::from(u16::from_le_bytes([low, high]));
+    }
+    // The file's name and a comment, each ended by a zero byte; then a checksum.
+    for flag in [8, 16] {
+        if flags & flag != 0 {
+            at += head.get(at..)?.iter().position(|b| *b == 0)? + 1;
+        }
+    }
+    at += if flags & 2 != 0 { 2 } else { 0 };
+    let start = match inflate::deflated(head.get(at..)?, 64 << 10) {
+        Ok(bytes) => bytes,
+        // What came before the end of the first bytes is what was asked for.
+        Err(e) => e.before,
+    };
+    (!start.is_empty()).then_some(start)
+}
+
 /// Starts of files, in the order of testing (formats.md section 1).
 const STARTS: &[(&[u8], &str, &str)] = &[
     (
@@ -22,8 +48,13 @@ const STARTS: &[(&[u8], &str, &str)] = &[
         "a Git LFS pointer, not the model itself",
         "fetch the real file with `git lfs pull`, or download it from the model's page",
     ),
-    (b"nsgg", "a llama.cpp session file, not a model", "open the model it belongs to"),
-    (b"qsgg", "a llama.cpp state file, not a model", "open the model it belongs to"),
+    (b"nsgg", "a llama.cpp session file (a saved prompt and its cache), not a model", "open the model it belongs to"),
+    (b"qsgg", "a llama.cpp state file (the cache of one sequence), not a model", "open the model it belongs to"),
+    (
+        b"\x0d\xc0\x01\0\0",
+        "a network of Leela Chess Zero (LCZero)",
+        "lc0 runs it; `lc0 leela2onnx` writes an ONNX file of it, which opens here",
+    ),
     (b"PYTORCH1", "a container of the PyTorch 1.0 preview", "PyTorch itself no longer reads it"),
     (b"\x1f\x8b", "gzip-compressed", UNPACK),
     (b"\xfd7zXZ\0", "xz-compressed", UNPACK),
@@ -126,9 +157,6 @@ pub(super) fn name(head: &[u8], tail: &[u8]) -> Option<Lookalike> {
             "the download did not finish, or the disk lost it; fetch it again",
         );
     }
-    if sentence_pieces(head) {
-        return is("a SentencePiece model: a tokenizer, no weights", "open it together with the model it belongs to");
-    }
     if core_ml(head) {
         return is(
             "a Core ML model",
@@ -182,16 +210,58 @@ fn number(head: &[u8], at: usize) -> Option<u32> {
     head.get(at..)?.first_chunk().map(|raw| u32::from_le_bytes(*raw))
 }
 
-/// `ModelProto { 1 pieces { 1 piece, 2 score float, ... } }`: the first piece is a word with a score.
-fn sentence_pieces(head: &[u8]) -> bool {
-    let [0x0a, _, 0x0a, n, rest @ ..] = head else { return false };
-    let after = rest.get(usize::from(*n)..).unwrap_or(&[]);
-    matches!(after, [0x15, ..]) && rest.get(..usize::from(*n)).is_some_and(|piece| std::str::from_utf8(piece).is_ok())
+/// `Model { 1 specificationVersion, 2 description { 1 input, 10 output, ... FeatureDescription { 1 name, ... } } }` of
+/// Core ML, versions 1 to 20.
+pub(super) fn core_ml(head: &[u8]) -> bool {
+    let [0x08, 1..=20, 0x12, rest @ ..] = head else { return false };
+    let Ok(Some((size, n))) = protobuf::varint(rest) else { return false };
+    let description = rest.get(n..).unwrap_or(&[]);
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    let mut left = description.get(..size).unwrap_or(description);
+    let mut features = 0;
+    // Functions, inputs, states, outputs, names of predictions, training inputs, metadata.
+    while let Ok(Some((tag, n))) = protobuf::varint(left) {
+        let (field, 2) = (tag >> 3, tag & 7) else { return false };
+        let Ok(Some((size, m))) = protobuf::varint(left.get(n..).unwrap_or(&[])) else { break };
+        let message = left.get(n + m..).unwrap_or(&[]);
+        match field {
+            // A feature begins with its name, which is text, and has a type.
+            1 | 10 | 50 if feature(message, usize::try_from(size).unwrap_or(usize::MAX)) => features += 1,
+            7 | 11 | 12 | 13 | 20 | 21 | 100 => {}
+            _ => return false,
+        }
+        left = usize::try_from(size).ok().and_then(|size| message.get(size..)).unwrap_or(&[]);
+    }
+    features > 0
 }
 
-/// `Model { 1 specificationVersion, 2 description { ... features } }` of Core ML, versions 1 to 20.
-fn core_ml(head: &[u8]) -> bool {
-    matches!(head, [0x08, 1..=20, 0x12, _, 0x0a | 0x52 | 0xa2, ..])
+/// `FeatureDescription { 1 name, 2 shortDescription, 3 type }`, of which only the first bytes may be here.
+fn feature(message: &[u8], size: usize) -> bool {
+    let mut left = message.get(..size).unwrap_or(message);
+    let cut = size > message.len();
+    let (mut named, mut typed) = (false, false);
+    while let [tag @ (0x0a | 0x12 | 0x1a), rest @ ..] = left {
+        let Ok(Some((n, m))) = protobuf::varint(rest) else { return cut };
+        let value = rest.get(m..).unwrap_or(&[]);
+        let n = usize::try_from(n).unwrap_or(usize::MAX);
+        let here = value.get(..n).unwrap_or(value);
+        if *tag == 0x1a {
+            typed = true;
+        } else {
+            // What ends with the first bytes of the file may end inside a character.
+            let text = match std::str::from_utf8(here) {
+                Ok(text) => text,
+                Err(e) if e.error_len().is_none() && here.len() < n => "",
+                Err(_) => return false,
+            };
+            if text.chars().any(char::is_control) {
+                return false;
+            }
+            named |= *tag == 0x0a;
+        }
+        left = value.get(n..).unwrap_or(&[]);
+    }
+    left.is_empty() && (cut || named && typed)
 }
 
 /// A count, then the length and name of the first tensor measured, how often, and how many values it has.

@@ -6,8 +6,8 @@ use super::{codec::json::Json, findings::quoted, sections};
 use crate::{
     fault::Fault,
     model::{
-        Cut, FileSummary, FormatId, MetaArray, MetaType, MetaValue, Metadata, ModelFile, Note, Place, SectionKind,
-        Severity, TensorEntry,
+        Awaited, Cut, FileSummary, FormatId, MetaArray, MetaType, MetaValue, Metadata, ModelFile, Note, Place,
+        SectionKind, Severity, TensorEntry,
     },
     source::{SourceFile, SourceSet},
     tensor::{Encoding, Shape},
@@ -29,8 +29,8 @@ pub(super) struct Part {
     /// 1 for the first.
     pub(super) number: usize,
     pub(super) total: usize,
-    /// What lies there under its name instead.
-    pub(super) instead: Option<String>,
+    /// What is known of it where it is not given.
+    pub(super) missing: Option<Awaited>,
 }
 
 /// `name-00001-of-00002.gguf`.
@@ -58,6 +58,12 @@ impl ShardName {
             of: format!("-of-{total}{end}"),
             total: total_number,
         })
+    }
+    /// The index of such shards: "model.safetensors.index.json" of "model-00001-of-00002.safetensors".
+    pub(super) fn index(&self, format: FormatId) -> Option<String> {
+        matches!(format, FormatId::Safetensors | FormatId::PyTorch).then_some(())?;
+        let end = self.of.rsplit_once('.')?.1;
+        Some(format!("{}.{end}.index.json", self.prefix.trim_end_matches(['-', '_'])))
     }
     pub(super) fn with_number(&self, number: usize) -> String {
         format!("{}{number:0width$}{}", self.prefix, self.of, width = self.digits)
@@ -128,18 +134,35 @@ impl Whole {
             sections: Vec::new(),
             notes: Vec::new(),
             cuts: Vec::new(),
+            awaited: Vec::new(),
         };
         Self { model, parts: 0, missing: Vec::new() }
     }
     /// A part that was not given.
     pub(super) fn missing(&mut self, part: &Part) {
         self.missing.push(part.name.clone());
-        let what = match &part.instead {
-            Some(what) => format!("{} is no safetensors file: it is {what}", quoted(&part.name)),
+        let known = part.missing.clone();
+        let known = known.unwrap_or_else(|| Awaited { name: part.name.clone(), bytes: None, instead: None });
+        let instead = known.instead.clone();
+        let size = known.bytes.map(|n| format!("; the file has {n} bytes")).unwrap_or_default();
+        let what = match &instead {
+            // Its words after "missing" are those of any part that is not here.
+            Some(what) => format!(
+                "{} is missing: part {} of {}; what lies in its place is {what}{size}",
+                quoted(&part.name),
+                part.number,
+                part.total
+            ),
             None => format!("{} is missing: part {} of {}", quoted(&part.name), part.number, part.total),
         };
+        self.model.awaited.push(known);
         let note = Note::new(Severity::Error, what).why("its tensors cannot be shown or run");
-        self.model.notes.push(note.advice("give it together with the others"));
+        self.model.notes.push(note.advice(match instead.as_deref() {
+            Some("a Git LFS pointer") => {
+                "fetch the real file with `git lfs pull`, or download it from the model's page"
+            }
+            _ => "give it together with the others",
+        }));
     }
     /// A part whose header cannot be read.
     pub(super) fn unreadable(&mut self, part: &Part, fault: &Fault) {
@@ -174,7 +197,9 @@ impl Whole {
         }
         self.model.metadata.adopt(read.metadata, number, |key| !key.starts_with("split."));
         self.model.tensors.extend(read.tensors.into_iter().map(|mut tensor| {
-            if let Place::Here { file, .. } | Place::Strided { file, .. } = &mut tensor.place {
+            if let Place::Here { file, .. } | Place::Strided { file, .. } | Place::Chunked { file, .. } =
+                &mut tensor.place
+            {
                 *file = number;
             }
             tensor
@@ -223,6 +248,9 @@ impl Whole {
     }
     /// The joined model, held against the index where there is one.
     pub(super) fn finish(mut self, index: Option<&Index>) -> ModelFile {
+        if self.parts == 0 {
+            self.model.version = "without weights".into();
+        }
         if let Some(index) = index {
             self.check_index(index);
         } else if self.parts > 1 {
@@ -310,6 +338,16 @@ impl Whole {
             self.model.notes.push(note.why("as above").advice(DISAGREE));
         }
         let sum = self.model.tensors.iter().filter_map(|t| t.bytes).fold(0, u64::saturating_add);
+        if let (Some(left), false) = (index.total_size.and_then(|total| total.checked_sub(sum)), absent.is_empty()) {
+            let (n, total) = (self.missing.len(), index.total_size.unwrap_or(0));
+            let what = if n == 1 {
+                format!("The missing shard holds {left} of {total} bytes of tensors")
+            } else {
+                format!("The {n} missing shards hold {left} of {total} bytes of tensors together")
+            };
+            let note = Note::new(Severity::Info, what).why("so much is left to download, by the index");
+            self.model.notes.push(note.advice("give them together with the index"));
+        }
         if let Some(total) = index.total_size
             && absent.is_empty()
             && total != sum

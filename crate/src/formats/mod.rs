@@ -20,13 +20,18 @@ mod sections;
 mod side;
 mod tensorflow;
 mod tflite;
+mod tokenizer_file;
+mod weightless;
 mod xray;
 mod zipped;
 
+pub(crate) use codec::hdf5::unfiltered as unfiltered_chunk;
 pub use companions::missing_files;
 pub(crate) use findings::{Findings, quoted, sort as sort_notes};
+pub use folder::Opened;
 pub use items::{ArrayItems, read_array};
 pub use parts::{Parts, parts};
+pub use tokenizer_file::{TokenizerKind, tokenizer_kind};
 
 use crate::{
     fault::Result,
@@ -85,6 +90,7 @@ pub static FORMATS: &[&dyn Format] = &[
     &safetensors::Safetensors,
     &llama2c::Llama2c,
     &pytorch::Pickle,
+    &tokenizer_file::TokenizerFile,
 ];
 
 /// Reads the model that the files hold together: recognises each by its content, reads headers, merges shards.
@@ -95,7 +101,30 @@ pub static FORMATS: &[&dyn Format] = &[
 /// # Errors
 /// No file is a model (the fault names what the files look like), or the model's header cannot be read.
 pub async fn open(files: &SourceSet, limits: &Limits) -> Result<ModelFile> {
+    Ok(folder::open(files, limits).await?.model)
+}
+
+/// As [`open`], with what else was learnt of the files.
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_all(files: &SourceSet, limits: &Limits) -> Result<Opened> {
     folder::open(files, limits).await
+}
+
+/// The tokenizer's files among those given, by their first bytes and names; nothing else of them is read.
+///
+/// # Errors
+/// The source fails.
+pub async fn tokenizers(files: &SourceSet, limits: &Limits) -> Result<Vec<(TokenizerKind, String)>> {
+    let mut found = Vec::new();
+    for file in files.files() {
+        let feed = Feed::open(file, limits).await?;
+        if let Some(kind) = tokenizer_kind(feed.window().rest(0), file.name(), file.len()) {
+            found.push((kind, file.name().to_owned()));
+        }
+    }
+    Ok(found)
 }
 
 /// The format whose content test a file passes.

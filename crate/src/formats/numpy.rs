@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     fault::Fault,
-    model::{FormatId, Metadata, ModelFile, Place, SectionKind, TensorEntry},
+    model::{Cut, FormatId, Metadata, ModelFile, Place, SectionKind, TensorEntry},
     source::{Cursor, Limits, Stop, Window},
     tensor::{Encoding, Shape},
 };
@@ -178,6 +178,8 @@ struct NumpyReader {
     pickles: Vec<(String, Stream)>,
     running: Option<Stream>,
     findings: Findings,
+    /// The file ends within the header of its only array, which goes on to at least this byte.
+    cut: Option<Option<u64>>,
     done: bool,
 }
 
@@ -189,8 +191,14 @@ impl Reader for NumpyReader {
         let head = file.bytes(0..file.len().min(8))?;
         self.zip = zip::starts(head);
         if !self.zip {
-            let header = Header::read(file, 0, file.len())?;
-            let header = header.map_err(|(at, what)| Fault::file(at, what).in_file(file.name()))?;
+            let header = match Header::read(file, 0, file.len())? {
+                Ok(header) => header,
+                Err(_) if self.cut_header(file)? => {
+                    self.done = true;
+                    return Ok(());
+                }
+                Err((at, what)) => return Err(Fault::file(at, what).in_file(file.name()).into()),
+            };
             if self.arrays.is_empty() {
                 let name = file.name().rsplit('/').next().unwrap_or_default().trim_end_matches(".npy").to_owned();
                 self.arrays.push(Array { name, header, at: 0..file.len(), plain: true });
@@ -218,6 +226,39 @@ impl Reader for NumpyReader {
 }
 
 impl NumpyReader {
+    /// True where the file ends within its header: what it says up to there is shown.
+    fn cut_header(&mut self, file: &Window) -> Result<bool, Stop> {
+        let len = file.len();
+        let head = file.bytes(0..len.min(12))?;
+        if !head.starts_with(MAGIC) || head.get(6).is_some_and(|major| !(1..=3).contains(major)) {
+            return Ok(false);
+        }
+        let wide = head.get(6).is_some_and(|major| *major >= 2);
+        let mut cursor = Cursor::new(file, 8, false);
+        let (start, n) = match (wide, len) {
+            (true, 12..) => (12, Some(u64::from(cursor.u32()?))),
+            (false, 10..) => (10, Some(u64::from(cursor.u16()?))),
+            _ => (len, None),
+        };
+        let needs = n.map(|n| start + n);
+        if n.is_some_and(|n| n > HEADER_MOST) || needs.is_some_and(|needs| needs <= len) {
+            return Ok(false);
+        }
+        let text = String::from_utf8_lossy(file.bytes(start..len)?).into_owned();
+        let version = (head.get(6).copied().unwrap_or(1), head.get(7).copied().unwrap_or(0));
+        let what = match needs {
+            Some(needs) => format!("The file ends at byte {len}, within its header, which goes on to byte {needs}"),
+            None => format!("The file ends at byte {len}, within its header"),
+        };
+        self.findings.error("end of file", len, what, "the file was not copied whole: no value of the array is here");
+        // What ends within the text may still state type and shape.
+        if let Ok(header) = Header::parse(&text, needs.unwrap_or(len), version) {
+            let name = file.name().rsplit('/').next().unwrap_or_default().trim_end_matches(".npy").to_owned();
+            self.arrays.push(Array { name, header, at: 0..len, plain: true });
+        }
+        self.cut = Some(needs);
+        Ok(true)
+    }
     fn members(&mut self, file: &Window, directory: &mut Directory) -> Result<(), Stop> {
         zipped::locate(file, directory, &mut self.located, &mut self.findings)?;
         while let Some(member) = directory.members.get(self.looked) {
@@ -286,7 +327,7 @@ impl NumpyReader {
         Ok(())
     }
     fn model(self, file: &Window) -> ModelFile {
-        let Self { directory, arrays, pickles, mut findings, zip, .. } = self;
+        let Self { directory, arrays, pickles, mut findings, zip, cut, .. } = self;
         let len = file.len();
         let (mut parts, mut tensors) = (Vec::new(), Vec::new());
         let several = arrays.iter().any(|a| a.header.width() > Some(1) && a.header.big_endian())
@@ -294,6 +335,10 @@ impl NumpyReader {
         let big = !several && arrays.iter().any(|a| a.header.big_endian());
         let version = arrays.first().map_or((1, 0), |a| a.header.version);
         for array in arrays {
+            if cut.is_some() {
+                tensors.push(entry(array, several, file, &mut findings));
+                continue;
+            }
             let start = array.at.start;
             let data = start.saturating_add(array.header.length).min(len);
             if array.plain && start < data {
@@ -311,6 +356,9 @@ impl NumpyReader {
                 }
             }
             parts.push((directory.at.start..directory.end.max(directory.at.end), SectionKind::Header));
+        }
+        if cut.is_some() {
+            parts.push((0..len, SectionKind::Header));
         }
         let mut seen = Seen::default();
         for (name, stream) in &pickles {
@@ -335,7 +383,8 @@ impl NumpyReader {
             graph: None,
             sections,
             notes: findings.finish(),
-            cuts: Vec::new(),
+            cuts: cut.map(|needs| Cut { file: 0, needs, announced: Some(1) }).into_iter().collect(),
+            awaited: Vec::new(),
         }
     }
 }
@@ -376,7 +425,7 @@ fn entry(array: Array, several: bool, file: &Window, findings: &mut Findings) ->
                 findings.error("end of file", at.end.min(file.len()), what, "the file was not copied whole");
             }
             let end = start.saturating_add(bytes);
-            if bytes > found {
+            if bytes > found || start > file.len() {
                 Place::Missing { file: file.name().to_owned(), at: start..end }
             } else if several && header.big_endian() && header.width() > Some(1) {
                 let what = format!("{told} is big endian, other arrays of the file are not");

@@ -19,6 +19,8 @@ pub struct Parts {
     pub format: Option<FormatId>,
     /// The other files of the weights, by their names in the same folder.
     pub others: Vec<String>,
+    /// The index that would lie beside a shard, by the names that transformers gives.
+    pub index: Option<String>,
     /// Which of them holds which tensor, where an index says so.
     pub tensors: Vec<(String, String)>,
 }
@@ -33,11 +35,12 @@ pub async fn parts(file: &SourceFile) -> Result<Parts> {
     if let Some(format) = recognise(head, file.name(), file.len()) {
         let id = format.id();
         let shard = ShardName::parse(file.name()).filter(|s| s.total > 1 && id != FormatId::Onnx);
+        let index = shard.as_ref().and_then(|shard| shard.index(id));
         let others = shard.map_or_else(Vec::new, |shard| {
             let all = (1..=shard.total.min(super::merge::SHARDS_MOST)).map(|number| shard.with_number(number));
             all.filter(|name| name != file.name()).collect()
         });
-        return Ok(Parts { format: Some(id), others, tensors: Vec::new() });
+        return Ok(Parts { format: Some(id), others, index, tensors: Vec::new() });
     }
     let is_index = head.trim_ascii_start().starts_with(b"{") && file.name().ends_with(".index.json");
     if is_index
@@ -45,7 +48,7 @@ pub async fn parts(file: &SourceFile) -> Result<Parts> {
         && let Some(index) = Index::parse(&file.read(0..file.len()).await?)
     {
         let others = index.files();
-        return Ok(Parts { format: Some(index.format), others, tensors: index.into_tensors() });
+        return Ok(Parts { format: Some(index.format), others, index: None, tensors: index.into_tensors() });
     }
     Ok(Parts::default())
 }

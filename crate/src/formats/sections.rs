@@ -24,6 +24,11 @@ pub(super) fn map(
         {
             known.push((at.clone(), SectionKind::Tensor(i)));
         }
+        if let Place::Chunked { file: f, chunks, .. } = &tensor.place
+            && *f == file
+        {
+            known.extend(chunks.list.iter().map(|chunk| (chunk.at.clone(), SectionKind::Tensor(i))));
+        }
     }
     // Ends second: of two that start together the shorter comes first and both get their bytes.
     crate::order::sort_by_key(&mut known, |(at, _)| (at.start, at.end));

@@ -250,6 +250,7 @@ impl TfLiteReader {
             sections,
             notes: self.findings.finish(),
             cuts: Vec::new(),
+            awaited: Vec::new(),
         }
     }
 }

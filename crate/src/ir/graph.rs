@@ -65,7 +65,8 @@ pub struct Weight {
     pub sources: Vec<Source>,
 }
 
-/// Rows of one tensor.
+/// Rows of one tensor. Of a vector each value is a row (of a matrix that becomes a vector, in the order of its bytes); of a
+/// tensor that is stored by inputs each column is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Source {
     /// Index into the model's tensors.

@@ -1,7 +1,8 @@
 //! One tensor of a model.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
+use super::Chunks;
 use crate::tensor::{Encoding, Shape};
 
 /// Where a tensor's bytes are.
@@ -22,6 +23,15 @@ pub enum Place {
         at: Range<u64>,
         /// Elements from one index to the next, for each dimension.
         strides: Vec<u64>,
+    },
+    /// In the model's file number `file`, in chunks that may be packed.
+    Chunked {
+        /// Index into `ModelFile::files`.
+        file: usize,
+        /// From the first chunk's start to the last one's end; empty where none is stored.
+        at: Range<u64>,
+        /// Where each lies, and how it is packed.
+        chunks: Arc<Chunks>,
     },
     /// In a file that was not given, or beyond the end of a truncated one.
     Missing {

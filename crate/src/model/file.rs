@@ -20,6 +20,7 @@ pub enum FormatId {
     TensorFlow,
     TfLite,
     Onnx,
+    Tokenizer,
 }
 
 impl FormatId {
@@ -37,6 +38,7 @@ impl FormatId {
             Self::TensorFlow => "TensorFlow",
             Self::TfLite => "TensorFlow Lite",
             Self::Onnx => "ONNX",
+            Self::Tokenizer => "tokenizer",
         }
     }
 }
@@ -63,6 +65,17 @@ pub struct Cut {
     pub announced: Option<u64>,
 }
 
+/// A file of the weights that is named and not here: by an index, or by what stands in its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Awaited {
+    /// Its name among the model's files.
+    pub name: String,
+    /// Its length in bytes, where a Git LFS pointer states it.
+    pub bytes: Option<u64>,
+    /// What lies under its name instead: "a Git LFS pointer", "empty".
+    pub instead: Option<String>,
+}
+
 /// Everything a header says.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelFile {
@@ -84,6 +97,8 @@ pub struct ModelFile {
     pub notes: Vec<Note>,
     /// Files whose list of tensors is cut off. Tensors that are listed but lie beyond a file's end are [`super::Place::Missing`].
     pub cuts: Vec<Cut>,
+    /// Files of the weights that are not here, as far as they are named, in the order of their names.
+    pub awaited: Vec<Awaited>,
 }
 
 impl ModelFile {

@@ -1,5 +1,6 @@
 //! The common description of any model file: no bytes, no I/O.
 
+mod chunks;
 mod entry;
 mod file;
 mod graph;
@@ -7,8 +8,9 @@ mod metadata;
 mod note;
 mod section;
 
+pub use chunks::{Chunk, ChunkFilter, Chunks};
 pub use entry::{Place, TensorEntry};
-pub use file::{Cut, FileSummary, FormatId, ModelFile};
+pub use file::{Awaited, Cut, FileSummary, FormatId, ModelFile};
 pub use graph::{GraphNode, GraphValue, OpGraph};
 pub use metadata::{ArrayPlace, MetaArray, MetaType, MetaValue, Metadata};
 pub use note::{Note, Severity};

@@ -21,7 +21,16 @@ impl<'a> ModelReport<'a> {
     pub async fn of(inspection: &'a Inspection) -> Self {
         let model = inspection.model();
         let bytes_read = inspection.files().bytes_read();
-        let runnable = session::support(model);
+        let runnable = match model.format {
+            FormatId::Tokenizer => {
+                Err(Fault::unsupported("a tokenizer alone: it splits text, and has no weights to run"))
+            }
+            _ if !model.awaited.is_empty() || super::kinds::weightless(model) => {
+                let what = facts::missing_weights(model).unwrap_or_else(|| "files of the weights are missing".into());
+                Err(Fault::unsupported(what))
+            }
+            _ => session::support(model),
+        };
         let tokenizer = tokenizer_kind(inspection);
         let parameters = model.parameters();
         let bytes = model.tensor_bytes();
@@ -102,7 +111,7 @@ impl<'a> TensorReport<'a> {
         let mut span = None;
         let (file, offset, place) = match &tensor.place {
             Place::Here { file, at } => (model.files.get(*file).map(|f| f.name.as_str()), Some(at.start), "here"),
-            Place::Strided { file, at, .. } => {
+            Place::Strided { file, at, .. } | Place::Chunked { file, at, .. } => {
                 span = Some(at.end.saturating_sub(at.start));
                 (model.files.get(*file).map(|f| f.name.as_str()), Some(at.start), "here")
             }

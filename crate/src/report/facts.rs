@@ -8,7 +8,7 @@ use crate::{
     session::Support,
 };
 
-use super::{Fact, PartReport, PlaceReport, RunnerReport, describe::stage, hierarchy::hierarchy};
+use super::{Fact, PartReport, PlaceReport, RunnerReport, describe::stage, hierarchy::hierarchy, kinds};
 
 /// The model's architecture as its files state it.
 pub(super) fn architecture(model: &ModelFile) -> Option<String> {
@@ -46,6 +46,9 @@ fn title(word: &str) -> String {
 
 /// "Llama-architecture language model, 1.1 B parameters, 4.5 bits per weight, context 2048."
 pub(super) fn sentence(model: &ModelFile) -> String {
+    if let Some(sentence) = kinds::sentence(model) {
+        return sentence + ".";
+    }
     let meta = &model.metadata;
     let kind = match (model.format, architecture(model)) {
         (FormatId::Gguf, arch) if meta.string("general.type") == Some("imatrix") => {
@@ -93,6 +96,7 @@ pub(super) fn sentence(model: &ModelFile) -> String {
         (FormatId::Keras, None) => "Keras model".into(),
         (FormatId::TensorFlow, None) => format!("TensorFlow {}", model.version),
         (FormatId::TfLite, None) => "TensorFlow Lite model".into(),
+        (FormatId::Tokenizer, None) => "Tokenizer".into(),
     };
     let mut parts = vec![kind];
     let parameters = model.parameters();
@@ -107,6 +111,7 @@ pub(super) fn sentence(model: &ModelFile) -> String {
     if let Some(context) = Numbers::of(model).and_then(|n| n.stated(Key::Context)) {
         parts.push(format!("context {context}"));
     }
+    parts.extend(kinds::lacks(model));
     parts.join(", ") + "."
 }
 
@@ -169,6 +174,10 @@ pub(super) fn identity(model: &ModelFile) -> Vec<Fact> {
 /// Layers, heads, widths, vocabulary, RoPE, context.
 pub(super) fn shape(model: &ModelFile) -> Vec<Fact> {
     let meta = &model.metadata;
+    let own = kinds::shape(model);
+    if !own.is_empty() {
+        return own;
+    }
     let mut facts: Vec<Fact> = stated(model)
         .filter(|(row, ..)| row.key != Key::RopeBase)
         .filter_map(|(row, key, n)| fact(row.label, n.fract() == 0.0 && n >= 0.0, n, key))
@@ -201,7 +210,10 @@ pub(super) fn shape(model: &ModelFile) -> Vec<Fact> {
     facts
 }
 
-fn missing_weights(model: &ModelFile) -> Option<String> {
+pub(super) fn missing_weights(model: &ModelFile) -> Option<String> {
+    if let Some(what) = kinds::missing_weights(model) {
+        return Some(what);
+    }
     let mut files: Vec<&str> = model
         .tensors
         .iter()
@@ -314,6 +326,14 @@ pub(super) fn place(model: &ModelFile, tokenizer: bool, tokenizer_file: Option<&
                 ),
             ],
         ),
+        FormatId::Tokenizer => (
+            "",
+            vec![
+                part("original", "Weights", "elsewhere", "a tokenizer's file holds none"),
+                part("original", "config.json", "elsewhere", "it says what the weights compute"),
+                tokenizer_file(),
+            ],
+        ),
         other => {
             let mut parts = vec![weights_here()];
             if model.graph.is_some() {
@@ -331,6 +351,7 @@ pub(super) fn place(model: &ModelFile, tokenizer: bool, tokenizer_file: Option<&
             (other_place(other), parts)
         }
     };
+    let sentence = kinds::place(model).unwrap_or(sentence);
     PlaceReport { stage: here.into(), sentence: sentence.into(), parts, hierarchy: hierarchy(model) }
 }
 
@@ -361,7 +382,7 @@ fn other_place(format: FormatId) -> &'static str {
         FormatId::TfLite => {
             "This is a conversion for phones and small devices: a graph with its weights, made from an original model."
         }
-        FormatId::Gguf | FormatId::Safetensors | FormatId::Onnx => "",
+        FormatId::Gguf | FormatId::Safetensors | FormatId::Onnx | FormatId::Tokenizer => "",
     }
 }
 
@@ -396,7 +417,7 @@ fn other_runners(model: &ModelFile) -> &'static [(&'static str, &'static str, &'
             ("ONNX Runtime", "no", "needs a conversion by tf2onnx"),
         ],
         FormatId::TfLite => &[("TensorFlow Lite (LiteRT)", "yes", "on phones, microcontrollers and PCs")],
-        FormatId::Gguf | FormatId::Safetensors | FormatId::Onnx => &[],
+        FormatId::Gguf | FormatId::Safetensors | FormatId::Onnx | FormatId::Tokenizer => &[],
     }
 }
 

@@ -104,7 +104,8 @@ fn tensors(model: &ModelFile) -> Vec<MapPartReport<'_>> {
         let (file, at, kind) = match &tensor.place {
             Place::Here { file, at } | Place::Strided { file, at, .. } => (*file, at, "tensor"),
             Place::Missing { file, at } => (*number.get(file.as_str())?, at, "missing"),
-            Place::Inline | Place::Absent => return None,
+            // Its chunks lie apart: the sections name them.
+            Place::Inline | Place::Absent | Place::Chunked { .. } => return None,
         };
         (at.start < at.end && at.end != u64::MAX).then(|| MapPartReport {
             name: Some(&tensor.name),

@@ -13,6 +13,7 @@ mod fault;
 mod generation;
 mod hierarchy;
 mod keys;
+mod kinds;
 mod map;
 mod model;
 mod ops;

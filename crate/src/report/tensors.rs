@@ -85,7 +85,9 @@ impl PeekReport {
         let entry = &model.tensors[peek.tensor];
         let row_len = entry.shape.row_len().max(1);
         let (file, at) = match &entry.place {
-            Place::Here { file, at } | Place::Strided { file, at, .. } => (model.files[*file].name.clone(), at.clone()),
+            Place::Here { file, at } | Place::Strided { file, at, .. } | Place::Chunked { file, at, .. } => {
+                (model.files[*file].name.clone(), at.clone())
+            }
             _ => (String::new(), 0..0),
         };
         Self {

@@ -5,14 +5,14 @@ use std::{cell::RefCell, ops::Range, rc::Rc};
 use crate::{
     check::{self, Evidence},
     fault::{Fault, Result},
-    formats::{self, ArrayItems},
+    formats::{self, ArrayItems, Opened, TokenizerKind},
     model::{ModelFile, Place, TensorEntry},
     source::{Limits, SourceFile, SourceSet},
     tensor::{EncodingSpec, Histogram, Stats},
     tokenizer::Vocabulary,
 };
 
-use super::{FileBytes, Progress, vocabulary};
+use super::{FileBytes, Progress, chunked::ChunkedValues, vocabulary};
 
 /// Bytes of tensor data fetched at a time.
 const CHUNK: u64 = 4 << 20;
@@ -27,6 +27,7 @@ const BINS: usize = 64;
 pub struct Inspection {
     files: SourceSet,
     model: ModelFile,
+    tokenizers: Vec<(TokenizerKind, String)>,
     vocabulary: RefCell<Option<Result<Rc<Vocabulary>>>>,
 }
 
@@ -51,8 +52,8 @@ impl Inspection {
     /// # Errors
     /// None of the files is a model that Glassbox reads, or a header cannot be read at all.
     pub async fn open(files: SourceSet) -> Result<Self> {
-        let model = formats::open(&files, &Limits::default()).await?;
-        Ok(Self { files, model, vocabulary: RefCell::new(None) })
+        let Opened { model, tokenizers } = formats::open_all(&files, &Limits::default()).await?;
+        Ok(Self { files, model, tokenizers, vocabulary: RefCell::new(None) })
     }
     /// The description.
     pub fn model(&self) -> &ModelFile {
@@ -88,13 +89,17 @@ impl Inspection {
         if let Some(known) = &*self.vocabulary.borrow() {
             return known.clone();
         }
-        let made = vocabulary::of_model(&self.files, &self.model).await.map(Rc::new);
+        let made = vocabulary::of_model(&self.files, &self.model, &self.tokenizers).await.map(Rc::new);
         *self.vocabulary.borrow_mut() = Some(made.clone());
         made
     }
     /// The file beside the model's weights that its tokenizer would be read from.
     pub fn tokenizer_file(&self) -> Option<&str> {
-        vocabulary::file_beside(&self.files)
+        vocabulary::file_beside(&self.tokenizers)
+    }
+    /// Files that hold a tokenizer, by their kinds and names.
+    pub(super) fn tokenizers(&self) -> &[(TokenizerKind, String)] {
+        &self.tokenizers
     }
     /// Length of the tokenizer beside the model; `None` where there is none that can be loaded, or where the model's own
     /// header states it (GGUF). It loads the tokenizer, which the page's reader module does not hold.
@@ -165,6 +170,8 @@ struct TensorData<'a> {
     row_len: u64,
     /// Elements from one index to the next, where the values do not lie one behind the other.
     strides: Option<Vec<u64>>,
+    /// Where the values lie in chunks.
+    chunked: Option<ChunkedValues<'a>>,
     big_endian: bool,
 }
 
@@ -174,11 +181,15 @@ impl<'a> TensorData<'a> {
         let entry =
             model.tensors.get(tensor).ok_or_else(|| Fault::caller(format!("there is no tensor number {tensor}")))?;
         let name = &entry.name;
-        let mut strides = None;
+        let (mut strides, mut packed) = (None, None);
         let (file, at) = match &entry.place {
             Place::Here { file, at } => (*file, at.clone()),
             Place::Strided { file, at, strides: steps } => {
                 strides = Some(steps.clone());
+                (*file, at.clone())
+            }
+            Place::Chunked { file, at, chunks } => {
+                packed = Some(chunks);
                 (*file, at.clone())
             }
             Place::Missing { file, at } if model.files.iter().any(|f| f.name == *file) => {
@@ -205,10 +216,10 @@ impl<'a> TensorData<'a> {
             .shape
             .elements()
             .ok_or_else(|| Fault::limit(format!("{name} has more elements than 64 bits count")))?;
-        let need = match &strides {
+        let need = match (&strides, packed) {
             // The description placed first and last element; here they must only lie in the file.
-            Some(_) => Some(at.end - at.start),
-            None => elements.div_ceil(u64::from(spec.block_len)).checked_mul(u64::from(spec.block_bytes)),
+            (Some(_), _) | (_, Some(_)) => Some(at.end - at.start),
+            (None, None) => elements.div_ceil(u64::from(spec.block_len)).checked_mul(u64::from(spec.block_bytes)),
         };
         if need.is_none_or(|need| at.end > source.len() || at.end - at.start < need) {
             return Err(Fault::file(
@@ -231,6 +242,7 @@ impl<'a> TensorData<'a> {
             rows: elements / row_len,
             row_len,
             strides,
+            chunked: packed.map(|chunks| ChunkedValues::new(source, chunks, &entry.shape.0)),
             big_endian: model.big_endian(),
         })
     }
@@ -240,9 +252,11 @@ impl<'a> TensorData<'a> {
     /// The bytes of whole blocks, in little-endian order.
     async fn blocks(&self, blocks: Range<u64>) -> Result<Vec<u8>> {
         let size = u64::from(self.spec.block_bytes);
-        let mut bytes = match &self.strides {
-            Some(strides) => self.gathered(strides, blocks, size).await?,
-            None => {
+        let mut bytes = match (&self.strides, &self.chunked) {
+            // They come out in little-endian order.
+            (_, Some(chunked)) => return chunked.elements(blocks).await,
+            (Some(strides), None) => self.gathered(strides, blocks, size).await?,
+            (None, None) => {
                 let from = self.at.start + blocks.start * size;
                 self.file.read(from..self.at.start + blocks.end * size).await?
             }

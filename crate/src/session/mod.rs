@@ -3,6 +3,7 @@
 mod bytes;
 #[cfg(feature = "chat")]
 mod chat;
+mod chunked;
 mod companions;
 mod devices;
 mod inspection;
@@ -16,7 +17,7 @@ mod vocabulary;
 pub use bytes::{FileBytes, file_bytes};
 #[cfg(feature = "chat")]
 pub use chat::{Chat, Compared, Rendered};
-pub use companions::{Beside, Need, complete, open_with_tensor};
+pub use companions::{Beside, Need, complete, complete_from_folder, open_with_missing, open_with_tensor};
 pub use devices::{DeviceEntry, GpuOptions, dispatch_gap, list_devices, test_ops};
 pub use inspection::{Inspection, Peek};
 pub use run::{

@@ -58,7 +58,7 @@ impl Inspection {
                 .advice(format!("Compare with the model's tokenizer.json; if it is right, set tokenizer.ggml.pre to {expected:?}.")),
             );
         }
-        let beside = vocabulary::beside(self.files()).await;
+        let beside = vocabulary::beside(self.files(), self.tokenizers()).await;
         let (Ok(Some(other)), Some(file)) = (beside, self.tokenizer_file()) else { return notes };
         if !made.is_same_vocabulary(&other) {
             notes.push(

@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use crate::{
     fault::{Fault, Result},
-    formats::{self, ArrayItems},
+    formats::{self, ArrayItems, TokenizerKind},
     model::{MetaValue, ModelFile},
-    source::{SourceFile, SourceSet},
+    source::{Limits, SourceFile, SourceSet},
     tokenizer::{GgufVocabulary, Vocabulary},
 };
 
@@ -20,44 +20,23 @@ const MAX_JSON: u64 = 256 << 20;
 /// # Errors
 /// None of the files holds a tokenizer.
 pub async fn open_vocabulary(files: SourceSet) -> Result<Vocabulary> {
-    if let [only] = files.files()
-        && kind_of(only).is_some()
-    {
-        return beside(&files).await?.ok_or_else(|| Fault::bug("a tokenizer file was not read"));
+    if files.files().len() == 1 {
+        let found = formats::tokenizers(&files, &Limits::default()).await?;
+        if let Some(vocabulary) = beside(&files, &found).await? {
+            return Ok(vocabulary);
+        }
     }
     match Inspection::open(files.clone()).await {
-        Ok(inspection) => of_model(inspection.files(), inspection.model()).await,
-        Err(fault) => beside(&files).await?.ok_or(fault),
-    }
-}
-
-/// Files that hold a tokenizer, the ones that say most first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum TokenizerFile {
-    Json,
-    Tekken,
-    SentencePiece,
-    Lists,
-    Ranks,
-    Words,
-}
-
-/// What a file is by its name, which may have a prefix: "tokenizer.json", "gpt2.vocab.json".
-fn kind_of(file: &SourceFile) -> Option<TokenizerFile> {
-    let is = |name: &str| is_named(file, name);
-    let ends = |ending: &str| file.name().ends_with(ending);
-    match () {
-        () if is("tokenizer.json") => Some(TokenizerFile::Json),
-        () if is("tekken.json") => Some(TokenizerFile::Tekken),
-        () if is("tokenizer.model") || is("spiece.model") || ends(".bpe.model") || ends("sentencepiece.model") => {
-            Some(TokenizerFile::SentencePiece)
+        Ok(inspection) => of_model(inspection.files(), inspection.model(), inspection.tokenizers()).await,
+        Err(fault) => {
+            let found = formats::tokenizers(&files, &Limits::default()).await?;
+            beside(&files, &found).await?.ok_or(fault)
         }
-        () if is("vocab.json") => Some(TokenizerFile::Lists),
-        () if ends(".tiktoken") => Some(TokenizerFile::Ranks),
-        () if is("vocab.txt") => Some(TokenizerFile::Words),
-        () => None,
     }
 }
+
+/// Files that hold a tokenizer, by their kinds and names.
+pub(super) type Tokenizers = [(TokenizerKind, String)];
 
 /// "tokenizer.json" of "folder/tokenizer.json" and of "phi-3.tokenizer.json".
 pub(super) fn is_named(file: &SourceFile, name: &str) -> bool {
@@ -75,18 +54,19 @@ pub(super) async fn whole(file: &SourceFile) -> Result<Vec<u8>> {
 }
 
 /// The file that says most about a tokenizer, and what it is.
-fn best(files: &SourceSet) -> Option<(TokenizerFile, &SourceFile)> {
-    files.files().iter().filter_map(|file| Some((kind_of(file)?, file))).min_by_key(|(kind, _)| *kind)
+fn best(found: &Tokenizers) -> Option<(TokenizerKind, &str)> {
+    found.iter().min_by_key(|(kind, _)| *kind).map(|(kind, name)| (*kind, name.as_str()))
 }
 
 /// Its name.
-pub(super) fn file_beside(files: &SourceSet) -> Option<&str> {
-    best(files).map(|(_, file)| file.name())
+pub(super) fn file_beside(found: &Tokenizers) -> Option<&str> {
+    best(found).map(|(_, name)| name)
 }
 
 /// The tokenizer that the files hold besides a model's own metadata.
-pub(super) async fn beside(files: &SourceSet) -> Result<Option<Vocabulary>> {
-    let Some((kind, file)) = best(files) else { return Ok(None) };
+pub(super) async fn beside(files: &SourceSet, found: &Tokenizers) -> Result<Option<Vocabulary>> {
+    let Some((kind, name)) = best(found) else { return Ok(None) };
+    let file = files.find(name).ok_or_else(|| Fault::bug("a tokenizer's file is not open").in_file(name))?;
     let bytes = whole(file).await?;
     let config = match files.files().iter().find(|file| is_named(file, "tokenizer_config.json")) {
         Some(config) => Some(whole(config).await?),
@@ -98,32 +78,29 @@ pub(super) async fn beside(files: &SourceSet) -> Result<Option<Vocabulary>> {
         None => Ok(vocabulary),
     };
     let made = match kind {
-        TokenizerFile::Json => Vocabulary::from_json(&bytes).and_then(with),
-        TokenizerFile::Tekken => Vocabulary::from_tekken(&bytes),
-        // Llama 3 calls its rank file tokenizer.model; a SentencePiece model begins with the tag of its first piece.
-        TokenizerFile::SentencePiece if bytes.first() == Some(&0x0A) => {
-            Vocabulary::from_sentence_piece(&bytes).and_then(with)
-        }
-        TokenizerFile::SentencePiece | TokenizerFile::Ranks => Vocabulary::from_tiktoken(&bytes),
-        TokenizerFile::Lists => {
+        TokenizerKind::Json => Vocabulary::from_json(&bytes).and_then(with),
+        TokenizerKind::Tekken => Vocabulary::from_tekken(&bytes),
+        TokenizerKind::SentencePiece => Vocabulary::from_sentence_piece(&bytes).and_then(with),
+        TokenizerKind::Ranks => Vocabulary::from_tiktoken(&bytes),
+        TokenizerKind::Lists => {
             let merges = files.files().iter().find(|file| is_named(file, "merges.txt")).ok_or_else(|| {
                 Fault::unsupported("vocab.json needs its merges.txt: open both, or their folder").in_file(file.name())
             })?;
             Vocabulary::from_vocab_and_merges(&bytes, &whole(merges).await?, config)
         }
-        TokenizerFile::Words => Vocabulary::from_vocab_txt(&bytes, config),
+        TokenizerKind::Words => Vocabulary::from_vocab_txt(&bytes, config),
     };
     made.map(Some).map_err(|fault| fault.in_file(file.name()))
 }
 
 /// The tokenizer of an inspected model.
-pub(super) async fn of_model(files: &SourceSet, model: &ModelFile) -> Result<Vocabulary> {
+pub(super) async fn of_model(files: &SourceSet, model: &ModelFile, found: &Tokenizers) -> Result<Vocabulary> {
     if model.metadata.string("tokenizer.ggml.model").is_some() {
         let keys = gguf_keys(files, model).await?;
         return Vocabulary::from_gguf(keys);
     }
     let lacks = "no tokenizer here: drop tokenizer.json (or vocab.txt, vocab.json with merges.txt, tokenizer.model, tekken.json) together with the model";
-    beside(files).await?.ok_or_else(|| Fault::unsupported(lacks))
+    beside(files, found).await?.ok_or_else(|| Fault::unsupported(lacks))
 }
 
 /// Items of a metadata array, wherever they are.

@@ -54,6 +54,8 @@ impl SourceFile {
 pub struct SourceSet {
     files: Vec<SourceFile>,
     read: Rc<Cell<u64>>,
+    /// Files and folders that were meant and could not be opened: name, and why.
+    unread: Vec<(String, String)>,
 }
 
 impl SourceSet {
@@ -72,12 +74,21 @@ impl SourceSet {
     /// Adds the files of another set.
     pub fn extend(&mut self, other: &Self) {
         other.files.iter().for_each(|file| self.push(Rc::clone(&file.source)));
+        self.unread.extend(other.unread.iter().cloned());
+    }
+    /// Says that a file or folder that was meant could not be opened.
+    pub fn leave_out(&mut self, name: impl Into<String>, why: impl Into<String>) {
+        self.unread.push((name.into(), why.into()));
+    }
+    /// Files and folders that were meant and could not be opened: name, and why.
+    pub fn unread(&self) -> &[(String, String)] {
+        &self.unread
     }
     /// The same files, counted together, without those of this name.
     #[must_use]
     pub fn without(&self, name: &str) -> Self {
         let files = self.files.iter().filter(|file| file.name() != name).cloned().collect();
-        Self { files, read: Rc::clone(&self.read) }
+        Self { files, read: Rc::clone(&self.read), unread: self.unread.clone() }
     }
     /// All files, in the order given.
     pub fn files(&self) -> &[SourceFile] {

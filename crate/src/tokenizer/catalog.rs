@@ -276,6 +276,7 @@ fn marks(vocabulary: &Vocabulary) -> (Vec<Option<f64>>, Vec<Option<u32>>) {
     let scores = |scores: &[f32]| scores.iter().map(|score| Some(f64::from(*score))).collect();
     match &vocabulary.method {
         Method::Spm(spm) => (scores(&spm.scores), Vec::new()),
+        Method::Whole(whole) => (scores(&whole.scores), Vec::new()),
         Method::Unigram(unigram) => (unigram.scores.iter().copied().map(Some).collect(), Vec::new()),
         // Counted in ten-thousandths there.
         Method::Plamo2(plamo2) => {

@@ -44,6 +44,7 @@ const fn family(
 const FAMILIES: &[Family] = &[
     family("GPT-2", "gpt-2", "<|endoftext|>", 50_257..=50_304),
     family("Llama 3", "llama-bpe", "<|begin_of_text|>", 128_000..=128_512),
+    family("Llama 4", "llama4", "<|begin_of_text|>", 200_000..=202_240),
     family("Qwen 2", "qwen2", "<|im_start|>", 151_640..=152_064),
     family("DeepSeek V3", "deepseek-v3", "<｜begin▁of▁sentence｜>", 128_800..=129_280),
     family("DeepSeek LLM", "deepseek-llm", "<｜begin▁of▁sentence｜>", 100_000..=102_400),

@@ -18,6 +18,7 @@ use super::{
     streaming::{First, Joiner},
     table::{Entry, Spelling, Table},
     unigram::Unigram,
+    whole::{Unit, Whole},
 };
 use crate::{
     fault::{Blame, Fault, Result},
@@ -172,8 +173,11 @@ pub(super) fn build(bytes: &[u8]) -> Result<Vocabulary> {
             let spm = Spm { scores, bytes, unknown, add_space_prefix: false, preparation, cut, memo };
             ("BPE", Method::Spm(spm))
         }
-        3 => return Err(Fault::unsupported("a SentencePiece model of whole words: Glassbox lacks its encoding")),
-        4 => return Err(Fault::unsupported("a SentencePiece model of characters: Glassbox lacks its encoding")),
+        3 | 4 => {
+            let unit = if file.model_type == 3 { Unit::Word } else { Unit::Character };
+            let name = if unit == Unit::Word { "of whole words" } else { "of characters" };
+            (name, Method::Whole(Box::new(Whole { preparation, unit, scores, bytes, unknown })))
+        }
         other => return Err(broken(format!("model type {other} is not known to SentencePiece; 1 to 4 expected"))),
     };
     let first = if file.add_prefix && !file.as_suffix { First::StripOne } else { First::Keep };

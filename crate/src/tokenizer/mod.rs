@@ -49,6 +49,7 @@ mod streaming;
 mod table;
 mod tokenized;
 mod unigram;
+mod whole;
 mod word_piece;
 mod words;
 
@@ -56,7 +57,8 @@ use std::ops::Range;
 
 use self::{
     byte_bpe::ByteBpe, longest::Longest, pipeline::Pipeline, plamo2::Plamo2, ranked::Ranked, settings::Settings,
-    specials::Specials, spm::Spm, streaming::Joiner, table::Table, unigram::Unigram, word_piece::WordPiece,
+    specials::Specials, spm::Spm, streaming::Joiner, table::Table, unigram::Unigram, whole::Whole,
+    word_piece::WordPiece,
 };
 pub use self::{
     catalog::{Catalog, Found, Listed, Search, Sort, TokenQuery, TokenType},
@@ -187,6 +189,7 @@ enum Method {
     Longest(Longest),
     Plamo2(Box<Plamo2>),
     Ranked(Box<Ranked>),
+    Whole(Box<Whole>),
     Json(Box<Pipeline>),
 }
 
@@ -221,7 +224,7 @@ impl Vocabulary {
     pub fn from_gguf(keys: GgufVocabulary) -> Result<Self> {
         from_gguf::build(&keys)
     }
-    /// From a SentencePiece `.model` of BPE or Unigram.
+    /// From a SentencePiece `.model`: BPE, Unigram, whole words or single characters.
     ///
     /// # Errors
     /// The bytes are no such model, or of a kind that is not known, or exceed a limit.
@@ -263,7 +266,7 @@ impl Vocabulary {
     pub fn with_config(mut self, config: &[u8]) -> Result<Self> {
         let settings = Settings::parse(Some(config))?;
         self.name_ends(&settings);
-        if matches!(self.method, Method::Spm(_) | Method::Unigram(_)) {
+        if matches!(self.method, Method::Spm(_) | Method::Unigram(_) | Method::Whole(_)) {
             let wanted = |flag: &str, id: Option<u32>| id.filter(|_| settings.flag(flag) == Some(true));
             self.before = wanted("add_bos_token", self.bos).into_iter().collect();
             self.after = wanted("add_eos_token", self.eos).into_iter().collect();
@@ -395,6 +398,7 @@ impl Vocabulary {
                     (None, Method::Longest(longest)) => longest.encode(part, start, &mut tokens)?,
                     (None, Method::Ranked(ranked)) => ranked.encode(part, start, &mut tokens)?,
                     (None, Method::Plamo2(plamo2)) => plamo2.encode(part, start, &mut tokens)?,
+                    (None, Method::Whole(whole)) => whole.encode(&self.table, part, start, &mut tokens),
                     (None, Method::Json(_)) => {}
                 }
             }

@@ -38,7 +38,7 @@ pub(super) fn findings(vocabulary: &Vocabulary, text: &str, tokens: &[Token]) ->
             Method::ByteBpe(_) | Method::Ranked(_) | Method::Longest(_) | Method::Plamo2(_) => {
                 "Some bytes have no token, or text beside special tokens is left out."
             }
-            Method::Json(_) | Method::Unigram(_) | Method::WordPiece(_) => {
+            Method::Json(_) | Method::Unigram(_) | Method::WordPiece(_) | Method::Whole(_) => {
                 "The tokenizer changes text before splitting it (case, accents, spaces), or lacks tokens for some of it."
             }
         };

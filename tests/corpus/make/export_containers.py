@@ -55,9 +55,42 @@ def write_stored() -> None:
         file.create_dataset("packed", data=data, chunks=(2, 4), compression="gzip", shuffle=True)
 
 
+def write_chunked() -> None:
+    """Chunks of every index that is followed, with every filter; all values count up, so that the tests know them."""
+    import h5py
+
+    def count(shape, dtype):
+        return np.arange(np.prod(shape), dtype=dtype).reshape(shape)
+
+    with h5py.File(OUT / "chunked.h5", "w") as file:
+        file.create_dataset("uneven", data=count((5, 7, 3), ">i2"), chunks=(2, 3, 2), compression=4, shuffle=True)
+        file.create_dataset("checked", data=count((9,), "<f8"), chunks=(4,), fletcher32=True)
+        file.create_dataset("many", data=count((300, 2), "<i4"), chunks=(2, 1), compression=1)
+        part = file.create_dataset("part", shape=(6, 4), dtype="<f4", chunks=(2, 2), fillvalue=7.5)
+        part[0:2, 0:2] = 1.0
+        grown = file.create_dataset("grown", data=count((4,), "<u1"), chunks=(3,), maxshape=(None,))
+        grown.resize((8,))
+        file.create_dataset("lzf", data=count((8,), "<f4"), chunks=(4,), compression="lzf")
+    with h5py.File(OUT / "chunked_new.h5", "w", libver="latest") as file:
+        file.create_dataset("single", data=count((3, 2), "<f4"), chunks=(3, 2), compression=4)
+        file.create_dataset("single_plain", data=count((3, 2), "<f4"), chunks=(3, 2))
+        file.create_dataset("array", data=count((5, 5), "<i8"), chunks=(2, 2), shuffle=True, fletcher32=True)
+        file.create_dataset("array_plain", data=count((5, 5), "<i2"), chunks=(2, 2))
+        file.create_dataset("pages", data=count((1100,), "<u2"), chunks=(1,))
+        grown = file.create_dataset("extensible", data=count((8,), "<f4"), chunks=(3,), maxshape=(None,))
+        file.create_dataset("tree", data=count((4, 4), "<f4"), chunks=(2, 2), maxshape=(None, None))
+        dcpl = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        dcpl.set_chunk((2, 2))
+        dcpl.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+        space = h5py.h5s.create_simple((4, 5))
+        made = h5py.h5d.create(file.id, b"implicit", h5py.h5t.IEEE_F32LE, space, dcpl)
+        h5py.Dataset(made)[...] = count((4, 5), "<f4")
+
+
 def write_all() -> None:
     OUT.mkdir(exist_ok=True)
     write_stored()
+    write_chunked()
     write_hdf5(OUT / "old.h5")
     write_hdf5(OUT / "new.h5", libver="latest")
     weights = io.BytesIO()

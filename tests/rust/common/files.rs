@@ -69,7 +69,9 @@ pub fn assert_well_formed(model: &ModelFile) {
             assert_eq!(section.at.start, at, "section of {} starts where the one before ends", file.name);
             assert!(section.at.end > section.at.start, "no section is empty");
             if let SectionKind::Tensor(i) = section.kind {
-                let (Place::Here { file, at } | Place::Strided { file, at, .. }) = &model.tensors[i].place else {
+                let (Place::Here { file, at } | Place::Strided { file, at, .. } | Place::Chunked { file, at, .. }) =
+                    &model.tensors[i].place
+                else {
                     panic!("a section of a tensor elsewhere")
                 };
                 assert_eq!(*file, number);
@@ -80,7 +82,9 @@ pub fn assert_well_formed(model: &ModelFile) {
         assert_eq!(at, file.bytes, "the byte map of {} ends with the file", file.name);
     }
     for tensor in &model.tensors {
-        if let Place::Here { file, at } | Place::Strided { file, at, .. } = &tensor.place {
+        if let Place::Here { file, at } | Place::Strided { file, at, .. } | Place::Chunked { file, at, .. } =
+            &tensor.place
+        {
             assert!(at.start <= at.end && at.end <= model.files[*file].bytes, "{} lies in its file", tensor.name);
         }
     }

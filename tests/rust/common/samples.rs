@@ -79,6 +79,25 @@ pub fn external() -> Sample {
     Sample { files: vec![("e.onnx".into(), onnx_model(&graph).0), ("w.bin".into(), vec![5; 4])] }
 }
 
+/// Tokenizers in files of their own, one of each kind.
+pub fn tokenizers() -> Vec<Sample> {
+    let json = r#"{"version":"1.0","truncation":null,"padding":null,"added_tokens":[{"id":2,"content":"<s>","special":true}],"normalizer":null,"pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"ByteLevel"}]},"model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":3},"merges":["a b"]}}"#;
+    let tekken = r#"{"config":{"pattern":"[a-z]+","default_vocab_size":3,"default_num_special_tokens":1,"version":"v3"},"vocab":[{"rank":0,"token_bytes":"YQ==","token_str":"a"}],"special_tokens":[{"rank":0,"token_str":"<s>"}]}"#;
+    let lists: Vec<String> = (0..40u8)
+        .map(|n| format!("\"{}\":{n}", char::from(b'A' + n % 26).to_string().repeat(1 + usize::from(n / 26))))
+        .collect();
+    let ranks: String = (0..12).map(|n| format!("SGVsbG8= {n}\n")).collect();
+    vec![
+        Sample::one("word.spm", committed("sentencepiece", "word.spm")),
+        Sample::one("unigram.spm", committed("sentencepiece", "unigram.spm")),
+        Sample::one("any.json", json.into()),
+        Sample::one("tekken.json", tekken.into()),
+        Sample::one("vocab.json", format!("{{{}}}", lists.join(",")).into()),
+        Sample::one("ranks.tiktoken", ranks.into()),
+        Sample::one("vocab.txt", b"[PAD]\n[UNK]\n[CLS]\nhello\n##s\n".to_vec()),
+    ]
+}
+
 /// A small sample of every format.
 pub fn all() -> Vec<Sample> {
     let mut every = Gguf::small();
@@ -113,9 +132,10 @@ pub fn all() -> Vec<Sample> {
         splits(),
         external(),
     ];
-    for name in ["old.h5", "new.h5", "tiny.keras"] {
+    for name in ["old.h5", "new.h5", "tiny.keras", "chunks.h5", "chunks_new.h5"] {
         samples.push(Sample::one(name, committed("containers", name)));
     }
+    samples.extend(tokenizers());
     samples
 }
 

@@ -24,13 +24,13 @@ fn the_decode_plan_of_a_layer_reads_like_the_architecture() {
 choice: 13 steps
   embed: token_embd.weight Q4_0 96 x 256, tokens -> embedding
   rms norm of 256: embedding, blk.0.attn_norm.weight -> blk.0.norm
-  linear: blk.0.norm, blk.0.attn_q.weight + blk.0.attn_k.weight + blk.0.attn_v.weight Q4_0 512 x 256 -> blk.0.q + blk.0.k + blk.0.v
-  rope and write: blk.0.q + blk.0.k + blk.0.v, positions -> blk.0.q + blk.0.k + blk.0.v[0..256], blk.0.k, blk.0.v
-  attention (4 heads on 2): blk.0.q + blk.0.k + blk.0.v[0..256], blk.0.k, blk.0.v -> blk.0.norm
+  linear: blk.0.norm, blk.0.attn_q.weight+attn_k.weight+attn_v.weight Q4_0 512 x 256 -> blk.0.q+k+v
+  rope and write: blk.0.q+k+v, positions -> blk.0.q+k+v[0..256], blk.0.k, blk.0.v
+  attention (4 heads on 2): blk.0.q+k+v[0..256], blk.0.k, blk.0.v -> blk.0.norm
   linear +=: embedding, blk.0.norm, blk.0.attn_output.weight Q4_0 256 x 256 -> embedding
   rms norm of 256: embedding, blk.0.ffn_norm.weight -> blk.0.norm
-  gated linear (Silu): blk.0.norm, blk.0.ffn_gate.weight + blk.0.ffn_up.weight Q4_0 1024 x 256 -> blk.0.gate
-  linear +=: embedding, blk.0.gate, blk.0.ffn_down.weight Q4_0 256 x 512 -> embedding
+  gated linear (Silu): blk.0.norm, blk.0.ffn_gate.weight+ffn_up.weight Q4_0 1024 x 256 -> blk.0.q+k+v
+  linear +=: embedding, blk.0.q+k+v, blk.0.ffn_down.weight Q4_0 256 x 512 -> embedding
   gather: embedding, outputs -> wanted
   rms norm of 256: wanted, output_norm.weight -> norm
   linear: norm, token_embd.weight Q4_0 96 x 256 -> logits

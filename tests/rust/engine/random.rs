@@ -158,6 +158,7 @@ pub(crate) fn random_llama(s: Shaped, encoding: Encoding) -> ModelFile {
         sections: Vec::new(),
         notes: Vec::new(),
         cuts: Vec::new(),
+        awaited: Vec::new(),
     }
 }
 

@@ -50,6 +50,29 @@ fn sentence_piece_models_give_the_librarys_ids() {
     assert_eq!(compared, 3 * texts.len());
 }
 
+/// Reference: the sentencepiece library 0.2.3 (tests/corpus/make/sentence_pieces.py), all four kinds, whatever the file's name.
+#[test]
+fn small_sentence_piece_models_of_every_kind_give_the_librarys_ids() {
+    use glassbox::session::open_vocabulary;
+
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/corpus/sentencepiece");
+    let reference: Value = serde_json::from_slice(&fs::read(folder.join("reference.json")).unwrap()).unwrap();
+    let texts: Vec<&str> = reference["texts"].as_array().unwrap().iter().map(|t| t.as_str().unwrap()).collect();
+    for (model, expected) in reference["models"].as_object().unwrap() {
+        let bytes = fs::read(folder.join(format!("{model}.spm"))).unwrap();
+        for name in ["x.spm", "m.bin", "tokenizer"] {
+            let files = super::opened::in_memory(&[(name, &bytes)]);
+            let vocabulary = super::opened::block_on(open_vocabulary(files)).unwrap();
+            assert_eq!(vocabulary.len() as u64, expected["tokens"].as_u64().unwrap(), "{model}");
+            for (text, expected) in texts.iter().zip(expected["ids"].as_array().unwrap()) {
+                assert_eq!(vocabulary.encode(text, PLAIN).unwrap(), ids(expected), "{model}: {text:?}");
+                let explained = vocabulary.explain(text, PLAIN).unwrap();
+                assert!(explained.agrees, "{model}: {text:?}: {explained:?}");
+            }
+        }
+    }
+}
+
 /// The pieces of a SentencePiece model, read apart from the crate's reader.
 fn pieces(model: &[u8]) -> (GgufVocabulary, usize) {
     fn varint(bytes: &[u8], at: &mut usize) -> u64 {
@@ -247,8 +270,11 @@ fn every_truncation_of_a_sentence_piece_model_is_refused_or_loads() {
             assert!(vocabulary.encode("  a a ", PLAIN).is_ok());
         }
     }
-    for kind in [3, 4, 9] {
+    for (kind, ids) in [(3, vec![3, 3]), (4, vec![1, 2, 1, 2])] {
         *model.last_mut().unwrap() = kind;
-        assert!(Vocabulary::from_sentence_piece(&model).is_err(), "model type {kind}");
+        let vocabulary = Vocabulary::from_sentence_piece(&model).unwrap();
+        assert_eq!(vocabulary.encode("  a a ", PLAIN).unwrap(), ids, "model type {kind}");
     }
+    *model.last_mut().unwrap() = 9;
+    assert!(Vocabulary::from_sentence_piece(&model).is_err(), "model type 9");
 }

@@ -174,3 +174,26 @@ fn a_model_without_a_tokenizer_has_no_findings_about_one() {
     gguf.entries.retain(|(key, _)| !key.starts_with(b"tokenizer"));
     assert_eq!(warnings(&gguf, &[]), []);
 }
+
+/// Ollama's converter writes "default" where it does not know the rules.
+#[test]
+fn a_pre_tokenizer_for_want_of_a_better_one_is_told() {
+    for (architecture, pre, severity, words) in [
+        ("llama4", Some("default"), Some(Severity::Warning), "are split by the rules of \"llama4\""),
+        ("gptoss", Some("default"), Some(Severity::Warning), "are split by the rules of \"gpt-4o\""),
+        ("llama", Some("default"), Some(Severity::Warning), "the converter did not know"),
+        ("llama", None, Some(Severity::Info), "tokenizer.ggml.pre is not set"),
+        ("qwen2", None, Some(Severity::Warning), "tokenizer.ggml.pre is not set"),
+        ("of-my-own", Some("default"), Some(Severity::Info), "the converter did not know"),
+        ("llama4", Some("llama4"), None, ""),
+    ] {
+        let mut file = file(&GgufVocabulary { pre: pre.map(str::to_owned), ..small_gpt2() });
+        file.entries.retain(|(key, _)| key != b"general.architecture");
+        file.set("general.architecture", Value::text(architecture));
+        let inspection = block_on(Inspection::open(in_memory(&[("m.gguf", &file.bytes())]))).unwrap();
+        let report = block_on(glassbox::report::ModelReport::of(&inspection));
+        let told = report.notes.iter().find(|n| n.what.starts_with("tokenizer.ggml.pre is") && n.what.contains(words));
+        let severity = severity.map(|s| if s == Severity::Warning { "warning" } else { "info" });
+        assert_eq!(told.map(|n| n.severity), severity, "{architecture} {pre:?}: {:#?}", report.notes);
+    }
+}

@@ -18,9 +18,10 @@ pub(super) static GPT2: Architecture = Architecture {
     gguf: &["gpt2"],
     model_types: &["gpt2"],
     tensors: &[
+        &[needed(Role::TokenEmbedding).in_folders(&["wte"])],
         ENDS,
         &[
-            needed(Role::PositionEmbedding),
+            needed(Role::PositionEmbedding).in_folders(&["wpe"]),
             needed(Role::AttnNorm),
             needed(Role::AttnQkv).by_input(),
             needed(Role::AttnOutput).by_input(),

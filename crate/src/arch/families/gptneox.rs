@@ -11,7 +11,12 @@ pub(super) static GPTNEOX: Architecture = Architecture {
     name: "gptneox",
     gguf: &["gptneox"],
     model_types: &["gpt_neox"],
-    tensors: &[&[needed(Role::AttnQkv).by_head()], ENDS, FUSED_ATTENTION, MLP],
+    tensors: &[
+        &[needed(Role::TokenEmbedding).in_folders(&["embed_in"]), needed(Role::AttnQkv).by_head()],
+        ENDS,
+        FUSED_ATTENTION,
+        MLP,
+    ],
     // Configurations that came through other programs state a number of key heads that nothing reads.
     rules: &[ONE_KV_HEAD_EACH],
     layer_norm: true,

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::{
     fault::Result,
     report::{CheckReport, NoteReport, SalvageReport},
-    session::{Inspection, Need},
+    session::Need,
 };
 
 use super::{
@@ -20,11 +20,8 @@ const RANGES: usize = 16;
 
 /// Runs the command.
 pub(super) fn run(args: &CheckArgs, json: bool) -> Result<Exit> {
-    let files = terminal::open_for(&args.paths, Need::Run)?;
-    let report = terminal::block_on(async {
-        let inspection = Inspection::open(files).await?;
-        CheckReport::of(&inspection).await
-    })?;
+    let inspection = terminal::inspection(&args.paths, Need::Run)?;
+    let report = terminal::block_on(CheckReport::of(&inspection))?;
     if json {
         terminal::json(&report)?;
     } else {

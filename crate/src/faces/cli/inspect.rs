@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::{
     fault::Result,
     report::{ModelReport, NoteReport},
-    session::Inspection,
+    session::Need,
 };
 
 use super::{
@@ -16,8 +16,7 @@ use super::{
 
 /// Runs the command.
 pub(super) fn run(args: &InspectArgs, json: bool) -> Result<Exit> {
-    let files = terminal::open(&args.paths)?;
-    let inspection = terminal::block_on(Inspection::open(files))?;
+    let inspection = terminal::inspection(&args.paths, Need::Description)?;
     let report = terminal::block_on(async { Ok(ModelReport::of(&inspection).await) })?;
     if json {
         terminal::json(&report)?;
@@ -36,9 +35,8 @@ fn text(report: &ModelReport, args: &InspectArgs) -> String {
     let _ = writeln!(out, "{}", plain(&report.summary));
     let _ = writeln!(
         out,
-        "{DIM}{} {}, {}; read {} of it{DIM:#}\n",
-        report.format,
-        report.version,
+        "{DIM}{}, {}; read {} of it{DIM:#}\n",
+        format!("{} {}", report.format, report.version).trim_end(),
         bytes(report.bytes_total),
         bytes(report.bytes_read)
     );

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::{
     fault::Result,
     report::{BytesReport, MapPartReport, MapReport},
-    session::{FileBytes, Inspection, file_bytes},
+    session::{FileBytes, Need, file_bytes},
 };
 
 use super::{
@@ -19,7 +19,7 @@ const LINE: usize = 16;
 
 /// Runs `map`.
 pub(super) fn run(args: &MapArgs, json: bool) -> Result<Exit> {
-    let inspection = terminal::block_on(Inspection::open(terminal::open(&args.paths)?))?;
+    let inspection = terminal::inspection(&args.paths, Need::Description)?;
     let report = MapReport::of(&inspection);
     if json {
         terminal::json(&report)?;
@@ -72,7 +72,7 @@ fn shared(part: &MapPartReport<'_>) -> String {
 
 /// Runs `hex`.
 pub(super) fn hex(args: &HexArgs, json: bool) -> Result<Exit> {
-    let files = terminal::open(std::slice::from_ref(&args.path))?;
+    let files = terminal::open_for(std::slice::from_ref(&args.path), Need::Nothing)?;
     let at = args.at..args.at.saturating_add(args.bytes);
     let read = terminal::block_on(file_bytes(&files, args.file.as_deref(), at))?;
     if json {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::{
     fault::Result,
     report::{PeekReport, StatsReport},
-    session::{Inspection, Need},
+    session::Need,
 };
 
 use super::{
@@ -22,13 +22,16 @@ const BAR: f64 = 48.0;
 
 /// Runs the command.
 pub(super) fn run(args: &PeekArgs, json: bool) -> Result<Exit> {
-    let files = terminal::open_for(std::slice::from_ref(&args.path), Need::Tensor(&args.tensor))?;
+    let (path, need) = (std::slice::from_ref(&args.path), Need::Tensor(&args.tensor));
+    let inspection = match terminal::address(&args.path) {
+        Some(address) => {
+            let files = terminal::open_for(path, need)?;
+            terminal::block_on(remote::open_with_tensor(address, files, &args.tensor))?
+        }
+        None => terminal::inspection(path, need)?,
+    };
     let bar = Bar::new(json);
     let report = terminal::block_on(async {
-        let inspection = match terminal::address(&args.path) {
-            Some(address) => remote::open_with_tensor(address, files, &args.tensor).await?,
-            None => Inspection::open(files).await?,
-        };
         let tensor = inspection.tensor_index(&args.tensor)?;
         let before = inspection.files().bytes_read();
         let peek = inspection.peek(tensor, args.rows.clone(), args.stats, &mut |p| bar.show(p)).await?;

@@ -4,7 +4,7 @@ use std::{
     fmt::Write as _,
     future::Future,
     io::{IsTerminal, Write as _},
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     pin::pin,
     rc::Rc,
     sync::Arc,
@@ -16,8 +16,8 @@ use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
-    fault::{Fault, Result},
-    session::{Need, Progress},
+    fault::{Blame, Fault, Result},
+    session::{self, Inspection, Need, Progress},
     source::{ByteSource, FileSource, SourceSet},
 };
 
@@ -183,22 +183,75 @@ pub(super) fn open_for(paths: &[PathBuf], need: Need<'_>) -> Result<SourceSet> {
             continue;
         }
         if path.is_dir() {
-            let mut files = Vec::new();
-            walk(path, MAX_DEPTH, &mut files)?;
-            files.sort();
-            for file in files {
-                let name = file.strip_prefix(path).unwrap_or(&file).to_string_lossy().replace('\\', "/");
-                set.push(Rc::new(FileSource::open(&file, name)?) as Rc<dyn ByteSource>);
-            }
+            add_folder(&mut set, path)?;
         } else {
-            let name = path.file_name().map_or_else(|| path.to_string_lossy(), |n| n.to_string_lossy()).into_owned();
-            set.push(Rc::new(FileSource::open(path, name)?) as Rc<dyn ByteSource>);
+            set.push(Rc::new(FileSource::open(path, file_name(path))?) as Rc<dyn ByteSource>);
         }
     }
+    if let Some(folder) = folder_of_one(paths) {
+        block_on(session::complete_from_folder(&mut set, need, &mut |names| beside(folder, names)))?;
+    }
     if set.files().is_empty() {
-        return Err(Fault::caller("the folder holds no files"));
+        let why = set.unread().first().map(|(name, why)| format!(" that can be read; {name}: {why}"));
+        return Err(Fault::caller(format!("the folder holds no files{}", why.unwrap_or_default())));
     }
     Ok(set)
+}
+
+/// Opens a model; of one file on disk also what its headers name in its folder: external data, further shards.
+pub(super) fn inspection(paths: &[PathBuf], need: Need<'_>) -> Result<Inspection> {
+    let files = open_for(paths, need)?;
+    match folder_of_one(paths) {
+        Some(folder) => block_on(session::open_with_missing(files, &mut |names| beside(folder, names))),
+        None => block_on(Inspection::open(files)),
+    }
+}
+
+/// The folder of the only path, where that is a file on disk.
+fn folder_of_one(paths: &[PathBuf]) -> Option<&Path> {
+    let [only] = paths else { return None };
+    (address(only).is_none() && !only.is_dir()).then(|| only.parent().unwrap_or(Path::new("")))
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(|| path.to_string_lossy(), |n| n.to_string_lossy()).into_owned()
+}
+
+/// Opens files of a folder by their names; one that leads out of it, or is no regular file, is not there.
+fn beside(folder: &Path, names: &[String]) -> Vec<Option<Rc<dyn ByteSource>>> {
+    let open = |name: &String| {
+        let inside = Path::new(name).components().all(|step| matches!(step, Component::Normal(_)));
+        let path = folder.join(name);
+        if !inside || !path.is_file() {
+            return None;
+        }
+        match FileSource::open(&path, name.as_str()) {
+            Ok(source) => Some(Rc::new(source) as Rc<dyn ByteSource>),
+            Err(fault) => {
+                err(&format!("{YELLOW}warning:{YELLOW:#} {}", plain(&fault.to_string())));
+                None
+            }
+        }
+    };
+    names.iter().map(open).collect()
+}
+
+/// Adds the files below a folder; what cannot be listed or opened is left out, with the reason.
+fn add_folder(set: &mut SourceSet, path: &Path) -> Result<()> {
+    let mut listing = Listing::default();
+    walk(path, MAX_DEPTH, &mut listing)?;
+    listing.files.sort();
+    let named = |file: &Path| file.strip_prefix(path).unwrap_or(file).to_string_lossy().replace('\\', "/");
+    for file in listing.files {
+        match FileSource::open(&file, named(&file)) {
+            Ok(source) => set.push(Rc::new(source) as Rc<dyn ByteSource>),
+            Err(fault) => set.leave_out(named(&file), fault.what),
+        }
+    }
+    for (folder, why) in listing.unread {
+        set.leave_out(named(&folder), why);
+    }
+    Ok(())
 }
 
 /// The text of a path that is meant as an address.
@@ -206,8 +259,17 @@ pub(super) fn address(path: &Path) -> Option<&str> {
     path.to_str().filter(|text| super::remote::is_address(text))
 }
 
-/// Regular files below a folder; links and hidden entries are passed over.
-fn walk(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> {
+/// What lies below a folder.
+#[derive(Default)]
+struct Listing {
+    files: Vec<PathBuf>,
+    /// Folders that cannot be listed, and why.
+    unread: Vec<(PathBuf, String)>,
+}
+
+/// Regular files below a folder, also by links to them; links to folders and hidden entries are passed over. A folder
+/// within that cannot be listed is kept by its name, and the listing goes on.
+fn walk(folder: &Path, depth: usize, found: &mut Listing) -> Result<()> {
     let fail =
         |e: std::io::Error| Fault::source(format!("cannot be listed: {e}")).in_file(&folder.display().to_string());
     for entry in std::fs::read_dir(folder).map_err(fail)? {
@@ -217,12 +279,15 @@ fn walk(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> {
             continue;
         }
         if kind.is_dir() && depth > 0 {
-            walk(&entry.path(), depth - 1, files)?;
-        } else if kind.is_file() {
-            if files.len() >= MAX_FILES {
+            match walk(&entry.path(), depth - 1, found) {
+                Err(fault) if fault.blame == Blame::Source => found.unread.push((entry.path(), fault.what)),
+                other => other?,
+            }
+        } else if kind.is_file() || kind.is_symlink() && entry.path().is_file() {
+            if found.files.len() >= MAX_FILES {
                 return Err(Fault::limit(format!("more than {MAX_FILES} files")).in_file(&folder.display().to_string()));
             }
-            files.push(entry.path());
+            found.files.push(entry.path());
         }
     }
     Ok(())

@@ -2,6 +2,7 @@
 
 pub(super) mod flatbuffer;
 pub(super) mod hdf5;
+pub(super) mod inflate;
 pub(super) mod json;
 pub(super) mod pickle;
 pub(super) mod protobuf;

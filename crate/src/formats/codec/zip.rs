@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::inflate;
 use crate::{
     fault::Fault,
     source::{Cursor, Limits, Stop, Window},
@@ -229,10 +230,10 @@ pub(in crate::formats) fn unpacked(file: &Window, member: &Member) -> Result<Tol
         0 => Ok(Ok(raw.to_vec())),
         8 => {
             let most = member.packed.saturating_mul(RATIO_MOST).min(INFLATED_MOST);
-            Ok(match miniz_oxide::inflate::decompress_to_vec_with_limit(raw, most as usize) {
+            Ok(match inflate::deflated(raw, most as usize) {
                 Ok(bytes) if bytes.len() as u64 == member.size => Ok(bytes),
                 Ok(bytes) => Err(format!("{} bytes announced, it unpacks to {}", member.size, bytes.len())),
-                Err(e) => Err(format!("cannot be unpacked: {:?}", e.status)),
+                Err(e) => Err(format!("cannot be unpacked: {}", e.what)),
             })
         }
         other => Ok(Err(format!("packed by method {other}; 0 (stored) and 8 (deflate) are known"))),
@@ -257,11 +258,11 @@ pub(in crate::formats) fn start_of(file: &Window, member: &Member, most: u64) ->
     let raw = file.bytes(member.at.start..end)?;
     Ok(match member.method {
         0 => Ok(raw.to_vec()),
-        8 => match miniz_oxide::inflate::decompress_to_vec_with_limit(raw, 1 << 20) {
+        8 => match inflate::deflated(raw, 1 << 20) {
             Ok(bytes) => Ok(bytes),
             // What came before the cut (or before damage) is what was asked for.
-            Err(e) if !e.output.is_empty() => Ok(e.output),
-            Err(e) => Err(format!("cannot be unpacked: {:?}", e.status)),
+            Err(e) if !e.before.is_empty() => Ok(e.before),
+            Err(e) => Err(format!("cannot be unpacked: {}", e.what)),
         },
         other => Err(format!("packed by method {other}; 0 (stored) and 8 (deflate) are known")),
     })

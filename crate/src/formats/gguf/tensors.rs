@@ -153,6 +153,7 @@ pub(super) fn model(reader: GgufReader, file: &Window) -> ModelFile {
         sections,
         notes: findings.finish(),
         cuts: short.then_some(Cut { file: 0, needs: None, announced: Some(head.tensors) }).into_iter().collect(),
+        awaited: Vec::new(),
     }
 }
 

@@ -419,6 +419,7 @@ impl Walk {
             sections,
             notes: self.findings.finish(),
             cuts: self.cut.into_iter().collect(),
+            awaited: Vec::new(),
         }
     }
     fn check(&mut self, file: &Window) {

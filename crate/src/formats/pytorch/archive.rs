@@ -345,6 +345,7 @@ impl Archive {
             sections,
             notes: findings.finish(),
             cuts,
+            awaited: Vec::new(),
         }
     }
 }

@@ -111,6 +111,7 @@ impl Plain {
             sections,
             notes: findings.finish(),
             cuts: Vec::new(),
+            awaited: Vec::new(),
         }
     }
 }

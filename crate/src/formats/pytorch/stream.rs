@@ -155,6 +155,7 @@ impl Legacy {
             sections,
             notes: findings.finish(),
             cuts: Vec::new(),
+            awaited: Vec::new(),
         }
     }
 }

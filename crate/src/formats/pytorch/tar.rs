@@ -343,6 +343,7 @@ impl Tar {
             sections,
             notes: findings.finish(),
             cuts: Vec::new(),
+            awaited: Vec::new(),
         }
     }
 }

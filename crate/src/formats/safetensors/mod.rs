@@ -102,6 +102,7 @@ impl Reader for SafetensorsReader {
             sections,
             notes: reader.findings.finish(),
             cuts: (data > file.len()).then_some(announced).into_iter().collect(),
+            awaited: Vec::new(),
         }
     }
 }

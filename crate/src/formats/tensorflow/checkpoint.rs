@@ -176,6 +176,7 @@ impl Checkpoint {
             sections,
             notes: self.findings.finish(),
             cuts: Vec::new(),
+            awaited: Vec::new(),
         }
     }
 }

@@ -25,7 +25,8 @@ impl Format for TensorFlow {
         FormatId::TensorFlow
     }
     fn sniff(&self, head: &[u8], name: &str, _len: u64) -> Match {
-        if table(head) || kind(head).is_some() {
+        // A Core ML model of version 1 begins as a SavedModel does.
+        if table(head) || kind(head).is_some() && !super::lookalike::core_ml(head) {
             Match::ByContent
         } else if name.ends_with(".pb") || name.ends_with(".index") {
             Match::ByName

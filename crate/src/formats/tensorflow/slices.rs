@@ -126,6 +126,7 @@ impl Slices {
             graph: None,
             notes: self.findings.finish(),
             cuts: Vec::new(),
+            awaited: Vec::new(),
         }
     }
 }

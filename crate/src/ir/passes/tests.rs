@@ -1,5 +1,6 @@
 //! Small models of several families: what passes make of them, and that results stay.
 
+mod cases;
 mod models;
 mod random;
 

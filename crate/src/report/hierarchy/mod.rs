@@ -135,14 +135,26 @@ impl<'a> Parts<'a> {
         if files.len() > LISTED {
             self.add("weights", "Shard", None, "present", format!("and {} more files", files.len() - LISTED));
         }
+        let awaited = |file: &str| model.awaited.iter().find(|a| a.name == within(self.home, file));
         for file in lost.iter().take(LISTED) {
             let n = model
                 .tensors
                 .iter()
                 .filter(|t| matches!(&t.place, Place::Missing { file: f, .. } if f == file))
                 .count();
-            let detail = format!("{file}: {n} tensors lie in it; give it together with the others");
+            let size = awaited(file).and_then(|a| a.bytes).map(|n| format!("; it has {n} bytes")).unwrap_or_default();
+            let detail = format!("{file}: {n} tensors lie in it{size}; give it together with the others");
             self.add("weights", "Shard", None, "missing", detail);
+        }
+        if model.tensors.is_empty() {
+            for file in model.awaited.iter().take(LISTED) {
+                let size = file.bytes.map(|n| format!(", which has {n} bytes")).unwrap_or_default();
+                let instead = file.instead.as_deref().map(|i| format!("; {i} lies in its place")).unwrap_or_default();
+                self.add("weights", "Weights", None, "missing", format!("{}{size}{instead}", file.name));
+            }
+            if model.awaited.is_empty() && super::kinds::weightless(model) {
+                self.add("weights", "Weights", None, "missing", "no file of weights is here");
+            }
         }
         if let Some(index) = model.files.iter().find(|f| f.role == "index" && folder_of(&f.name) == self.home) {
             match self.note("Index and shards disagree") {

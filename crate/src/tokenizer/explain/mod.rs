@@ -9,6 +9,7 @@ mod json;
 mod matches;
 mod merging;
 mod paths;
+mod whole;
 mod words;
 
 use std::ops::Range;
@@ -242,6 +243,7 @@ fn method(vocabulary: &Vocabulary) -> &'static str {
         Method::Longest(_) => "Longest match: at each place the longest token",
         Method::Unigram(_) => "Unigram: of all ways through the text the one of the highest sum of scores",
         Method::Plamo2(_) => "Best path: of all ways through the text the one of the highest sum of scores",
+        Method::Whole(whole) => whole::method(whole),
         Method::Json(pipeline) => json::method(pipeline),
     }
 }
@@ -264,6 +266,7 @@ fn text_part(vocabulary: &Vocabulary, whole: &str, span: Range<usize>, budget: &
         Method::Longest(longest) => matches::longest(longest, text, base, budget)?,
         Method::Unigram(unigram) => paths::unigram(unigram, text, base, budget)?,
         Method::Plamo2(plamo2) => paths::plamo2(plamo2, text, base, budget)?,
+        Method::Whole(whole) => whole::words(table, whole, text, base, budget),
         Method::Json(_) => (Vec::new(), Vec::new()),
     };
     let prepared = aligned(whole, span.clone(), &prepared);

@@ -1,12 +1,16 @@
 //! HDF5, the part that Keras and h5py write: superblocks 0 to 3, also behind a user block; object headers 1 and 2; groups
-//! by symbol table, by links in the header or in a heap; contiguous and compact datasets, attributes. Chunks and their
-//! filters are named; what is stored otherwise is named too.
+//! by symbol table, by links in the header or in a heap; contiguous, compact and chunked datasets, attributes. What is stored
+//! otherwise is named.
 //! Source: the HDF5 File Format Specification, version 3.
 
 mod attribute;
+mod chunks;
 mod dense;
 
 use std::{collections::HashSet, ops::Range};
+
+pub(in crate::formats) use chunks::Found;
+pub(crate) use chunks::unfiltered;
 
 use crate::{
     fault::Fault,
@@ -27,6 +31,8 @@ const VALUE_MOST: u64 = 4 << 20;
 /// Bytes of all names and attribute values together, at most: a few bytes of a file could name them often.
 const TEXT_MOST: u64 = 64 << 20;
 const DIMS_MOST: u8 = 32;
+/// Bytes of a fill value, at most: the widest element is a complex number of 16.
+const FILL_MOST: u64 = 64;
 
 /// What the elements are.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,8 +60,10 @@ pub(in crate::formats) enum Kind {
 pub(in crate::formats) enum Layout {
     /// One run of bytes in the file.
     Plain(Range<u64>),
+    /// In chunks, as the header states them; their index is read once all of the header is known.
+    Stated(chunks::Chunked),
     /// In chunks of these sizes, packed by these filters.
-    Chunked(Vec<u64>, Vec<String>),
+    Chunked(Vec<u64>, Vec<String>, Found),
     /// Not written yet, or in another file.
     Nowhere,
 }
@@ -104,6 +112,7 @@ struct Object {
     kind: Option<Kind>,
     layout: Option<Layout>,
     filters: Vec<String>,
+    fill: Vec<u8>,
     links: Vec<(String, u64)>,
     attributes: Vec<(String, Vec<String>, bool)>,
     group: bool,
@@ -192,12 +201,10 @@ impl Hdf5 {
         }
         if let (Some(dims), Some(kind), Some(layout)) = (object.dims, object.kind, object.layout) {
             let layout = match layout {
-                Layout::Chunked(mut sizes, _) => {
-                    // The last is the size of an element.
-                    sizes.truncate(dims.len());
-                    Layout::Chunked(sizes, object.filters)
+                _ if !object.filters.is_empty() && !matches!(layout, Layout::Chunked(..)) => {
+                    let what = "packed as a whole, which is not unpacked".to_owned();
+                    Layout::Chunked(Vec::new(), object.filters, Err(what))
                 }
-                _ if !object.filters.is_empty() => Layout::Chunked(Vec::new(), object.filters),
                 plain => plain,
             };
             self.datasets.push(Dataset { path, dims, kind, layout, header: self.base.saturating_add(address) });
@@ -345,6 +352,18 @@ impl Hdf5 {
                 at = body.end;
             }
         }
+        if let (Some(dims), Some(Layout::Stated(stated))) = (&object.dims, &object.layout) {
+            let found = match self.chunks(file, stated, dims, &object.filters, &object.fill) {
+                Ok(found) => found,
+                Err(Stop::Need(range)) => return Err(Stop::Need(range)),
+                Err(Stop::Bad(fault)) => {
+                    let what = format!("its chunks cannot be found: {}", fault.what);
+                    object.odd.push((true, fault.at.unwrap_or(self.end), what));
+                    Err("in chunks that cannot be found".into())
+                }
+            };
+            object.layout = Some(Layout::Chunked(stated.sizes.clone(), object.filters.clone(), found));
+        }
         Ok(object)
     }
     fn message(
@@ -369,6 +388,7 @@ impl Hdf5 {
                     self.dense(file, heap, names, object)?;
                 }
             }
+            0x04 | 0x05 => object.fill = self.fill(file, kind == 5, &body)?,
             0x06 => self.link(file, &body, object)?,
             0x08 => object.layout = Some(self.layout(file, &body)?),
             0x0b => object.filters = self.filters(file, &body)?,
@@ -465,7 +485,7 @@ impl Hdf5 {
                     3 => (u64::from(cursor.u8()?), 4),
                     _ => (u64::from(cursor.u8()?), u64::from(cursor.u8()?)),
                 };
-                let _tree = if version > 3 { 0 } else { cursor.u64()? };
+                let tree = if version > 3 { UNDEFINED } else { cursor.u64()? };
                 if rank > u64::from(DIMS_MOST) + 1
                     || !(1..=8).contains(&width)
                     || cursor.position() + rank * width > body.end
@@ -475,11 +495,37 @@ impl Hdf5 {
                     );
                 }
                 let size = |raw: &[u8]| raw.iter().rev().fold(0u64, |n, b| n << 8 | u64::from(*b));
-                let sizes = (0..rank).map(|_| Ok(size(cursor.take(width)?))).collect::<Result<_, Stop>>()?;
-                Layout::Chunked(sizes, Vec::new())
+                let mut sizes = (0..rank).map(|_| Ok(size(cursor.take(width)?))).collect::<Result<Vec<u64>, Stop>>()?;
+                // The last is the size of an element.
+                let width = sizes.pop().unwrap_or(0);
+                let index = if version > 3 { index(&mut cursor, flags)? } else { chunks::Index::Tree(tree) };
+                Layout::Stated(chunks::Chunked { sizes, width, index, plain_edges: version > 3 && flags & 1 != 0 })
             }
             _ => Layout::Nowhere,
         })
+    }
+    /// The value of elements that were never written; empty for zero.
+    fn fill(&self, file: &Window, new: bool, body: &Range<u64>) -> Result<Vec<u8>, Stop> {
+        let mut cursor = Cursor::new(file, body.start, false);
+        let stated = if new {
+            match (cursor.u8()?, cursor.u8()?) {
+                (3, flags) => flags & 0x20 != 0,
+                (version, _allocated) => {
+                    let (_written, defined) = (cursor.u8()?, cursor.u8()?);
+                    version == 1 || defined != 0
+                }
+            }
+        } else {
+            true
+        };
+        if !stated || cursor.position() + 4 > body.end {
+            return Ok(Vec::new());
+        }
+        let n = u64::from(cursor.u32()?);
+        if n > FILL_MOST || cursor.position() + n > body.end {
+            return Ok(Vec::new());
+        }
+        Ok(cursor.take(n)?.to_vec())
     }
     /// The names of the filters that chunks pass through when written.
     fn filters(&self, file: &Window, body: &Range<u64>) -> Result<Vec<String>, Stop> {
@@ -490,7 +536,8 @@ impl Hdf5 {
         }
         let mut found = Vec::new();
         for _ in 0..count {
-            if cursor.position() + 8 > body.end {
+            // Of version 2 a filter of HDF5's own has no name, and may have no values.
+            if cursor.position() + if version == 1 { 8 } else { 6 } > body.end {
                 break;
             }
             let id = cursor.u16()?;
@@ -614,4 +661,23 @@ impl Hdf5 {
         let n = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
         Ok(String::from_utf8_lossy(bytes.get(..n).unwrap_or(bytes)).into_owned())
     }
+}
+
+/// How a layout of version 4 says where its chunks lie.
+fn index(cursor: &mut Cursor<'_>, flags: u8) -> Result<chunks::Index, Stop> {
+    use chunks::Index;
+    Ok(match cursor.u8()? {
+        1 => {
+            let filtered = if flags & 2 != 0 { Some((cursor.u64()?, cursor.u32()?)) } else { None };
+            Index::Single(cursor.u64()?, filtered)
+        }
+        2 => Index::Implicit(cursor.u64()?),
+        3 => {
+            let _page_bits = cursor.u8()?;
+            Index::Fixed(cursor.u64()?)
+        }
+        4 => Index::Other("an extensible array"),
+        5 => Index::Other("a B-tree of version 2"),
+        _ => Index::Other("an index of an unknown kind"),
+    })
 }
