@@ -10,22 +10,25 @@
 //! | 1 | [`source`] | random-access bytes: fetched, or still missing | fault |
 //! | 1 | [`tensor`] | shapes, encodings, block decoding, statistics | fault |
 //! | 2 | [`model`] | the common description of any model file: no bytes, no I/O | fault, tensor |
+//! | 2 | [`ir`] | the typed graph of a model: operations, shapes, passes, what each operation means | fault, tensor |
 //! | 3 | [`formats`] | bytes to [`model::ModelFile`] | fault, order, source, tensor, model |
 //! | 3 | [`chat`] | conversations to text, by a model's own template | fault, model |
 //! | 3 | [`tokenizer`] | text to ids and back, with a preview | fault, order, model |
-//! | 4 | [`engine`] | architecture to graph to plan to device | fault, order, tensor, model |
-//! | 4 | [`check`] | what is wrong with a model, and what of it is missing | fault, order, source, tensor, model, formats |
-//! | 5 | [`session`] | an opened file; a running generation | all above |
-//! | 6 | [`report`] | serialisable views: the one vocabulary of every face | fault, order, tensor, model, tokenizer, engine, check, session |
-//! | 7 | [`faces`] | the command line and the wasm bindings: translate, never decide | fault, source, session, report |
+//! | 4 | [`arch`] | what an architecture is: hyper-parameters, tensors, forward pass | fault, tensor, model, ir |
+//! | 4 | [`engine`] | graph to program to device | fault, order, tensor, ir |
+//! | 5 | [`check`] | what is wrong with a model, and what of it is missing | fault, order, source, tensor, model, formats, arch |
+//! | 6 | [`session`] | an opened file; a running generation | all above |
+//! | 7 | [`report`] | serialisable views: the one vocabulary of every face | fault, order, tensor, model, tokenizer, arch, check, session |
+//! | 8 | [`faces`] | the command line and the wasm bindings: translate, never decide | fault, source, session, report |
 
+#[forbid(unsafe_code)]
+pub mod arch;
 #[cfg(feature = "chat")]
 #[forbid(unsafe_code)]
 pub mod chat;
 #[forbid(unsafe_code)]
 pub mod check;
 
-pub mod old_engine;
 pub mod engine;
 pub mod faces;
 #[forbid(unsafe_code)]

@@ -1,31 +1,46 @@
-// Attention: y[t, head] = softmax(scale * q[t, head] . k[0 ..= pos + t]) . v[0 ..= pos + t], for t < count.
-// state; q: [batch, heads * head_dim]; k, v: caches [context, kv_heads * head_dim]; y: [batch, heads * head_dim].
-// A workgroup takes one head of one token and walks the cache WG positions at a time with a running maximum and sum:
-// first each lane scores one position, then teams of lanes, a lane to a dimension, add up the weighted values.
-// head_dim is at most WG. `ragged`: head_dim is not a multiple of four.
+// Attention: y[t, head] = softmax(scale * q[t, head] . k) . v over the positions of the row's sequence that it sees.
+// batch; q: [rows, heads * head_dim]; k, v: [positions, kv_heads * head_dim or value_dim]; y: [rows, heads * value_dim].
+// `paged`: k and v are states, rows placed by their group's page table; else rows of this step, from the sequence's first on.
+// A workgroup takes one head of one row and walks the positions WG at a time with a running maximum and sum: first each
+// lane scores one position, then teams of lanes, a lane to a dimension, add up the weighted values.
+// head_dim and value_dim are at most WG. `ragged`: heads are no whole vec4s.
 #import reduce
+#import lib/batch
+#import ops/elementwise
 
 struct Params {
+    count_at: u32,
+    max_rows: u32,
     heads: u32,
     kv_heads: u32,
     head_dim: u32,
-    context: u32,
+    value_dim: u32,
     scale: f32,
-    pad_0: u32,
-    pad_1: u32,
-    pad_2: u32,
+    soft_cap: f32,
+    causal: u32,
+    window: u32,
+    context: u32,
+    group: u32,
+    k_rows: u32,
+    q_offset: u32,
+    q_stride: u32,
+    k_offset: u32,
+    k_stride: u32,
+    k_scales: u32,
+    v_offset: u32,
+    v_stride: u32,
+    v_scales: u32,
+    y_offset: u32,
+    y_stride: u32,
 }
 
+#import load
+
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> state: array<u32>;
-#if ragged
+@group(0) @binding(1) var<storage, read> batch: array<u32>;
 @group(0) @binding(2) var<storage, read> q: array<f32>;
-@group(0) @binding(3) var<storage, read> k: array<f32>;
-#else
-@group(0) @binding(2) var<storage, read> q: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read> k: array<vec4<f32>>;
-#endif
-@group(0) @binding(4) var<storage, read> v: array<f32>;
+@group(0) @binding(3) var<storage, read> k: Keys;
+@group(0) @binding(4) var<storage, read> v: Values;
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;
 
 const WG: u32 = 256u;
@@ -38,6 +53,7 @@ var<workgroup> query: array<f32, WG>;
 var<workgroup> query: array<vec4<f32>, WG / 4u>;
 #endif
 var<workgroup> weights: array<f32, WG>;
+var<workgroup> rows: array<u32, WG>;
 
 #if ragged
 fn load_query(lane: u32, base: u32) {
@@ -46,45 +62,66 @@ fn load_query(lane: u32, base: u32) {
     }
 }
 
-fn score(base: u32) -> f32 {
+fn product(row: u32, column: u32) -> f32 {
     var sum = 0.0;
     for (var i = 0u; i < p.head_dim; i++) {
-        sum += query[i] * k[base + i];
+        sum += query[i] * key_at(row, column + i);
     }
-    return sum * p.scale;
+    return sum;
 }
 #else
 fn load_query(lane: u32, base: u32) {
     if (lane < p.head_dim / 4u) {
-        query[lane] = q[base / 4u + lane];
+        let at = base + 4u * lane;
+        query[lane] = vec4<f32>(q[at], q[at + 1u], q[at + 2u], q[at + 3u]);
     }
 }
 
-fn score(base: u32) -> f32 {
+fn product(row: u32, column: u32) -> f32 {
     var sum = vec4<f32>(0.0);
     for (var i = 0u; i < p.head_dim / 4u; i++) {
-        sum += query[i] * k[base / 4u + i];
+        sum += query[i] * key4_at(row, column + 4u * i);
     }
-    return (sum.x + sum.y + sum.z + sum.w) * p.scale;
+    return sum.x + sum.y + sum.z + sum.w;
 }
 #endif
+
+fn score(row: u32, column: u32) -> f32 {
+    let s = product(row, column) * p.scale;
+    if (p.soft_cap > 0.0) {
+        return op_soft_cap(s, p.soft_cap);
+    }
+    return s;
+}
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3<u32>, lane: Lane) {
     let head = group.x;
     let t = group.y;
-    let width = p.heads * p.head_dim;
-    if (t >= min(state[1], arrayLength(&y) / width)) {
+    if (t >= row_count(p.count_at, p.max_rows)) {
         return;
     }
-    let kv_width = p.kv_heads * p.head_dim;
-    let kv_base = head / (p.heads / p.kv_heads) * p.head_dim;
-    let positions = min(state[0] + t + 1u, min(p.context, arrayLength(&v) / kv_width));
-    load_query(lane.index, t * width + head * p.head_dim);
+    let own = sequence(t);
+    let at = position(t);
+    // Positions from `begin` to before `end`; a window of 0 is none.
+    var begin = 0u;
+    var end = select(length_of(own), at + 1u, p.causal != 0u);
+    if (p.window > 0u) {
+        begin = at + 1u - min(at + 1u, p.window);
+        end = min(end, at + p.window);
+    }
+    end = min(end, p.context);
+#if paged
+    let table = page_table(p.group, own);
+#else
+    let start = start_of(own);
+#endif
+    let kv_head = head / (p.heads / p.kv_heads);
+    load_query(lane.index, p.q_offset + t * p.q_stride + head * p.head_dim);
     workgroupBarrier();
 
-    // A team has as many lanes as the next power of two above head_dim.
-    let team_bits = 32u - countLeadingZeros(p.head_dim - 1u);
+    // A team has as many lanes as the next power of two above value_dim.
+    let team_bits = 32u - countLeadingZeros(p.value_dim - 1u);
     let dimension = lane.index & ((1u << team_bits) - 1u);
     let team = lane.index >> team_bits;
     let teams = WG >> team_bits;
@@ -92,11 +129,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, lane: Lane) {
     var top = LOWEST;
     var total = 0.0;
     var sum = 0.0;
-    for (var first = 0u; first < positions; first += WG) {
-        let n = min(WG, positions - first);
+    for (var first = begin; first < end; first += WG) {
+        let n = min(WG, end - first);
         var s = LOWEST;
+        var row = 0u;
         if (lane.index < n) {
-            s = score((first + lane.index) * kv_width + kv_base);
+#if paged
+            row = min(paged_row(table, first + lane.index), p.k_rows - 1u);
+#else
+            row = min(start + first + lane.index, p.k_rows - 1u);
+#endif
+            s = score(row, kv_head * p.head_dim);
         }
         let new_top = max(top, group_max(lane, s));
         var e = 0.0;
@@ -104,12 +147,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, lane: Lane) {
             e = exp(s - new_top);
         }
         weights[lane.index] = e;
+        rows[lane.index] = row;
         let keep = exp(top - new_top);
         total = total * keep + group_sum(lane, e);
         sum *= keep;
-        if (dimension < p.head_dim) {
+        if (dimension < p.value_dim) {
             for (var j = team; j < n; j += teams) {
-                sum += weights[j] * v[(first + j) * kv_width + kv_base + dimension];
+                sum += weights[j] * value_at(rows[j], kv_head * p.value_dim + dimension);
             }
         }
         top = new_top;
@@ -118,11 +162,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, lane: Lane) {
     workgroupBarrier();
     weights[lane.index] = sum;
     workgroupBarrier();
-    if (lane.index < p.head_dim) {
+    if (lane.index < p.value_dim) {
         var all = 0.0;
         for (var i = 0u; i < teams; i++) {
             all += weights[(i << team_bits) + lane.index];
         }
-        y[t * width + head * p.head_dim + lane.index] = all / total;
+        // A row that sees no position gives zeros.
+        y[p.y_offset + t * p.y_stride + head * p.value_dim + lane.index] = select(0.0, all / total, total > 0.0);
     }
 }

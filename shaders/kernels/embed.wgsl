@@ -1,27 +1,31 @@
-// Embed: x[t] = scale * table[tokens[t] - first_row], for t < count and ids in this part of the table.
-// state; tokens: [batch]; table: weight [rows, width], packed; x: [batch, width].
+// Embed: y[t] = table[ids[t] - first_row], for ids in this part of the table.
+// batch; w: weight [rows, width], packed; y: [rows of the step, width]. The ids are an array of the batch buffer.
 // A lane decodes eight values.
 #import lib/grid
 #import block
+#import lib/batch
 
 struct Params {
+    count_at: u32,
+    max_rows: u32,
     width: u32,
     first_row: u32,
     rows: u32,
-    scale: f32,
+    ids_at: u32,
+    y_offset: u32,
+    y_stride: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> state: array<u32>;
-@group(0) @binding(2) var<storage, read> tokens: array<u32>;
-@group(0) @binding(3) var<storage, read> w: Weights;
-@group(0) @binding(4) var<storage, read_write> x: array<f32>;
+@group(0) @binding(1) var<storage, read> batch: array<u32>;
+@group(0) @binding(2) var<storage, read> w: Weights;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
 const WG: u32 = 64u;
 
 fn put(row: u32, i: u32, value: f32) {
     if (i < p.width) {
-        x[row * p.width + i] = p.scale * value;
+        y[p.y_offset + row * p.y_stride + i] = value;
     }
 }
 
@@ -35,10 +39,10 @@ fn main(
     let i = flat_group(group, groups) * WG + lane;
     let t = i / octs;
     let oct = i % octs;
-    if (t >= min(min(state[1], arrayLength(&tokens)), arrayLength(&x) / p.width)) {
+    if (t >= row_count(p.count_at, p.max_rows)) {
         return;
     }
-    let id = tokens[t];
+    let id = word(word(p.ids_at) + t);
     if (id < p.first_row || id - p.first_row >= p.rows) {
         return;
     }

@@ -1,30 +1,39 @@
-// MatMul: many tokens through a weight matrix. y[t, first_row + r] = sum over i of w[r, i] * x[t, i], for t < count.
-// state; w: weight [rows, k], packed; x: [batch, k]; y: [batch, y_stride].
-// A workgroup makes a tile of ROWS x TOKENS results. It walks k in steps of DEPTH: weights are decoded and inputs copied
-// into workgroup memory, then each lane multiplies 4 rows by 4 tokens. Tiles beyond count stop at once.
+// Linear for many rows: y[t, first_row + r] = sum over i of w[r, i] * x[t, i] (+ bias), for rows r of this part of the weight.
+// batch; w: weight [rows, k], packed; x: [rows of the step, k]; y: [rows of the step, whole rows].
+// `gated`: y[t, r] = activation(gate) * up of weight rows r and rows + r: half a tile's rows are gates, half are ups.
+// A workgroup makes a tile of ROWS x TOKENS sums. It walks k in steps of DEPTH: weights are decoded and inputs copied
+// into workgroup memory, then each lane multiplies 4 rows by 4 tokens. Tiles beyond the step's rows stop at once.
 #import block
 #import lib/inputs
+#import lib/batch
 
 struct Params {
+    count_at: u32,
+    max_rows: u32,
     k: u32,
     rows: u32,
     first_row: u32,
-    y_stride: u32,
     accumulate: u32,
-    pad_0: u32,
-    pad_1: u32,
-    pad_2: u32,
+    x_offset: u32,
+    x_stride: u32,
+    y_offset: u32,
+    y_stride: u32,
+    bias_offset: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> state: array<u32>;
+@group(0) @binding(1) var<storage, read> batch: array<u32>;
 @group(0) @binding(2) var<storage, read> w: Weights;
 #if ragged
 @group(0) @binding(3) var<storage, read> x: array<f32>;
 #else
 @group(0) @binding(3) var<storage, read> x: array<vec4<f32>>;
 #endif
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+#if bias
+@group(0) @binding(4) var<storage, read> bias: array<f32>;
+#endif
+@group(0) @binding(5) var<storage, read_write> y: array<f32>;
+#import lib/epilogue
 
 const WG: u32 = 128u;
 const ROWS: u32 = 64u;
@@ -36,27 +45,49 @@ const PITCH: u32 = 9u;
 var<workgroup> weights: array<vec4<f32>, ROWS * PITCH>;
 var<workgroup> inputs: array<vec4<f32>, TOKENS * PITCH>;
 
-fn store(token: u32, tokens: u32, row: u32, values: vec4<f32>) {
+// The weight row that row `r` of a tile is, and whether there is one.
+struct Row { at: u32, live: bool }
+
+fn row_of(first: u32, r: u32) -> Row {
+#if gated
+    let output = first + (r & (ROWS / 2u - 1u));
+    return Row(output + select(0u, p.rows, r >= ROWS / 2u), output < p.rows);
+#else
+    return Row(first + r, first + r < p.rows);
+#endif
+}
+
+// The lane's sums for one token: of tile rows row, row + 16, row + 32 and row + 48.
+fn finish(token: u32, tokens: u32, first: u32, row: u32, sums: vec4<f32>) {
     if (token >= tokens) {
         return;
     }
-    for (var i = 0u; i < 4u; i++) {
-        let r = row + 16u * i;
+    let to = p.y_offset + token * p.y_stride;
+#if gated
+    for (var i = 0u; i < 2u; i++) {
+        let r = first + row + 16u * i;
         if (r < p.rows) {
-            let at = token * p.y_stride + p.first_row + r;
-            if (p.accumulate != 0u) {
-                y[at] += values[i];
-            } else {
-                y[at] = values[i];
-            }
+            store(to + r, activation(biased(r, sums[i])) * biased(p.rows + r, sums[i + 2u]));
         }
     }
+#else
+    for (var i = 0u; i < 4u; i++) {
+        let r = first + row + 16u * i;
+        if (r < p.rows) {
+            store(to + p.first_row + r, biased(p.first_row + r, sums[i]));
+        }
+    }
+#endif
 }
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let tokens = min(state[1], arrayLength(&y) / p.y_stride);
+    let tokens = row_count(p.count_at, p.max_rows);
+#if gated
+    let first_row = group.x * (ROWS / 2u);
+#else
     let first_row = group.x * ROWS;
+#endif
     let first_token = group.y * TOKENS;
     if (first_token >= tokens || first_row >= p.rows) {
         return;
@@ -73,9 +104,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let oct = base + (lane & 3u);
         for (var i = 0u; i < 2u; i++) {
             let r = (lane >> 2u) + 32u * i;
+            let source = row_of(first_row, r);
             var v = Eight(vec4<f32>(0.0), vec4<f32>(0.0));
-            if (oct < octs && first_row + r < p.rows) {
-                v = weights8((first_row + r) * stride, p.k, oct);
+            if (oct < octs && source.live) {
+                v = weights8(source.at * stride, p.k, oct);
             }
             weights[r * PITCH + 2u * (lane & 3u)] = v.a;
             weights[r * PITCH + 2u * (lane & 3u) + 1u] = v.b;
@@ -104,8 +136,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         workgroupBarrier();
     }
-    store(first_token + token, tokens, first_row + row, sum_0);
-    store(first_token + token + 8u, tokens, first_row + row, sum_1);
-    store(first_token + token + 16u, tokens, first_row + row, sum_2);
-    store(first_token + token + 24u, tokens, first_row + row, sum_3);
+    finish(first_token + token, tokens, first_row, row, sum_0);
+    finish(first_token + token + 8u, tokens, first_row, row, sum_1);
+    finish(first_token + token + 16u, tokens, first_row, row, sum_2);
+    finish(first_token + token + 24u, tokens, first_row, row, sum_3);
 }

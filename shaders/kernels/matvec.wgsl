@@ -1,6 +1,7 @@
-// MatVec: one token through a weight matrix. y[first_row + r] = sum over i of w[r, i] * x[i].
-// state: not used; w: weight [rows, k], packed; x: [k]; y: at least [first_row + rows].
-// A workgroup of WG lanes makes ROWS results: the lanes share out the row's eights, then sum.
+// Linear for one row: y[first_row + r] = sum over i of w[r, i] * x[i] (+ bias), for rows r of this part of the weight.
+// w: weight [rows, k], packed; x: [k]; y: [whole rows].
+// `gated`: y[r] = activation(gate) * up of weight rows r and rows + r, both made by one workgroup.
+// A workgroup of WG lanes makes ROWS sums: the lanes share out the row's eights, then sum.
 #import lib/grid
 #import reduce
 #import block
@@ -10,29 +11,36 @@ struct Params {
     k: u32,
     rows: u32,
     first_row: u32,
-    y_stride: u32,
     accumulate: u32,
-    pad_0: u32,
-    pad_1: u32,
-    pad_2: u32,
+    x_offset: u32,
+    x_stride: u32,
+    y_offset: u32,
+    bias_offset: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> state: array<u32>;
-@group(0) @binding(2) var<storage, read> w: Weights;
+@group(0) @binding(1) var<storage, read> w: Weights;
 #if ragged
-@group(0) @binding(3) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> x: array<f32>;
 #else
-@group(0) @binding(3) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;
+#endif
+#if bias
+@group(0) @binding(3) var<storage, read> bias: array<f32>;
 #endif
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
+#import lib/epilogue
 
 const WG: u32 = 64u;
 const ROWS: u32 = 4u;
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, lane: Lane) {
+#if gated
+    let first = flat_group(group, groups) * (ROWS / 2u);
+#else
     let first = flat_group(group, groups) * ROWS;
+#endif
     if (first >= p.rows) {
         return;
     }
@@ -40,8 +48,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let last = p.rows - 1u;
     let row_0 = first * stride;
     let row_1 = min(first + 1u, last) * stride;
+#if gated
+    let row_2 = row_0 + p.rows * stride;
+    let row_3 = row_1 + p.rows * stride;
+#else
     let row_2 = min(first + 2u, last) * stride;
     let row_3 = min(first + 3u, last) * stride;
+#endif
     let octs = (p.k + 7u) / 8u;
     var sum = vec4<f32>(0.0);
     for (var oct = lane.index; oct < octs; oct += WG) {
@@ -55,12 +68,16 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     }
     let total = group_sum4(lane, sum);
     let r = first + lane.index;
+#if gated
+    if (lane.index < ROWS / 2u && r < p.rows) {
+        let gate = biased(r, total[lane.index]);
+        let up = biased(p.rows + r, total[lane.index + 2u]);
+        store(p.y_offset + r, activation(gate) * up);
+    }
+#else
     if (lane.index < ROWS && r < p.rows) {
         let i = p.first_row + r;
-        if (p.accumulate != 0u) {
-            y[i] += total[lane.index];
-        } else {
-            y[i] = total[lane.index];
-        }
+        store(p.y_offset + i, biased(i, total[lane.index]));
     }
+#endif
 }

@@ -1,9 +1,9 @@
-// Values 8 * oct .. 8 * oct + 8 of input row `row`, zeros beyond k. `ragged`: k is not a multiple of eight,
-// so rows are not aligned to vec4 and the last eight are partly another row's.
+// Values 8 * oct .. 8 * oct + 8 of input row `row`, zeros beyond k. `ragged`: k is not a multiple of eight, or rows
+// do not begin at a multiple of four words, so nothing can be read as vec4.
 #if ragged
 fn input(row: u32, i: u32) -> f32 {
     if (i < p.k) {
-        return x[row * p.k + i];
+        return x[p.x_offset + row * p.x_stride + i];
     }
     return 0.0;
 }
@@ -17,7 +17,7 @@ fn inputs8(row: u32, oct: u32) -> Eight {
 }
 #else
 fn inputs8(row: u32, oct: u32) -> Eight {
-    let at = ((row * p.k) >> 2u) + oct * 2u;
+    let at = ((p.x_offset + row * p.x_stride) >> 2u) + oct * 2u;
     return Eight(x[at], x[at + 1u]);
 }
 #endif

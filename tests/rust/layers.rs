@@ -14,14 +14,33 @@ const FLOORS: &[Row] = &[
     (1, "source", &["fault"]),
     (1, "tensor", &["fault"]),
     (2, "model", &["fault", "tensor"]),
+    (2, "ir", &["fault", "tensor"]),
     (3, "formats", &["fault", "order", "source", "tensor", "model"]),
     (3, "chat", &["fault", "model"]),
     (3, "tokenizer", &["fault", "order", "model"]),
-    (4, "old_engine", &["fault", "order", "tensor", "model"]),
-    (4, "check", &["fault", "order", "source", "tensor", "model", "formats"]),
-    (5, "session", &["fault", "order", "source", "tensor", "model", "formats", "chat", "tokenizer", "engine", "check"]),
-    (6, "report", &["fault", "order", "tensor", "model", "tokenizer", "engine", "check", "session"]),
-    (7, "faces", &["fault", "source", "session", "report"]),
+    (4, "arch", &["fault", "tensor", "model", "ir"]),
+    (4, "engine", &["fault", "order", "tensor", "ir"]),
+    (5, "check", &["fault", "order", "source", "tensor", "model", "formats", "arch"]),
+    (
+        6,
+        "session",
+        &[
+            "fault",
+            "order",
+            "source",
+            "tensor",
+            "model",
+            "ir",
+            "formats",
+            "chat",
+            "tokenizer",
+            "arch",
+            "engine",
+            "check",
+        ],
+    ),
+    (7, "report", &["fault", "order", "tensor", "model", "tokenizer", "arch", "check", "session"]),
+    (8, "faces", &["fault", "source", "session", "report"]),
 ];
 
 /// Files that may choose by platform; each picks one of two files with equal signatures.
@@ -68,7 +87,7 @@ const UNSAFE: &[&str] = &["engine/device/cpu/", "engine/device/gpu/host_native.r
 
 /// Rooms that read foreign bytes or describe them: the compiler itself forbids unsafe code there (`lib.rs`).
 const FORBIDDEN_UNSAFE: &[&str] =
-    &["fault", "source", "tensor", "model", "formats", "chat", "tokenizer", "check", "session", "report"];
+    &["fault", "source", "tensor", "model", "ir", "formats", "chat", "tokenizer", "arch", "check", "session", "report"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the repository").to_path_buf()

@@ -1,20 +1,35 @@
-//! Every shader that can be asked for is composed, parsed and validated; Rust and WGSL agree on layouts and constants.
+//! Every shader that can be asked for is composed, parsed and validated; Rust and WGSL agree on layouts and bindings.
 
 use std::{collections::BTreeSet, path::Path};
 
-use glassbox::old_engine::{
+use glassbox::engine::{
     device::Tier,
-    kernel::{AttentionParams, EmbedParams, KernelId, LinearParams, NormParams, PickParams, RopeParams, WidthParams},
-    shader::{self, BLOCKS, KERNELS, LIBS, Target, Variant, compose},
+    kernels::{KERNELS, Kernel, blocks::BLOCKS},
+    shader::{Access, PARTS, Target, Variant, compose, constant},
 };
 use naga::{
-    AddressSpace, Module, TypeInner,
+    AddressSpace, Module, Scalar, ScalarKind, TypeInner,
     valid::{Capabilities, ValidationFlags, Validator},
 };
 
+/// Every variant in every tier that it distinguishes.
+fn all() -> Vec<(&'static Kernel, Variant)> {
+    let mut all = Vec::new();
+    for kernel in KERNELS {
+        for variant in (kernel.variants)() {
+            let subgroup = variant.clone().tier(Tier::Subgroup);
+            if subgroup != variant {
+                all.push((*kernel, subgroup));
+            }
+            all.push((*kernel, variant));
+        }
+    }
+    all
+}
+
 /// naga knows subgroups without being asked and rejects `enable subgroups;`, so the web dialect is checked without that line.
 fn parsed(variant: &Variant, target: Target) -> Module {
-    let text = compose(variant, target).unwrap();
+    let text = compose(variant, target).unwrap().text;
     let text = text.strip_prefix("enable subgroups;\n").unwrap_or(&text);
     let module = naga::front::wgsl::parse_str(text)
         .unwrap_or_else(|e| panic!("{} for {target:?}:\n{}", variant.label(), e.emit_to_string(text)));
@@ -30,18 +45,14 @@ fn parsed(variant: &Variant, target: Target) -> Module {
     module
 }
 
-fn one_variant(kernel: KernelId) -> Variant {
-    let variant = Variant::all().into_iter().find(|v| v.kernel == kernel);
-    variant.unwrap_or_else(|| panic!("{kernel:?} has no variant"))
-}
-
 #[test]
 fn every_variant_is_valid_in_both_dialects() {
-    let all = Variant::all();
-    // Per encoding: embed, matmul, and matvec in two tiers; ragged rows of three encodings for the last two kernels.
-    let plain = KernelId::ALL.len() - 5;
-    assert_eq!(all.len(), 4 * BLOCKS.len() + 3 * 3 + 2 + 4 + plain);
-    for variant in &all {
+    let all = all();
+    // Of each encoding: embed; matmul in four forms; matvec in four forms and two tiers; ragged rows.
+    assert!(all.len() > 20 * BLOCKS.len(), "{}", all.len());
+    let labels: BTreeSet<String> = all.iter().map(|(_, v)| v.label()).collect();
+    assert_eq!(labels.len(), all.len(), "labels tell variants apart");
+    for (_, variant) in &all {
         parsed(variant, Target::Native);
         parsed(variant, Target::Web);
     }
@@ -49,119 +60,87 @@ fn every_variant_is_valid_in_both_dialects() {
 
 #[test]
 fn only_web_shaders_with_subgroup_operations_ask_for_them() {
-    for variant in Variant::all() {
-        let native = compose(&variant, Target::Native).unwrap();
-        let web = compose(&variant, Target::Web).unwrap();
+    for (_, variant) in all() {
+        let native = compose(&variant, Target::Native).unwrap().text;
+        let web = compose(&variant, Target::Web).unwrap().text;
         assert!(!native.contains("enable "), "{}", variant.label());
         assert_eq!(web.starts_with("enable subgroups;"), native.contains("subgroupAdd("), "{}", variant.label());
     }
 }
 
-/// Name, offset and size of each member.
-fn members(module: &Module) -> Vec<(String, u32, u32)> {
+/// Name, offset and type of each member of the parameter block.
+fn members(module: &Module) -> Vec<(String, u32, &'static str)> {
     let (_, params) = module
         .global_variables
         .iter()
         .find(|(_, g)| g.space == AddressSpace::Uniform)
         .expect("a uniform parameter block");
     let TypeInner::Struct { members, .. } = &module.types[params.ty].inner else { panic!("Params is no struct") };
-    let size = |m: &naga::StructMember| module.types[m.ty].inner.size(module.to_ctx());
-    members.iter().map(|m| (m.name.clone().unwrap_or_default(), m.offset, size(m))).collect()
-}
-
-macro_rules! layout {
-    ($params:ty { $($field:ident),* } pad $pad:literal) => {
-        (
-            stringify!($params),
-            size_of::<$params>() as u32,
-            vec![$((stringify!($field), std::mem::offset_of!($params, $field) as u32)),*],
-            $pad as usize,
-        )
+    let name = |m: &naga::StructMember| match module.types[m.ty].inner {
+        TypeInner::Scalar(Scalar { kind: ScalarKind::Float, width: 4 }) => "f32",
+        TypeInner::Scalar(Scalar { kind: ScalarKind::Uint, width: 4 }) => "u32",
+        _ => "another type",
     };
+    members.iter().map(|m| (m.name.clone().unwrap_or_default(), m.offset, name(m))).collect()
 }
 
 #[test]
 fn parameter_blocks_have_the_same_layout_in_rust_and_wgsl() {
-    for &kernel in KernelId::ALL {
-        let (name, size, fields, pads) = match kernel {
-            KernelId::Embed => layout!(EmbedParams { width, first_row, rows, scale } pad 0),
-            KernelId::RmsNorm => layout!(NormParams { width, eps } pad 2),
-            KernelId::MatVec | KernelId::MatMul => {
-                layout!(LinearParams { k, rows, first_row, y_stride, accumulate } pad 3)
-            }
-            KernelId::Rope => layout!(RopeParams { heads, head_dim, half, neox } pad 0),
-            KernelId::Attention => layout!(AttentionParams { heads, kv_heads, head_dim, context, scale } pad 3),
-            KernelId::Pick => layout!(PickParams { vocab, ring_len } pad 2),
-            KernelId::AddBias
-            | KernelId::KvWrite
-            | KernelId::SiluMul
-            | KernelId::Add
-            | KernelId::LastRow
-            | KernelId::Advance => layout!(WidthParams { width } pad 3),
-        };
-        let found = members(&parsed(&one_variant(kernel), Target::Native));
-        let named: Vec<(&str, u32)> = found.iter().map(|m| (m.0.as_str(), m.1)).take(fields.len()).collect();
-        assert_eq!(named, fields, "{kernel:?} against {name}");
-        assert_eq!(found.len(), fields.len() + pads, "{kernel:?} against {name}");
-        assert_eq!(found.last().map(|m| m.1 + m.2), Some(size), "{kernel:?} against {name}");
-        assert!(found.iter().all(|m| m.2 == 4), "{kernel:?} against {name}");
+    for kernel in KERNELS {
+        let variant = (kernel.variants)().remove(0);
+        let found = members(&parsed(&variant, Target::Native));
+        let in_rust: Vec<(String, u32, &str)> =
+            (0..).zip(kernel.params).map(|(i, (name, kind))| ((*name).to_owned(), 4 * i, *kind)).collect();
+        assert_eq!(found, in_rust, "{}", kernel.name);
+        assert!(4 * found.len() <= 256, "{}: the device lays parameter blocks 256 bytes apart", kernel.name);
     }
 }
 
 #[test]
-fn bindings_are_as_the_host_lays_them_out() {
-    for variant in Variant::all() {
+fn bindings_are_as_the_composer_reads_them() {
+    for (_, variant) in all() {
+        let label = variant.label();
         let module = parsed(&variant, Target::Native);
-        let mut bindings: Vec<(u32, AddressSpace)> = module
+        let mut found: Vec<(u32, String, Access)> = module
             .global_variables
             .iter()
-            .filter_map(|(_, g)| g.binding.as_ref().map(|b| (b.binding, g.space)))
+            .filter_map(|(_, g)| {
+                let access = match g.space {
+                    AddressSpace::Uniform => Access::Uniform,
+                    AddressSpace::Storage { access } if access.contains(naga::StorageAccess::STORE) => Access::Write,
+                    _ => Access::Read,
+                };
+                Some((g.binding.as_ref()?.binding, g.name.clone()?, access))
+            })
             .collect();
-        bindings.sort_by_key(|b| b.0);
-        let total = shader::bindings(variant.kernel);
-        assert!(total <= 8, "{}: {total} storage bindings", variant.label());
-        assert_eq!(bindings.len(), total + 1, "{}", variant.label());
-        for (i, (binding, space)) in bindings.into_iter().enumerate() {
-            assert_eq!(binding as usize, i, "{}", variant.label());
-            let writes = i > total - variant.kernel.outputs();
-            match space {
-                AddressSpace::Uniform => assert_eq!(i, 0, "{}", variant.label()),
-                AddressSpace::Storage { access } => {
-                    assert_eq!(access.contains(naga::StorageAccess::STORE), writes, "{} binding {i}", variant.label());
-                }
-                other => panic!("{} binding {i} is in {other:?}", variant.label()),
-            }
-        }
+        found.sort_by_key(|b| b.0);
+        let mut read: Vec<(u32, String, Access)> = compose(&variant, Target::Native)
+            .unwrap()
+            .bindings
+            .into_iter()
+            .map(|b| (b.number, b.name, b.access))
+            .collect();
+        read.sort_by_key(|b| b.0);
+        assert_eq!(found, read, "{label}");
+        let storage = read.iter().filter(|b| b.2 != Access::Uniform).count();
+        assert!(storage <= 8, "{label}: {storage} storage bindings");
+        assert_eq!(read.iter().filter(|b| b.2 == Access::Uniform).count(), 1, "{label}");
     }
 }
 
 #[test]
-fn the_host_knows_each_kernels_tile() {
-    for variant in Variant::all() {
+fn a_workgroup_has_as_many_lanes_as_its_constant_says() {
+    for (kernel, variant) in all() {
         let module = parsed(&variant, Target::Native);
-        let constant = |name: &str| -> Option<u32> {
-            let (_, c) = module.constants.iter().find(|(_, c)| c.name.as_deref() == Some(name))?;
-            match module.global_expressions[c.init] {
-                naga::Expression::Literal(naga::Literal::U32(v)) => Some(v),
-                _ => None,
-            }
-        };
-        let geometry = shader::geometry(variant.kernel);
         let entry = &module.entry_points[0];
         assert_eq!(entry.name, "main", "{}", variant.label());
-        assert_eq!(entry.workgroup_size, [geometry.lanes, 1, 1], "{}", variant.label());
-        if matches!(variant.kernel, KernelId::MatVec | KernelId::MatMul) {
-            assert_eq!(constant("ROWS"), Some(geometry.rows), "{}", variant.label());
-        }
-        if variant.kernel == KernelId::MatMul {
-            assert_eq!(constant("TOKENS"), Some(geometry.tokens), "{}", variant.label());
-        }
+        assert_eq!(entry.workgroup_size, [constant(&kernel.source, "WG").unwrap(), 1, 1], "{}", variant.label());
     }
 }
 
 #[test]
 fn workgroups_stay_within_what_every_adapter_has() {
-    for variant in Variant::all() {
+    for (_, variant) in all() {
         let module = parsed(&variant, Target::Native);
         let memory: u32 = module
             .global_variables
@@ -176,23 +155,32 @@ fn workgroups_stay_within_what_every_adapter_has() {
 }
 
 #[test]
-fn every_shader_file_is_in_a_table_and_every_kernel_has_a_shader() {
+fn every_shader_file_is_in_a_table() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
     let mut on_disk = BTreeSet::new();
-    for folder in ["lib", "blocks", "kernels"] {
+    for folder in ["lib", "ops", "blocks", "kernels"] {
         for entry in std::fs::read_dir(root.join(folder)).unwrap() {
             let path = entry.unwrap().path();
             on_disk.insert(format!("{folder}/{}", path.file_stem().unwrap().to_str().unwrap()));
         }
     }
-    let paths = LIBS.iter().map(|l| l.0).chain(BLOCKS.iter().map(|b| b.1.0)).chain(KERNELS.iter().map(|k| k.1.0));
-    let in_tables: BTreeSet<String> = paths.map(str::to_owned).collect();
+    let paths = PARTS.iter().chain(BLOCKS.iter().map(|b| &b.part)).chain(KERNELS.iter().map(|k| &k.source));
+    let in_tables: BTreeSet<String> = paths.map(|p| p.path.to_owned()).collect();
     assert_eq!(on_disk, in_tables);
-    for kernel in KernelId::ALL {
-        assert!(in_tables.contains(&format!("kernels/{}", kernel.name())), "{kernel:?}");
+    for kernel in KERNELS {
+        assert_eq!(kernel.source.path, format!("kernels/{}", kernel.name));
     }
-    assert_eq!(KERNELS.len(), KernelId::ALL.len());
-    for (encoding, (path, _)) in BLOCKS {
-        assert_eq!(*path, format!("blocks/{encoding:?}").to_lowercase());
+    for block in BLOCKS {
+        assert_eq!(block.part.path, format!("blocks/{:?}", block.encoding).to_lowercase());
     }
+}
+
+#[test]
+fn every_elementwise_operation_has_a_function_and_every_function_an_operation() {
+    let text = PARTS.iter().find(|p| p.path == "ops/elementwise").unwrap().text;
+    let functions: BTreeSet<&str> =
+        text.lines().filter_map(|l| l.strip_prefix("fn ")?.split_once('(')).map(|f| f.0).collect();
+    let kernel = KERNELS.iter().find(|k| k.name == "elementwise").unwrap();
+    let called: BTreeSet<&str> = (kernel.variants)().iter().flat_map(|v| v.links.iter().map(|l| l.function)).collect();
+    assert_eq!(functions, called);
 }

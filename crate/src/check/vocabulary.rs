@@ -1,7 +1,8 @@
 //! Tokenizer against embedding, and the tokenizer's lists against each other.
 
-use super::{Subject, numbers::Numbers, numbers::Size};
+use super::Subject;
 use crate::{
+    arch::{Key, Numbers},
     formats::{Findings, quoted},
     model::{FormatId, Note, Severity},
 };
@@ -77,11 +78,11 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
         findings.note("tokens", note.advice("compare the tokenizer with the one the model was trained with"));
     }
     // Converters that pad the embedding state its rows; a smaller number is from another version of the model.
-    if let Some((_, numbers)) = Numbers::of(subject.model)
+    if let Some(numbers) = Numbers::of(subject.model)
         && gguf
-        && let Some(stated) = numbers.stated(Size::Vocabulary).filter(|n| *n != rows)
+        && let Some(stated) = numbers.stated(Key::VocabSize).filter(|n| *n != rows)
     {
-        let key = numbers.key(Size::Vocabulary).unwrap_or_default();
+        let key = numbers.spelling(Key::VocabSize);
         let what = format!("{key} is {stated}, the embedding {name} has {rows} rows");
         let note = Note::new(Severity::Warning, what)
             .place(meta.place(&key))

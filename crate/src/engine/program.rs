@@ -93,6 +93,8 @@ pub enum CacheType {
 }
 
 impl CacheType {
+    /// Every type.
+    pub const ALL: &'static [Self] = &[Self::F32, Self::F16, Self::Q8_0];
     /// Words of a row of `width` values.
     pub fn row_words(self, width: u32) -> u32 {
         match self {
@@ -111,7 +113,7 @@ impl CacheType {
     }
     /// The type of this name.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::F32, Self::F16, Self::Q8_0].into_iter().find(|t| t.name() == text)
+        Self::ALL.iter().copied().find(|t| t.name() == text)
     }
 }
 
@@ -156,6 +158,8 @@ pub mod batch {
     pub const PAGES: usize = 10;
     /// Sequences that the arrays have room for.
     pub const SEQUENCES: usize = 11;
+    /// Logits of the step that were NaN or infinite: choosing adds to it, advancing records and clears it.
+    pub const NONFINITE: usize = 12;
     /// Words of the header.
     pub const HEADER: usize = 16;
 }

@@ -72,10 +72,16 @@ impl Builder {
     }
     /// Any operation.
     pub fn op(&self, name: &str, op: Op, inputs: &[Tensor<'_>]) -> Tensor<'_> {
+        let label = match &*self.inner.borrow().label {
+            "" => name.to_owned(),
+            prefix => format!("{prefix}.{name}"),
+        };
+        self.add(label, op, inputs)
+    }
+    fn add(&self, label: impl Into<Rc<str>>, op: Op, inputs: &[Tensor<'_>]) -> Tensor<'_> {
         let mut inner = self.inner.borrow_mut();
         if inner.fault.is_none() {
             let inputs: Vec<Value> = inputs.iter().map(|t| t.value).collect();
-            let label = if inner.label.is_empty() { name.to_owned() } else { format!("{}.{name}", inner.label) };
             match inner.graph.add(op, &inputs, label) {
                 Ok(node) => return Tensor { builder: self, value: node.value() },
                 Err(fault) => inner.fault = Some(fault),
@@ -89,7 +95,7 @@ impl Builder {
         if let Some(value) = known {
             return Tensor { builder: self, value };
         }
-        let x = self.op(&format!("{input:?}").to_lowercase(), Op::Input(input), &[]);
+        let x = self.add(format!("{input:?}").to_lowercase(), Op::Input(input), &[]);
         if !self.has_failed() {
             self.inner.borrow_mut().inputs.push((input, x.value));
         }
@@ -109,12 +115,13 @@ impl Builder {
         if let Some(value) = known {
             return Tensor { builder: self, value };
         }
+        let name = Rc::clone(&weight.name);
         let id = {
             let mut inner = self.inner.borrow_mut();
             inner.graph.weights.push(weight);
             WeightId(inner.graph.weights.len() as u32 - 1)
         };
-        self.op("weight", Op::Weight(id), &[])
+        self.add(name, Op::Weight(id), &[])
     }
     /// Values known now.
     pub fn constant(&self, constant: Constant) -> Tensor<'_> {

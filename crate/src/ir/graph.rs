@@ -65,7 +65,8 @@ pub struct Weight {
     pub sources: Vec<Source>,
 }
 
-/// Rows of one tensor.
+/// Rows of one tensor. Of a vector each value is a row (of a matrix that becomes a vector, in the order of its bytes); of a
+/// tensor that is stored by inputs each column is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Source {
     /// Index into the model's tensors.
@@ -165,6 +166,14 @@ impl Graph {
         self.nodes.push(Node { op, inputs: inputs.to_vec(), facts, label });
         Ok(NodeId(self.nodes.len() as u32 - 1))
     }
+    /// Adds values known now.
+    ///
+    /// # Errors
+    /// As [`Graph::add`].
+    pub fn add_constant(&mut self, constant: Constant, label: impl Into<Rc<str>>) -> Result<NodeId> {
+        self.constants.push(constant);
+        self.add(Op::Constant(self.constants.len() - 1), &[], label)
+    }
     /// The result of this name.
     pub fn output(&self, name: &str) -> Option<Value> {
         self.outputs.iter().find(|(n, _)| **n == *name).map(|(_, v)| *v)
@@ -179,10 +188,8 @@ impl Graph {
     }
     /// Whether a node does something besides giving values: writing a state, choosing the next token.
     pub fn has_effect(&self, id: NodeId) -> bool {
-        matches!(
-            self.node(id).op,
-            Op::StateWrite(_) | Op::Advance | Op::Fused(super::Fused::RopeWrite { .. })
-        )
+        let op = &self.node(id).op;
+        *op == Op::Advance || !op.states_written().is_empty()
     }
 }
 

@@ -14,8 +14,12 @@ use crate::fault::{Fault, Result};
 pub fn infer(graph: &Graph, op: &Op, inputs: &[&Fact]) -> Result<Vec<Fact>> {
     let arity = arity(op);
     if !arity.contains(&inputs.len()) {
-        let many = if arity.end() == &usize::MAX { "or more".to_owned() } else { format!("to {}", arity.end()) };
-        return Err(wrong(format!("{} {many} inputs expected, {} given", arity.start(), inputs.len())));
+        let expected = match (*arity.start(), *arity.end()) {
+            (least, usize::MAX) => format!("{least} or more"),
+            (least, most) if least == most => least.to_string(),
+            (least, most) => format!("{least} to {most}"),
+        };
+        return Err(wrong(format!("{expected} inputs expected, {} given", inputs.len())));
     }
     let one = |fact: Fact| Ok(vec![fact]);
     match op {
@@ -53,7 +57,13 @@ pub fn infer(graph: &Graph, op: &Op, inputs: &[&Fact]) -> Result<Vec<Fact>> {
         }
         Op::Attention(a) => one(attention(a, inputs)?),
         Op::StateWrite(id) => one(state_write(graph, *id, floats(inputs[0])?)?),
-        Op::Binary(_) => one(broadcast(inputs[0], inputs[1])?),
+        Op::Binary(_) => {
+            let fact = broadcast(inputs[0], inputs[1])?;
+            match fact.dtype {
+                DType::Bool | DType::Block(_) => Err(wrong(format!("numbers expected, {} found", inputs[0]))),
+                _ => one(fact),
+            }
+        }
         Op::Select => {
             if inputs[0].dtype != DType::Bool {
                 return Err(wrong(format!("a condition expected, {} found", inputs[0])));
@@ -184,7 +194,8 @@ fn check_rope(graph: &Graph, rope: &Rope, x: &Fact, positions: &Fact) -> Result<
     let rotation = graph.rotations.get(rope.rotation).ok_or_else(|| wrong("no such rotation"))?;
     let (n, rows) = (width(x)?, rows_of_ids(positions)?);
     if rope.dims != rotation.dims || rope.dims % 2 != 0 || rope.dims > rope.head_dim || rope.dims == 0 {
-        let what = format!("{} rotated values in heads of {}: an even number up to it expected", rope.dims, rope.head_dim);
+        let what =
+            format!("{} rotated values in heads of {}: an even number up to it expected", rope.dims, rope.head_dim);
         return Err(wrong(what));
     }
     if n % rope.head_dim != 0 || x.shape.first() != Some(&rows) || x.shape.len() != 2 {
@@ -195,10 +206,13 @@ fn check_rope(graph: &Graph, rope: &Rope, x: &Fact, positions: &Fact) -> Result<
 
 fn attention(a: &Attention, inputs: &[&Fact]) -> Result<Fact> {
     let [rows, _] = matrix(floats(inputs[0])?)?;
-    if a.kv_heads == 0 || a.heads % a.kv_heads != 0 {
+    if a.kv_heads == 0 || a.heads == 0 || a.heads % a.kv_heads != 0 {
         return Err(wrong(format!("{} query heads cannot share {} key heads evenly", a.heads, a.kv_heads)));
     }
-    let wanted = [a.heads * a.head_dim, a.kv_heads * a.head_dim, a.kv_heads * a.value_dim];
+    let width = |heads: u32, dim: u32| {
+        heads.checked_mul(dim).filter(|n| *n > 0).ok_or_else(|| wrong(format!("{heads} heads of {dim} values")))
+    };
+    let wanted = [width(a.heads, a.head_dim)?, width(a.kv_heads, a.head_dim)?, width(a.kv_heads, a.value_dim)?];
     for (fact, wanted) in inputs.iter().zip(wanted) {
         if matrix(floats(fact)?)?[1] != Dim::Fixed(wanted) {
             return Err(wrong(format!("rows of {wanted} values expected for attention, {fact} found")));
@@ -207,7 +221,7 @@ fn attention(a: &Attention, inputs: &[&Fact]) -> Result<Fact> {
     if inputs[1].shape[0] != inputs[2].shape[0] {
         return Err(wrong(format!("as many keys as values expected, {} and {} found", inputs[1], inputs[2])));
     }
-    Ok(Fact::new(DType::F32, [rows, Dim::Fixed(a.heads * a.value_dim)]))
+    Ok(Fact::new(DType::F32, [rows, Dim::Fixed(width(a.heads, a.value_dim)?)]))
 }
 
 fn state_write(graph: &Graph, id: StateId, x: &Fact) -> Result<Fact> {
@@ -224,9 +238,7 @@ fn broadcast(a: &Fact, b: &Fact) -> Result<Fact> {
         return Err(wrong(format!("values of one type expected, {a} and {b} found")));
     }
     let rank = a.shape.len().max(b.shape.len());
-    let at = |f: &Fact, i: usize| {
-        (i + f.shape.len()).checked_sub(rank).map_or(Dim::Fixed(1), |i| f.shape[i])
-    };
+    let at = |f: &Fact, i: usize| (i + f.shape.len()).checked_sub(rank).map_or(Dim::Fixed(1), |i| f.shape[i]);
     let dims = (0..rank).map(|i| match (at(a, i), at(b, i)) {
         (x, y) if x == y => Ok(x),
         (Dim::Fixed(1), other) | (other, Dim::Fixed(1)) => Ok(other),
@@ -298,7 +310,7 @@ fn fused(graph: &Graph, fused: &Fused, inputs: &[&Fact]) -> Result<Vec<Fact>> {
         }
         Fused::RopeWrite { rope, q, k, v, keys, values } => {
             let [rows, width] = matrix(floats(inputs[0])?)?;
-            if width != Dim::Fixed(q + k + v) {
+            if q.checked_add(*k).and_then(|n| n.checked_add(*v)).map(Dim::Fixed) != Some(width) {
                 return Err(wrong(format!("rows of {q} + {k} + {v} values expected, {} found", inputs[0])));
             }
             let part = |n: u32| Fact::rows(rows, n);
@@ -317,3 +329,6 @@ impl Binary {
         matches!(self, Self::Add | Self::Mul | Self::Max | Self::Min)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,7 @@ mod infer;
 mod op;
 pub mod passes;
 mod print;
+mod rewrite;
 mod rotation;
 mod verify;
 
@@ -19,6 +20,6 @@ pub use build::{Builder, Tensor};
 pub use fact::{DType, Dim, Fact, Shape, Sizes};
 pub use graph::{Constant, Graph, Input, Node, NodeId, Source, State, StateId, Stored, Value, Weight, WeightId};
 pub use infer::infer;
-pub use op::{Attention, Binary, Fused, Link, Op, Pairing, Reduction, Rope, Unary};
+pub use op::{Attention, Binary, CHAIN_INPUTS, CHAIN_LINKS, Fused, Link, Op, Pairing, Reduction, Rope, Unary};
 pub use rotation::{Angles, Factors, Rotation, Scaling};
 pub use verify::verify;

@@ -87,6 +87,21 @@ pub enum Op {
     Fused(Fused),
 }
 
+impl Op {
+    /// Whether it stands for something given, and computes nothing.
+    pub fn is_leaf(&self) -> bool {
+        matches!(self, Self::Input(_) | Self::Weight(_) | Self::Constant(_))
+    }
+    /// The states that it writes, in the order of its results.
+    pub fn states_written(&self) -> Vec<StateId> {
+        match self {
+            Self::StateWrite(id) => vec![*id],
+            Self::Fused(Fused::RopeWrite { keys, values, .. }) => vec![*keys, *values],
+            _ => Vec::new(),
+        }
+    }
+}
+
 /// Operations that passes join. Each can be taken apart again: [`super::decompose`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fused {
@@ -112,6 +127,11 @@ pub enum Fused {
         values: StateId,
     },
 }
+
+/// The most inputs of a chain: what a kernel binds.
+pub const CHAIN_INPUTS: usize = 4;
+/// The most operations of a chain.
+pub const CHAIN_LINKS: usize = 8;
 
 /// One operation of a chain.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -220,7 +240,8 @@ pub struct Attention {
     pub scale: f32,
     /// A row sees positions up to its own; else all of its sequence.
     pub causal: bool,
-    /// A row sees positions nearer than this alone.
+    /// A row at position p sees positions q with `|p - q| < window` alone: itself and `window - 1` before it, and, where not
+    /// causal, as many after it (a local attention of 128 in ModernBERT, 64 to each side, is a window of 65).
     pub window: Option<u32>,
     /// Scores s become `cap * tanh(s / cap)`.
     pub soft_cap: Option<f32>,

@@ -212,10 +212,170 @@ mod tests {
 
     #[test]
     fn dynamic_scaling_changes_nothing_up_to_the_original_context() {
-        let rotation =
-            Rotation { dims: 8, base: 10000.0, scaling: Scaling::Dynamic { factor: 2.0, original: 16 } };
+        let rotation = Rotation { dims: 8, base: 10000.0, scaling: Scaling::Dynamic { factor: 2.0, original: 16 } };
         let at = |length| rotation.angles(length, &|_| None).unwrap().frequencies;
         assert_eq!(at(16), frequencies(8, 10000.0, Scaling::None).unwrap());
         assert!(at(32)[3] < at(16)[3]);
+    }
+
+    /// What transformers 5.24 gives for heads of 16 with a base of 10000 (`modeling_rope_utils.py`, in f64).
+    #[test]
+    #[allow(clippy::unreadable_literal, reason = "as another program printed them")]
+    fn scaled_frequencies_are_those_of_transformers() {
+        let yarn = |factor: f64, fast, slow, truncate| Scaling::Yarn {
+            factor,
+            original: 64.0,
+            beta_fast: fast,
+            beta_slow: slow,
+            truncate,
+            magnitude: 0.1 * factor.ln() + 1.0,
+        };
+        let factors = |all: [f32; 8]| Factors::Values(Rc::from(all));
+        let long = Scaling::Long {
+            short: factors([1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7]),
+            long: factors([1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5]),
+            original: 16,
+            magnitude: [1.224744871391589; 2],
+        };
+        let dynamic = Scaling::Dynamic { factor: 2.0, original: 64 };
+        let llama3 = Scaling::Llama3 { factor: 8.0, low: 1.0, high: 4.0, original: 64.0 };
+        let cases: &[(&Scaling, u32, f64, [f64; 8])] = &[
+            (
+                &Scaling::Linear(4.0),
+                9,
+                1.0,
+                [0.25, 0.0790569415, 0.025, 0.00790569415, 0.0025, 0.000790569415, 0.00025, 0.0000790569415],
+            ),
+            (&dynamic, 64, 1.0, [1.0, 0.316227766, 0.1, 0.0316227766, 0.01, 0.00316227766, 0.001, 0.000316227766]),
+            (
+                &dynamic,
+                65,
+                1.0,
+                [
+                    1.0,
+                    0.31484069515891033,
+                    0.09912466332814589,
+                    0.031208477909626393,
+                    0.00982569887991827,
+                    0.003093529865775594,
+                    0.0009739690934356386,
+                    0.0003066451064405701,
+                ],
+            ),
+            (
+                &dynamic,
+                200,
+                1.0,
+                [
+                    1.0,
+                    0.2495284675940164,
+                    0.06226445613981809,
+                    0.01553675432614365,
+                    0.0038768624983873293,
+                    0.0009673875582953002,
+                    0.00024139073499094342,
+                    6.0233860193683424e-05,
+                ],
+            ),
+            (
+                &llama3,
+                9,
+                1.0,
+                [
+                    1.0,
+                    0.24438459943539834,
+                    0.013042256043820465,
+                    0.003952847075210474,
+                    0.00125,
+                    0.0003952847075210475,
+                    0.000125,
+                    3.952847075210474e-05,
+                ],
+            ),
+            (
+                &yarn(4.0, 32.0, 1.0, true),
+                9,
+                1.138629436111989,
+                [
+                    1.0,
+                    0.23717082451262847,
+                    0.05,
+                    0.007905694150420948,
+                    0.0025,
+                    0.000790569415042095,
+                    0.00025,
+                    7.905694150420948e-05,
+                ],
+            ),
+            (
+                &yarn(4.0, 32.0, 1.0, false),
+                9,
+                1.138629436111989,
+                [
+                    1.0,
+                    0.19858352015369318,
+                    0.02559524589192421,
+                    0.007905694150420948,
+                    0.0025,
+                    0.000790569415042095,
+                    0.00025,
+                    7.905694150420948e-05,
+                ],
+            ),
+            (
+                &yarn(40.0, 16.0, 2.0, true),
+                9,
+                1.3688879454113936,
+                [
+                    1.0,
+                    0.16206673008362946,
+                    0.0025,
+                    0.000790569415042095,
+                    0.00025,
+                    7.905694150420948e-05,
+                    2.5e-05,
+                    7.905694150420947e-06,
+                ],
+            ),
+            (
+                &long,
+                16,
+                1.224744871391589,
+                [
+                    1.0,
+                    0.2874797872880344,
+                    0.08333333333333333,
+                    0.024325212770525996,
+                    0.007142857142857143,
+                    0.0021081851067789197,
+                    0.000625,
+                    0.00018601633295108115,
+                ],
+            ),
+            (
+                &long,
+                17,
+                1.224744871391589,
+                [
+                    1.0,
+                    0.21081851067789195,
+                    0.05,
+                    0.01264911064067352,
+                    0.0033333333333333335,
+                    0.0009035079029052513,
+                    0.00025,
+                    7.027283689263064e-05,
+                ],
+            ),
+        ];
+        for (scaling, length, magnitude, want) in cases {
+            let rotation = Rotation { dims: 16, base: 10000.0, scaling: (*scaling).clone() };
+            let angles = rotation.angles(*length, &|_| None).unwrap();
+            assert!((angles.magnitude - magnitude).abs() < 1e-9, "{scaling:?}: {}", angles.magnitude);
+            for (f, want) in angles.frequencies.iter().zip(want) {
+                // Factors are given as f32.
+                assert!((f / want - 1.0).abs() < 1e-7, "{scaling:?} at {length}: {f} {want}");
+            }
+        }
     }
 }

@@ -48,15 +48,17 @@ pub struct MetaArray {
     pub item: MetaType,
     /// Number of items.
     pub len: u64,
-    /// The first items, at most [`MetaArray::HEAD`] where `place` is given; all of them where it is `None`.
+    /// The first items where `place` is given ([`MetaArray::HEAD`] of them at most); all of them where it is `None`.
     pub head: Vec<MetaValue>,
     /// Where all items are; `None` when `head` holds them all.
     pub place: Option<ArrayPlace>,
 }
 
 impl MetaArray {
-    /// How many items are kept in memory.
+    /// How many items of a long array are kept in memory.
     pub const HEAD: usize = 64;
+    /// Arrays of up to so many numbers are kept whole: those with a number for each layer.
+    pub const WHOLE: u64 = 512;
 }
 
 /// One value.

@@ -4,8 +4,7 @@ use crate::{
     check::{self, Evidence},
     fault::Fault,
     model::{FileSummary, FormatId, MetaArray, MetaValue, ModelFile, Note, Place, SectionKind, Severity, TensorEntry},
-    old_engine,
-    session::{ArrayItems, Inspection},
+    session::{self, ArrayItems, Inspection},
     tensor::Encoding,
 };
 
@@ -30,7 +29,7 @@ impl<'a> ModelReport<'a> {
                 let what = facts::missing_weights(model).unwrap_or_else(|| "files of the weights are missing".into());
                 Err(Fault::unsupported(what))
             }
-            _ => old_engine::can_run(model),
+            _ => session::support(model),
         };
         let tokenizer = tokenizer_kind(inspection);
         let parameters = model.parameters();
@@ -55,7 +54,7 @@ impl<'a> ModelReport<'a> {
                 weights: s.weights,
                 cache_per_token: s.cache_per_token,
                 scratch: s.scratch,
-                context: u64::from(s.config.context),
+                context: u64::from(s.context),
             }),
             encodings: encodings(model),
             metadata: model.metadata.iter().map(|(k, v)| metadata(k, v)).collect(),

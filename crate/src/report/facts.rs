@@ -1,10 +1,11 @@
 //! Facts in people's words, from a model's metadata and tensors.
 
 use crate::{
+    arch::{KEYS, Key, KeyRow, Numbers},
     check,
     fault::Fault,
     model::{FormatId, ModelFile, Note, Place},
-    old_engine::ArchitectureSummary,
+    session::Support,
 };
 
 use super::{Fact, PartReport, PlaceReport, RunnerReport, describe::stage, hierarchy::hierarchy, kinds};
@@ -107,7 +108,7 @@ pub(super) fn sentence(model: &ModelFile) -> String {
             parts.push(format!("{} bits per weight", format!("{bits:.2}").trim_end_matches('0').trim_end_matches('.')));
         }
     }
-    if let Some(context) = number(model, &["context_length"], &["max_position_embeddings", "n_positions"]) {
+    if let Some(context) = Numbers::of(model).and_then(|n| n.stated(Key::Context)) {
         parts.push(format!("context {context}"));
     }
     parts.extend(kinds::lacks(model));
@@ -126,13 +127,18 @@ fn quoted(name: &str) -> String {
     if short.len() < name.len() { format!("{short}…") } else { short }
 }
 
-/// A number by GGUF key (without the architecture's prefix) or by config.json key.
-fn number(model: &ModelFile, gguf: &[&str], config: &[&str]) -> Option<u64> {
-    let meta = &model.metadata;
-    let arch = meta.string("general.architecture").unwrap_or_default();
-    gguf.iter()
-        .find_map(|k| meta.unsigned(&format!("{arch}.{k}")))
-        .or_else(|| config.iter().find_map(|k| meta.unsigned(&format!("config.{k}"))))
+/// Hyper-parameters with a label that a model states as one number: row, metadata key, value.
+fn stated(model: &ModelFile) -> impl Iterator<Item = (&'static KeyRow, String, f64)> {
+    let numbers = Numbers::of(model);
+    KEYS.iter().filter(|row| !row.label.is_empty()).filter_map(move |row| {
+        let (key, _) = numbers.as_ref()?.find(row.key)?;
+        let n = model.metadata.number(&key)?;
+        Some((row, key, n))
+    })
+}
+
+fn fact(label: &str, fits: bool, n: f64, source: String) -> Option<Fact> {
+    fits.then(|| Fact { label: label.into(), value: n.to_string(), source: Some(source) })
 }
 
 /// Name, author, licence, base model.
@@ -167,32 +173,14 @@ pub(super) fn identity(model: &ModelFile) -> Vec<Fact> {
 
 /// Layers, heads, widths, vocabulary, RoPE, context.
 pub(super) fn shape(model: &ModelFile) -> Vec<Fact> {
-    let rows: &[(&str, &[&str], &[&str])] = &[
-        ("Layers", &["block_count"], &["num_hidden_layers", "n_layer"]),
-        ("Width", &["embedding_length"], &["hidden_size", "n_embd", "d_model"]),
-        ("Feed-forward width", &["feed_forward_length"], &["intermediate_size", "n_inner"]),
-        ("Attention heads", &["attention.head_count"], &["num_attention_heads", "n_head"]),
-        ("Key/value heads", &["attention.head_count_kv"], &["num_key_value_heads"]),
-        ("Head width", &["attention.key_length"], &["head_dim"]),
-        ("Experts", &["expert_count"], &["num_local_experts", "num_experts"]),
-        ("Experts used per token", &["expert_used_count"], &["num_experts_per_tok"]),
-        ("Context", &["context_length"], &["max_position_embeddings", "n_positions"]),
-        ("RoPE dimensions", &["rope.dimension_count"], &[]),
-        ("Vocabulary", &["vocab_size"], &["vocab_size"]),
-    ];
     let meta = &model.metadata;
-    let arch = meta.string("general.architecture").unwrap_or_default().to_owned();
     let own = kinds::shape(model);
     if !own.is_empty() {
         return own;
     }
-    let mut facts: Vec<Fact> = rows
-        .iter()
-        .filter_map(|(label, gguf, config)| {
-            let keys = gguf.iter().map(|k| format!("{arch}.{k}")).chain(config.iter().map(|k| format!("config.{k}")));
-            let (key, n) = keys.into_iter().find_map(|k| meta.unsigned(&k).map(|n| (k, n)))?;
-            Some(Fact { label: (*label).into(), value: n.to_string(), source: Some(key) })
-        })
+    let mut facts: Vec<Fact> = stated(model)
+        .filter(|(row, ..)| row.key != Key::RopeBase)
+        .filter_map(|(row, key, n)| fact(row.label, n.fract() == 0.0 && n >= 0.0, n, key))
         .collect();
     for (label, keys) in [
         ("Adapter rank", &["adapter_config.r"][..]),
@@ -206,10 +194,11 @@ pub(super) fn shape(model: &ModelFile) -> Vec<Fact> {
             facts.push(Fact { label: label.into(), value: n.to_string(), source: Some(key.into()) });
         }
     }
-    let rope = [format!("{arch}.rope.freq_base"), "config.rope_theta".into()];
-    if let Some((key, theta)) = rope.into_iter().find_map(|k| meta.number(&k).map(|n| (k, n))) {
-        facts.push(Fact { label: "RoPE base".into(), value: format!("{theta}"), source: Some(key) });
-    }
+    facts.extend(
+        stated(model)
+            .filter(|(row, ..)| row.key == Key::RopeBase)
+            .filter_map(|(row, key, n)| fact(row.label, true, n, key)),
+    );
     if let Some(tokens) = meta.array("tokenizer.ggml.tokens").filter(|_| !facts.iter().any(|f| f.label == "Vocabulary"))
     {
         facts.push(Fact {
@@ -440,7 +429,7 @@ fn runner(name: &str, verdict: &str, detail: impl Into<String>) -> RunnerReport 
 pub(super) fn runners(
     model: &ModelFile,
     notes: &[Note],
-    runnable: &Result<ArchitectureSummary, Fault>,
+    runnable: &Result<Support, Fault>,
     tokenizer: bool,
 ) -> Vec<RunnerReport> {
     let glassbox = match runnable {
@@ -452,7 +441,7 @@ pub(super) fn runners(
             "yes",
             format!(
                 "in this browser or terminal, on a GPU or the CPU: {} layers of {}, all encodings have kernels",
-                known.config.layers, known.config.architecture
+                known.layers, known.architecture
             ),
         ),
         Err(fault) => runner("Glassbox", "no", fault.to_string()),

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::{
-    old_engine::device::DeviceInfo,
+    engine::device::DeviceInfo,
     session::{Alternative, DeviceEntry, Generated, Generation, Outcome, Progress, Speed, StopReason},
 };
 

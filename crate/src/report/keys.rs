@@ -1,11 +1,14 @@
-//! What standard metadata keys mean (GGUF specification; Hugging Face config.json).
+//! What standard metadata keys mean (GGUF specification; Hugging Face config.json). Those of hyper-parameters: [`arch`].
+
+use crate::arch;
 
 /// One sentence on a key that readers may not know.
 pub(super) fn meaning(key: &str) -> Option<String> {
     let exact = EXACT.iter().find(|(k, _)| *k == key).map(|(_, m)| (*m).to_owned());
-    exact.or_else(|| {
-        SUFFIX.iter().find(|(k, _)| key.strip_suffix(k).is_some_and(|p| p.ends_with('.'))).map(|(_, m)| (*m).to_owned())
-    })
+    let below = |k: &str| key.strip_suffix(k).is_some_and(|p| p.ends_with('.'));
+    exact
+        .or_else(|| SUFFIX.iter().find(|(k, _)| below(k)).map(|(_, m)| (*m).to_owned()))
+        .or_else(|| arch::meaning(key).map(str::to_owned))
 }
 
 /// Whole keys.
@@ -38,42 +41,11 @@ const EXACT: &[(&str, &str)] = &[
     ("split.no", "Number of this shard, from 0."),
     ("split.count", "Number of shards."),
     ("split.tensors.count", "Tensors in all shards together."),
-    ("config.hidden_size", "Width of the residual stream."),
-    ("config.intermediate_size", "Width of the feed-forward layer."),
-    ("config.num_hidden_layers", "Number of transformer blocks."),
-    ("config.num_attention_heads", "Query heads per layer."),
-    (
-        "config.num_key_value_heads",
-        "Key and value heads per layer; fewer than query heads means grouped-query attention.",
-    ),
-    ("config.max_position_embeddings", "The longest sequence the model was made for."),
-    ("config.rope_theta", "Base of the rotary position frequencies."),
-    ("config.tie_word_embeddings", "Whether the output head shares the embedding's weights."),
     ("config.torch_dtype", "Type the weights were trained or saved in."),
     ("ir_version", "Version of the ONNX file format."),
     ("producer_name", "Program that wrote the file."),
 ];
 
-/// Keys below an architecture's name.
-const SUFFIX: &[(&str, &str)] = &[
-    ("context_length", "The longest sequence the model was made for, in tokens."),
-    ("embedding_length", "Width of the residual stream."),
-    ("block_count", "Number of transformer blocks."),
-    ("feed_forward_length", "Width of the feed-forward layer."),
-    ("attention.head_count", "Query heads per layer."),
-    ("attention.head_count_kv", "Key and value heads per layer; fewer than query heads means grouped-query attention."),
-    ("attention.layer_norm_rms_epsilon", "Added under the root of RMSNorm to avoid division by zero."),
-    ("attention.layer_norm_epsilon", "Added under the root of LayerNorm to avoid division by zero."),
-    ("attention.key_length", "Width of a key head."),
-    ("attention.value_length", "Width of a value head."),
-    ("attention.sliding_window", "How many past tokens a layer sees; full layers see all."),
-    ("attention.causal", "Whether a token sees only what came before it."),
-    ("rope.dimension_count", "How many dimensions of a head are rotated by position."),
-    ("rope.freq_base", "Base of the rotary position frequencies; larger reaches further."),
-    ("rope.scaling.type", "How positions are stretched beyond the trained context."),
-    ("rope.scaling.factor", "By how much positions are stretched."),
-    ("vocab_size", "Number of token ids."),
-    ("expert_count", "Experts per mixture layer."),
-    ("expert_used_count", "Experts used for each token."),
-    ("pooling_type", "How token vectors become one vector: 1 mean, 2 first token, 3 last."),
-];
+/// Keys below an architecture's name that are no hyper-parameters.
+const SUFFIX: &[(&str, &str)] =
+    &[("pooling_type", "How token vectors become one vector: 1 mean, 2 first token, 3 last.")];

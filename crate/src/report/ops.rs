@@ -1,8 +1,8 @@
-//! Kernels against their CPU twins.
+//! Kernels against the meaning of their operations.
 
 use serde::Serialize;
 
-use crate::old_engine::{device::DeviceInfo, test_ops::OpResult};
+use crate::engine::{device::DeviceInfo, test_ops::OpResult};
 
 /// The whole table of `test-ops`.
 #[derive(Debug, Clone, Serialize)]
@@ -26,7 +26,7 @@ pub struct OpReport {
     pub encoding: String,
     /// The shape, in words.
     pub shape: String,
-    /// Normalised mean squared error against the scalar twin.
+    /// Normalised mean squared error against the operation's meaning.
     pub nmse: f64,
     /// The tolerance.
     pub tolerance: f64,
@@ -42,7 +42,7 @@ impl OpsReport {
         let ops: Vec<OpReport> = results
             .iter()
             .map(|r| OpReport {
-                kernel: r.kernel.name().to_owned(),
+                kernel: r.kernel.to_owned(),
                 encoding: r.encoding.map(|e| e.name().into()).unwrap_or_default(),
                 shape: r.shape.clone(),
                 nmse: r.nmse,

@@ -1,9 +1,9 @@
 //! Opening the device that the user asked for.
 
 use crate::{
-    old_engine::{
+    engine::{
         device::{Device, DeviceChoice, DeviceInfo, Tier, cpu::CpuDevice, gpu},
-        plan::Program,
+        program::Program,
         test_ops::{self, OpResult},
     },
     fault::{Blame, Fault, Result},
@@ -62,7 +62,7 @@ pub(super) async fn open_device(
 ) -> Result<(Box<dyn Device>, Program)> {
     let on_cpu = |reason: String| -> Result<(Box<dyn Device>, Program)> {
         let device = cpu(options, reason);
-        let program = plan(device.info().max_slot_bytes)?;
+        let program = plan(device.info().max_buffer_bytes)?;
         Ok((Box::new(device), program))
     };
     if *choice == DeviceChoice::Cpu {
@@ -82,7 +82,7 @@ async fn open_gpu(
     plan: &dyn Fn(u64) -> Result<Program>,
 ) -> Result<(Box<dyn Device>, Program)> {
     let mut device = gpu::GpuDevice::open(choice, &options.engine()?).await?;
-    let program = plan(device.info().max_slot_bytes)?;
+    let program = plan(device.info().max_buffer_bytes)?;
     test_ops::self_test(&mut device, &program).await?;
     Ok((Box::new(device), program))
 }
@@ -135,7 +135,7 @@ fn entry(adapter: &gpu::AdapterSummary, chosen: bool) -> DeviceEntry {
             tier: adapter.tiers.last().copied(),
             detail: format!("{}{subgroups}, tiers {}", adapter.kind, tiers.join(" and ")),
             software: adapter.software,
-            max_slot_bytes: adapter.max_binding_bytes,
+            max_buffer_bytes: adapter.max_binding_bytes,
             reason: reason.into(),
         },
         limits: limits.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use crate::{
+    arch::{Key, Role},
     fault::{Fault, Result},
     tensor::{ENCODINGS, Encoding},
 };
@@ -204,23 +205,24 @@ fn tensors(s: &Sizes, encoding: Encoding) -> Vec<Tensor> {
         encoding: fallback(e, row_len),
     };
     let head = head_encoding(encoding, width);
-    let mut list =
-        vec![matrix("token_embd.weight".into(), u64::from(s.vocab), width, if s.tied { head } else { encoding })];
+    let name = |role: Role, layer: u32| role.gguf(layer).unwrap_or_default();
+    let one = |role, rows, e| matrix(name(role, 0), rows, width, e);
+    let mut list = vec![one(Role::TokenEmbedding, u64::from(s.vocab), if s.tied { head } else { encoding })];
     if !s.tied {
-        list.push(matrix("output.weight".into(), u64::from(s.vocab), width, head));
+        list.push(one(Role::Output, u64::from(s.vocab), head));
     }
-    list.push(vector("output_norm.weight".into(), width));
+    list.push(vector(name(Role::OutputNorm, 0), width));
     for i in 0..s.layers {
-        let name = |part: &str| format!("blk.{i}.{part}.weight");
-        list.push(vector(name("attn_norm"), width));
-        list.push(matrix(name("attn_q"), width, width, encoding));
-        list.push(matrix(name("attn_k"), kv, width, encoding));
-        list.push(matrix(name("attn_v"), kv, width, encoding));
-        list.push(matrix(name("attn_output"), width, width, encoding));
-        list.push(vector(name("ffn_norm"), width));
-        list.push(matrix(name("ffn_gate"), ffn, width, encoding));
-        list.push(matrix(name("ffn_up"), ffn, width, encoding));
-        list.push(matrix(name("ffn_down"), width, ffn, encoding));
+        list.push(vector(name(Role::AttnNorm, i), width));
+        for (role, rows) in [(Role::AttnQ, width), (Role::AttnK, kv), (Role::AttnV, kv), (Role::AttnOutput, width)] {
+            list.push(matrix(name(role, i), rows, width, encoding));
+        }
+        list.push(vector(name(Role::FfnNorm, i), width));
+        for (role, rows, row_len) in
+            [(Role::FfnGate, ffn, width), (Role::FfnUp, ffn, width), (Role::FfnDown, width, ffn)]
+        {
+            list.push(matrix(name(role, i), rows, row_len, encoding));
+        }
     }
     list
 }
@@ -291,16 +293,21 @@ fn header(recipe: &Recipe) -> Vec<u8> {
     h.string("general.type", "model");
     h.string("general.name", &format!("synthetic {} {}", s.name, recipe.encoding));
     h.string("general.description", "Random weights at a real shape, for benchmarks: its text is noise.");
-    h.u32("llama.context_length", s.context);
-    h.u32("llama.embedding_length", s.width);
-    h.u32("llama.block_count", s.layers);
-    h.u32("llama.feed_forward_length", s.ffn);
-    h.u32("llama.attention.head_count", s.heads);
-    h.u32("llama.attention.head_count_kv", s.kv_heads);
-    h.f32("llama.attention.layer_norm_rms_epsilon", 1e-5);
-    h.f32("llama.rope.freq_base", 10000.0);
-    h.u32("llama.rope.dimension_count", s.width / s.heads);
-    h.u32("llama.vocab_size", s.vocab);
+    let key = |key: Key| key.gguf("llama").unwrap_or_default();
+    for (k, n) in [
+        (Key::Context, s.context),
+        (Key::HiddenSize, s.width),
+        (Key::Layers, s.layers),
+        (Key::IntermediateSize, s.ffn),
+        (Key::Heads, s.heads),
+        (Key::KvHeads, s.kv_heads),
+    ] {
+        h.u32(&key(k), n);
+    }
+    h.f32(&key(Key::RmsEps), 1e-5);
+    h.f32(&key(Key::RopeBase), 10000.0);
+    h.u32(&key(Key::RopeDims), s.width / s.heads);
+    h.u32(&key(Key::VocabSize), s.vocab);
     h.u32("general.quantization_version", 2);
     vocabulary(&mut h, s.vocab as usize);
     let mut bytes = b"GGUF".to_vec();

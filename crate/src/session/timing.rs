@@ -16,6 +16,17 @@ impl Stopwatch {
     }
 }
 
+/// How far a long piece of work is.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress {
+    /// What is being done.
+    pub what: &'static str,
+    /// Done so far.
+    pub done: u64,
+    /// Of how much.
+    pub total: u64,
+}
+
 /// Times and counts of one generation.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Timing {

@@ -6,6 +6,9 @@ use crate::fault::{Fault, LocalFuture, Result};
 
 use super::program::{BufferId, Program, StepKey};
 
+pub mod cpu;
+pub mod gpu;
+
 /// What the user asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum DeviceChoice {

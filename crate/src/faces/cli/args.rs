@@ -6,7 +6,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 
 #[cfg(feature = "chat")]
 use crate::session::Data;
-use crate::session::{DeviceChoice, GpuOptions, Sort, TokenType};
+use crate::session::{CacheType, DeviceChoice, GpuOptions, Pooling, Sort, TokenType};
 
 /// Look inside model files, preview their tokenization, run them on your own GPU.
 #[derive(Parser)]
@@ -45,6 +45,10 @@ pub(super) enum Command {
     ChatTemplate(ChatArgs),
     /// Generate text.
     Run(RunArgs),
+    /// Turn texts into vectors with an encoder.
+    Embed(EmbedArgs),
+    /// Print what a model computes, operation by operation.
+    Graph(GraphArgs),
     /// The GPUs of this machine, their tiers and limits, and the CPU.
     Devices,
     /// Measure prefill and decode speed.
@@ -254,8 +258,15 @@ pub(super) struct RunArgs {
     pub(super) path: PathBuf,
     /// The text to continue.
     #[arg(short, long)]
-    #[cfg_attr(feature = "chat", arg(required_unless_present = "chat", conflicts_with = "chat", default_value = ""))]
+    #[cfg_attr(
+        feature = "chat",
+        arg(required_unless_present_any = ["chat", "prompt_ids"], conflicts_with = "chat", default_value = "")
+    )]
+    #[cfg_attr(not(feature = "chat"), arg(required_unless_present = "prompt_ids", default_value = ""))]
     pub(super) prompt: String,
+    /// The prompt as token ids, separated by commas: 1,2,3. Works without a tokenizer.
+    #[arg(long, value_delimiter = ',', num_args = 1.., conflicts_with = "prompt")]
+    pub(super) prompt_ids: Vec<u32>,
     /// A message to answer: the model's chat template writes the prompt.
     #[cfg(feature = "chat")]
     #[arg(long)]
@@ -278,11 +289,92 @@ pub(super) struct RunArgs {
     /// The same seed gives the same text on every device.
     #[arg(long, default_value_t = 0)]
     pub(super) seed: u64,
-    /// Put the logits of the last prompt position into the JSON.
+    /// Divide the logits of tokens that have occurred by this; 1 changes nothing.
+    #[arg(long, default_value_t = 1.0)]
+    pub(super) repetition_penalty: f32,
+    /// Subtract this from the logits of tokens that have occurred.
+    #[arg(long, default_value_t = 0.0, allow_negative_numbers = true)]
+    pub(super) presence_penalty: f32,
+    /// Subtract this from the logits of tokens for each time that they have occurred.
+    #[arg(long, default_value_t = 0.0, allow_negative_numbers = true)]
+    pub(super) frequency_penalty: f32,
+    /// Put the logits of the last prompt position into the JSON; `-n 0` gives them alone.
     #[arg(long)]
     pub(super) logits: bool,
     #[command(flatten)]
+    pub(super) program: ProgramArgs,
+    #[command(flatten)]
     pub(super) device: DeviceArgs,
+}
+
+/// How the graph becomes a program.
+#[derive(ClapArgs)]
+pub(super) struct ProgramArgs {
+    /// Element type of the KV cache: f32, f16 or q8_0.
+    #[arg(long, default_value = "f32", value_parser = cache_type)]
+    pub(super) cache_type: CacheType,
+    /// Leave out a pass over the graph, by its name (`glassbox graph --passes` lists them); may be repeated.
+    #[arg(long, value_name = "NAME")]
+    pub(super) disable_pass: Vec<String>,
+}
+
+fn cache_type(text: &str) -> Result<CacheType, String> {
+    CacheType::parse(text).ok_or_else(|| format!("\"{text}\" is none of f32, f16, q8_0"))
+}
+
+#[derive(ClapArgs)]
+#[command(
+    after_help = "Examples:\n  glassbox embed my-encoder \"A sentence.\" \"Another one.\" --json\n  glassbox embed my-encoder --prompt-ids 101,7592,102 --pooling cls --json"
+)]
+pub(super) struct EmbedArgs {
+    /// File, folder, or http(s) address of a file.
+    pub(super) path: PathBuf,
+    /// Texts, one vector each.
+    #[arg(required_unless_present = "prompt_ids")]
+    pub(super) texts: Vec<String>,
+    /// One text as token ids, separated by commas; may be repeated.
+    #[arg(long, value_parser = ids)]
+    pub(super) prompt_ids: Vec<Ids>,
+    /// How the hidden states become one vector: mean, cls or last; the default is what the model's files say, else mean.
+    #[arg(long, value_parser = pooling)]
+    pub(super) pooling: Option<Pooling>,
+    #[command(flatten)]
+    pub(super) device: DeviceArgs,
+}
+
+/// Token ids of one text.
+#[derive(Clone)]
+pub(super) struct Ids(pub(super) Vec<u32>);
+
+fn ids(text: &str) -> Result<Ids, String> {
+    let number = |t: &str| t.trim().parse().map_err(|_| format!("\"{t}\" is no token id"));
+    text.split(',').map(number).collect::<Result<_, _>>().map(Ids)
+}
+
+fn pooling(text: &str) -> Result<Pooling, String> {
+    Pooling::parse(text).ok_or_else(|| format!("\"{text}\" is none of mean, cls, last"))
+}
+
+#[derive(ClapArgs)]
+#[command(
+    after_help = "Examples:\n  glassbox graph model.gguf\n  glassbox graph model.gguf --disable-pass fuse\n  glassbox graph model.gguf --program"
+)]
+pub(super) struct GraphArgs {
+    /// File, folder, or http(s) address of a file.
+    #[arg(required_unless_present = "passes")]
+    pub(super) path: Option<PathBuf>,
+    /// Print the graph as the architecture writes it, before any pass.
+    #[arg(long)]
+    pub(super) plain: bool,
+    /// Print the steps that a device runs instead.
+    #[arg(long, conflicts_with = "plain")]
+    pub(super) program: bool,
+    /// List the passes.
+    #[arg(long)]
+    pub(super) passes: bool,
+    /// Leave out a pass, by its name; may be repeated.
+    #[arg(long, value_name = "NAME")]
+    pub(super) disable_pass: Vec<String>,
 }
 
 #[derive(ClapArgs)]
@@ -301,6 +393,8 @@ pub(super) struct BenchArgs {
     /// Repetitions, after one warm-up; medians are printed.
     #[arg(short, long, default_value_t = 3)]
     pub(super) repetitions: u32,
+    #[command(flatten)]
+    pub(super) program: ProgramArgs,
     #[command(flatten)]
     pub(super) device: DeviceArgs,
 }

@@ -6,7 +6,7 @@ use crate::{
     fault::{Fault, Result},
     report::{BenchReport, ModelReport, OpsReport},
     session::{
-        EncodeOptions, Generation, Inspection, Need, Stopwatch, bench, dispatch_gap, open_vocabulary,
+        EncodeOptions, Generation, Inspection, Need, RunSettings, Stopwatch, bench, dispatch_gap, open_vocabulary,
         test_ops as run_ops,
     },
 };
@@ -25,8 +25,14 @@ pub(super) fn run(args: &BenchArgs, json: bool) -> Result<Exit> {
         let name = inspection.model().files.first().map(|f| f.name.clone()).unwrap_or_default();
         let bar = Bar::new(json);
         let context = args.device.context.or(Some(args.prefill.saturating_add(args.decode).saturating_add(1)));
+        let settings = RunSettings {
+            context,
+            cache: args.program.cache_type,
+            disabled_passes: args.program.disable_pass.clone(),
+            ..RunSettings::default()
+        };
         let mut generation =
-            Generation::load(inspection, args.device.device.clone(), args.device.options(), context, &mut |p| {
+            Generation::load(inspection, args.device.device.clone(), args.device.options(), &settings, &mut |p| {
                 bar.show(p)
             })
             .await?;

@@ -5,7 +5,9 @@ mod bench;
 #[cfg(feature = "chat")]
 mod chat;
 mod check;
+mod embed;
 mod explain;
+mod graph;
 mod inspect;
 mod map;
 mod peek;
@@ -85,6 +87,8 @@ fn dispatch(args: Args) -> Result<Exit> {
         #[cfg(feature = "chat")]
         Command::ChatTemplate(a) => chat::run(&a, json),
         Command::Run(a) => run::run(&a, json),
+        Command::Embed(a) => embed::run(&a, json),
+        Command::Graph(a) => graph::run(&a, json),
         Command::Devices => run::devices(json),
         Command::Bench(a) => bench::run(&a, json),
         Command::TestOps(a) => bench::test_ops(&a, json),

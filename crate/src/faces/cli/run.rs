@@ -5,7 +5,7 @@ use std::rc::Rc;
 use crate::{
     fault::Result,
     report::{DeviceReport, DevicesReport, RunReport},
-    session::{Generated, Generation, GenerationOptions, GpuOptions, Inspection, Need, Sampling, list_devices},
+    session::{Generated, Generation, GenerationOptions, GpuOptions, Inspection, Need, RunSettings, Sampling, list_devices},
 };
 
 #[cfg(feature = "chat")]
@@ -29,10 +29,21 @@ pub(super) fn run(args: &RunArgs, json: bool) -> Result<Exit> {
             top_p: args.top_p,
             min_p: args.min_p,
             seed: args.seed,
+            repetition_penalty: args.repetition_penalty,
+            presence_penalty: args.presence_penalty,
+            frequency_penalty: args.frequency_penalty,
         },
         add_special: true,
         alternatives: false,
         keep_logits: args.logits,
+        ignore_end: false,
+    };
+    let settings = RunSettings {
+        context: args.device.context,
+        cache: args.program.cache_type,
+        penalties: options.sampling.has_penalties(),
+        disabled_passes: args.program.disable_pass.clone(),
+        ..RunSettings::default()
     };
     let report = terminal::block_on(async {
         let inspection = Rc::new(Inspection::open(files).await?);
@@ -41,7 +52,7 @@ pub(super) fn run(args: &RunArgs, json: bool) -> Result<Exit> {
             inspection,
             args.device.device.clone(),
             args.device.options(),
-            args.device.context,
+            &settings,
             &mut |p| bar.show(p),
         )
         .await?;
@@ -80,6 +91,9 @@ struct Prompt {
 
 #[cfg(feature = "chat")]
 fn prompt(args: &RunArgs) -> Result<Prompt> {
+    if !args.prompt_ids.is_empty() {
+        return Ok(Prompt { text: String::new(), ids: Some(args.prompt_ids.clone()) });
+    }
     let Some(message) = &args.chat else { return Ok(Prompt { text: args.prompt.clone(), ids: None }) };
     let files = terminal::open_for(std::slice::from_ref(&args.path), Need::Chat)?;
     let rendered = terminal::block_on(async {
@@ -96,7 +110,8 @@ fn prompt(args: &RunArgs) -> Result<Prompt> {
 
 #[cfg(not(feature = "chat"))]
 fn prompt(args: &RunArgs) -> Result<Prompt> {
-    Ok(Prompt { text: args.prompt.clone(), ids: None })
+    let ids = (!args.prompt_ids.is_empty()).then(|| args.prompt_ids.clone());
+    Ok(Prompt { text: args.prompt.clone(), ids })
 }
 
 /// Model text for a terminal: line breaks and tabs stay, other control characters are made visible.

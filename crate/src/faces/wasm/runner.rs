@@ -19,7 +19,7 @@ use crate::{
     },
     session::{
         self, Catalog, Chat, Comparison, Conversation, Data, DeviceChoice, EncodeOptions, Generation,
-        GenerationOptions, GpuOptions, Inspection, Progress, Sampling, Search, Sort, TokenQuery, TokenType, Tokenized,
+        GenerationOptions, GpuOptions, Inspection, Progress, RunSettings, Sampling, Search, Sort, TokenQuery, TokenType, Tokenized,
         Vocabulary,
     },
 };
@@ -218,10 +218,10 @@ impl Runner {
                 let _ = progress.call1(&JsValue::NULL, &text.into());
             }
         };
-        let generation =
-            Generation::load(Rc::clone(&self.inspection), choice(&device)?, gpu_options(&tier), None, &mut on_progress)
-                .await
-                .map_err(|f| throw(&f))?;
+        let settings = RunSettings::default();
+        let (inspection, choice, gpu) = (Rc::clone(&self.inspection), choice(&device)?, gpu_options(&tier));
+        let generation = Generation::load(inspection, choice, gpu, &settings, &mut on_progress).await;
+        let generation = generation.map_err(|f| throw(&f))?;
         let report = json(&DeviceReport::of(generation.device()))?;
         self.generation.replace(Some(generation));
         Ok(report)
@@ -315,6 +315,12 @@ struct Asked {
     min_p: f32,
     #[serde(default)]
     seed: u64,
+    #[serde(default = "one")]
+    repetition_penalty: f32,
+    #[serde(default)]
+    presence_penalty: f32,
+    #[serde(default)]
+    frequency_penalty: f32,
     #[serde(default)]
     alternatives: bool,
     #[serde(default)]
@@ -339,10 +345,14 @@ impl Asked {
                 top_p: self.top_p,
                 min_p: self.min_p,
                 seed: self.seed,
+                repetition_penalty: self.repetition_penalty,
+                presence_penalty: self.presence_penalty,
+                frequency_penalty: self.frequency_penalty,
             },
             add_special: self.add_special,
             alternatives: self.alternatives,
             keep_logits: self.logits,
+            ignore_end: false,
         }
     }
 }

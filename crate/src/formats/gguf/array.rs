@@ -119,7 +119,8 @@ impl Frame {
     fn pass_numbers(&mut self, at: u64, depth: usize, file: &Window, layout: Layout) -> Result<u64, Stop> {
         let size = layout.least_bytes(self.item);
         let mut cursor = Cursor::new(file, at, layout.big_endian);
-        let keep = (self.room(depth) as u64).min(self.left);
+        let whole = depth == 1 && self.len <= MetaArray::WHOLE;
+        let keep = if whole { self.left } else { (self.room(depth) as u64).min(self.left) };
         let mut kept = Vec::with_capacity(keep as usize);
         for _ in 0..keep {
             kept.push(value::number(&mut cursor, self.item)?);

@@ -1,7 +1,10 @@
 //! A Hugging Face folder: its configuration, held against its weights, and its tokenizer.
 
 use super::{Parts, base};
-use crate::model::{FormatId, MetaValue};
+use crate::{
+    arch::{self, Form, Key, Numbers, Role},
+    model::{FormatId, MetaValue},
+};
 
 impl Parts<'_> {
     /// A Hugging Face folder, or weights that came from one.
@@ -61,26 +64,25 @@ impl Parts<'_> {
         if tensors.is_empty() || !whole {
             return against;
         }
+        let Some(numbers) = Numbers::of(self.model) else { return against };
         let layers = tensors.iter().filter_map(|t| layer_of(&t.name)).max().map(|n| n + 1);
-        let stated =
-            ["num_hidden_layers", "n_layer", "num_layers"].iter().find_map(|k| self.number(&format!("config.{k}")));
-        if let (Some(found), Some(stated)) = (layers, stated)
+        if let (Some(found), Some(stated)) = (layers, numbers.stated(Key::Layers))
             && found != stated
         {
             against.push(format!("it states {stated} layers, the weights have {found}"));
         }
+        let table = Role::TokenEmbedding.row().folder;
         let embedding = tensors.iter().find(|t| {
-            ["embed_tokens.weight", "word_embeddings.weight", "wte.weight", "tok_embeddings.weight"]
-                .iter()
-                .any(|end| t.name.ends_with(end))
+            let name = arch::canonical(Form::Folder, &t.name);
+            name.strip_suffix(".weight").is_some_and(|stem| table.contains(&stem))
         });
         if let Some(embedding) = embedding
             && let [rows, width] = embedding.shape.0.as_slice()
         {
-            if let Some(stated) = self.number("config.vocab_size").filter(|n| n != rows) {
+            if let Some(stated) = numbers.stated(Key::VocabSize).filter(|n| n != rows) {
                 against.push(format!("it states a vocabulary of {stated}, {} has {rows} rows", embedding.name));
             }
-            let hidden = ["hidden_size", "n_embd", "d_model"].iter().find_map(|k| self.number(&format!("config.{k}")));
+            let hidden = numbers.stated(Key::HiddenSize);
             // Some architectures embed in fewer dimensions than they compute in.
             if let Some(stated) = hidden.filter(|n| n != width && self.number("config.embedding_size").is_none()) {
                 against.push(format!("it states a width of {stated}, {} has {width} columns", embedding.name));

@@ -8,6 +8,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use super::packing::{Packing, Scale, crossed_two_bits, put_bytes, put_two_bits, word_at};
 use super::{QK_K, Words, decode_blocks, encode_blocks, fit::TwoLevel, words};
 use crate::tensor::float::f16_le;
 
@@ -23,6 +24,15 @@ struct Block {
 const _: () = assert!(size_of::<Block>() == 84);
 
 pub(in crate::tensor) const WORDS: &[Words] = &[words(80, 2, 2)];
+
+/// On a GPU: the quants in order, small scales and offsets, then d and dmin.
+pub(crate) const PACKING: Packing = Packing::Planes { planes: &[16, 4], scale: Scale::Pair, pack };
+
+fn pack(block: &[u8], planes: &mut [&mut [u32]]) -> u32 {
+    put_two_bits(&crossed_two_bits(&block[16..80]), planes[0]);
+    put_bytes(&block[..16], planes[1]);
+    word_at(block, 80)
+}
 
 pub(in crate::tensor) fn decode(bytes: &[u8], out: &mut [f32]) {
     decode_blocks(bytes, out, |b: &Block, out: &mut [f32; QK_K]| {

@@ -9,6 +9,9 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use super::packing::{
+    Packing, Scale, crossed_one_bits, crossed_two_bits, half_at, put_bytes, put_one_bits, put_two_bits,
+};
 use super::{QK_K, Words, decode_blocks, encode_blocks, fit::Symmetric, words};
 use crate::tensor::float::f16_le;
 
@@ -24,6 +27,23 @@ struct Block {
 const _: () = assert!(size_of::<Block>() == 110);
 
 pub(in crate::tensor) const WORDS: &[Words] = &[words(108, 2, 1)];
+
+/// On a GPU: the low two bits in order, the third bits, small scales as signed bytes, then d.
+pub(crate) const PACKING: Packing = Packing::Planes { planes: &[16, 8, 4], scale: Scale::Single, pack };
+
+fn pack(block: &[u8], planes: &mut [&mut [u32]]) -> u32 {
+    let (high, low, scales) = (&block[..32], &block[32..96], &block[96..108]);
+    put_two_bits(&crossed_two_bits(low), planes[0]);
+    put_one_bits(&crossed_one_bits(high), planes[1]);
+    // Sixteen 6-bit scales: low nibbles in bytes 0..8, high two bits in bytes 8..12; stored with 32 added.
+    let scales: [u8; 16] = std::array::from_fn(|i| {
+        let low = if i < 8 { scales[i] & 15 } else { scales[i - 8] >> 4 };
+        let high = scales[8 + i % 4] >> (2 * (i / 4)) & 3;
+        (low | high << 4).wrapping_sub(32)
+    });
+    put_bytes(&scales, planes[2]);
+    half_at(block, 108)
+}
 
 fn unpack_scales(b: &[u8; 12]) -> [i8; 16] {
     std::array::from_fn(|i| {

@@ -8,6 +8,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use super::packing::{Packing, Scale, crossed_nibbles, put_bytes, put_nibbles, scales_and_offsets, word_at};
 use super::{QK_K, Words, decode_blocks, encode_blocks, fit::TwoLevel, k_scales, words};
 use crate::tensor::float::f16_le;
 
@@ -23,6 +24,15 @@ struct Block {
 const _: () = assert!(size_of::<Block>() == 144);
 
 pub(in crate::tensor) const WORDS: &[Words] = &[words(0, 2, 2)];
+
+/// On a GPU: the quants in order, small scales and offsets as bytes, then d and dmin.
+pub(crate) const PACKING: Packing = Packing::Planes { planes: &[32, 4], scale: Scale::Pair, pack };
+
+fn pack(block: &[u8], planes: &mut [&mut [u32]]) -> u32 {
+    put_nibbles(&crossed_nibbles(&block[16..144]), planes[0]);
+    put_bytes(&scales_and_offsets(&block[4..16]), planes[1]);
+    word_at(block, 0)
+}
 
 pub(in crate::tensor) fn decode(bytes: &[u8], out: &mut [f32]) {
     decode_blocks(bytes, out, |b: &Block, out: &mut [f32; QK_K]| {

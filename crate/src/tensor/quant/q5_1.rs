@@ -8,6 +8,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use super::packing::{Packing, Scale, halves, put_nibbles, word_at};
 use super::{Words, decode_blocks, encode_blocks, fit, words};
 use crate::tensor::float::{f16_le, to_f16_le};
 
@@ -23,6 +24,15 @@ struct Block {
 const _: () = assert!(size_of::<Block>() == 24);
 
 pub(in crate::tensor) const WORDS: &[Words] = &[words(0, 2, 2)];
+
+/// On a GPU: the low four bits in order, the fifth bits, then scales and offsets.
+pub(crate) const PACKING: Packing = Packing::Planes { planes: &[4, 1], scale: Scale::Pair, pack };
+
+fn pack(block: &[u8], planes: &mut [&mut [u32]]) -> u32 {
+    put_nibbles(&halves(&block[8..24]), planes[0]);
+    planes[1][0] = word_at(block, 4);
+    word_at(block, 0)
+}
 
 pub(in crate::tensor) fn decode(bytes: &[u8], out: &mut [f32]) {
     decode_blocks(bytes, out, |b: &Block, out: &mut [f32; 32]| {

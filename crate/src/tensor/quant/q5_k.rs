@@ -8,6 +8,10 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use super::packing::{
+    Packing, Scale, crossed_nibbles, crossed_one_bits, put_bytes, put_nibbles, put_one_bits, scales_and_offsets,
+    word_at,
+};
 use super::{QK_K, Words, decode_blocks, encode_blocks, fit::TwoLevel, k_scales, words};
 use crate::tensor::float::f16_le;
 
@@ -24,6 +28,16 @@ struct Block {
 const _: () = assert!(size_of::<Block>() == 176);
 
 pub(in crate::tensor) const WORDS: &[Words] = &[words(0, 2, 2)];
+
+/// On a GPU: the low four bits in order, the fifth bits, small scales and offsets as bytes, then d and dmin.
+pub(crate) const PACKING: Packing = Packing::Planes { planes: &[32, 8, 4], scale: Scale::Pair, pack };
+
+fn pack(block: &[u8], planes: &mut [&mut [u32]]) -> u32 {
+    put_nibbles(&crossed_nibbles(&block[48..176]), planes[0]);
+    put_one_bits(&crossed_one_bits(&block[16..48]), planes[1]);
+    put_bytes(&scales_and_offsets(&block[4..16]), planes[2]);
+    word_at(block, 0)
+}
 
 pub(in crate::tensor) fn decode(bytes: &[u8], out: &mut [f32]) {
     decode_blocks(bytes, out, |b: &Block, out: &mut [f32; QK_K]| {

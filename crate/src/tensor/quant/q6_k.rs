@@ -9,6 +9,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use super::packing::{Packing, Scale, crossed_two_bits, half_at, put_bytes, put_nibbles, put_two_bits};
 use super::{QK_K, Words, decode_blocks, encode_blocks, fit::Symmetric, words};
 use crate::tensor::float::f16_le;
 
@@ -24,6 +25,19 @@ struct Block {
 const _: () = assert!(size_of::<Block>() == 210);
 
 pub(in crate::tensor) const WORDS: &[Words] = &[words(208, 2, 1)];
+
+/// On a GPU: the low four bits in order, the high two, small scales, then d.
+pub(crate) const PACKING: Packing = Packing::Planes { planes: &[32, 16, 4], scale: Scale::Single, pack };
+
+fn pack(block: &[u8], planes: &mut [&mut [u32]]) -> u32 {
+    let (low, high) = (&block[..128], &block[128..192]);
+    // Value 128 n + 32 j + l: low nibble (j < 2) or high nibble of byte 64 n + 32 (j % 2) + l.
+    let nibbles: [u8; 256] = std::array::from_fn(|i| low[i / 128 * 64 + i % 64] >> (4 * (i % 128 / 64)) & 15);
+    put_nibbles(&nibbles, planes[0]);
+    put_two_bits(&crossed_two_bits(high), planes[1]);
+    put_bytes(&block[192..208], planes[2]);
+    half_at(block, 208)
+}
 
 pub(in crate::tensor) fn decode(bytes: &[u8], out: &mut [f32]) {
     decode_blocks(bytes, out, |b: &Block, out: &mut [f32; QK_K]| {

@@ -7,6 +7,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use super::packing::{Packing, Scale, half_at, put_bytes};
 use super::{Words, decode_blocks, encode_blocks, fit, words};
 use crate::tensor::float::{f16_le, to_f16_le};
 
@@ -20,6 +21,14 @@ struct Block {
 const _: () = assert!(size_of::<Block>() == 34);
 
 pub(in crate::tensor) const WORDS: &[Words] = &[words(0, 2, 1)];
+
+/// On a GPU: the quants in order, then the scales.
+pub(crate) const PACKING: Packing = Packing::Planes { planes: &[8], scale: Scale::Single, pack };
+
+fn pack(block: &[u8], planes: &mut [&mut [u32]]) -> u32 {
+    put_bytes(&block[2..34], planes[0]);
+    half_at(block, 0)
+}
 
 pub(in crate::tensor) fn decode(bytes: &[u8], out: &mut [f32]) {
     decode_blocks(bytes, out, |b: &Block, out: &mut [f32; 32]| {

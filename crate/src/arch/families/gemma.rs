@@ -1,0 +1,163 @@
+//! Gemma: embeddings scaled by the root of the width, norms stored as `w - 1`, GeGLU; from 2 on norms before and after,
+//! windows, caps.
+
+use super::{
+    super::{
+        Architecture, Form, Hparams, Key, Net, Numbers, Role, Row,
+        tensors::{Dim, needed, optional},
+    },
+    BASE, ENDS,
+};
+use crate::{
+    fault::{Fault, Result},
+    ir::{Tensor, Unary},
+};
+
+/// Before the first layer and behind the last.
+const GEMMA_ENDS: &[Row] = &[needed(Role::OutputNorm).plus_one()];
+
+/// One norm before attention, one before the feed-forward layer.
+const LAYER: &[Row] = &[
+    needed(Role::AttnNorm).plus_one(),
+    needed(Role::AttnQ),
+    needed(Role::AttnK),
+    needed(Role::AttnV),
+    needed(Role::AttnOutput),
+    needed(Role::FfnNorm).plus_one(),
+    needed(Role::FfnGate),
+    needed(Role::FfnUp),
+    needed(Role::FfnDown),
+];
+
+/// Norms after both as well.
+const SANDWICH: &[Row] = &[
+    needed(Role::FfnNorm).plus_one().in_folders(&["layers.{l}.pre_feedforward_layernorm"]),
+    needed(Role::PostAttnNorm).plus_one(),
+    needed(Role::PostFfnNorm).plus_one(),
+];
+
+const HEAD_NORMS: &[Row] = &[needed(Role::QNorm).plus_one(), needed(Role::KNorm).plus_one()];
+
+pub(super) static GEMMA: Architecture = Architecture {
+    name: "gemma",
+    gguf: &["gemma"],
+    model_types: &["gemma"],
+    tensors: &[GEMMA_ENDS, ENDS, LAYER],
+    activation: Unary::GeluTanh,
+    ..BASE
+};
+
+pub(super) static GEMMA2: Architecture = Architecture {
+    name: "gemma2",
+    gguf: &["gemma2"],
+    model_types: &["gemma2"],
+    tensors: &[GEMMA_ENDS, ENDS, SANDWICH, LAYER],
+    activation: Unary::GeluTanh,
+    window_pattern: Some(2),
+    ..BASE
+};
+
+/// Gemma 3's text model (transformers `modeling_gemma3.py`; llama.cpp `src/models/gemma3.cpp`).
+pub(super) static GEMMA3: Architecture = Architecture {
+    name: "gemma3",
+    gguf: &["gemma3"],
+    model_types: &["gemma3_text", "gemma3"],
+    tensors: &[GEMMA_ENDS, ENDS, SANDWICH, HEAD_NORMS, LAYER],
+    activation: Unary::GeluTanh,
+    window_pattern: Some(6),
+    local_rope: true,
+    adjust: Some(gemma3_numbers),
+    forward: Some(gemma3),
+    ..BASE
+};
+
+fn gemma3<'g>(m: &Net<'g>) -> Tensor<'g> {
+    let mut x = m.embed();
+    for l in m.layers() {
+        let h = l.rms_norm(x, Role::AttnNorm);
+        let [q, k, v] = l.qkv(h);
+        let q = l.rope(l.head_norm(q, Role::QNorm));
+        let k = l.rope(l.head_norm(k, Role::KNorm));
+        let h = l.linear(l.attention(q, k, v), Role::AttnOutput);
+        x += l.rms_norm(h, Role::PostAttnNorm);
+        let h = l.gated_mlp(l.rms_norm(x, Role::FfnNorm));
+        x += l.rms_norm(h, Role::PostFfnNorm);
+    }
+    m.end();
+    m.logits(m.rms_norm(x.wanted_rows(), Role::OutputNorm))
+}
+
+/// Layers of the one size whose scores are scaled by another head width than it has.
+const LAYERS_OF_27B: u32 = 62;
+
+fn gemma3_numbers(h: &mut Hparams, numbers: &Numbers<'_>) -> Result<()> {
+    if numbers.flag(Key::Bidirectional)? == Some(true) {
+        return Err(Fault::unsupported("Gemma that looks at what comes after a token cannot be run yet"));
+    }
+    h.embedding_scale = Some(f64::from(h.hidden_size).sqrt() as f32);
+    // GGUF has no key for it; llama.cpp goes by the number of layers.
+    if numbers.form() == Form::Gguf && h.score_scale.is_none() && h.layers == LAYERS_OF_27B {
+        h.score_scale = Some((f64::from(h.hidden_size) / f64::from(h.heads.at(0))).powf(-0.5) as f32);
+    }
+    Ok(())
+}
+
+pub(super) static GEMMA_EMBEDDING: Architecture = Architecture {
+    name: "gemma-embedding",
+    gguf: &["gemma-embedding"],
+    model_types: &[],
+    tensors: &[&[optional(Role::Output)], GEMMA_ENDS, ENDS, SANDWICH, HEAD_NORMS, LAYER],
+    // Dense layers behind the pooling may follow.
+    closed: false,
+    encoder: true,
+    lacks: "windows that reach both ways",
+    ..BASE
+};
+
+pub(super) static GEMMA3N: Architecture = Architecture {
+    name: "gemma3n",
+    gguf: &["gemma3n"],
+    model_types: &["gemma3n_text"],
+    tensors: &[
+        ENDS,
+        SANDWICH,
+        HEAD_NORMS,
+        LAYER,
+        PER_LAYER,
+        &[
+            needed(Role::AltupProjection),
+            needed(Role::AltupUnembedding),
+            needed(Role::AltupScale),
+            needed(Role::AltupCorrect),
+            needed(Role::AltupPredict),
+            needed(Role::AltupRouter),
+            needed(Role::AltupRouterNorm),
+            needed(Role::LaurelLeft),
+            needed(Role::LaurelRight),
+            needed(Role::LaurelNorm),
+        ],
+    ],
+    closed: false,
+    lacks: "per-layer inputs, AltUp, LAuReL and sparse activations",
+    ..BASE
+};
+
+/// An embedding of its own for each layer.
+const PER_LAYER: &[Row] = &[
+    optional(Role::PerLayerEmbedding).shape(&[Dim::Of(Key::VocabSize), Dim::By(Key::Layers, Key::PerLayerInput)]),
+    optional(Role::PerLayerProjection),
+    optional(Role::PerLayerProjectionNorm),
+    optional(Role::PerLayerGate),
+    optional(Role::PerLayerOut),
+    optional(Role::PerLayerOutNorm),
+];
+
+pub(super) static GEMMA4: Architecture = Architecture {
+    name: "gemma4",
+    gguf: &["gemma4"],
+    model_types: &["gemma4_text"],
+    tensors: &[&[optional(Role::LayerScale)], ENDS, SANDWICH, HEAD_NORMS, LAYER, PER_LAYER],
+    closed: false,
+    lacks: "per-layer inputs and proportional rotation",
+    ..BASE
+};

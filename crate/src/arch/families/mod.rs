@@ -1,0 +1,146 @@
+//! The architectures, one file a family; groups of tensors that several share.
+
+mod bert;
+mod cohere;
+mod deepseek;
+mod falcon;
+mod gemma;
+mod gpt2;
+mod gptneox;
+mod granite;
+mod llama;
+mod mamba;
+mod modernbert;
+mod olmo;
+mod phi;
+mod qwen;
+mod t5;
+
+use super::{
+    Architecture, Dim, Form, Key, Role, Row, Rule,
+    tensors::{needed, optional},
+};
+use crate::ir::{Pairing, Unary};
+
+/// All architectures.
+pub static ARCHITECTURES: &[&Architecture] = &[
+    &llama::LLAMA,
+    &qwen::QWEN2,
+    &qwen::QWEN3,
+    &gemma::GEMMA3,
+    &phi::PHI3,
+    &gpt2::GPT2,
+    &gptneox::GPTNEOX,
+    &bert::BERT,
+    &bert::NOMIC_BERT,
+    &modernbert::MODERN_BERT,
+    &t5::T5_ENCODER,
+    &gemma::GEMMA,
+    &gemma::GEMMA2,
+    &gemma::GEMMA3N,
+    &gemma::GEMMA4,
+    &gemma::GEMMA_EMBEDDING,
+    &phi::PHI2,
+    &qwen::QWEN2_MOE,
+    &qwen::QWEN3_MOE,
+    &qwen::QWEN3_NEXT,
+    &qwen::QWEN35,
+    &llama::SMOLLM3,
+    &llama::SEED_OSS,
+    &llama::ERNIE4_5,
+    &llama::HUNYUAN,
+    &llama::EXAONE4,
+    &llama::GLM4,
+    &llama::NEMOTRON,
+    &llama::STARCODER2,
+    &llama::STABLELM,
+    &llama::GPT_OSS,
+    &granite::GRANITE,
+    &granite::GRANITE_MOE,
+    &granite::GRANITE_HYBRID,
+    &olmo::OLMO,
+    &olmo::OLMO2,
+    &olmo::OLMOE,
+    &cohere::COMMAND_R,
+    &cohere::COHERE2,
+    &falcon::FALCON,
+    &gpt2::BLOOM,
+    &gpt2::MPT,
+    &gpt2::GPTJ,
+    &deepseek::DEEPSEEK2,
+    &mamba::MAMBA,
+    &mamba::MAMBA2,
+    &mamba::LFM2,
+];
+
+/// What an architecture is where its row says nothing: a decoder with RMSNorm, rotary positions and SiLU.
+const BASE: Architecture = Architecture {
+    name: "",
+    gguf: &[],
+    model_types: &[],
+    tensors: &[],
+    extras: &[],
+    closed: true,
+    rules: &[],
+    layer_norm: false,
+    encoder: false,
+    rotary: true,
+    gguf_pairing: Pairing::Halves,
+    rotary_part: 1.0,
+    local_rope: false,
+    activation: Unary::Silu,
+    window_pattern: None,
+    asks_for_window: false,
+    adjust: None,
+    forward: None,
+    lacks: "its forward pass to be written",
+};
+
+/// What stands before and behind the layers.
+const ENDS: &[Row] = &[
+    needed(Role::TokenEmbedding),
+    needed(Role::OutputNorm),
+    optional(Role::Output),
+    optional(Role::RopeFactors),
+    optional(Role::RopeFactorsLong),
+    optional(Role::RopeFactorsShort),
+];
+
+/// Attention with its norm before it.
+const ATTENTION: &[Row] =
+    &[needed(Role::AttnNorm), needed(Role::AttnQ), needed(Role::AttnK), needed(Role::AttnV), needed(Role::AttnOutput)];
+
+/// The same with queries, keys and values in one tensor.
+const FUSED_ATTENTION: &[Row] = &[needed(Role::AttnNorm), needed(Role::AttnQkv), needed(Role::AttnOutput)];
+
+/// Norms of each head of queries and keys.
+const HEAD_NORMS: &[Row] = &[needed(Role::QNorm), needed(Role::KNorm)];
+
+/// A gated feed-forward layer with its norm before it.
+const GATED_MLP: &[Row] = &[needed(Role::FfnNorm), needed(Role::FfnGate), needed(Role::FfnUp), needed(Role::FfnDown)];
+
+/// A feed-forward layer of two maps with its norm before it.
+const MLP: &[Row] = &[needed(Role::FfnNorm), needed(Role::FfnUp), needed(Role::FfnDown)];
+
+/// A gated feed-forward layer where there are no experts, and the experts.
+const EXPERTS: &[Row] = &[
+    needed(Role::FfnNorm),
+    needed(Role::FfnGate).unless(Role::DownExperts),
+    needed(Role::FfnUp).unless(Role::DownExperts),
+    needed(Role::FfnDown).unless(Role::DownExperts),
+    optional(Role::Router),
+    optional(Role::GateExperts),
+    optional(Role::UpExperts),
+    optional(Role::DownExperts),
+];
+
+/// The expert that all tokens share.
+const SHARED_EXPERT: &[Row] =
+    &[optional(Role::SharedGate), optional(Role::SharedUp), optional(Role::SharedDown), optional(Role::SharedRouter)];
+
+/// As many key heads as query heads, whatever a configuration says.
+const ONE_KV_HEAD_EACH: Rule = Rule { key: Key::KvHeads, form: None, value: Dim::Of(Key::Heads), always: true };
+
+/// A feed-forward layer four times as wide as the model, where nothing is stated.
+const FOUR_TIMES: Rule =
+    Rule { key: Key::IntermediateSize, form: Some(Form::Folder), value: Dim::Times(4, Key::HiddenSize), always: false };

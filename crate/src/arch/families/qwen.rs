@@ -1,0 +1,109 @@
+//! Qwen: Llama with biases on queries, keys and values (2), or with norms of their heads (3); with experts; with
+//! recurrent layers.
+
+use super::{
+    super::{
+        Architecture, Net, Role, Row,
+        tensors::{needed, optional},
+    },
+    ATTENTION, BASE, ENDS, EXPERTS, GATED_MLP, HEAD_NORMS, SHARED_EXPERT, llama,
+};
+use crate::ir::Tensor;
+
+pub(super) static QWEN2: Architecture = Architecture {
+    name: "qwen2",
+    gguf: &["qwen2"],
+    model_types: &["qwen2"],
+    tensors: &[ENDS, ATTENTION, GATED_MLP],
+    asks_for_window: true,
+    forward: Some(llama::forward),
+    ..BASE
+};
+
+pub(super) static QWEN3: Architecture = Architecture {
+    name: "qwen3",
+    gguf: &["qwen3"],
+    model_types: &["qwen3"],
+    tensors: &[ENDS, ATTENTION, HEAD_NORMS, GATED_MLP],
+    asks_for_window: true,
+    forward: Some(qwen3),
+    ..BASE
+};
+
+fn qwen3<'g>(m: &Net<'g>) -> Tensor<'g> {
+    let mut x = m.embed();
+    for l in m.layers() {
+        let h = l.rms_norm(x, Role::AttnNorm);
+        let [q, k, v] = l.qkv(h);
+        let q = l.rope(l.head_norm(q, Role::QNorm));
+        let k = l.rope(l.head_norm(k, Role::KNorm));
+        x += l.linear(l.attention(q, k, v), Role::AttnOutput);
+        x += l.gated_mlp(l.rms_norm(x, Role::FfnNorm));
+    }
+    m.end();
+    m.logits(m.rms_norm(x.wanted_rows(), Role::OutputNorm))
+}
+
+pub(super) static QWEN2_MOE: Architecture = Architecture {
+    name: "qwen2moe",
+    gguf: &["qwen2moe"],
+    model_types: &["qwen2_moe"],
+    tensors: &[ENDS, ATTENTION, EXPERTS, SHARED_EXPERT],
+    asks_for_window: true,
+    lacks: "experts",
+    ..BASE
+};
+
+pub(super) static QWEN3_MOE: Architecture = Architecture {
+    name: "qwen3moe",
+    gguf: &["qwen3moe"],
+    model_types: &["qwen3_moe"],
+    tensors: &[ENDS, ATTENTION, HEAD_NORMS, EXPERTS],
+    asks_for_window: true,
+    lacks: "experts",
+    ..BASE
+};
+
+/// Layers of attention with an output gate (queries are twice as many rows), others with a gated delta net.
+const HYBRID: &[Row] = &[
+    needed(Role::AttnNorm),
+    needed(Role::FfnNorm).in_gguf(&["blk.{l}.post_attention_norm"]),
+    needed(Role::AttnQ).shape(&[]).unless(Role::SsmOut),
+    needed(Role::AttnK).unless(Role::SsmOut),
+    needed(Role::AttnV).unless(Role::SsmOut),
+    needed(Role::AttnOutput).unless(Role::SsmOut),
+    needed(Role::QNorm).unless(Role::SsmOut),
+    needed(Role::KNorm).unless(Role::SsmOut),
+    optional(Role::AttnQkv).shape(&[]),
+    optional(Role::AttnGate),
+    optional(Role::SsmA),
+    optional(Role::SsmDt),
+    optional(Role::SsmDtBias),
+    optional(Role::SsmConv),
+    optional(Role::SsmIn),
+    optional(Role::SsmAlpha),
+    optional(Role::SsmBeta),
+    optional(Role::SsmBetaAlpha),
+    optional(Role::SsmNorm),
+    optional(Role::SsmOut),
+];
+
+pub(super) static QWEN3_NEXT: Architecture = Architecture {
+    name: "qwen3next",
+    gguf: &["qwen3next"],
+    model_types: &["qwen3_next"],
+    tensors: &[HYBRID, ENDS, EXPERTS, SHARED_EXPERT],
+    closed: false,
+    lacks: "experts and gated delta nets",
+    ..BASE
+};
+
+pub(super) static QWEN35: Architecture = Architecture {
+    name: "qwen35",
+    gguf: &["qwen35"],
+    model_types: &["qwen3_5_text", "qwen3_5"],
+    tensors: &[HYBRID, ENDS, GATED_MLP],
+    closed: false,
+    lacks: "gated delta nets",
+    ..BASE
+};

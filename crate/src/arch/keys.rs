@@ -1,0 +1,429 @@
+//! Hyper-parameters: one row each with its keys in GGUF metadata and in config.json, its default, and words for people.
+//!
+//! Sources: llama.cpp `src/llama-arch.cpp` (LLM_KV_NAMES), transformers `configuration_*.py` (attribute_map holds the
+//! old spellings) and `modeling_rope_utils.py`.
+
+/// A hyper-parameter: what [`KEYS`] has a row for, in the same order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "the rows of the table say it")]
+pub enum Key {
+    Layers,
+    HiddenSize,
+    IntermediateSize,
+    Heads,
+    KvHeads,
+    HeadDim,
+    ValueDim,
+    Experts,
+    ExpertsUsed,
+    ExpertSize,
+    SharedExpertSize,
+    Context,
+    RopeDims,
+    VocabSize,
+    TokenTypes,
+    RmsEps,
+    LayerNormEps,
+    Activation,
+    RopeBase,
+    RopeBaseLocal,
+    RotaryPart,
+    ScalingType,
+    ScalingFactor,
+    OriginalContext,
+    LowFreqFactor,
+    HighFreqFactor,
+    BetaFast,
+    BetaSlow,
+    AttentionFactor,
+    Mscale,
+    MscaleAllDim,
+    Truncate,
+    ShortFactors,
+    LongFactors,
+    ShortMscale,
+    LongMscale,
+    Window,
+    WindowPattern,
+    UseWindow,
+    FirstWindowLayer,
+    LayerTypes,
+    ScoreScale,
+    QueryScalar,
+    ScoreCap,
+    LogitCap,
+    ParallelResidual,
+    Causal,
+    Bidirectional,
+    TiedHead,
+    PadToken,
+    PerLayerInput,
+    ConvKernel,
+}
+
+/// What holds where a model states nothing.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Default {
+    /// The model cannot be run without it.
+    Required,
+    /// A GGUF file must state it; for config.json transformers has this number.
+    InConfig(f64),
+    /// This number.
+    Number(f64),
+    /// It follows from others, or its absence means "none".
+    Derived,
+}
+
+/// All that is known of a hyper-parameter.
+#[derive(Debug)]
+pub struct KeyRow {
+    /// Which.
+    pub key: Key,
+    /// Keys of GGUF files, below the architecture's name.
+    pub gguf: &'static [&'static str],
+    /// Keys of config.json, the usual one first; dots lead into objects.
+    pub config: &'static [&'static str],
+    /// What holds where neither is stated.
+    pub default: Default,
+    /// A few words for people; empty where reports do not list it.
+    pub label: &'static str,
+    /// One sentence for people; empty where the key says it all.
+    pub about: &'static str,
+}
+
+const fn row(
+    key: Key,
+    gguf: &'static [&'static str],
+    config: &'static [&'static str],
+    default: Default,
+    label: &'static str,
+    about: &'static str,
+) -> KeyRow {
+    KeyRow { key, gguf, config, default, label, about }
+}
+
+/// Where config.json keeps a setting of the rotary embedding: since 2025, before, and by kind of layer.
+macro_rules! rope {
+    ($name:literal) => {
+        &[
+            concat!("rope_scaling.", $name),
+            concat!("rope_parameters.", $name),
+            concat!("rope_parameters.full_attention.", $name),
+        ]
+    };
+}
+
+use self::Default::{Derived, InConfig, Number, Required};
+
+/// All hyper-parameters; reports list those with a label, in this order.
+pub static KEYS: &[KeyRow] = &[
+    row(
+        Key::Layers,
+        &["block_count"],
+        &["num_hidden_layers", "n_layer", "n_layers", "num_layers"],
+        Required,
+        "Layers",
+        "Number of transformer blocks.",
+    ),
+    row(
+        Key::HiddenSize,
+        &["embedding_length"],
+        &["hidden_size", "n_embd", "d_model", "dim"],
+        Required,
+        "Width",
+        "Width of the residual stream.",
+    ),
+    row(
+        Key::IntermediateSize,
+        &["feed_forward_length"],
+        &["intermediate_size", "n_inner", "ffn_hidden_size", "d_ff", "ffn_dim", "hidden_dim"],
+        Required,
+        "Feed-forward width",
+        "Width of the feed-forward layer.",
+    ),
+    row(
+        Key::Heads,
+        &["attention.head_count"],
+        &["num_attention_heads", "n_head", "n_heads", "num_heads"],
+        Required,
+        "Attention heads",
+        "Query heads per layer.",
+    ),
+    row(
+        Key::KvHeads,
+        &["attention.head_count_kv"],
+        &["num_key_value_heads", "num_kv_heads"],
+        Derived,
+        "Key/value heads",
+        "Key and value heads per layer; fewer than query heads means grouped-query attention.",
+    ),
+    row(Key::HeadDim, &["attention.key_length"], &["head_dim", "d_kv"], Derived, "Head width", "Width of a key head."),
+    row(Key::ValueDim, &["attention.value_length"], &["v_head_dim"], Derived, "", "Width of a value head."),
+    row(
+        Key::Experts,
+        &["expert_count"],
+        &["num_local_experts", "num_experts", "n_routed_experts"],
+        Derived,
+        "Experts",
+        "Experts per mixture layer.",
+    ),
+    row(
+        Key::ExpertsUsed,
+        &["expert_used_count"],
+        &["num_experts_per_tok", "top_k_experts"],
+        Derived,
+        "Experts used per token",
+        "Experts used for each token.",
+    ),
+    row(
+        Key::ExpertSize,
+        &["expert_feed_forward_length"],
+        &["moe_intermediate_size"],
+        Derived,
+        "",
+        "Width of an expert's feed-forward layer.",
+    ),
+    row(
+        Key::SharedExpertSize,
+        &["expert_shared_feed_forward_length"],
+        &["shared_expert_intermediate_size", "shared_intermediate_size"],
+        Derived,
+        "",
+        "Width of the feed-forward layer that all tokens share beside the experts.",
+    ),
+    row(
+        Key::Context,
+        &["context_length"],
+        &["max_position_embeddings", "n_positions", "max_seq_len", "n_ctx"],
+        Required,
+        "Context",
+        "The longest sequence the model was made for, in tokens.",
+    ),
+    row(
+        Key::RopeDims,
+        &["rope.dimension_count"],
+        &["rotary_dim"],
+        Derived,
+        "RoPE dimensions",
+        "How many dimensions of a head are rotated by position.",
+    ),
+    row(Key::VocabSize, &["vocab_size"], &["vocab_size"], Derived, "Vocabulary", "Number of token ids."),
+    row(Key::TokenTypes, &[], &["type_vocab_size"], Derived, "", "Kinds of tokens (BERT's segments)."),
+    row(
+        Key::RmsEps,
+        &["attention.layer_norm_rms_epsilon"],
+        &["rms_norm_eps", "norm_eps"],
+        InConfig(1e-6),
+        "",
+        "Added under the root of RMSNorm to avoid division by zero.",
+    ),
+    row(
+        Key::LayerNormEps,
+        &["attention.layer_norm_epsilon"],
+        &["layer_norm_eps", "layer_norm_epsilon", "norm_epsilon", "norm_eps"],
+        InConfig(1e-5),
+        "",
+        "Added under the root of LayerNorm to avoid division by zero.",
+    ),
+    row(
+        Key::Activation,
+        &["hidden_activation"],
+        &["hidden_activation", "hidden_act", "activation_function", "activation"],
+        Derived,
+        "",
+        "The function between the two maps of the feed-forward layer.",
+    ),
+    row(
+        Key::RopeBase,
+        &["rope.freq_base"],
+        &["rope_theta", "rope_parameters.rope_theta", "rope_parameters.full_attention.rope_theta", "rotary_emb_base"],
+        Number(10000.0),
+        "RoPE base",
+        "Base of the rotary position frequencies; larger reaches further.",
+    ),
+    row(
+        Key::RopeBaseLocal,
+        &["rope.freq_base_swa"],
+        &["rope_local_base_freq", "rope_parameters.sliding_attention.rope_theta"],
+        Number(10000.0),
+        "",
+        "Base of the rotary position frequencies in layers with a window.",
+    ),
+    row(
+        Key::RotaryPart,
+        &[],
+        &["partial_rotary_factor", "rope_parameters.partial_rotary_factor", "rotary_pct"],
+        Derived,
+        "",
+        "Which part of a head is rotated by position.",
+    ),
+    row(
+        Key::ScalingType,
+        &["rope.scaling.type"],
+        &[
+            "rope_scaling.rope_type",
+            "rope_scaling.type",
+            "rope_parameters.rope_type",
+            "rope_parameters.full_attention.rope_type",
+        ],
+        Derived,
+        "",
+        "How positions are stretched beyond the trained context.",
+    ),
+    row(
+        Key::ScalingFactor,
+        &["rope.scaling.factor", "rope.scale_linear"],
+        rope!("factor"),
+        Derived,
+        "",
+        "By how much positions are stretched.",
+    ),
+    row(
+        Key::OriginalContext,
+        &["rope.scaling.original_context_length"],
+        &[
+            "rope_scaling.original_max_position_embeddings",
+            "rope_parameters.original_max_position_embeddings",
+            "rope_parameters.full_attention.original_max_position_embeddings",
+            "original_max_position_embeddings",
+        ],
+        Derived,
+        "",
+        "The context the model was trained with before positions were stretched.",
+    ),
+    row(Key::LowFreqFactor, &[], rope!("low_freq_factor"), Derived, "", ""),
+    row(Key::HighFreqFactor, &[], rope!("high_freq_factor"), Derived, "", ""),
+    row(Key::BetaFast, &["rope.scaling.yarn_beta_fast"], rope!("beta_fast"), Number(32.0), "", ""),
+    row(Key::BetaSlow, &["rope.scaling.yarn_beta_slow"], rope!("beta_slow"), Number(1.0), "", ""),
+    row(Key::AttentionFactor, &["rope.scaling.attn_factor"], rope!("attention_factor"), Derived, "", ""),
+    row(Key::Mscale, &[], rope!("mscale"), Derived, "", ""),
+    row(Key::MscaleAllDim, &[], rope!("mscale_all_dim"), Derived, "", ""),
+    row(Key::Truncate, &[], rope!("truncate"), Number(1.0), "", ""),
+    row(Key::ShortFactors, &[], rope!("short_factor"), Derived, "", ""),
+    row(Key::LongFactors, &[], rope!("long_factor"), Derived, "", ""),
+    row(Key::ShortMscale, &[], rope!("short_mscale"), Derived, "", ""),
+    row(Key::LongMscale, &[], rope!("long_mscale"), Derived, "", ""),
+    row(
+        Key::Window,
+        &["attention.sliding_window"],
+        &["sliding_window", "local_attention"],
+        Derived,
+        "",
+        "How many past tokens a layer sees; full layers see all.",
+    ),
+    row(
+        Key::WindowPattern,
+        &["attention.sliding_window_pattern"],
+        &["sliding_window_pattern", "_sliding_window_pattern"],
+        Derived,
+        "",
+        "Which layers have a window: one value a layer, or every how many layers one has none.",
+    ),
+    row(Key::UseWindow, &[], &["use_sliding_window"], Derived, "", ""),
+    row(Key::FirstWindowLayer, &[], &["max_window_layers"], Derived, "", ""),
+    row(Key::LayerTypes, &[], &["layer_types"], Derived, "", "What each layer is."),
+    row(
+        Key::ScoreScale,
+        &["attention.scale"],
+        &["attention_multiplier"],
+        Derived,
+        "",
+        "Multiplies attention scores, instead of one over the root of the head's width.",
+    ),
+    row(Key::QueryScalar, &[], &["query_pre_attn_scalar"], Derived, "", "Attention scores are divided by its root."),
+    row(
+        Key::ScoreCap,
+        &["attn_logit_softcapping"],
+        &["attn_logit_softcapping"],
+        Derived,
+        "",
+        "Attention scores are kept below this by tanh.",
+    ),
+    row(
+        Key::LogitCap,
+        &["final_logit_softcapping"],
+        &["final_logit_softcapping"],
+        Derived,
+        "",
+        "Logits are kept below this by tanh.",
+    ),
+    row(
+        Key::ParallelResidual,
+        &["use_parallel_residual"],
+        &["use_parallel_residual"],
+        Number(1.0),
+        "",
+        "Attention and feed-forward layer read the same input and are added together.",
+    ),
+    row(Key::Causal, &["attention.causal"], &[], Derived, "", "Whether a token sees only what came before it."),
+    row(
+        Key::Bidirectional,
+        &[],
+        &["use_bidirectional_attention"],
+        Derived,
+        "",
+        "Whether a token sees what comes after it.",
+    ),
+    row(
+        Key::TiedHead,
+        &[],
+        &["tie_word_embeddings"],
+        Derived,
+        "",
+        "Whether the output head shares the embedding's weights.",
+    ),
+    row(Key::PadToken, &[], &["pad_token_id"], Derived, "", ""),
+    row(Key::PerLayerInput, &["embedding_length_per_layer_input"], &["hidden_size_per_layer_input"], Derived, "", ""),
+    row(Key::ConvKernel, &["ssm.conv_kernel", "shortconv.l_cache"], &["conv_kernel", "conv_L_cache"], Derived, "", ""),
+];
+
+impl Key {
+    /// The row of the table.
+    pub fn row(self) -> &'static KeyRow {
+        &KEYS[self as usize]
+    }
+    /// The key of GGUF files, with the architecture's name before it: "llama.block_count".
+    pub fn gguf(self, architecture: &str) -> Option<String> {
+        self.row().gguf.first().map(|key| format!("{architecture}.{key}"))
+    }
+}
+
+/// One sentence on a metadata key: "llama.block_count", "config.num_hidden_layers".
+pub fn meaning(key: &str) -> Option<&'static str> {
+    let told = |row: &&KeyRow| !row.about.is_empty();
+    if let Some(name) = key.strip_prefix("config.") {
+        let name = name.strip_prefix("text_config.").unwrap_or(name);
+        return KEYS.iter().filter(told).find(|r| r.config.contains(&name)).map(|r| r.about);
+    }
+    let below = |k: &str| key.strip_suffix(k).is_some_and(|p| p.ends_with('.') && p.len() > 1);
+    KEYS.iter().filter(told).find(|r| r.gguf.iter().any(|k| below(k))).map(|r| r.about)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_key_has_its_row_at_its_place() {
+        for (i, row) in KEYS.iter().enumerate() {
+            assert_eq!(row.key as usize, i, "{:?}", row.key);
+            assert!(row.label.is_empty() || !row.about.is_empty(), "{:?} has a label and no sentence", row.key);
+            assert!(!row.gguf.is_empty() || !row.config.is_empty(), "{:?} has no key at all", row.key);
+        }
+        assert_eq!(KEYS.len(), Key::ConvKernel as usize + 1);
+    }
+
+    #[test]
+    fn keys_are_explained_in_both_spellings() {
+        for (key, words) in [
+            ("llama.embedding_length", "residual stream"),
+            ("config.n_embd", "residual stream"),
+            ("config.text_config.hidden_size", "residual stream"),
+            ("gemma3.attention.head_count_kv", "grouped-query"),
+        ] {
+            assert!(meaning(key).is_some_and(|m| m.contains(words)), "{key}: {:?}", meaning(key));
+        }
+        assert_eq!(meaning("config.architectures"), None);
+        assert_eq!(meaning("embedding_length"), None);
+    }
+}

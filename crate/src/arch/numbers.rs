@@ -1,0 +1,347 @@
+//! What a model states of its hyper-parameters, and what follows where it states nothing.
+
+use super::{Architecture, Dim, Form, Key, Role, keys::Default};
+use crate::{
+    fault::{Blame, Fault, Result},
+    model::{MetaArray, MetaValue, ModelFile},
+};
+
+/// The largest whole number that is read: sizes and counts are held as 32 bits.
+const MAX_COUNT: u64 = (1 << 31) - 1;
+
+/// A model's metadata by hyper-parameter.
+#[derive(Debug, Clone)]
+pub struct Numbers<'a> {
+    model: &'a ModelFile,
+    form: Form,
+    /// The architecture as the model names it: "qwen2", "LlamaForCausalLM".
+    name: &'a str,
+    architecture: Option<&'static Architecture>,
+    /// What keys start with; the first that has a key counts.
+    prefixes: Vec<String>,
+}
+
+impl<'a> Numbers<'a> {
+    /// `None` for a model that has no configuration; where that names no architecture, the name is empty.
+    pub fn of(model: &'a ModelFile) -> Option<Self> {
+        let form = Form::of(model)?;
+        let (name, architecture) = super::named(model, form).unwrap_or_default();
+        let prefixes = match form {
+            Form::Gguf => vec![format!("{name}.")],
+            // Models of text and images keep what is the text's apart.
+            Form::Folder if model.metadata.iter().any(|(k, _)| k.starts_with(TEXT)) => vec![TEXT.into(), CONFIG.into()],
+            Form::Folder => vec![CONFIG.into()],
+        };
+        Some(Self { model, form, name, architecture, prefixes })
+    }
+    /// The architecture as the model names it; empty where it names none.
+    pub fn name(&self) -> &'a str {
+        self.name
+    }
+    /// Which kind of file.
+    pub fn form(&self) -> Form {
+        self.form
+    }
+    /// The architecture, where the table has it.
+    pub fn architecture(&self) -> Option<&'static Architecture> {
+        self.architecture
+    }
+    /// The model.
+    pub fn model(&self) -> &'a ModelFile {
+        self.model
+    }
+    /// True for a folder whose configuration holds that of a text model as one part.
+    pub fn nested(&self) -> bool {
+        self.prefixes.len() > 1
+    }
+    fn spellings(&self, key: Key) -> &'static [&'static str] {
+        match self.form {
+            Form::Gguf => key.row().gguf,
+            Form::Folder => key.row().config,
+        }
+    }
+    /// The metadata key that states it, and its value.
+    pub fn find(&self, key: Key) -> Option<(String, &'a MetaValue)> {
+        let names = self.spellings(key);
+        self.prefixes.iter().flat_map(|p| names.iter().map(move |n| format!("{p}{n}"))).find_map(|k| {
+            let value = self.model.metadata.get(&k)?;
+            Some((k, value))
+        })
+    }
+    /// The metadata key that states it; where none does, the one that usually would.
+    pub fn spelling(&self, key: Key) -> String {
+        self.find(key).map(|(k, _)| k).unwrap_or_else(|| {
+            let prefix = self.prefixes.first().map_or("", String::as_str);
+            format!("{prefix}{}", self.spellings(key).first().copied().unwrap_or("(no such key)"))
+        })
+    }
+    /// A whole number as stated once for all layers.
+    pub fn stated(&self, key: Key) -> Option<u64> {
+        whole(self.find(key)?.1)
+    }
+    /// True where layers may differ in it.
+    pub fn varies(&self, key: Key) -> bool {
+        self.find(key).is_some_and(|(_, v)| matches!(v, MetaValue::Array(_))) || self.special(key, None)
+    }
+    /// A whole number as stated, or as programs work it out; `None` where layers differ.
+    pub fn get(&self, key: Key) -> Option<u64> {
+        if self.varies(key) { None } else { self.at(key, 0) }
+    }
+    /// The same for one layer.
+    pub fn at(&self, key: Key, layer: u32) -> Option<u64> {
+        let rule = self
+            .architecture
+            .and_then(|a| a.rules.iter().find(|r| r.key == key && r.form.is_none_or(|f| f == self.form)));
+        if let Some(rule) = rule.filter(|r| r.always) {
+            return self.dim(&rule.value, layer);
+        }
+        self.stated_at(key, layer).or_else(|| match rule {
+            Some(rule) => self.dim(&rule.value, layer),
+            None => self.derived(key, layer),
+        })
+    }
+    /// The number of a dimension in one layer.
+    pub fn dim(&self, dim: &Dim, layer: u32) -> Option<u64> {
+        match *dim {
+            Dim::Of(key) => self.at(key, layer),
+            Dim::By(a, b) => self.at(a, layer)?.checked_mul(self.at(b, layer)?),
+            Dim::Times(n, key) => self.at(key, layer)?.checked_mul(u64::from(n)),
+            Dim::Sum(dims) => dims.iter().try_fold(0u64, |sum, d| sum.checked_add(self.dim(d, layer)?)),
+            Dim::Exactly(n) => Some(n),
+        }
+    }
+    /// True where layers may differ in a dimension.
+    pub fn dim_varies(&self, dim: &Dim) -> bool {
+        match *dim {
+            Dim::Of(key) | Dim::Times(_, key) => self.varies(key) || self.leads(key).is_some_and(|k| self.varies(k)),
+            Dim::By(a, b) => self.dim_varies(&Dim::Of(a)) || self.dim_varies(&Dim::Of(b)),
+            Dim::Sum(dims) => dims.iter().any(|d| self.dim_varies(d)),
+            Dim::Exactly(_) => false,
+        }
+    }
+    /// What a missing number follows, where it follows one that may vary.
+    fn leads(&self, key: Key) -> Option<Key> {
+        if self.find(key).is_some() {
+            return None;
+        }
+        match key {
+            Key::KvHeads => Some(Key::Heads),
+            Key::ValueDim => Some(Key::HeadDim),
+            Key::ExpertSize => Some(Key::IntermediateSize),
+            _ => None,
+        }
+    }
+    fn derived(&self, key: Key, layer: u32) -> Option<u64> {
+        let meta = &self.model.metadata;
+        match key {
+            Key::KvHeads => self.at(Key::Heads, layer),
+            Key::HeadDim => self.at(Key::HiddenSize, layer)?.checked_div(self.at(Key::Heads, layer)?),
+            Key::ValueDim if self.form == Form::Gguf => {
+                self.at(Key::HiddenSize, layer)?.checked_div(self.at(Key::Heads, layer)?)
+            }
+            Key::ValueDim => self.at(Key::HeadDim, layer),
+            Key::ExpertSize => self.at(Key::IntermediateSize, layer),
+            Key::VocabSize => match meta.array("tokenizer.ggml.tokens") {
+                Some(tokens) => Some(tokens.len),
+                None => self.embedding_rows(),
+            },
+            Key::TokenTypes => meta.unsigned("tokenizer.ggml.token_type_count"),
+            _ => None,
+        }
+    }
+    fn embedding_rows(&self) -> Option<u64> {
+        let row = self.architecture?.rows().find(|r| r.role == Role::TokenEmbedding)?;
+        let is = |name: &str| name.strip_suffix(".weight").is_some_and(|stem| row.names(self.form).contains(&stem));
+        let table = self.model.tensors.iter().find(|t| is(super::canonical(self.form, &t.name)))?;
+        table.shape.rows()
+    }
+    /// Layers (or one layer) that state it apart: gemma 4's full layers have wider heads.
+    fn special(&self, key: Key, layer: Option<u32>) -> bool {
+        match (self.form, layer) {
+            (Form::Folder, None) => {
+                let ends: Vec<String> = self.spellings(key).iter().map(|n| format!(".{n}")).collect();
+                let apart = |k: &str| k.contains(".per_layer_config.") && ends.iter().any(|e| k.ends_with(e.as_str()));
+                self.model.metadata.iter().any(|(k, _)| apart(k))
+            }
+            (Form::Gguf, _) => matches!(key, Key::HeadDim | Key::ValueDim) && self.narrow(key).is_some(),
+            _ => false,
+        }
+    }
+    /// GGUF's number for layers with a window.
+    fn narrow(&self, key: Key) -> Option<u64> {
+        let name = format!("{}{}_swa", self.prefixes.first()?, self.spellings(key).first()?);
+        self.model.metadata.unsigned(&name)
+    }
+    fn stated_at(&self, key: Key, layer: u32) -> Option<u64> {
+        if self.form == Form::Folder {
+            let apart = self
+                .prefixes
+                .iter()
+                .flat_map(|p| self.spellings(key).iter().map(move |n| format!("{p}per_layer_config.{layer}.{n}")));
+            if let Some(n) = apart.into_iter().find_map(|k| self.model.metadata.unsigned(&k)) {
+                return Some(n);
+            }
+        }
+        if self.special(key, Some(layer))
+            && let Some((_, MetaValue::Array(pattern))) = self.find(Key::WindowPattern)
+            && item(pattern, layer) == Some(&MetaValue::Bool(true))
+        {
+            return self.narrow(key);
+        }
+        match self.find(key)?.1 {
+            MetaValue::Array(array) => whole(item(array, layer)?),
+            value => whole(value),
+        }
+    }
+
+    // What follows is for running: values that are not what they must be are faults.
+
+    /// A whole number from 1 to 2^31 - 1 of one layer, stated or derived.
+    ///
+    /// # Errors
+    /// It is stated as something else; it is required and missing.
+    pub fn count(&self, key: Key, layer: u32) -> Result<u32> {
+        match self.checked(key, layer)? {
+            Some(n) if n > 0 => Ok(n),
+            Some(_) => Err(wrong(&self.spelling(key), "a whole number above zero", "0")),
+            None => Err(self.missing(key)),
+        }
+    }
+    /// The same where zero and absence both mean "none".
+    ///
+    /// # Errors
+    /// It is stated as something else.
+    pub fn optional(&self, key: Key, layer: u32) -> Result<Option<u32>> {
+        Ok(self.checked(key, layer)?.filter(|n| *n > 0))
+    }
+    fn checked(&self, key: Key, layer: u32) -> Result<Option<u32>> {
+        let wanted = "a whole number from 0 to 2147483647";
+        if let Some((name, value)) = self.find(key) {
+            let value = match value {
+                MetaValue::Array(array) => item(array, layer).ok_or_else(|| {
+                    let found = format!("an array of {}, of which {} are at hand", array.len, array.head.len());
+                    wrong(&name, &format!("a value for layer {layer}"), &found)
+                })?,
+                value => value,
+            };
+            if whole(value).is_none_or(|n| n > MAX_COUNT) {
+                return Err(wrong(&name, wanted, &say(value)));
+            }
+        }
+        match self.at(key, layer) {
+            Some(n) if n > MAX_COUNT => Err(wrong(&self.spelling(key), wanted, &n.to_string())),
+            n => Ok(n.map(|n| n as u32)),
+        }
+    }
+    /// A finite number above zero, or the default.
+    ///
+    /// # Errors
+    /// It is stated and not such a number.
+    pub fn positive(&self, key: Key) -> Result<Option<f64>> {
+        if let Some((name, value)) = self.find(key) {
+            return match real(value) {
+                Some(n) if n.is_finite() && n > 0.0 => Ok(Some(n)),
+                _ => Err(wrong(&name, "a number above zero", &say(value))),
+            };
+        }
+        Ok(match key.row().default {
+            Default::Number(n) => Some(n),
+            Default::InConfig(n) if self.form == Form::Folder => Some(n),
+            _ => None,
+        })
+    }
+    /// As [`Numbers::positive`], required.
+    ///
+    /// # Errors
+    /// Also when it is missing.
+    pub fn need(&self, key: Key) -> Result<f64> {
+        self.positive(key)?.ok_or_else(|| self.missing(key))
+    }
+    /// True or false, where stated.
+    ///
+    /// # Errors
+    /// It is stated as something else.
+    pub fn flag(&self, key: Key) -> Result<Option<bool>> {
+        match self.find(key) {
+            None => Ok(None),
+            Some((_, MetaValue::Bool(b))) => Ok(Some(*b)),
+            Some((name, value)) => Err(wrong(&name, "true or false", &say(value))),
+        }
+    }
+    /// A text, where stated.
+    ///
+    /// # Errors
+    /// It is stated as something else.
+    pub fn text(&self, key: Key) -> Result<Option<&'a str>> {
+        match self.find(key) {
+            None => Ok(None),
+            Some((_, MetaValue::String(text))) => Ok(Some(text)),
+            Some((name, value)) => Err(wrong(&name, "a text", &say(value))),
+        }
+    }
+    /// A list of numbers above zero, where stated.
+    ///
+    /// # Errors
+    /// It is stated as something else.
+    pub fn list(&self, key: Key) -> Result<Option<Vec<f32>>> {
+        let Some((name, value)) = self.find(key) else { return Ok(None) };
+        let items = match value {
+            MetaValue::Array(a) if a.head.len() as u64 == a.len => {
+                a.head.iter().map(|v| real(v).map(|n| n as f32)).collect::<Option<Vec<f32>>>()
+            }
+            _ => None,
+        };
+        match items.filter(|items| items.iter().all(|n| n.is_finite() && *n > 0.0)) {
+            Some(items) => Ok(Some(items)),
+            None => Err(wrong(&name, "a list of numbers above zero", &say(value))),
+        }
+    }
+    /// The fault of a missing key.
+    pub fn missing(&self, key: Key) -> Fault {
+        Fault::unsupported(format!("the metadata has no {}", self.spelling(key)))
+    }
+}
+
+/// What keys of a config.json start with.
+const CONFIG: &str = "config.";
+/// What keys of the text model within start with.
+const TEXT: &str = "config.text_config.";
+
+/// An array's item for a layer.
+pub(super) fn item(array: &MetaArray, layer: u32) -> Option<&MetaValue> {
+    array.head.get(layer as usize)
+}
+
+fn whole(value: &MetaValue) -> Option<u64> {
+    match value {
+        MetaValue::Unsigned(n, _) => Some(*n),
+        MetaValue::Signed(n, _) => u64::try_from(*n).ok(),
+        _ => None,
+    }
+}
+
+fn real(value: &MetaValue) -> Option<f64> {
+    match value {
+        MetaValue::Unsigned(n, _) => Some(*n as f64),
+        MetaValue::Signed(n, _) => Some(*n as f64),
+        MetaValue::Float(n, _) => Some(*n),
+        _ => None,
+    }
+}
+
+/// A value for a message, shortened.
+pub(super) fn say(value: &MetaValue) -> String {
+    match value {
+        MetaValue::Unsigned(n, _) => n.to_string(),
+        MetaValue::Signed(n, _) => n.to_string(),
+        MetaValue::Float(n, _) => n.to_string(),
+        MetaValue::Bool(b) => b.to_string(),
+        MetaValue::String(s) => format!("{:?}", s.chars().take(40).collect::<String>()),
+        MetaValue::Array(a) => format!("an array of {}", a.len),
+    }
+}
+
+/// The fault of a value that is not what it must be.
+pub(super) fn wrong(key: &str, wanted: &str, found: &str) -> Fault {
+    Fault::new(Blame::File, format!("{key}: {wanted} expected, {found} found"))
+}

@@ -1,0 +1,135 @@
+//! Which instruction set the hot kernels use: the only file here that asks for the target.
+
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+use super::portable::Portable;
+use super::{
+    lanes::Lanes,
+    linear::{self, Linear, Tile},
+    rows::{self, ChainInput, Head},
+};
+use crate::{ir::Link, tensor::Encoding};
+
+/// The hot kernels for one instruction set. Calling them is sound where [`available`] offered the table.
+pub(super) struct Kernels {
+    /// For people: "AVX2 + FMA".
+    pub(super) name: &'static str,
+    /// Tokens of a packed panel.
+    pub(super) panel: usize,
+    /// Weight rows of a mat-mul tile.
+    pub(super) tile_rows: usize,
+    pub(super) packed_len: fn(usize, usize) -> usize,
+    pub(super) pack: unsafe fn(*const f32, usize, usize, usize, *mut f32),
+    pub(super) matvec: unsafe fn(&Linear),
+    pub(super) matmul: unsafe fn(&Linear, &mut Tile),
+    pub(super) decode: unsafe fn(Encoding, *const u8, usize, usize, *mut f32),
+    pub(super) rms_norm: unsafe fn(*const f32, *const f32, f32, usize, *mut f32),
+    pub(super) layer_norm: unsafe fn(*const f32, *const f32, *const f32, f32, usize, *mut f32),
+    pub(super) chain: unsafe fn(&[Link], &[ChainInput], usize, *mut f32),
+    pub(super) attend: unsafe fn(&Head<'_>, &mut Vec<f32>, *mut f32),
+}
+
+/// A kernel table: every function compiled with the given target features.
+macro_rules! kernels {
+    ($module:ident, $lanes:ty, $name:literal $(, $feature:literal)?) => {
+        mod $module {
+            use super::*;
+
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn pack(x: *const f32, k: usize, stride: usize, count: usize, out: *mut f32) {
+                // SAFETY: as the caller's.
+                unsafe { linear::pack::<$lanes>(x, k, stride, count, out) }
+            }
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn matvec(l: &Linear) {
+                // SAFETY: as the caller's.
+                unsafe { linear::matvec::<$lanes>(l) }
+            }
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn matmul(l: &Linear, tile: &mut Tile) {
+                // SAFETY: as the caller's.
+                unsafe { linear::matmul::<$lanes>(l, tile) }
+            }
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn decode(encoding: Encoding, row: *const u8, from: usize, to: usize, out: *mut f32) {
+                // SAFETY: as the caller's.
+                unsafe { linear::decode::<$lanes>(encoding, row, from, to, out) }
+            }
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn rms_norm(x: *const f32, w: *const f32, eps: f32, len: usize, y: *mut f32) {
+                // SAFETY: as the caller's.
+                unsafe { rows::rms_norm::<$lanes>(x, w, eps, len, y) }
+            }
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn layer_norm(x: *const f32, w: *const f32, b: *const f32, eps: f32, len: usize, y: *mut f32) {
+                // SAFETY: as the caller's.
+                unsafe { rows::layer_norm::<$lanes>(x, w, b, eps, len, y) }
+            }
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn chain(links: &[Link], inputs: &[ChainInput], len: usize, y: *mut f32) {
+                // SAFETY: as the caller's.
+                unsafe { rows::chain::<$lanes>(links, inputs, len, y) }
+            }
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn attend(h: &Head<'_>, scores: &mut Vec<f32>, y: *mut f32) {
+                // SAFETY: as the caller's.
+                unsafe { rows::attend::<$lanes>(h, scores, y) }
+            }
+
+            pub(super) static KERNELS: Kernels = Kernels {
+                name: $name,
+                panel: <$lanes as Lanes>::N * <$lanes as Lanes>::TILE_VECTORS,
+                tile_rows: <$lanes as Lanes>::TILE_ROWS,
+                packed_len: linear::packed_len::<$lanes>,
+                pack,
+                matvec,
+                matmul,
+                decode,
+                rms_norm,
+                layer_norm,
+                chain,
+                attend,
+            };
+        }
+    };
+}
+
+// A wasm with SIMD is refused by browsers without it: portable kernels beside it would only be downloaded.
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+kernels!(portable_kernels, Portable, "portable");
+
+#[cfg(target_arch = "x86_64")]
+kernels!(avx2_kernels, super::super::avx2::Avx2, "AVX2 + FMA", "avx2,fma,f16c");
+#[cfg(target_arch = "x86_64")]
+kernels!(avx512_kernels, super::super::avx512::Avx512, "AVX-512", "avx512f,avx2,fma,f16c");
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+kernels!(wasm_kernels, super::super::wasm::Simd128, "SIMD128");
+
+/// The tables that this processor can run, the best first.
+pub(super) fn available() -> Vec<&'static Kernels> {
+    #[allow(unused_mut, reason = "some processors have one table only")]
+    let mut tables = vec![
+        #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+        &portable_kernels::KERNELS,
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        &wasm_kernels::KERNELS,
+    ];
+    #[cfg(target_arch = "x86_64")]
+    {
+        let avx2 =
+            is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c");
+        if avx2 {
+            tables.insert(0, &avx2_kernels::KERNELS);
+        }
+        if avx2 && is_x86_feature_detected!("avx512f") {
+            tables.insert(0, &avx512_kernels::KERNELS);
+        }
+    }
+    tables
+}
+
+/// Threads to use unless the user says otherwise: as many as cores, counting two hardware threads as one
+/// core on processors that usually have them.
+pub(super) fn default_threads() -> usize {
+    let n = std::thread::available_parallelism().map_or(1, usize::from);
+    if cfg!(target_arch = "x86_64") && n > 2 { n.div_ceil(2) } else { n }
+}

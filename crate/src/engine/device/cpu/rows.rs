@@ -1,0 +1,359 @@
+//! Norms, attention and elementwise chains over [`Lanes`], one row (token) or head at a time.
+
+use super::lanes::{Lanes, exp};
+use crate::ir::{Binary, Link, Unary};
+
+/// `sum of a[i] * b[i]`.
+///
+/// # Safety
+/// Both hold `len` values; the processor has the lanes' instructions.
+#[inline(always)]
+unsafe fn dot<L: Lanes>(a: *const f32, b: *const f32, len: usize) -> f32 {
+    // SAFETY: as the caller's.
+    unsafe {
+        let (mut acc, mut acc2) = (L::splat(0.0), L::splat(0.0));
+        let mut i = 0;
+        while i + 2 * L::N <= len {
+            acc = L::fma(L::load(a.add(i)), L::load(b.add(i)), acc);
+            acc2 = L::fma(L::load(a.add(i + L::N)), L::load(b.add(i + L::N)), acc2);
+            i += 2 * L::N;
+        }
+        while i + L::N <= len {
+            acc = L::fma(L::load(a.add(i)), L::load(b.add(i)), acc);
+            i += L::N;
+        }
+        let mut sum = L::sum(L::add(acc, acc2));
+        while i < len {
+            sum += *a.add(i) * *b.add(i);
+            i += 1;
+        }
+        sum
+    }
+}
+
+/// `y[i] += scale * x[i]`.
+///
+/// # Safety
+/// As [`dot`].
+#[inline(always)]
+unsafe fn add_scaled<L: Lanes>(scale: f32, x: *const f32, y: *mut f32, len: usize) {
+    // SAFETY: as the caller's.
+    unsafe {
+        let mut i = 0;
+        while i + L::N <= len {
+            L::store(y.add(i), L::fma(L::splat(scale), L::load(x.add(i)), L::load(y.add(i))));
+            i += L::N;
+        }
+        while i < len {
+            *y.add(i) += scale * *x.add(i);
+            i += 1;
+        }
+    }
+}
+
+/// One group's root-mean-square norm; the mean is taken in f32 lanes, the root in f64. `y` may be `x`.
+///
+/// # Safety
+/// The processor has the lanes' instructions. All three hold `len` values.
+#[inline(always)]
+pub(super) unsafe fn rms_norm<L: Lanes>(x: *const f32, w: *const f32, eps: f32, len: usize, y: *mut f32) {
+    // SAFETY: as the caller's.
+    unsafe {
+        let square = f64::from(dot::<L>(x, x, len));
+        let scale = (1.0 / (square / len as f64 + f64::from(eps)).sqrt()) as f32;
+        let mut i = 0;
+        while i + L::N <= len {
+            L::store(y.add(i), L::mul(L::mul(L::load(x.add(i)), L::splat(scale)), L::load(w.add(i))));
+            i += L::N;
+        }
+        while i < len {
+            *y.add(i) = *x.add(i) * scale * *w.add(i);
+            i += 1;
+        }
+    }
+}
+
+/// One row less its mean over its standard deviation, times the weight, plus the bias (`null`: none). `y` may be `x`.
+///
+/// # Safety
+/// The processor has the lanes' instructions. All hold `len` values.
+#[inline(always)]
+pub(super) unsafe fn layer_norm<L: Lanes>(
+    x: *const f32,
+    w: *const f32,
+    bias: *const f32,
+    eps: f32,
+    len: usize,
+    y: *mut f32,
+) {
+    // SAFETY: as the caller's.
+    unsafe {
+        let whole = len / L::N * L::N;
+        let mut sum = L::splat(0.0);
+        for i in (0..whole).step_by(L::N) {
+            sum = L::add(sum, L::load(x.add(i)));
+        }
+        let mut total = f64::from(L::sum(sum));
+        for i in whole..len {
+            total += f64::from(*x.add(i));
+        }
+        let mean = (total / len as f64) as f32;
+        let mut squares = L::splat(0.0);
+        for i in (0..whole).step_by(L::N) {
+            let d = L::sub(L::load(x.add(i)), L::splat(mean));
+            squares = L::fma(d, d, squares);
+        }
+        let mut total = f64::from(L::sum(squares));
+        for i in whole..len {
+            total += f64::from(*x.add(i) - mean).powi(2);
+        }
+        let scale = (1.0 / (total / len as f64 + f64::from(eps)).sqrt()) as f32;
+        for i in (0..whole).step_by(L::N) {
+            let d = L::mul(L::sub(L::load(x.add(i)), L::splat(mean)), L::splat(scale));
+            let b = if bias.is_null() { L::splat(0.0) } else { L::load(bias.add(i)) };
+            L::store(y.add(i), L::fma(d, L::load(w.add(i)), b));
+        }
+        for i in whole..len {
+            let b = if bias.is_null() { 0.0 } else { *bias.add(i) };
+            *y.add(i) = (*x.add(i) - mean) * scale * *w.add(i) + b;
+        }
+    }
+}
+
+/// An input of a chain for one row: its values, or one value for all.
+#[derive(Clone, Copy)]
+pub(super) struct ChainInput {
+    pub(super) values: *const f32,
+    /// One value is repeated along the row.
+    pub(super) repeated: bool,
+}
+
+/// Unary and binary operations one after the other on each of `len` values. `y` may be any of the inputs.
+///
+/// # Safety
+/// The processor has the lanes' instructions. Inputs that are not repeated, and `y`, hold `len` values; links name inputs that exist.
+#[inline(always)]
+pub(super) unsafe fn chain<L: Lanes>(links: &[Link], inputs: &[ChainInput], len: usize, y: *mut f32) {
+    // SAFETY: as the caller's; the last values go through arrays of one vector.
+    unsafe {
+        let whole = len / L::N * L::N;
+        for i in (0..whole).step_by(L::N) {
+            let load = |input: &ChainInput| {
+                if input.repeated { L::splat(*input.values) } else { L::load(input.values.add(i)) }
+            };
+            L::store(y.add(i), link_all::<L>(links, inputs, &load));
+        }
+        if whole < len {
+            let rest = len - whole;
+            let load = |input: &ChainInput| {
+                let mut last = [0f32; 16];
+                for (i, to) in last.iter_mut().enumerate().take(rest) {
+                    *to = if input.repeated { *input.values } else { *input.values.add(whole + i) };
+                }
+                L::load(last.as_ptr())
+            };
+            let mut last = [0f32; 16];
+            L::store(last.as_mut_ptr(), link_all::<L>(links, inputs, &load));
+            for (i, value) in last.iter().enumerate().take(rest) {
+                *y.add(whole + i) = *value;
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn link_all<L: Lanes>(links: &[Link], inputs: &[ChainInput], load: &impl Fn(&ChainInput) -> L::F) -> L::F {
+    // SAFETY: as the caller's.
+    unsafe {
+        let mut x = load(&inputs[0]);
+        for link in links {
+            x = match *link {
+                Link::Unary(f) => unary::<L>(f, x),
+                Link::Binary(f, i) => binary::<L>(f, x, load(&inputs[i as usize])),
+                Link::Reversed(f, i) => binary::<L>(f, load(&inputs[i as usize]), x),
+            };
+        }
+        x
+    }
+}
+
+#[inline(always)]
+unsafe fn binary<L: Lanes>(f: Binary, a: L::F, b: L::F) -> L::F {
+    // SAFETY: as the caller's.
+    unsafe {
+        match f {
+            Binary::Add => L::add(a, b),
+            Binary::Sub => L::sub(a, b),
+            Binary::Mul => L::mul(a, b),
+            Binary::Div => L::div(a, b),
+            Binary::Max => L::max(a, b),
+            Binary::Min => L::min(a, b),
+            Binary::Pow => by_value::<L>(a, b, |a, b| a.powf(b)),
+        }
+    }
+}
+
+/// Rare functions: one value after the other.
+#[inline(always)]
+unsafe fn by_value<L: Lanes>(a: L::F, b: L::F, f: impl Fn(f32, f32) -> f32) -> L::F {
+    let (mut x, mut y) = ([0f32; 16], [0f32; 16]);
+    // SAFETY: vectors have at most 16 lanes.
+    unsafe {
+        L::store(x.as_mut_ptr(), a);
+        L::store(y.as_mut_ptr(), b);
+        for (x, y) in x.iter_mut().zip(y) {
+            *x = f(*x, y);
+        }
+        L::load(x.as_ptr())
+    }
+}
+
+/// `1 / (1 + exp(-x))`.
+#[inline(always)]
+unsafe fn sigmoid<L: Lanes>(x: L::F) -> L::F {
+    // SAFETY: as the caller's.
+    unsafe {
+        let e = exp::<L>(L::sub(L::splat(0.0), x));
+        L::div(L::splat(1.0), L::add(L::splat(1.0), e))
+    }
+}
+
+/// `2 sigmoid(2 x) - 1`, which loses digits near 0 only where they do not count beside 1: used inside sums with 1.
+#[inline(always)]
+unsafe fn tanh<L: Lanes>(x: L::F) -> L::F {
+    // SAFETY: as the caller's.
+    unsafe { L::sub(L::mul(L::splat(2.0), sigmoid::<L>(L::mul(L::splat(2.0), x))), L::splat(1.0)) }
+}
+
+/// The error function to 1.5e-7 (Abramowitz and Stegun 7.1.26), odd by the sign's bit.
+#[inline(always)]
+unsafe fn erf<L: Lanes>(x: L::F) -> L::F {
+    // SAFETY: as the caller's.
+    unsafe {
+        let sign = L::and(L::bits(x), L::splat_i(i32::MIN));
+        let x = L::max(x, L::sub(L::splat(0.0), x));
+        let t = L::div(L::splat(1.0), L::fma(L::splat(0.327_591_1), x, L::splat(1.0)));
+        let p = L::fma(L::splat(1.061_405_4), t, L::splat(-1.453_152));
+        let p = L::fma(p, t, L::splat(1.421_413_7));
+        let p = L::fma(p, t, L::splat(-0.284_496_74));
+        let p = L::mul(L::fma(p, t, L::splat(0.254_829_6)), t);
+        let e = exp::<L>(L::sub(L::splat(0.0), L::mul(x, x)));
+        L::from_bits(L::or(L::bits(L::sub(L::splat(1.0), L::mul(p, e))), sign))
+    }
+}
+
+#[inline(always)]
+unsafe fn unary<L: Lanes>(f: Unary, x: L::F) -> L::F {
+    // SAFETY: as the caller's.
+    unsafe {
+        let zero = L::splat(0.0);
+        match f {
+            Unary::Scale(s) => L::mul(x, L::splat(s)),
+            Unary::Shift(s) => L::add(x, L::splat(s)),
+            Unary::SoftCap(s) => by_value::<L>(x, x, |x, _| s * (x / s).tanh()),
+            Unary::Neg => L::sub(zero, x),
+            Unary::Abs => L::max(x, L::sub(zero, x)),
+            Unary::Reciprocal => L::div(L::splat(1.0), x),
+            Unary::Square => L::mul(x, x),
+            Unary::Sigmoid => sigmoid::<L>(x),
+            Unary::Relu => L::max(x, zero),
+            Unary::ReluSquared => {
+                let x = L::max(x, zero);
+                L::mul(x, x)
+            }
+            Unary::Silu => L::mul(x, sigmoid::<L>(x)),
+            Unary::Gelu => {
+                let half = L::mul(x, L::splat(0.5));
+                L::fma(half, erf::<L>(L::mul(x, L::splat(std::f32::consts::FRAC_1_SQRT_2))), half)
+            }
+            Unary::GeluTanh => {
+                let cube = L::mul(L::mul(x, x), x);
+                let inner = L::mul(L::fma(L::splat(0.044_715), cube, x), L::splat(0.797_884_6));
+                let half = L::mul(x, L::splat(0.5));
+                L::fma(half, tanh::<L>(inner), half)
+            }
+            Unary::QuickGelu => L::mul(x, sigmoid::<L>(L::mul(x, L::splat(1.702)))),
+            Unary::Tanh => by_value::<L>(x, x, |x, _| x.tanh()),
+            Unary::Exp => by_value::<L>(x, x, |x, _| x.exp()),
+            Unary::Log => by_value::<L>(x, x, |x, _| x.ln()),
+            Unary::Sqrt => by_value::<L>(x, x, |x, _| x.sqrt()),
+            Unary::Rsqrt => by_value::<L>(x, x, |x, _| 1.0 / x.sqrt()),
+            Unary::Erf => erf::<L>(x),
+            Unary::Softplus => by_value::<L>(x, x, |x, _| if x > 20.0 { x } else { x.exp().ln_1p() }),
+        }
+    }
+}
+
+/// Rows of keys and values that lie one behind the other.
+#[derive(Clone, Copy)]
+pub(super) struct Segment {
+    /// The head's first value of the first key row.
+    pub(super) k: *const f32,
+    /// The same of the values.
+    pub(super) v: *const f32,
+    /// Number of rows.
+    pub(super) rows: usize,
+}
+
+/// One query head over the rows it sees.
+pub(super) struct Head<'a> {
+    pub(super) q: *const f32,
+    /// Values of a query or key head.
+    pub(super) dim: usize,
+    /// Values of a value head.
+    pub(super) value_dim: usize,
+    pub(super) segments: &'a [Segment],
+    /// Values from a key row to the next, and from a value row to the next.
+    pub(super) strides: [usize; 2],
+    pub(super) scale: f32,
+    pub(super) soft_cap: Option<f32>,
+}
+
+/// Softmax of the scaled scores times the values.
+///
+/// # Safety
+/// The processor has the lanes' instructions; `q` holds `dim` values, segments hold their rows, `y` has room for `value_dim`.
+#[inline(always)]
+pub(super) unsafe fn attend<L: Lanes>(h: &Head<'_>, scores: &mut Vec<f32>, y: *mut f32) {
+    let seen: usize = h.segments.iter().map(|s| s.rows).sum();
+    let padded = seen.div_ceil(L::N) * L::N;
+    // Padding scores vanish in the softmax: exp(-inf) is clamped to e^-87.
+    scores.clear();
+    scores.resize(padded, f32::NEG_INFINITY);
+    let mut top = f32::NEG_INFINITY;
+    let mut to = scores.iter_mut();
+    for segment in h.segments {
+        for (row, score) in to.by_ref().take(segment.rows).enumerate() {
+            // SAFETY: the segment's row holds `dim` values from here.
+            *score = unsafe { dot::<L>(h.q, segment.k.add(row * h.strides[0]), h.dim) } * h.scale;
+            if let Some(cap) = h.soft_cap {
+                *score = cap * (*score / cap).tanh();
+            }
+            top = top.max(*score);
+        }
+    }
+    for at in (0..padded).step_by(L::N) {
+        // SAFETY: `padded` is a multiple of N.
+        unsafe {
+            let p = scores.as_mut_ptr().add(at);
+            L::store(p, exp::<L>(L::sub(L::load(p), L::splat(top))));
+        }
+    }
+    let total: f64 = scores.iter().take(seen).map(|w| f64::from(*w)).sum();
+    let scale = (1.0 / total) as f32;
+    // SAFETY: `y` has room for a value head; rows as above.
+    unsafe {
+        for i in 0..h.value_dim {
+            *y.add(i) = 0.0;
+        }
+        let mut weights = scores.iter();
+        for segment in h.segments {
+            for (row, weight) in weights.by_ref().take(segment.rows).enumerate() {
+                add_scaled::<L>(*weight, segment.v.add(row * h.strides[1]), y, h.value_dim);
+            }
+        }
+        for i in 0..h.value_dim {
+            *y.add(i) *= scale;
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Attention of each row to remembered rows of its sequence, or to rows of this step.
+
+use bytemuck::bytes_of;
+
+use super::{Bind, Dispatch, Kernel, Lowering, params, within};
+use crate::{
+    engine::{
+        device::Tier,
+        program::{CacheType, Operand, Step},
+        shader::{Variant, part},
+        test_ops::{Case, Cases, SUMS},
+    },
+    fault::Result,
+    ir::{Attention, Dim, Op},
+};
+
+pub(super) static KERNEL: Kernel =
+    Kernel { name: "attention", source: part!("kernels/attention"), params: Params::FIELDS, takes, variants, cases };
+
+params!(Params {
+    count_at: u32,
+    max_rows: u32,
+    heads: u32,
+    kv_heads: u32,
+    head_dim: u32,
+    value_dim: u32,
+    scale: f32,
+    soft_cap: f32,
+    causal: u32,
+    window: u32,
+    context: u32,
+    group: u32,
+    k_rows: u32,
+    q_offset: u32,
+    q_stride: u32,
+    k_offset: u32,
+    k_stride: u32,
+    k_scales: u32,
+    v_offset: u32,
+    v_stride: u32,
+    v_scales: u32,
+    y_offset: u32,
+    y_stride: u32,
+});
+
+/// Keys or values: where their rows lie.
+struct Source {
+    bind: Bind,
+    cache: CacheType,
+    paged: bool,
+    rows: u32,
+    width: u32,
+    group: u32,
+    offset: u32,
+    stride: u32,
+}
+
+impl Source {
+    fn of(name: &'static str, operand: Option<&Operand>, with: &Lowering<'_>) -> Option<Self> {
+        if let Some(state) = with.state(operand) {
+            return Some(Self {
+                bind: state.bind(name),
+                cache: state.cache,
+                paged: true,
+                rows: state.rows,
+                width: state.width,
+                group: state.group,
+                offset: 0,
+                stride: state.cache.row_words(state.width),
+            });
+        }
+        let view = with.view(operand)?;
+        Some(Self {
+            bind: view.bind(name),
+            cache: CacheType::F32,
+            paged: false,
+            rows: view.rows.most,
+            width: view.width,
+            group: 0,
+            offset: view.offset,
+            stride: view.stride,
+        })
+    }
+    /// Words of bytes before a row's scales.
+    fn scales(&self) -> u32 {
+        self.width.div_ceil(4)
+    }
+}
+
+fn takes(step: &Step, with: &Lowering<'_>) -> Result<Option<Vec<Dispatch>>> {
+    let Op::Attention(a) = &step.op else { return Ok(None) };
+    let (q, y) = (with.view(step.inputs.first()), with.view(step.outputs.first()));
+    let (k, v) = (Source::of("k", step.inputs.get(1), with), Source::of("v", step.inputs.get(2), with));
+    let (Some(q), Some(k), Some(v), Some(y)) = (q, k, v, y) else { return Ok(None) };
+    let alike = k.cache == v.cache && k.paged == v.paged && k.group == v.group && k.rows == v.rows;
+    let lanes = KERNEL.constant("WG")?;
+    let heads = a.kv_heads > 0 && a.heads % a.kv_heads == 0;
+    let sized = (1..=lanes).contains(&a.head_dim) && (1..=lanes).contains(&a.value_dim);
+    let fits = q.width == a.heads * a.head_dim
+        && y.width == a.heads * a.value_dim
+        && k.width == a.kv_heads * a.head_dim
+        && v.width == a.kv_heads * a.value_dim
+        && q.rows == y.rows;
+    let apart = [q.buffer, k.bind.buffer, v.bind.buffer].iter().all(|b| *b != y.buffer);
+    if !(alike && heads && sized && fits && apart) {
+        return Ok(None);
+    }
+    // A whole vec4 of a key begins at a whole word of its type.
+    let aligned = k.cache != CacheType::F32 || (k.offset % 4 == 0 && k.stride % 4 == 0);
+    let params = Params {
+        count_at: q.rows.at,
+        max_rows: q.rows.most,
+        heads: a.heads,
+        kv_heads: a.kv_heads,
+        head_dim: a.head_dim,
+        value_dim: a.value_dim,
+        scale: a.scale,
+        soft_cap: a.soft_cap.unwrap_or(0.0),
+        causal: u32::from(a.causal),
+        window: a.window.unwrap_or(0),
+        context: with.program.context,
+        group: k.group,
+        k_rows: k.rows,
+        q_offset: q.offset,
+        q_stride: q.stride,
+        k_offset: k.offset,
+        k_stride: k.stride,
+        k_scales: k.scales(),
+        v_offset: v.offset,
+        v_stride: v.stride,
+        v_scales: v.scales(),
+        y_offset: y.offset,
+        y_stride: y.stride,
+    };
+    Ok(Some(vec![Dispatch {
+        variant: variant(k.cache, k.paged, a.head_dim % 4 != 0 || !aligned, with.tier),
+        grid: within([a.heads, q.rows.most, 1])?,
+        params: bytes_of(&params).to_vec(),
+        binds: vec![with.batch(), q.bind("q"), k.bind, v.bind, y.bind("y")],
+    }]))
+}
+
+fn variant(cache: CacheType, paged: bool, ragged: bool, tier: Tier) -> Variant {
+    Variant::of(&KERNEL).cache(cache).tier(tier).flag("paged", paged).flag("ragged", ragged)
+}
+
+fn variants() -> Vec<Variant> {
+    let kinds = CacheType::ALL.iter().map(|c| (*c, true)).chain([(CacheType::F32, false)]);
+    kinds.flat_map(|(c, paged)| [false, true].map(|ragged| variant(c, paged, ragged, Tier::Core))).collect()
+}
+
+/// Query heads, key heads, values of a head.
+type Heads = (u32, u32, u32);
+
+fn cases(all: &mut Cases) {
+    // Most rows, sequences as (first position, rows), context.
+    type Rows = (u32, &'static [(u32, u32)], u32);
+    const SHAPES: [(Heads, Rows); 9] = [
+        ((1, 1, 8), (1, &[(0, 1)], 16)),
+        ((4, 2, 16), (5, &[(5, 3)], 64)),
+        ((8, 1, 20), (9, &[(30, 3), (0, 2), (63, 1)], 64)),
+        ((9, 3, 64), (8, &[(254, 4), (40, 1)], 300)),
+        ((2, 1, 128), (1, &[(599, 1)], 600)),
+        ((3, 3, 33), (5, &[(7, 5)], 40)),
+        ((2, 2, 2), (4, &[(9, 2), (17, 2)], 20)),
+        ((2, 1, 256), (3, &[(280, 2)], 300)),
+        ((6, 3, 48), (17, &[(0, 17)], 64)),
+    ];
+    for cache in CacheType::ALL {
+        for ((heads, kv_heads, head_dim), (most, runs, context)) in SHAPES {
+            for (window, soft_cap) in [(None, None), (Some(3), Some(2.0)), (Some(270), None)] {
+                if window.is_some() && *cache != CacheType::F32 && head_dim != 64 {
+                    continue;
+                }
+                let text = format!(
+                    "{} heads={heads}/{kv_heads}x{head_dim} rows={runs:?}/{most} context={context} window={window:?}",
+                    cache.name()
+                );
+                let mut case = Case::new(text, most, 1);
+                case.sequences(context, 2, runs).tolerance(SUMS).quick(head_dim == 64 || head_dim == 16);
+                let scale = 1.0 / (head_dim as f32).sqrt();
+                let spec =
+                    Attention { heads, kv_heads, head_dim, value_dim: head_dim, scale, causal: true, window, soft_cap };
+                let q = case.strided(Dim::Rows, heads * head_dim, 4, heads * head_dim + 8);
+                let keys = case.state(*cache, kv_heads * head_dim, 1, 4.0);
+                let values = case.state(*cache, kv_heads * head_dim, 1, 1.0);
+                all.step("attention", case, Op::Attention(spec), &[q, keys, values], &[(Dim::Rows, heads * head_dim)]);
+            }
+        }
+    }
+    // Rows of this step: encoders, where every row sees its whole sequence.
+    for (heads, kv_heads, head_dim, value_dim) in [(4, 4, 16, 16), (3, 1, 33, 33), (2, 2, 20, 12), (12, 12, 64, 64)] {
+        for (causal, window) in [(false, None), (false, Some(3)), (true, None)] {
+            let text =
+                format!("step heads={heads}/{kv_heads}x{head_dim}/{value_dim} causal={causal} window={window:?}");
+            let mut case = Case::new(text, 24, 1);
+            case.sequences(32, 1, &[(0, 7), (0, 1), (0, 12)]).tolerance(SUMS).quick(head_dim == 64);
+            let scale = 1.0 / (head_dim as f32).sqrt();
+            let spec = Attention { heads, kv_heads, head_dim, value_dim, scale, causal, window, soft_cap: None };
+            let widths = [heads * head_dim, kv_heads * head_dim, kv_heads * value_dim];
+            let stride = widths.iter().sum();
+            let qkv = case.strided(Dim::Rows, stride, 0, stride);
+            let mut start = 0;
+            let inputs = widths.map(|w| {
+                start += w;
+                case.columns(&qkv, start - w, w)
+            });
+            all.step("attention", case, Op::Attention(spec), &inputs, &[(Dim::Rows, heads * value_dim)]);
+        }
+    }
+}

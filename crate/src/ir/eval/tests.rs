@@ -1,0 +1,164 @@
+use super::*;
+use crate::{
+    ir::{Attention, Pairing, Rope, Unary},
+    tensor::Encoding,
+};
+
+#[test]
+fn erf_has_the_published_values() {
+    // Abramowitz and Stegun, table 7.1, and NIST DLMF 7.
+    let known = [
+        (0.1, 0.1124629160182849),
+        (0.5, 0.5204998778130465),
+        (1.0, 0.8427007929497149),
+        (2.0, 0.9953222650189527),
+        (3.0, 0.9999779095030014),
+        (4.0, 0.9999999845827421),
+        (5.5, 0.9999999999999927),
+    ];
+    for (x, want) in known {
+        assert!((erf(x) - want).abs() < 4e-16, "erf({x}) = {}, {want} expected", erf(x));
+        assert_eq!(erf(-x), -erf(x));
+    }
+    assert_eq!([erf(0.0), erf(7.0), erf(-1e300)], [0.0, 1.0, -1.0]);
+}
+
+#[test]
+fn no_function_of_one_value_overflows_where_its_limit_is_known() {
+    for (f, low, high) in [
+        (Unary::Silu, 0.0, 1000.0),
+        (Unary::Gelu, 0.0, 1000.0),
+        (Unary::GeluTanh, 0.0, 1000.0),
+        (Unary::QuickGelu, 0.0, 1000.0),
+        (Unary::Softplus, 0.0, 1000.0),
+        (Unary::Sigmoid, 0.0, 1.0),
+        (Unary::SoftCap(30.0), -30.0, 30.0),
+    ] {
+        assert!((unary(f, -1000.0) - low).abs() < 1e-9, "{f:?}");
+        assert!((unary(f, 1000.0) - high).abs() < 1e-9, "{f:?}");
+    }
+}
+
+fn floats(shape: &[usize], values: &[f32]) -> Array {
+    Array::floats(shape, values.to_vec()).unwrap()
+}
+
+fn run(op: &Op, inputs: &[&Array], context: &Context<'_>) -> Array {
+    let inputs: Vec<Operand<'_>> = inputs.iter().map(|a| Operand::from(*a)).collect();
+    apply(op, &inputs, context).unwrap().remove(0)
+}
+
+#[test]
+fn a_quantised_weight_gives_what_its_values_give() {
+    let values: Vec<f32> = (0..64).map(|i| (i as f32 - 20.0) / 7.0).collect();
+    let mut bytes = vec![0; 68];
+    let spec = Encoding::Q8_0.spec().unwrap();
+    spec.encode.unwrap()(&values, &mut bytes);
+    let mut decoded = vec![0.0; 64];
+    spec.decode.unwrap()(&bytes, &mut decoded);
+    let x = floats(&[1, 32], &values[..32]);
+    let blocks = Blocks::new(Encoding::Q8_0, 32, &bytes).unwrap();
+    let context = Context::default();
+    let packed = apply(&Op::Linear, &[(&x).into(), Operand::Rows(&blocks)], &context).unwrap();
+    assert_eq!(packed, [run(&Op::Linear, &[&x, &floats(&[2, 32], &decoded)], &context)]);
+    let cast = apply(&Op::Cast(DType::F32), &[Operand::Rows(&blocks)], &context).unwrap();
+    assert_eq!(cast, [floats(&[2, 32], &decoded)]);
+    assert!(Blocks::new(Encoding::Q8_0, 32, &bytes[1..]).is_err());
+}
+
+const SPEC: Attention = Attention {
+    heads: 1,
+    kv_heads: 1,
+    head_dim: 1,
+    value_dim: 1,
+    scale: 1.0,
+    causal: true,
+    window: None,
+    soft_cap: None,
+};
+
+#[test]
+fn rows_see_their_own_sequence_within_window_and_causality() {
+    // With queries of zero every row gets the mean of the values that it sees.
+    let (q, v) = (floats(&[6, 1], &[0.0; 6]), floats(&[6, 1], &[1.0, 2.0, 4.0, 8.0, 100.0, 200.0]));
+    let step = Step { positions: &[0, 1, 2, 3, 0, 1], sequences: &[0, 0, 0, 0, 7, 7], ..Step::default() };
+    let context = Context { step, angles: &[] };
+    let seen = |causal, window| {
+        let spec = Attention { causal, window, ..SPEC };
+        let out = run(&Op::Attention(spec), &[&q, &q, &v], &context);
+        out.view().floats().unwrap().to_vec()
+    };
+    assert_eq!(seen(true, None), [1.0, 1.5, 7.0 / 3.0, 3.75, 100.0, 150.0]);
+    assert_eq!(seen(true, Some(2)), [1.0, 1.5, 3.0, 6.0, 100.0, 150.0]);
+    assert_eq!(seen(false, None), [3.75, 3.75, 3.75, 3.75, 150.0, 150.0]);
+    assert_eq!(seen(false, Some(2)), [1.5, 7.0 / 3.0, 14.0 / 3.0, 6.0, 150.0, 150.0]);
+}
+
+#[test]
+fn query_heads_share_key_heads_in_order() {
+    let spec = Attention { heads: 4, kv_heads: 2, ..SPEC };
+    let step = Step { positions: &[0], sequences: &[0], ..Step::default() };
+    let context = Context { step, angles: &[] };
+    let (q, k, v) = (floats(&[1, 4], &[1.0; 4]), floats(&[1, 2], &[1.0; 2]), floats(&[1, 2], &[5.0, 6.0]));
+    assert_eq!(run(&Op::Attention(spec), &[&q, &k, &v], &context), floats(&[1, 4], &[5.0, 5.0, 6.0, 6.0]));
+}
+
+#[test]
+fn rotation_turns_pairs_by_the_position() {
+    let angles = [Angles { frequencies: vec![std::f64::consts::FRAC_PI_2, 0.0], magnitude: 2.0 }];
+    let context = Context { angles: &angles, ..Context::default() };
+    let x = floats(&[1, 5], &[1.0, 2.0, 3.0, 4.0, 5.0]);
+    let turned = |pairing| {
+        let rope = Rope { rotation: 0, head_dim: 5, dims: 4, pairing };
+        let out = run(&Op::Rope(rope), &[&x, &Array::ints(vec![1])], &context);
+        out.view().floats().unwrap().iter().map(|x| (x * 1e4).round() / 1e4).collect::<Vec<_>>()
+    };
+    assert_eq!(turned(Pairing::Interleaved), [-4.0, 2.0, 6.0, 8.0, 5.0]);
+    assert_eq!(turned(Pairing::Halves), [-6.0, 4.0, 2.0, 8.0, 5.0]);
+}
+
+#[test]
+fn norms_and_softmax_have_hand_computed_values() {
+    let context = Context::default();
+    let x = floats(&[1, 4], &[1.0, -1.0, 7.0, -1.0]);
+    let one = floats(&[2], &[1.0, 2.0]);
+    let out = run(&Op::RmsNorm { eps: 0.0, group: 2 }, &[&x, &one], &context);
+    assert_eq!(out, floats(&[1, 4], &[1.0, -2.0, 1.4, -0.4]));
+    let x = floats(&[1, 2], &[3.0, 5.0]);
+    let out = run(&Op::LayerNorm { eps: 0.0 }, &[&x, &one, &floats(&[2], &[0.5, 0.5])], &context);
+    assert_eq!(out, floats(&[1, 2], &[-0.5, 2.5]));
+    let out = run(&Op::Softmax, &[&floats(&[2], &[1000.0, 1000.0])], &context);
+    assert_eq!(out, floats(&[2], &[0.5, 0.5]));
+}
+
+#[test]
+fn moved_values_are_where_the_indices_say() {
+    let context = Context::default();
+    let x = floats(&[2, 3], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    let turned = run(&Op::Transpose(vec![1, 0]), &[&x], &context);
+    assert_eq!(turned, floats(&[3, 2], &[1.0, 4.0, 2.0, 5.0, 3.0, 6.0]));
+    let cut = run(&Op::Slice { axis: 1, start: 1, len: 2 }, &[&x], &context);
+    assert_eq!(cut, floats(&[2, 2], &[2.0, 3.0, 5.0, 6.0]));
+    let joined = run(&Op::Concat { axis: 1 }, &[&cut, &x], &context);
+    assert_eq!(joined, floats(&[2, 5], &[2.0, 3.0, 1.0, 2.0, 3.0, 5.0, 6.0, 4.0, 5.0, 6.0]));
+    let product = run(&Op::MatMul { transposed: true }, &[&x, &x], &context);
+    assert_eq!(product, run(&Op::MatMul { transposed: false }, &[&x, &turned], &context));
+    assert_eq!(product, floats(&[2, 2], &[14.0, 32.0, 32.0, 77.0]));
+}
+
+#[test]
+fn the_first_of_equal_logits_is_chosen_and_none_is_no_number() {
+    let context = Context::default();
+    let logits = floats(&[3, 3], &[1.0, 3.0, 3.0, f32::NAN, -1.0, -2.0, 0.0, f32::NAN, 1.0]);
+    assert_eq!(run(&Op::Sample, &[&logits], &context), Array::ints(vec![1, 1, 2]));
+}
+
+#[test]
+fn a_token_outside_the_table_is_a_fault_with_both_numbers() {
+    let table = floats(&[2, 1], &[1.0, 2.0]);
+    for id in [2, -1] {
+        let ids = Array::ints(vec![id]);
+        let fault = apply(&Op::Embed, &[(&table).into(), (&ids).into()], &Context::default()).unwrap_err();
+        assert!(fault.what.contains(&id.to_string()) && fault.what.contains("below 2"), "{fault}");
+    }
+}

@@ -1,0 +1,359 @@
+//! Generations: text or ids in, tokens and text out.
+
+use std::rc::Rc;
+
+use super::{
+    runner::{RunSettings, Runner},
+    scheduler::{self, Token, check_prompt},
+    sequence::{Finish, Sequence},
+    stop::StopSet,
+};
+use crate::{
+    engine::{
+        device::{Counters, DeviceChoice, DeviceInfo},
+        program::{Bucket, Program, StepKey, Want},
+        sampler::Sampling,
+    },
+    fault::{Blame, Fault, LocalFuture, Result},
+    session::{GpuOptions, Inspection, Progress, Stopwatch, Timing},
+    tokenizer::{EncodeOptions, TextStream, Vocabulary},
+};
+
+/// What to generate and how to choose.
+#[derive(Debug, Clone)]
+pub struct GenerationOptions {
+    /// The most tokens to generate; 0: only read the prompt.
+    pub max_tokens: u32,
+    /// How to choose; temperature 0 is greedy.
+    pub sampling: Sampling,
+    /// Whether a prompt in text begins with what the tokenizer adds; chat templates write their own BOS.
+    pub add_special: bool,
+    /// Read the logits of every step to give probabilities and alternatives (costs a readback per token on a GPU).
+    pub alternatives: bool,
+    /// Keep the logits of the last prompt position.
+    pub keep_logits: bool,
+    /// Go on behind end tokens: for measurements.
+    pub ignore_end: bool,
+}
+
+/// One generated token.
+#[derive(Debug, Clone)]
+pub struct Generated {
+    /// Token id.
+    pub id: u32,
+    /// Text that became complete with it.
+    pub text: String,
+    /// Its probability, where logits were read.
+    pub probability: Option<f32>,
+    /// The likeliest tokens, where logits were read.
+    pub alternatives: Vec<Alternative>,
+}
+
+/// A token that was likely.
+#[derive(Debug, Clone)]
+pub struct Alternative {
+    /// Token id.
+    pub id: u32,
+    /// Its text.
+    pub text: String,
+    /// Its probability.
+    pub probability: f32,
+}
+
+/// Why a generation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopReason {
+    /// The model produced an end token.
+    EndToken,
+    /// `max_tokens` were produced.
+    Limit,
+    /// The context is full.
+    Context,
+    /// The caller asked for it.
+    Stopped,
+}
+
+/// A finished generation.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// Ids of the prompt.
+    pub prompt_ids: Vec<u32>,
+    /// Generated ids, without the end token.
+    pub ids: Vec<u32>,
+    /// Generated text.
+    pub text: String,
+    /// Why it ended.
+    pub stop: StopReason,
+    /// Times.
+    pub timing: Timing,
+    /// Logits of the last prompt position, where asked for.
+    pub logits: Option<Vec<f32>>,
+    /// What a person should know of this run.
+    pub notes: Vec<String>,
+}
+
+/// Called with each token; resolves to true to stop.
+pub type OnToken<'a> = dyn FnMut(&Generated) -> LocalFuture<'static, bool> + 'a;
+
+/// Called with the number of the prompt and each of its tokens; resolves to true to stop that one.
+pub type OnTokenOf<'a> = dyn FnMut(usize, &Generated) -> LocalFuture<'static, bool> + 'a;
+
+/// A model loaded on a device.
+pub struct Generation {
+    runner: Runner,
+    /// A model without tokenizer still runs on ids.
+    vocabulary: Result<Rc<Vocabulary>>,
+    stop: StopSet,
+    load_s: f64,
+    notes: Vec<String>,
+    /// What the first sequence's state remembers.
+    remembered: Vec<u32>,
+}
+
+/// The text of one sequence.
+#[derive(Default)]
+struct Text {
+    stream: TextStream,
+    text: String,
+    first_at: Option<f64>,
+    last_at: f64,
+}
+
+impl Generation {
+    /// Compiles the model for a device and streams its weights there.
+    ///
+    /// # Errors
+    /// The architecture, an encoding or the tokenizer is not supported; the weights are not all here; the device fails.
+    pub async fn load(
+        inspection: Rc<Inspection>,
+        choice: DeviceChoice,
+        gpu: GpuOptions,
+        settings: &RunSettings,
+        on_progress: &mut dyn FnMut(Progress),
+    ) -> Result<Self> {
+        let clock = Stopwatch::start();
+        let vocabulary = inspection.vocabulary().await;
+        let runner = Runner::load(Rc::clone(&inspection), choice, gpu, settings, on_progress).await?;
+        if runner.program().vocab == 0 {
+            return Err(Fault::unsupported(
+                "the model is an encoder: it gives hidden states and no next token (`glassbox embed` runs it)",
+            ));
+        }
+        let mut notes = vec![runner.info().reason.clone()];
+        notes.extend(runner.notes.iter().cloned());
+        match &vocabulary {
+            Ok(v) if v.len() as u64 != u64::from(runner.program().vocab) => {
+                notes.push(format!("the tokenizer has {} tokens, the model's head {}", v.len(), runner.program().vocab));
+            }
+            Ok(_) => {}
+            Err(fault) => notes.push(format!("no text, only ids: {fault}")),
+        }
+        let stop = StopSet::of(&inspection, vocabulary.as_ref().ok().map(Rc::as_ref));
+        Ok(Self { runner, vocabulary, stop, load_s: clock.seconds(), notes, remembered: Vec::new() })
+    }
+    /// The device in use.
+    pub fn device(&self) -> &DeviceInfo {
+        self.runner.info()
+    }
+    /// Bytes the device holds.
+    pub fn memory(&self) -> u64 {
+        self.runner.memory()
+    }
+    /// Seconds that loading took.
+    pub fn load_s(&self) -> f64 {
+        self.load_s
+    }
+    /// The program that runs.
+    pub fn program(&self) -> &Program {
+        self.runner.program()
+    }
+    /// The longest sequence.
+    pub fn context(&self) -> u32 {
+        self.runner.program().context
+    }
+    /// What the device has done since the model was loaded.
+    pub fn counters(&mut self) -> Counters {
+        self.runner.device().counters()
+    }
+
+    /// Generates from a text prompt.
+    ///
+    /// # Errors
+    /// The prompt does not fit the context; the device fails twice; logits are not finite.
+    pub async fn generate(
+        &mut self,
+        prompt: &str,
+        options: &GenerationOptions,
+        on_token: &mut OnToken<'_>,
+    ) -> Result<Outcome> {
+        let encoding = EncodeOptions { add_special: options.add_special, parse_special: true };
+        let ids = self.vocabulary.clone()?.encode(prompt, encoding)?;
+        self.generate_ids(ids, options, on_token).await
+    }
+
+    /// Generates from token ids. What the last generation read and this prompt begins with is not read again.
+    ///
+    /// # Errors
+    /// As [`Self::generate`]; an id beyond the vocabulary.
+    pub async fn generate_ids(
+        &mut self,
+        prompt: Vec<u32>,
+        options: &GenerationOptions,
+        on_token: &mut OnToken<'_>,
+    ) -> Result<Outcome> {
+        let mut one = |_: usize, token: &Generated| on_token(token);
+        let mut outcomes = self.generate_many(vec![prompt], options, &mut one).await?;
+        outcomes.pop().ok_or_else(|| Fault::bug("a prompt without an outcome"))
+    }
+
+    /// Generates from several prompts at once, each as if it were alone.
+    ///
+    /// # Errors
+    /// As [`Self::generate_ids`]; more prompts than the program was loaded for.
+    pub async fn generate_many(
+        &mut self,
+        prompts: Vec<Vec<u32>>,
+        options: &GenerationOptions,
+        on_token: &mut OnTokenOf<'_>,
+    ) -> Result<Vec<Outcome>> {
+        options.sampling.check()?;
+        let most = self.runner.program().layout.sequences as usize;
+        if prompts.len() > most {
+            return Err(Fault::caller(format!("{} prompts at once, the model was loaded for {most}", prompts.len())));
+        }
+        prompts.iter().try_for_each(|p| check_prompt(&self.runner, p))?;
+        let clock = Stopwatch::start();
+        let mut texts: Vec<Text> = prompts.iter().map(|_| Text::default()).collect();
+        let mut sequences: Vec<Sequence> =
+            prompts.into_iter().enumerate().map(|(slot, prompt)| sequence(slot as u32, prompt, options)).collect();
+        if let [only] = sequences.as_mut_slice() {
+            only.read = self.reusable(&only.history);
+        }
+        self.remembered.clear();
+        let mut recovered = false;
+        while let Err(fault) = self.attempt(&mut sequences, &mut texts, &clock, options.ignore_end, on_token).await {
+            if fault.blame != Blame::Device || recovered {
+                return Err(fault);
+            }
+            recovered = true;
+            self.notes.push(format!(
+                "the device failed ({fault}); the model was loaded again and went on from its history"
+            ));
+            self.runner.reload().await.map_err(|again| again.because(fault))?;
+            sequences.iter_mut().for_each(|s| s.read = 0);
+        }
+        if let [only] = sequences.as_slice() {
+            self.remembered = only.history[..only.read.min(only.history.len())].to_vec();
+        }
+        Ok(sequences.into_iter().zip(texts).map(|(s, text)| self.outcome(s, text)).collect())
+    }
+
+    /// How many tokens of a prompt the first sequence's state remembers and can keep; the last one is always read.
+    fn reusable(&self, prompt: &[u32]) -> usize {
+        let common = self.remembered.iter().zip(prompt).take_while(|(a, b)| a == b).count().min(prompt.len() - 1);
+        let same_angles = self.runner.has_length(prompt.len() as u32);
+        if same_angles { self.runner.reusable(self.remembered.len() as u32, common as u32) as usize } else { 0 }
+    }
+
+    /// Runs until all sequences have ended, or a fault; what was produced before a fault stays in `sequences`.
+    async fn attempt(
+        &mut self,
+        sequences: &mut [Sequence],
+        texts: &mut [Text],
+        clock: &Stopwatch,
+        ignore_end: bool,
+        on_token: &mut OnTokenOf<'_>,
+    ) -> Result<()> {
+        let vocabulary = self.vocabulary.as_ref().ok().map(Rc::as_ref);
+        let stop = &self.stop;
+        let mut on_chosen = |i: usize, _: &mut Sequence, token: Token| -> LocalFuture<'static, Option<Finish>> {
+            let text = &mut texts[i];
+            text.last_at = clock.seconds();
+            text.first_at.get_or_insert(text.last_at);
+            if !ignore_end && stop.contains(token.id) {
+                return Box::pin(async { Some(Finish::EndToken) });
+            }
+            let new = vocabulary.map(|v| text.stream.push(v, token.id)).unwrap_or_default();
+            text.text.push_str(&new);
+            let alternative = |(id, probability): &(u32, f32)| Alternative {
+                id: *id,
+                text: vocabulary.map(|v| String::from_utf8_lossy(&v.token_bytes(*id)).into_owned()).unwrap_or_default(),
+                probability: *probability,
+            };
+            let generated = Generated {
+                id: token.id,
+                text: new,
+                probability: token.probability,
+                alternatives: token.alternatives.iter().map(alternative).collect(),
+            };
+            let asked = on_token(i, &generated);
+            Box::pin(async move { asked.await.then_some(Finish::Stopped) })
+        };
+        scheduler::run(&mut self.runner, sequences, &mut on_chosen).await
+    }
+
+    fn outcome(&self, s: Sequence, mut text: Text) -> Outcome {
+        let first = text.first_at.unwrap_or(text.last_at);
+        let (prompt, ids) = s.history.split_at(s.prompt_len);
+        let key = StepKey { rows: Bucket::One, outputs: Bucket::One, want: Want::Choice };
+        let timing = Timing {
+            load_s: self.load_s,
+            prefill_tokens: s.prompt_len as u32,
+            prefill_s: first,
+            decode_tokens: (ids.len() as u32).saturating_sub(1),
+            decode_s: text.last_at - first,
+            dispatches_per_token: self.runner.dispatches(key),
+            decode_submits: 0,
+            memory: self.runner.memory(),
+        };
+        text.text.push_str(&text.stream.finish());
+        let stop = match s.finish {
+            Some(Finish::EndToken) => StopReason::EndToken,
+            Some(Finish::Context) => StopReason::Context,
+            Some(Finish::Stopped) => StopReason::Stopped,
+            Some(Finish::Limit) | None => StopReason::Limit,
+        };
+        Outcome {
+            prompt_ids: prompt.to_vec(),
+            ids: ids.to_vec(),
+            text: text.text,
+            stop,
+            timing,
+            logits: s.logits,
+            notes: self.notes.clone(),
+        }
+    }
+
+    /// Logits of every position of a prompt, `[tokens, vocabulary]`: for comparisons.
+    ///
+    /// # Errors
+    /// As [`Self::generate_ids`]; the model was loaded for fewer results than tokens of a step ([`RunSettings::outputs`]).
+    pub async fn prompt_logits(&mut self, prompt: &[u32]) -> Result<Vec<Vec<f32>>> {
+        check_prompt(&self.runner, prompt)?;
+        self.remembered.clear();
+        self.runner.prompt_results(prompt, "logits").await
+    }
+
+    #[cfg(test)]
+    pub(crate) fn wrap_device(
+        &mut self,
+        wrap: impl FnOnce(Box<dyn crate::engine::device::Device>) -> Box<dyn crate::engine::device::Device>,
+    ) {
+        self.runner.wrap_device(wrap);
+    }
+}
+
+fn sequence(slot: u32, prompt: Vec<u32>, options: &GenerationOptions) -> Sequence {
+    Sequence {
+        slot,
+        prompt_len: prompt.len(),
+        history: prompt,
+        read: 0,
+        max_tokens: options.max_tokens,
+        sampling: options.sampling.clone(),
+        alternatives: options.alternatives,
+        keep_logits: options.keep_logits,
+        logits: None,
+        finish: None,
+    }
+}

@@ -1,0 +1,388 @@
+//! A program on its device: composes steps, reads results, opens the device again when it is lost.
+
+use std::rc::Rc;
+
+use crate::{
+    arch,
+    engine::{
+        compile::{self, Options},
+        device::{Device, DeviceChoice, DeviceInfo, Fetch},
+        program::{
+            BufferKind, CacheType, PAGE_ROWS, Program, RING, StepKey, TABLE_STEP, Want, batch, sampling,
+        },
+        program::Bucket,
+        sampler::Sampling,
+    },
+    fault::{Fault, Result},
+    ir::{Angles, Graph, passes},
+};
+
+use super::loader;
+use crate::session::{GpuOptions, Inspection, Progress, devices::open_device};
+
+/// The longest sequence unless more is asked for: caches are memory.
+const DEFAULT_CONTEXT: u32 = 4096;
+/// Rows of a step, unless fewer are asked for.
+const ROWS: u32 = 256;
+
+/// How a model is to be run.
+#[derive(Debug, Clone)]
+pub struct RunSettings {
+    /// The longest sequence; `None`: the model's, up to 4096.
+    pub context: Option<u32>,
+    /// Sequences at once.
+    pub sequences: u32,
+    /// Rows of a step that may want a result; at least one for each sequence.
+    pub outputs: u32,
+    /// The most rows of a step.
+    pub rows: u32,
+    /// Element type of keys and values.
+    pub cache: CacheType,
+    /// Count tokens on the device, so that they can be penalised there.
+    pub penalties: bool,
+    /// Passes that are switched off, by name.
+    pub disabled_passes: Vec<String>,
+}
+
+impl Default for RunSettings {
+    fn default() -> Self {
+        Self {
+            context: None,
+            sequences: 1,
+            outputs: 1,
+            rows: ROWS,
+            cache: CacheType::F32,
+            penalties: false,
+            disabled_passes: Vec::new(),
+        }
+    }
+}
+
+/// A row of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Row {
+    pub(super) token: u32,
+    pub(super) position: u32,
+    pub(super) sequence: u32,
+}
+
+/// A program on its device.
+pub(super) struct Runner {
+    inspection: Rc<Inspection>,
+    choice: DeviceChoice,
+    gpu: GpuOptions,
+    graph: Rc<Graph>,
+    program: Rc<Program>,
+    device: Box<dyn Device>,
+    factors: Vec<(usize, Rc<[f32]>)>,
+    /// The angles whose tables the device holds.
+    tables: Vec<Option<Angles>>,
+    /// Choices submitted so far: the ring's next record.
+    choices: u32,
+    /// What the architecture wants told.
+    pub(super) notes: Vec<String>,
+}
+
+impl Runner {
+    /// Compiles the model for a device and streams its weights there.
+    ///
+    /// # Errors
+    /// The architecture or an encoding is not supported; the weights are not all here; the device fails.
+    pub(super) async fn load(
+        inspection: Rc<Inspection>,
+        choice: DeviceChoice,
+        gpu: GpuOptions,
+        settings: &RunSettings,
+        on_progress: &mut dyn FnMut(Progress),
+    ) -> Result<Self> {
+        let built = arch::build(inspection.model())?;
+        let mut graph = built.graph;
+        let disabled: Vec<&str> = settings.disabled_passes.iter().map(String::as_str).collect();
+        passes::run(&mut graph, &disabled)?;
+        let most = built.hparams.context;
+        let context = settings.context.unwrap_or(most.min(DEFAULT_CONTEXT));
+        if context > most {
+            return Err(Fault::caller(format!("a context of {context} asked of a model made for {most}")));
+        }
+        let options = Options {
+            context,
+            rows: settings.rows,
+            outputs: settings.outputs,
+            sequences: settings.sequences,
+            cache: settings.cache,
+            max_buffer_bytes: u64::MAX,
+            choice: true,
+            penalties: settings.penalties,
+        };
+        let compile = |max_buffer_bytes| compile::compile(&graph, &Options { max_buffer_bytes, ..options.clone() });
+        let (device, program) = open_device(&choice, &gpu, &compile).await?;
+        let factors = loader::factors(&inspection, &graph).await?;
+        let mut this = Self {
+            inspection,
+            choice,
+            gpu,
+            tables: vec![None; graph.rotations.len()],
+            graph: Rc::new(graph),
+            program: Rc::new(program),
+            device,
+            factors,
+            choices: 0,
+            notes: built.notes,
+        };
+        this.fill(on_progress).await?;
+        Ok(this)
+    }
+
+    /// Loads weights and the fixed part of the step's inputs.
+    async fn fill(&mut self, on_progress: &mut dyn FnMut(Progress)) -> Result<()> {
+        self.device.load(&self.program).await?;
+        loader::load_weights(&self.inspection, &self.graph, &self.program, self.device.as_mut(), on_progress).await?;
+        self.device.finish_load().await?;
+        self.device.write(self.program.batch, 0, &self.program.layout.header())?;
+        let at = self.program.layout.header()[batch::PAGES_AT];
+        self.device.write(self.program.batch, at, &self.page_tables())?;
+        self.tables.fill(None);
+        self.choices = 0;
+        self.set_length(1)
+    }
+
+    /// A fresh device with the same program and weights; everything remembered is gone.
+    pub(super) async fn reload(&mut self) -> Result<()> {
+        let program = Rc::clone(&self.program);
+        let same = |_| Ok(Program::clone(&program));
+        let (device, _) = open_device(&self.choice, &self.gpu, &same).await?;
+        self.device = device;
+        self.fill(&mut |_| {}).await
+    }
+
+    /// Pages of every sequence: its own, in order; those of a window come round again.
+    fn page_tables(&self) -> Vec<u32> {
+        let layout = self.program.layout;
+        let mut table = Vec::with_capacity((layout.groups * layout.sequences * layout.pages) as usize);
+        for group in 0..layout.groups {
+            let pages = self.pages_of(group);
+            for sequence in 0..layout.sequences {
+                table.extend((0..layout.pages).map(|run| sequence * pages + run % pages));
+            }
+        }
+        table
+    }
+
+    /// Pages that a sequence has in the states of a group.
+    fn pages_of(&self, wanted: u32) -> u32 {
+        let of_group = self.program.buffers.iter().find_map(|b| match b.kind {
+            BufferKind::State { rows, group, .. } if group == wanted => Some(rows),
+            _ => None,
+        });
+        let rows = of_group.unwrap_or(self.program.layout.pages * PAGE_ROWS * self.program.layout.sequences);
+        (rows / PAGE_ROWS / self.program.layout.sequences).max(1)
+    }
+
+    /// How many of `known` remembered positions can be kept when a sequence goes on differently from `common`.
+    pub(super) fn reusable(&self, known: u32, common: u32) -> u32 {
+        // Positions that runs ahead may have written beyond those known.
+        const AHEAD: u32 = 8;
+        let whole = self.graph.states.iter().all(|state| {
+            let Some(window) = state.window.filter(|w| *w < self.program.context) else { return true };
+            let pages = ((window + self.program.layout.rows).div_ceil(PAGE_ROWS) + 1).min(self.program.layout.pages);
+            // The oldest row that is still there must lie before the window of the first new position.
+            (known + AHEAD).saturating_sub(pages * PAGE_ROWS) <= common.saturating_sub(window)
+        });
+        if whole { common } else { 0 }
+    }
+
+    pub(super) fn info(&self) -> &DeviceInfo {
+        self.device.info()
+    }
+    pub(super) fn program(&self) -> &Program {
+        &self.program
+    }
+    pub(super) fn device(&mut self) -> &mut dyn Device {
+        self.device.as_mut()
+    }
+    #[cfg(test)]
+    pub(super) fn wrap_device(&mut self, wrap: impl FnOnce(Box<dyn Device>) -> Box<dyn Device>) {
+        let device = std::mem::replace(&mut self.device, Box::new(crate::engine::device::cpu::CpuDevice::plain()));
+        self.device = wrap(device);
+    }
+    pub(super) fn memory(&self) -> u64 {
+        self.device.memory()
+    }
+
+    /// Writes the rotary tables for sequences of this length; true where they changed.
+    pub(super) fn set_length(&mut self, length: u32) -> Result<()> {
+        let known = |tensor: usize| self.factors.iter().find(|(t, _)| *t == tensor).map(|(_, v)| Rc::clone(v));
+        for (i, (rotation, table)) in self.program.rotations.iter().enumerate() {
+            let angles = rotation.angles(length, &known)?;
+            if self.tables[i].as_ref() == Some(&angles) {
+                continue;
+            }
+            self.device.write(*table, 0, &table_of(&angles, self.program.context))?;
+            self.tables[i] = Some(angles);
+        }
+        Ok(())
+    }
+
+    /// Whether angles for `length` are those that the device holds.
+    pub(super) fn has_length(&self, length: u32) -> bool {
+        let known = |tensor: usize| self.factors.iter().find(|(t, _)| *t == tensor).map(|(_, v)| Rc::clone(v));
+        let same = |(i, (rotation, _)): (usize, &(crate::ir::Rotation, _))| {
+            !rotation.depends_on_length() || rotation.angles(length, &known).ok() == self.tables[i]
+        };
+        self.program.rotations.iter().enumerate().all(same)
+    }
+
+    /// Writes how the next tokens of a sequence are chosen, and how often its tokens have occurred.
+    pub(super) fn set_sampling(&mut self, sequence: u32, how: &Sampling, history: &[u32]) -> Result<()> {
+        let Some(buffer) = self.program.sampling else { return Ok(()) };
+        self.device.write(buffer, sequence * sampling::WORDS as u32, &how.to_words())?;
+        if let Some(counts) = self.program.counts {
+            let mut words = vec![0u32; self.program.vocab as usize];
+            for id in history {
+                words[*id as usize] += 1;
+            }
+            self.device.write(counts, sequence * self.program.vocab, &words)?;
+        }
+        Ok(())
+    }
+
+    /// Runs a step of these rows; `wanted` are those that want a result.
+    ///
+    /// # Errors
+    /// More rows than a step has; the device fails.
+    pub(super) async fn step(&mut self, rows: &[Row], wanted: &[u32], want: Want) -> Result<()> {
+        let layout = self.program.layout;
+        if rows.is_empty() || rows.len() > layout.rows as usize || wanted.len() > layout.outputs as usize {
+            return Err(Fault::bug(format!("a step of {} rows that wants {} results", rows.len(), wanted.len())));
+        }
+        if let Some(row) = rows.iter().find(|r| r.position >= self.program.context || r.sequence >= layout.sequences) {
+            return Err(Fault::bug(format!("a row beyond the context or the sequences: {row:?}")));
+        }
+        let key = key_of(rows.len(), wanted.len(), want);
+        self.device.compile(key).await?;
+        let header = layout.header();
+        let id = self.program.batch;
+        self.device.write(id, batch::ROWS as u32, &[rows.len() as u32, wanted.len() as u32])?;
+        let column = |f: fn(&Row) -> u32| rows.iter().map(f).collect::<Vec<u32>>();
+        self.device.write(id, header[batch::TOKENS_AT], &column(|r| r.token))?;
+        self.device.write(id, header[batch::POSITIONS_AT], &column(|r| r.position))?;
+        self.device.write(id, header[batch::SEQUENCES_AT], &column(|r| r.sequence))?;
+        if !wanted.is_empty() {
+            self.device.write(id, header[batch::OUTPUTS_AT], wanted)?;
+        }
+        for (start, row) in rows.iter().enumerate() {
+            if start > 0 && rows[start - 1].sequence == row.sequence {
+                continue;
+            }
+            let last = rows[start..].iter().take_while(|r| r.sequence == row.sequence).last().unwrap_or(row);
+            self.device.write(id, header[batch::LENGTHS_AT] + row.sequence, &[last.position + 1])?;
+            self.device.write(id, header[batch::STARTS_AT] + row.sequence, &[start as u32])?;
+        }
+        self.submit(key)
+    }
+
+    /// Runs another step of the tokens that the last step chose, for `sequences` sequences.
+    pub(super) async fn again(&mut self, sequences: usize) -> Result<()> {
+        let key = key_of(sequences, sequences, Want::Choice);
+        self.device.compile(key).await?;
+        self.submit(key)
+    }
+
+    fn submit(&mut self, key: StepKey) -> Result<()> {
+        let words = 1 + self.program.layout.sequences;
+        let record = self.choices % RING;
+        let fetch = match (key.want, self.program.ring) {
+            (Want::Choice, Some(buffer)) => Some(Fetch { buffer, at: record * words, words }),
+            (Want::Choice, None) => return Err(Fault::unsupported("this model gives no logits to choose a token from")),
+            _ => None,
+        };
+        self.device.submit(key, 1, fetch)?;
+        self.choices = self.choices.wrapping_add(u32::from(fetch.is_some()));
+        Ok(())
+    }
+
+    /// The ids that the oldest step chose whose ids were not given yet.
+    ///
+    /// # Errors
+    /// The device fails; logits were NaN or infinite.
+    pub(super) async fn chosen(&mut self) -> Result<Vec<u32>> {
+        let mut record = self.device.fetched().await?;
+        let bad = if record.is_empty() { 0 } else { record.remove(0) };
+        if bad > 0 {
+            return Err(Fault::new(
+                crate::fault::Blame::File,
+                format!("{bad} logits are NaN or infinite: the weights overflow f32 or are damaged"),
+            ));
+        }
+        Ok(record)
+    }
+
+    /// Forgets the ids of steps that ran ahead.
+    pub(super) fn discard_chosen(&mut self) {
+        self.device.discard_fetches();
+    }
+
+    /// Rows of a result of the last step.
+    pub(super) async fn result(&mut self, name: &str, rows: std::ops::Range<u32>) -> Result<Vec<Vec<f32>>> {
+        let view = self.program.results.iter().find(|(n, _)| **n == *name).map(|(_, v)| v.clone());
+        let view = view.ok_or_else(|| Fault::unsupported(format!("this model gives no {name}")))?;
+        let width = view.fact.width().unwrap_or(1);
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let at = view.offset + rows.start * view.stride;
+        let words = (rows.len() as u32 - 1) * view.stride + width;
+        let words = self.device.read(Fetch { buffer: view.buffer, at, words }).await?;
+        let row = |row: &[u32]| row[..width as usize].iter().map(|w| f32::from_bits(*w)).collect();
+        Ok(words.chunks(view.stride as usize).map(row).collect())
+    }
+}
+
+fn key_of(rows: usize, outputs: usize, want: Want) -> StepKey {
+    let bucket = |n| if n == 1 { Bucket::One } else { Bucket::Many };
+    StepKey { rows: bucket(rows), outputs: if outputs == 0 { Bucket::One } else { bucket(outputs) }, want }
+}
+
+/// The words of a rotary table: see [`crate::engine::program::table_words`].
+fn table_of(angles: &Angles, context: u32) -> Vec<u32> {
+    let half = angles.frequencies.len();
+    let entries = (TABLE_STEP + context.div_ceil(TABLE_STEP)) as usize;
+    let mut words = Vec::with_capacity(entries * half * 2);
+    for entry in 0..entries as u32 {
+        let (position, magnitude) = match entry.checked_sub(TABLE_STEP) {
+            None => (entry, angles.magnitude),
+            Some(coarse) => (coarse * TABLE_STEP, 1.0),
+        };
+        for frequency in &angles.frequencies {
+            let (sin, cos) = (f64::from(position) * frequency).sin_cos();
+            words.extend([((cos * magnitude) as f32).to_bits(), ((sin * magnitude) as f32).to_bits()]);
+        }
+    }
+    words
+}
+
+impl Runner {
+    /// A result for every position of one sequence's prompt.
+    ///
+    /// # Errors
+    /// The program gives fewer results a step than it has rows; the device fails.
+    pub(super) async fn prompt_results(&mut self, prompt: &[u32], name: &str) -> Result<Vec<Vec<f32>>> {
+        let layout = self.program.layout;
+        self.set_length(prompt.len() as u32)?;
+        let step = layout.rows.min(layout.outputs) as usize;
+        let mut results = Vec::with_capacity(prompt.len());
+        for (chunk, tokens) in prompt.chunks(step).enumerate() {
+            let row = |(i, token): (usize, &u32)| Row { token: *token, position: (chunk * step + i) as u32, sequence: 0 };
+            let rows: Vec<Row> = tokens.iter().enumerate().map(row).collect();
+            let wanted: Vec<u32> = (0..rows.len() as u32).collect();
+            self.step(&rows, &wanted, Want::Results).await?;
+            results.extend(self.result(name, 0..rows.len() as u32).await?);
+        }
+        Ok(results)
+    }
+
+    /// Dispatches of a plan.
+    pub(super) fn dispatches(&self, key: StepKey) -> u32 {
+        self.device.dispatches(key)
+    }
+}

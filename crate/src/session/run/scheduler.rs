@@ -1,0 +1,233 @@
+//! Several sequences on one program: prompts are read in chunks, tokens decoded, each step a mix of both.
+//!
+//! While all sequences decode and nobody looks at the logits, chosen tokens feed the next step on the device, and the
+//! host follows a few steps behind. Whatever changes the mix (a sequence ends, another begins) waits for those steps.
+
+use std::collections::VecDeque;
+
+use super::{
+    runner::{Row, Runner},
+    sequence::{Finish, Sequence},
+};
+use crate::{
+    engine::{program::Want, sampler},
+    fault::{Fault, LocalFuture, Result},
+};
+
+/// Alternatives told of each token.
+const ALTERNATIVES: usize = 5;
+/// Steps in flight on a GPU before the host waits for an id.
+const GPU_DEPTH: usize = 3;
+
+/// One token, before it is text.
+pub(super) struct Token {
+    pub(super) id: u32,
+    /// Its probability, and the likeliest tokens, where logits were read.
+    pub(super) probability: Option<f32>,
+    pub(super) alternatives: Vec<(u32, f32)>,
+}
+
+/// Called with the sequence's number and each token; resolves to why the sequence ends with it, if it does.
+pub(super) type OnChosen<'a> = dyn FnMut(usize, &mut Sequence, Token) -> LocalFuture<'static, Option<Finish>> + 'a;
+
+/// Runs all sequences to their ends.
+///
+/// # Errors
+/// The device fails (what was produced stays in the sequences); logits are not finite.
+pub(super) async fn run(runner: &mut Runner, sequences: &mut [Sequence], on_chosen: &mut OnChosen<'_>) -> Result<()> {
+    runner.discard_chosen();
+    let longest = sequences.iter().map(|s| s.history.len() as u32).max().unwrap_or(1);
+    runner.set_length(longest)?;
+    for s in sequences.iter() {
+        runner.set_sampling(s.slot, &s.sampling, &s.history)?;
+    }
+    let on_host = sequences.iter().any(|s| s.looks_at_logits(runner));
+    let mut steps = Steps { runner, sequences, in_flight: VecDeque::new(), feeding: None };
+    if on_host { steps.on_host(on_chosen).await } else { steps.on_device(on_chosen).await }
+}
+
+struct Steps<'a> {
+    runner: &'a mut Runner,
+    sequences: &'a mut [Sequence],
+    /// For each step whose ids are outstanding: the sequence of each id.
+    in_flight: VecDeque<Vec<usize>>,
+    /// The sequences whose chosen tokens are the device's next step, in its order.
+    feeding: Option<Vec<usize>>,
+}
+
+impl Steps<'_> {
+    fn depth(&self) -> usize {
+        if self.runner.info().tier.is_some() { GPU_DEPTH } else { 1 }
+    }
+
+    fn active(&self) -> Vec<usize> {
+        (0..self.sequences.len()).filter(|i| self.sequences[*i].finish.is_none()).collect()
+    }
+
+    /// Ids stay on the device; the host only follows.
+    async fn on_device(&mut self, on_chosen: &mut OnChosen<'_>) -> Result<()> {
+        loop {
+            let active = self.active();
+            if active.is_empty() {
+                return Ok(());
+            }
+            if self.feeding.as_ref() == Some(&active) {
+                while self.in_flight.len() < self.depth() && active.iter().all(|i| self.may_run_ahead(*i)) {
+                    self.runner.again(active.len()).await?;
+                    self.in_flight.push_back(active.clone());
+                }
+            }
+            if self.in_flight.is_empty() {
+                self.compose(&active, Want::Choice).await?;
+            }
+            self.collect(on_chosen).await?;
+        }
+    }
+
+    /// Whether a sequence still wants the token that another step would choose, and has room to read the last one.
+    fn may_run_ahead(&self, i: usize) -> bool {
+        let s = &self.sequences[i];
+        let outstanding = self.in_flight.iter().filter(|order| order.contains(&i)).count();
+        let position = s.history.len() + outstanding - 1;
+        s.produced() + outstanding < s.max_tokens as usize && position < self.runner.program().context as usize
+    }
+
+    /// Takes the ids of the oldest step, if one is outstanding.
+    async fn collect(&mut self, on_chosen: &mut OnChosen<'_>) -> Result<()> {
+        let Some(order) = self.in_flight.front().cloned() else { return Ok(()) };
+        let ids = self.runner.chosen().await?;
+        self.in_flight.pop_front();
+        for (i, id) in order.into_iter().zip(ids) {
+            // Of a sequence that has ended, steps that ran ahead are dropped.
+            if self.sequences[i].finish.is_none() {
+                self.take(i, Token { id, probability: None, alternatives: Vec::new() }, on_chosen).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// A step made on the host: what each sequence has not read yet, as much as fits. Ends sequences that have no room.
+    async fn compose(&mut self, active: &[usize], want: Want) -> Result<Vec<usize>> {
+        let (mut rows, mut wanted, mut order) = (Vec::new(), Vec::new(), Vec::new());
+        let most = self.runner.program().layout.rows as usize;
+        let context = self.runner.program().context as usize;
+        for (place, i) in active.iter().enumerate() {
+            let s = &mut self.sequences[*i];
+            if s.history.len() > context {
+                s.finish = Some(Finish::Context);
+                continue;
+            }
+            // Every sequence behind this one keeps room for a row.
+            let room = (most - rows.len()).saturating_sub(active.len() - place - 1);
+            let unread = &s.history[s.read..];
+            let n = unread.len().min(room);
+            for (at, token) in unread.iter().enumerate().take(n) {
+                rows.push(Row { token: *token, position: (s.read + at) as u32, sequence: s.slot });
+            }
+            s.read += n;
+            if n > 0 && s.read == s.history.len() {
+                wanted.push(rows.len() as u32 - 1);
+                order.push(*i);
+            }
+        }
+        self.feeding = None;
+        if rows.is_empty() {
+            return Ok(order);
+        }
+        if wanted.is_empty() {
+            self.runner.step(&rows, &wanted, Want::States).await?;
+            return Ok(order);
+        }
+        self.runner.step(&rows, &wanted, want).await?;
+        if want == Want::Choice {
+            self.in_flight.push_back(order.clone());
+            // The device goes on by itself only where every sequence chose.
+            self.feeding = (order == active).then(|| order.clone());
+        }
+        Ok(order)
+    }
+
+    /// Logits come to the host at every step.
+    async fn on_host(&mut self, on_chosen: &mut OnChosen<'_>) -> Result<()> {
+        loop {
+            let active = self.active();
+            if active.is_empty() {
+                return Ok(());
+            }
+            let order = self.compose(&active, Want::Results).await?;
+            if order.is_empty() {
+                continue;
+            }
+            let rows = self.runner.result("logits", 0..order.len() as u32).await?;
+            for (i, logits) in order.into_iter().zip(rows) {
+                let s = &mut self.sequences[i];
+                if s.keep_logits && s.logits.is_none() {
+                    s.logits = Some(logits.clone());
+                }
+                if s.max_tokens == 0 {
+                    s.finish = Some(Finish::Limit);
+                    continue;
+                }
+                let told = if s.alternatives { ALTERNATIVES } else { 0 };
+                let counts = s.sampling.has_penalties().then(|| s.counts(logits.len()));
+                let logits = sampler::penalised(&logits, counts.as_deref(), &s.sampling);
+                let choice = sampler::choose(&logits, &s.sampling, s.history.len() as u64, told)?;
+                let probability = Some(choice.probability);
+                self.take(i, Token { id: choice.id, probability, alternatives: choice.alternatives }, on_chosen).await;
+            }
+        }
+    }
+
+    /// Gives a token to its sequence.
+    async fn take(&mut self, i: usize, token: Token, on_chosen: &mut OnChosen<'_>) {
+        let s = &mut self.sequences[i];
+        let id = token.id;
+        let finish = on_chosen(i, s, token).await;
+        match finish {
+            // The end token itself is no part of the text.
+            Some(Finish::EndToken) => {}
+            _ => {
+                s.history.push(id);
+                // On the device the token is read by the step that runs next.
+                if self.feeding.is_some() {
+                    s.read = s.history.len();
+                }
+            }
+        }
+        s.finish = finish.or_else(|| (s.produced() >= s.max_tokens as usize).then_some(Finish::Limit));
+        if s.finish.is_none() && s.history.len() > self.runner.program().context as usize {
+            s.finish = Some(Finish::Context);
+        }
+        if s.finish.is_some() {
+            // The device's next step still holds this sequence: the others are composed anew.
+            s.read = s.read.min(s.history.len().saturating_sub(1));
+            if self.feeding.take().is_some() {
+                for other in self.sequences.iter_mut() {
+                    other.read = other.read.min(other.history.len().saturating_sub(1));
+                }
+            }
+        }
+    }
+}
+
+/// Refuses a prompt that cannot be run.
+///
+/// # Errors
+/// It has no tokens, does not fit the context, or has a token that the model does not know.
+pub(super) fn check_prompt(runner: &Runner, prompt: &[u32]) -> Result<()> {
+    let program = runner.program();
+    if prompt.is_empty() {
+        return Err(Fault::caller("the prompt has no tokens: type at least one word"));
+    }
+    if prompt.len() as u64 >= u64::from(program.context) {
+        return Err(Fault::caller(format!(
+            "the prompt has {} tokens, the context loaded holds {}: shorten it or load with a longer context",
+            prompt.len(),
+            program.context
+        )));
+    }
+    match prompt.iter().find(|id| **id >= program.vocab) {
+        Some(id) => Err(Fault::caller(format!("token {id} is beyond the model's vocabulary of {}", program.vocab))),
+        None => Ok(()),
+    }
+}

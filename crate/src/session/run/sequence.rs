@@ -1,0 +1,60 @@
+//! One sequence: what it has read, what it has produced, how it goes on.
+
+use super::runner::Runner;
+use crate::engine::sampler::Sampling;
+
+/// Why a sequence ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Finish {
+    /// The model produced an end token.
+    EndToken,
+    /// As many tokens as asked for.
+    Limit,
+    /// The context is full.
+    Context,
+    /// The caller asked for it.
+    Stopped,
+}
+
+/// A sequence under way.
+pub(super) struct Sequence {
+    /// Which of the program's sequences it is.
+    pub(super) slot: u32,
+    /// The prompt's tokens, then those produced.
+    pub(super) history: Vec<u32>,
+    /// How many of the history the device has read.
+    pub(super) read: usize,
+    pub(super) prompt_len: usize,
+    pub(super) max_tokens: u32,
+    pub(super) sampling: Sampling,
+    /// Probabilities and alternatives are wanted.
+    pub(super) alternatives: bool,
+    /// The logits after the prompt are wanted.
+    pub(super) keep_logits: bool,
+    pub(super) logits: Option<Vec<f32>>,
+    pub(super) finish: Option<Finish>,
+}
+
+impl Sequence {
+    /// Tokens produced.
+    pub(super) fn produced(&self) -> usize {
+        self.history.len() - self.prompt_len
+    }
+    /// Whether its logits must come to the host.
+    pub(super) fn looks_at_logits(&self, runner: &Runner) -> bool {
+        let on_gpu = runner.info().tier.is_some();
+        let cannot = (on_gpu && !self.sampling.fits_a_device())
+            || (self.sampling.has_penalties() && runner.program().counts.is_none());
+        self.alternatives || self.keep_logits || self.max_tokens == 0 || cannot
+    }
+    /// How often each token has occurred.
+    pub(super) fn counts(&self, vocab: usize) -> Vec<u32> {
+        let mut counts = vec![0; vocab];
+        for id in &self.history {
+            if let Some(count) = counts.get_mut(*id as usize) {
+                *count += 1;
+            }
+        }
+        counts
+    }
+}

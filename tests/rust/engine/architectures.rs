@@ -1,0 +1,104 @@
+//! Tiny models of every architecture that runs, against the logits of transformers and of llama.cpp.
+
+use std::path::Path;
+
+use glassbox::session::{Embedder, RunSettings, Sampling, passes};
+
+use super::support::{
+    PLACES, Place, block_on, corpus, everything, generate, gpu_options, ids, json, load, npy, off_by, on_device, open,
+    options, turn,
+};
+
+/// Folders of the corpus whose architecture runs, and whether a fair part of the tests on a software GPU has them.
+const MODELS: &[(&str, bool)] = &[
+    ("bert", true),
+    ("gemma3", true),
+    ("gpt2", true),
+    ("gptneox", true),
+    ("gptneox-serial", false),
+    ("llama", true),
+    ("llama-biases", false),
+    ("llama-linear-rope", false),
+    ("llama-llama3-rope", false),
+    ("llama-yarn-rope", false),
+    ("phi3", false),
+    ("phi3-longrope", true),
+    ("qwen2", false),
+    ("qwen3", true),
+    ("roberta", false),
+];
+
+/// Per ten units of range; the README of the references says why GELU in half precision does not matter here.
+const TOLERANCE: f64 = 2e-3;
+
+/// The reference's values for one form of a model.
+fn reference(folder: &Path, form: &str, name: &str) -> Vec<Vec<f32>> {
+    let own = folder.join(format!("gguf-{name}.npy"));
+    if form == "model.gguf" && own.exists() { npy(&own) } else { npy(&folder.join(format!("{name}.npy"))) }
+}
+
+fn check(folder: &Path, form: &str, place: &Place, disabled: &[&str]) -> Option<f64> {
+    let about = json(&folder.join("reference.json"));
+    let prompt = ids(&about["prompt_ids"]);
+    let what = format!("{} {form}, {}, without {disabled:?}", folder.display(), place.0);
+    let settings = RunSettings {
+        context: Some(64),
+        rows: 32,
+        outputs: 32,
+        disabled_passes: disabled.iter().map(|p| (*p).to_owned()).collect(),
+        ..RunSettings::default()
+    };
+    let path = folder.join(form);
+    if about["kind"] == "encoder" || folder.join("hidden.npy").exists() {
+        let (inspection, choice, gpu) = (open(&path), place.1.clone(), gpu_options(place));
+        let loaded = block_on(Embedder::load(inspection, choice, gpu, &settings, None, &mut |_| {}));
+        let mut model = on_device(loaded, &what, place)?;
+        let off = off_by(&block_on(model.hidden(&prompt)).unwrap(), &reference(folder, form, "hidden"));
+        assert!(off < TOLERANCE, "{what}: hidden states are off by {off:.1e}");
+        return Some(off);
+    }
+    let mut model = load(&path, place, &settings)?;
+    let off = off_by(&block_on(model.prompt_logits(&prompt)).unwrap(), &reference(folder, form, "logits"));
+    assert!(off < TOLERANCE, "{what}: logits are off by {off:.1e}");
+    let own_runner = form == "model.gguf" && folder.join("gguf-logits.npy").exists();
+    let gap = about["min_top2_gap"].as_f64().unwrap();
+    if gap > 2.0 * TOLERANCE && !own_runner {
+        let want = ids(&about["greedy_ids"]);
+        let mut how = options(want.len(), Sampling::greedy());
+        how.ignore_end = true;
+        assert_eq!(generate(&mut model, &prompt, &how).ids, want, "{what}");
+    }
+    Some(off)
+}
+
+#[test]
+fn every_architecture_gives_the_references_logits_and_greedy_ids_on_the_cpu_with_all_passes_and_with_none() {
+    let Some(corpus) = corpus("tiny models of every architecture") else { return };
+    let none: Vec<&str> = passes().iter().map(|(name, _)| *name).collect();
+    for (name, _) in MODELS {
+        for form in ["hf", "model.gguf"] {
+            let folder = corpus.join("arch").join(name);
+            let all = check(&folder, form, &PLACES[0], &[]);
+            let plain = check(&folder, form, &PLACES[0], &none);
+            eprintln!("{name} {form}: off by {:.1e}, without passes {:.1e}", all.unwrap(), plain.unwrap());
+        }
+    }
+}
+
+#[test]
+fn architectures_give_the_references_logits_and_greedy_ids_on_the_gpu_in_both_tiers() {
+    let _turn = turn();
+    let Some(corpus) = corpus("tiny models of every architecture") else { return };
+    let none: Vec<&str> = passes().iter().map(|(name, _)| *name).collect();
+    for place in &PLACES[1..] {
+        for (name, _) in MODELS.iter().filter(|(_, fair)| *fair || everything()) {
+            let folder = corpus.join("arch").join(name);
+            let Some(off) = check(&folder, "model.gguf", place, &[]) else { return };
+            eprintln!("{name}, {}: off by {off:.1e}", place.0);
+            if everything() {
+                check(&folder, "hf", place, &[]);
+                check(&folder, "model.gguf", place, &none);
+            }
+        }
+    }
+}

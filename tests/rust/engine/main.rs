@@ -1,0 +1,10 @@
+//! Whole models through the engine: references, sequences, seeds, on the CPU and on the GPU in both tiers.
+
+mod architectures;
+mod cpu;
+mod gpu;
+mod plans;
+mod random;
+mod sample;
+mod sequences;
+mod support;
