@@ -287,6 +287,10 @@ impl Machine {
                 self.call(at, "NEWOBJ_EX", class, args);
             }
             b'b' => {
+                if self.wraps_array() {
+                    let Some(end) = self.array_values(file, next)? else { return Ok(()) };
+                    next = end;
+                }
                 let state = self.pop(at);
                 let target = self.top(at);
                 let of = match self.nodes.get_mut(target as usize) {
