@@ -99,7 +99,7 @@ impl<'m> Judge<'m> {
         };
         for call in &machine.calls {
             match call.op {
-                "BUILD" => {}
+                "BUILD" | "BUILD of a result" => {}
                 "NEWOBJ" | "NEWOBJ_EX" => raise(call.callable, How::Made),
                 _ => raise(call.callable, How::Called),
             }

@@ -11,7 +11,7 @@ use std::ops::Range;
 use danger::{Danger, Judge};
 
 use super::{
-    codec::pickle::{self, Id, Machine, Node, Status},
+    codec::pickle::{self, Machine, Node, Status},
     findings::{Findings, quoted},
 };
 use crate::{
@@ -140,7 +140,7 @@ impl Seen {
         let mut values: Vec<(&'static values::Values, Vec<String>, u64)> = Vec::new();
         for import in &machine.imports {
             let danger = judge.import(import.node);
-            let call = machine.calls.iter().find(|c| c.callable == import.node && c.op != "BUILD");
+            let call = machine.calls.iter().find(|c| c.callable == import.node && !c.op.starts_with("BUILD"));
             let full = machine.describe(import.node);
             if self.listed.len() < LISTED {
                 let called = call.map_or(String::new(), |c| format!(", called {} times by {}", c.count, c.op));
@@ -225,9 +225,7 @@ impl Seen {
             let at = place.at(call.at, file_len);
             match machine.node(call.callable) {
                 Node::Global(..) => {
-                    let sets = call.op == "BUILD"
-                        && !built(machine, call.callable)
-                        && !matches!(judge.import(call.callable), Danger::Needed);
+                    let sets = call.op == "BUILD";
                     if sets {
                         self.beyond += 1;
                         let what = format!(
@@ -295,11 +293,6 @@ impl Seen {
             MetaValue::Array(MetaArray { item: MetaType::String, len: head.len() as u64, head, place: None })
         })
     }
-}
-
-/// True where the state goes to an object made by calling this, not to the class or module itself.
-fn built(machine: &Machine, callable: Id) -> bool {
-    machine.calls.iter().any(|c| c.callable == callable && c.op != "BUILD")
 }
 
 /// A level in words, for the list of imports.

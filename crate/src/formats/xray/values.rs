@@ -102,7 +102,7 @@ pub(super) const VALUES: &[Values] = &[
         These(&["log", "log1p", "log2", "log10", "exp", "expm1", "sqrt", "square", "abs", "absolute", "sin", "cos", "tanh", "mean", "sum", "min", "max", "amin", "amax", "median", "prod", "std", "var", "sign", "floor", "ceil", "maximum", "minimum", "add", "subtract", "multiply", "divide", "isnan", "nan_to_num", "clip", "where", "ravel", "asarray"]), Named,
         "functions over arrays that an object keeps, as scikit-learn's FunctionTransformer does"),
 
-    row("PyTorch's types", &["torch"], These(&["Size", "device", "dtype", "layout", "memory_format", "preserve_format", "contiguous_format", "channels_last", "strided", "sparse_coo", "Generator", "finfo", "iinfo", "FloatTensor", "LongTensor", "nn"]), Called,
+    row("PyTorch's types", &["torch"], These(&["Size", "device", "dtype", "layout", "memory_format", "preserve_format", "contiguous_format", "channels_last", "strided", "sparse_coo", "Generator", "finfo", "iinfo", "FloatTensor", "LongTensor"]), Called,
         "shapes, devices and element types"),
     row("PyTorch's layers", &["torch.nn.modules."], Classes, Made, "layers of PyTorch's own: their state is set as attributes; nothing is computed until the layer is called"),
     row("PyTorch's functions of layers", &["torch.nn.functional", "torch._C._nn", "torch"], These(&["relu", "gelu", "silu", "elu", "mish", "hardtanh", "sigmoid", "tanh", "softmax", "log_softmax", "leaky_relu", "selu", "softplus", "dropout", "layer_norm", "linear", "cross_entropy", "mse_loss", "binary_cross_entropy_with_logits"]), Named,
@@ -137,6 +137,8 @@ pub(super) const VALUES: &[Values] = &[
     row("layers and options of ultralytics", &["ultralytics.nn.modules.", "ultralytics.nn.tasks", "ultralytics.utils", "ultralytics.utils.loss", "ultralytics.utils.tal", "ultralytics.yolo.utils", "ultralytics.nn.modules"], Classes, Made,
         "layers of YOLO: their state is set as attributes, the constructor (which reads a file) does not run"),
 
+    row("layers and options of ultralytics", &["ultralytics.utils", "ultralytics.yolo.utils"], These(&["IterableSimpleNamespace"]), Called, "attributes from keywords"),
+
     row("scikit-learn's estimators", &["sklearn."], Classes, Called, "an estimator keeps its options; what it learned is set as attributes; nothing is computed until it is called"),
     row("scikit-learn's inner objects", &["sklearn."], These(&["newObj", "_get_random_state"]), Called, "an empty tree or distance is made, then filled from the pickle's numbers"),
     row("scikit-learn's functions", &["sklearn."], All, Named, "functions over arrays that an estimator keeps"),
@@ -150,7 +152,8 @@ pub(super) const VALUES: &[Values] = &[
         "tables, their indices and element types, from arrays of the pickle"),
     row("pandas' tables", &["pandas._libs.internals", "pandas._libs.arrays", "pandas._libs.tslibs.timestamps", "pandas._libs.tslibs.timedeltas"], These(&["_unpickle_block", "__pyx_unpickle_NDArrayBacked", "_unpickle_timestamp", "_timedelta_unpickle"]), Called,
         "tables, their indices and element types, from arrays of the pickle"),
-    row("scipy's sparse matrices", &["scipy.sparse.", "scipy.sparse"], Classes, Made, "rows, columns and values, from arrays of the pickle"),
+    row("scipy's sparse matrices", &["scipy.sparse", "scipy.sparse._csr", "scipy.sparse._csc", "scipy.sparse._coo", "scipy.sparse._lil", "scipy.sparse._dok", "scipy.sparse._dia", "scipy.sparse._bsr", "scipy.sparse.csr", "scipy.sparse.csc", "scipy.sparse.coo"],
+        These(&["csr_matrix", "csc_matrix", "coo_matrix", "lil_matrix", "dok_matrix", "dia_matrix", "bsr_matrix", "csr_array", "csc_array", "coo_array", "lil_array", "dok_array", "dia_array", "bsr_array"]), Made, "rows, columns and values, from arrays of the pickle"),
     row("scipy's curves", &["scipy.interpolate."], Classes, Made, "numbers of a curve"),
     row("scipy's distributions", &["scipy.stats._distn_infrastructure", "scipy.stats._continuous_distns"], Classes, Made, "numbers of a distribution"),
     row("scipy's names of array functions", &["scipy._lib.array_api_compat.numpy._aliases"], These(&["asarray"]), Named, "a function over arrays that an object keeps"),

@@ -98,6 +98,7 @@ pub(in crate::formats) struct Calls {
     pub(in crate::formats) callable: Id,
     /// The first call's arguments (the state for `BUILD`).
     pub(in crate::formats) args: Id,
+    /// The opcode; a `BUILD` of what the callable gave is told from one of the callable itself.
     pub(in crate::formats) op: &'static str,
     pub(in crate::formats) at: u64,
     pub(in crate::formats) count: u64,
