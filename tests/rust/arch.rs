@@ -292,7 +292,7 @@ fn llama() -> Gguf {
         ("blk.0.ffn_down", &[64, 32]),
     ] {
         let data = vec![0; dims.iter().product::<u64>() as usize * 4];
-        let name = format!("{name}.weight").into();
+        let name = format!("{name}.weight");
         file.tensors.push(Tensor { name, dims: dims.to_vec(), kind: 0, offset: None, data });
     }
     file

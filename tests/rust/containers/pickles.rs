@@ -40,7 +40,11 @@ fn arrays_of_joblib_are_shown_with_their_values() {
     assert_eq!(small_values("arrays.joblib", &bytes, "x"), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
     assert_eq!(small_values("arrays.joblib", &bytes, "f"), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0], "Fortran's order");
     let model = open_bytes("arrays.joblib", &bytes).expect("it opens");
-    assert!(model.metadata.iter().any(|(key, _)| key == "last"), "what follows the arrays is read: {:?}", model.metadata);
+    assert!(
+        model.metadata.iter().any(|(key, _)| key == "last"),
+        "what follows the arrays is read: {:?}",
+        model.metadata
+    );
 }
 
 /// `pickle.load` would run what `joblib.load` takes for the values of an array.
@@ -144,8 +148,15 @@ fn a_known_class_is_a_value_only_as_far_as_its_row_goes() {
 fn getattr_is_a_value_for_members_of_enums_alone() {
     let ask = |module: &str, class: &str, name: &str| {
         let name = [&b"X"[..], &(name.len() as u32).to_le_bytes(), name.as_bytes()].concat();
-        let file =
-            [&b"\x80\x02cbuiltins\ngetattr\nc"[..], module.as_bytes(), b"\n", class.as_bytes(), b"\n", &name, b"\x86R."];
+        let file = [
+            &b"\x80\x02cbuiltins\ngetattr\nc"[..],
+            module.as_bytes(),
+            b"\n",
+            class.as_bytes(),
+            b"\n",
+            &name,
+            b"\x86R.",
+        ];
         let model = open_bytes("x.pkl", &file.concat()).expect("it opens");
         alarms(&model).iter().map(|n| n.severity).max()
     };

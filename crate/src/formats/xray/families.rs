@@ -71,7 +71,25 @@ const NAMES: &[&str] = &[
 
 /// Modules by whose name, inside another's, everything can be reached: `something.os.system`.
 const REACHED: &[&str] = &[
-    "os", "sys", "subprocess", "builtins", "__builtin__", "__builtins__", "posix", "nt", "shutil", "socket", "importlib", "ctypes", "pickle", "marshal", "runpy", "pty", "codeop", "_os", "_sys",
+    "os",
+    "sys",
+    "subprocess",
+    "builtins",
+    "__builtin__",
+    "__builtins__",
+    "posix",
+    "nt",
+    "shutil",
+    "socket",
+    "importlib",
+    "ctypes",
+    "pickle",
+    "marshal",
+    "runpy",
+    "pty",
+    "codeop",
+    "_os",
+    "_sys",
 ];
 /// The same where the name goes on: packages of others have modules of these names too.
 const PASSED: &[&str] = &["code", "functools", "inspect", "io", "operator", "types", "warnings"];

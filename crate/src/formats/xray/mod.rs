@@ -169,7 +169,8 @@ impl Seen {
             };
             let what = format!("{} would import {full} ({by}){then}", place.name);
             let (kind, note) = if let Some(why) = harm {
-                let note = Note::new(Severity::Error, what).why(format!("loading this file in Python would run it: {why}"));
+                let note =
+                    Note::new(Severity::Error, what).why(format!("loading this file in Python would run it: {why}"));
                 ("dangerous imports", note.advice("do not load this file in Python"))
             } else {
                 let note = Note::new(Severity::Warning, what)

@@ -163,8 +163,13 @@ pub(super) const VALUES: &[Values] = &[
 pub(super) const MEMBER: Values =
     row("members of enums", &[], These(&[]), Called, "a constant of a class, whose own import is judged as one");
 /// `functools.partial` over known values.
-pub(super) const KEPT: Values =
-    row("calls kept for later", &[], These(&[]), Called, "what it would call is an import of its own and is judged as one");
+pub(super) const KEPT: Values = row(
+    "calls kept for later",
+    &[],
+    These(&[]),
+    Called,
+    "what it would call is an import of its own and is judged as one",
+);
 
 /// The row of single names that holds this one, else the first of whole modules; each only as far as it may go.
 pub(super) fn find(module: &str, name: &str, how: How, single: bool) -> Option<&'static Values> {
@@ -198,5 +203,6 @@ impl Names {
 
 /// What Cython writes to restore its classes: the class's `__new__` and a dict.
 fn is_restorer(name: &str) -> bool {
-    name.strip_prefix("__pyx_unpickle_").is_some_and(|class| class.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
+    name.strip_prefix("__pyx_unpickle_")
+        .is_some_and(|class| class.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
 }

@@ -261,9 +261,13 @@ impl CpuDevice {
 
     /// A state's buffer, and how its rows lie there.
     pub(super) fn state(&self, operand: &Operand) -> Result<(BufferId, StateRows)> {
-        let Operand::State(id) = operand else { return Err(Fault::bug(format!("a state expected, {operand:?} found"))) };
+        let Operand::State(id) = operand else {
+            return Err(Fault::bug(format!("a state expected, {operand:?} found")));
+        };
         match self.program.buffer(*id).kind {
-            BufferKind::State { cache, width, group, .. } => Ok((*id, StateRows { cache, width: width as usize, group })),
+            BufferKind::State { cache, width, group, .. } => {
+                Ok((*id, StateRows { cache, width: width as usize, group }))
+            }
             ref other => Err(Fault::bug(format!("a state expected, {other:?} found"))),
         }
     }

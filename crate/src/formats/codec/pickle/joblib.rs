@@ -17,9 +17,7 @@ impl Machine {
         }
         let target = self.stack.len().checked_sub(2).and_then(|at| self.stack.get(at));
         match target.map(|id| self.node(*id)) {
-            Some(Node::Call(call)) => {
-                self.global(call.callable) == Some(("joblib.numpy_pickle", "NumpyArrayWrapper"))
-            }
+            Some(Node::Call(call)) => self.global(call.callable) == Some(("joblib.numpy_pickle", "NumpyArrayWrapper")),
             _ => false,
         }
     }
