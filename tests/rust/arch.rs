@@ -603,3 +603,38 @@ fn numbers_by_layer_are_read_from_arrays_also_of_many_layers() {
     let notes = glassbox::check::at_hand(&model);
     assert!(notes.iter().all(|n| !n.what.contains("has shape")), "{notes:#?}");
 }
+
+#[test]
+fn damage_anywhere_in_a_header_gives_a_graph_or_a_fault_and_never_a_panic() {
+    let mut state = 7u64;
+    let mut next = |n: u64| {
+        // Numerical Recipes' linear congruence; its high bits are even enough here.
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % n
+    };
+    let mut models = vec![llama().bytes()];
+    if let Some(corpus) = arch_corpus() {
+        let read = |name: &str| std::fs::read(corpus.join(name).join("model.gguf")).expect("reads");
+        models.extend(["gemma3", "phi3-longrope", "gptneox", "bert", "llama-yarn-rope"].map(read));
+    }
+    let (mut opened, mut built) = (0, 0);
+    for bytes in models {
+        // Where numbers stand: behind the keys of the architecture.
+        let name = |i: &usize| bytes[*i..].starts_with(b".attention.") || bytes[*i..].starts_with(b".rope.");
+        let places: Vec<usize> = (0..4000.min(bytes.len())).filter(name).collect();
+        for _ in 0..200 {
+            let mut harmed = bytes.clone();
+            for _ in 0..1 + next(3) {
+                let near = places.get(next(places.len() as u64 + 1) as usize).map(|p| p + next(60) as usize);
+                let at = near.unwrap_or(next(2000) as usize).min(harmed.len() - 1);
+                harmed[at] = [0, 1, 255, next(256) as u8][next(4) as usize];
+            }
+            let Ok(model) = files::open_bytes("x.gguf", &harmed) else { continue };
+            opened += 1;
+            built += usize::from(arch::build(&model).is_ok());
+            arch::support(&model);
+            glassbox::check::at_hand(&model);
+        }
+    }
+    assert!(opened > 100 && built > 10, "{opened} opened, {built} built");
+}
