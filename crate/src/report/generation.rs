@@ -3,8 +3,7 @@
 use serde::Serialize;
 
 use crate::{
-    engine::device::DeviceInfo,
-    session::{Alternative, DeviceEntry, Generated, Generation, Outcome, Progress, Speed, StopReason},
+    session::{Alternative, DeviceEntry, DeviceInfo, Generated, Generation, Outcome, Progress, Speed, StopReason},
 };
 
 use super::Fact;

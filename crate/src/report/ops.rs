@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::engine::{device::DeviceInfo, test_ops::OpResult};
+use crate::session::{DeviceInfo, OpResult};
 
 /// The whole table of `test-ops`.
 #[derive(Debug, Clone, Serialize)]

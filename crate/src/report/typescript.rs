@@ -77,6 +77,7 @@ fn declarations() -> Vec<Declaration> {
         TimingReport,
         ProgressReport,
         BenchReport,
+        EmbedReport,
         OpsReport,
         OpReport,
         FaultReport,

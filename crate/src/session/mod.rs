@@ -31,7 +31,12 @@ pub use vocabulary::open_vocabulary;
 #[cfg(feature = "chat")]
 pub use crate::chat::{Change, Conversation, Data, Failure, Finding, Template, diff};
 pub use crate::{
-    engine::{device::DeviceChoice, program::CacheType, sampler::Sampling},
+    engine::{
+        device::{DeviceChoice, DeviceInfo},
+        program::CacheType,
+        sampler::Sampling,
+        test_ops::OpResult,
+    },
     formats::ArrayItems,
     tokenizer::{Catalog, Comparison, EncodeOptions, Search, Sort, TokenQuery, TokenType, Tokenized, Vocabulary},
 };
