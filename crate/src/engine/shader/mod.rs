@@ -319,11 +319,8 @@ impl Composer<'_> {
                         self.add(&imported)?;
                     }
                 }
-                (Some("#links"), None, None) => {
-                    if live {
-                        self.links();
-                    }
-                }
+                (Some("#links"), None, None) if !live => {}
+                (Some("#links"), None, None) => self.links(),
                 (Some(word), ..) if word.starts_with('#') => return Err(wrong("unknown directive")),
                 _ if live => {
                     self.out.push_str(line);
