@@ -415,3 +415,22 @@ fn the_case_of_weights_that_were_not_downloaded_is_described() {
     assert!(report.to_string().contains("model-00001-of-00002.safetensors"));
     assert_eq!(report["architecture"], "llama");
 }
+
+#[test]
+fn a_control_vector_is_named_for_what_it_is() {
+    let keys = [
+        ("general.architecture", Value::text("controlvector")),
+        ("controlvector.model_hint", Value::text("llama")),
+        ("controlvector.layer_count", Value(5, 31i32.to_le_bytes().to_vec())),
+    ];
+    let gguf = |keys: &[(&str, Value)]| {
+        let mut file = Gguf::small();
+        file.entries.retain(|(key, _)| key != b"general.architecture");
+        keys.iter().for_each(|(key, value)| file.set(key, value.clone()));
+        file.bytes()
+    };
+    let (_, summary) = parts(in_memory(&[("happy.gguf", &gguf(&keys))]));
+    assert!(summary.starts_with("Control vector for a llama model, 31 layers"), "{summary}");
+    let (_, summary) = parts(in_memory(&[("sad.gguf", &gguf(&keys[..1]))]));
+    assert!(summary.starts_with("Control vector for a model that it does not name"), "{summary}");
+}

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 
-import { joining } from "../../../www/src/lib/join.ts";
+import { dropAsWell, joining } from "../../../www/src/lib/join.ts";
 import * as join from "../../../www/src/state/join.ts";
 import * as model from "../../../www/src/state/model.ts";
 import type { ModelReport } from "../../../www/src/wire/report.ts";
@@ -38,6 +38,24 @@ describe("what arrives beside an open model", () => {
   });
   it("is a model of its own otherwise", () => {
     for (const chosen of [["other.gguf"], ["model-00002-of-00002.safetensors", "other.gguf"], ["model-00001-of-00002.safetensors"]]) expect(names(sharded(), ...chosen), chosen.join()).toBeNull();
+  });
+});
+
+describe("what is to be dropped as well", () => {
+  it("is what the model names as missing, and the index of a lone shard", () => {
+    const report = sharded();
+    report.files[0]!.role = "shard 1 of 2";
+    report.place.stage = "original";
+    report.place.parts = [{ stage: "original", name: "config.json", state: "missing", detail: "" }];
+    expect(dropAsWell(report)).toEqual(["model-00002-of-00002.safetensors", "config.json", "model.safetensors.index.json"]);
+  });
+  it("is nothing for a whole model, nor beside a tokenizer alone", () => {
+    const report = sharded([]);
+    expect(dropAsWell(report)).toEqual([]);
+    report.format = "tokenizer";
+    report.place.stage = "original";
+    report.place.parts = [{ stage: "original", name: "Tokenizer", state: "missing", detail: "" }];
+    expect(dropAsWell(report)).toEqual([]);
   });
 });
 

@@ -18,9 +18,9 @@ export interface Joining<F extends { name: string }> {
 const BESIDE = new RegExp(
   "^(?:(?:config|generation_config|adapter_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|chat_template|modules|" +
   "config_sentence_transformers|sentence_bert_config|preprocessor_config|processor_config|video_preprocessor_config|tekken)\\.json|" +
-  "vocab\\.txt|merges\\.txt|tokenizer\\.model|spiece\\.model|.*\\.tiktoken|.*\\.jinja|README\\.md|.*\\.index\\.json)$",
+  "vocab\\.txt|merges\\.txt|tokenizer\\.model|spiece\\.model|.*\\.spm|.*\\.tiktoken|.*\\.jinja|README\\.md|.*\\.index\\.json)$",
 );
-const TOKENIZER = /^(?:tokenizer\.json|tokenizer\.model|spiece\.model|vocab\.(?:json|txt)|merges\.txt|tekken\.json|.*\.tiktoken)$/;
+const TOKENIZER = /^(?:tokenizer\.json|tokenizer\.model|spiece\.model|vocab\.(?:json|txt)|merges\.txt|tekken\.json|.*\.spm|.*\.tiktoken)$/;
 
 function base(name: string): string {
   return name.split("/").at(-1) ?? name;
@@ -51,4 +51,20 @@ export function joining<F extends { name: string }>(open: Open, chosen: readonly
     }
   }
   return sure || (beside && chosen.every((f) => BESIDE.test(base(f.name)))) ? { files, sure } : null;
+}
+
+/** Names of the files that are to be dropped as well: those that the model names, and what a Hugging Face folder has beside its weights. */
+export function dropAsWell(open: Open & { format: string; place: { stage: string } }): string[] {
+  const names = open.missing.map(base);
+  if (open.place.stage !== "original" || open.format === "tokenizer") return names;
+  const lacks = (part: string) => open.place.parts.some((p) => p.name === part && p.state === "missing");
+  if (lacks("config.json")) names.push("config.json");
+  // Beside weights without a configuration nothing says that the model reads text.
+  else if (lacks("Tokenizer") && open.files.some((f) => base(f.name) === "config.json")) names.push("tokenizer.json");
+  // A shard by itself: its index says which tensor lies where.
+  if (open.files.some((f) => f.role.startsWith("shard ")) && !open.files.some((f) => f.role === "index")) {
+    const shard = /^(.*)-\d{5}-of-\d{5}\.(safetensors|bin)$/.exec(base(open.files.find((f) => f.role.startsWith("shard "))?.name ?? ""));
+    if (shard) names.push(`${shard[1]}.${shard[2]}.index.json`);
+  }
+  return names;
 }

@@ -143,7 +143,11 @@ impl Generation {
         notes.extend(runner.notes.iter().cloned());
         match &vocabulary {
             Ok(v) if v.len() as u64 != u64::from(runner.program().vocab) => {
-                notes.push(format!("the tokenizer has {} tokens, the model's head {}", v.len(), runner.program().vocab));
+                notes.push(format!(
+                    "the tokenizer has {} tokens, the model's head {}",
+                    v.len(),
+                    runner.program().vocab
+                ));
             }
             Ok(_) => {}
             Err(fault) => notes.push(format!("no text, only ids: {fault}")),
@@ -236,9 +240,8 @@ impl Generation {
                 return Err(fault);
             }
             recovered = true;
-            self.notes.push(format!(
-                "the device failed ({fault}); the model was loaded again and went on from its history"
-            ));
+            self.notes
+                .push(format!("the device failed ({fault}); the model was loaded again and went on from its history"));
             self.runner.reload().await.map_err(|again| again.because(fault))?;
             sequences.iter_mut().for_each(|s| s.read = 0);
         }
@@ -387,8 +390,7 @@ mod tests {
             self.inner.write(buffer, at, words)
         }
         fn submit(&mut self, key: StepKey, times: u32, fetch: Option<Fetch>) -> Result<()> {
-            self.runs_left =
-                self.runs_left.checked_sub(1).ok_or_else(|| Fault::device("lost the GPU: a test"))?;
+            self.runs_left = self.runs_left.checked_sub(1).ok_or_else(|| Fault::device("lost the GPU: a test"))?;
             self.inner.submit(key, times, fetch)
         }
         fn fetched(&mut self) -> LocalFuture<'_, Result<Vec<u32>, Fault>> {
@@ -441,8 +443,7 @@ mod tests {
     #[test]
     fn a_device_lost_at_any_step_is_opened_again_and_the_text_goes_on_as_if_nothing_had_happened() {
         let greedy = Sampling::greedy();
-        let drawn =
-            Sampling { temperature: 0.8, top_k: 40, top_p: 0.95, min_p: 0.05, seed: 3, ..Sampling::greedy() };
+        let drawn = Sampling { temperature: 0.8, top_k: 40, top_p: 0.95, min_p: 0.05, seed: 3, ..Sampling::greedy() };
         for (sampling, alternatives) in [(greedy, false), (drawn.clone(), false), (drawn, true)] {
             let options = GenerationOptions {
                 max_tokens: 40,

@@ -53,7 +53,9 @@ function Tabs() {
   // On narrow screens the tabs scroll sideways: the current one must be in sight.
   useEffect(() => nav.current?.querySelector("[aria-current]")?.scrollIntoView({ inline: "nearest", block: "nearest" }), [route.value.tab]);
   if (model === null) return null;
-  const tabs = (Object.keys(LABELS) as Tab[]).filter((t) => t !== "graph" || model.graph !== null);
+  // A tokenizer alone has neither tensors nor anything to run.
+  const without: Tab[] = model.format === "tokenizer" ? ["tensors", "run"] : [];
+  const tabs = (Object.keys(LABELS) as Tab[]).filter((t) => (t !== "graph" || model.graph !== null) && !without.includes(t));
   const urgent = model.notes.filter((n) => n.severity !== "info").length;
   return (
     <nav ref={nav} class="tabs" aria-label="Views of this model">

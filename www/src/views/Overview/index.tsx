@@ -11,6 +11,7 @@ import { Icon } from "../../widgets/Icon.tsx";
 import { StackBar, Swatch } from "../../widgets/StackBar.tsx";
 import { Text } from "../../widgets/Text.tsx";
 import { Fit } from "./fit.tsx";
+import { DropAsWell } from "./missing.tsx";
 import { Place } from "./place.tsx";
 
 export function Overview() {
@@ -25,6 +26,7 @@ export function Overview() {
         ) : <p class="muted">The file does not say its name, author or licence.</p>}
       </section>
       <RunsHere model={model} />
+      <DropAsWell model={model} />
       <Encodings model={model} />
       <Shape facts={model.shape} model={model} />
       <Place model={model} />
