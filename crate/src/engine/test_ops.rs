@@ -13,6 +13,7 @@ use super::{
         case::{Case, Cases},
     },
     program::{Bucket, BufferId, BufferKind, CacheType, Program, StepKey, Want},
+    shader::Variant,
 };
 use crate::{
     fault::{Fault, Result},
@@ -61,7 +62,7 @@ pub async fn run_all(device: &mut GpuDevice, filter: &str) -> Vec<OpResult> {
     results
 }
 
-/// Runs the smaller cases of the kernels and encodings that a program uses; call before loading it.
+/// Runs the smaller cases of the kernels, encodings and cache types that a program uses; call before loading it.
 ///
 /// A subgroup tier that computes wrongly is left for the core tier, and [`super::device::DeviceInfo::reason`] says so.
 ///
@@ -69,18 +70,16 @@ pub async fn run_all(device: &mut GpuDevice, filter: &str) -> Vec<OpResult> {
 /// The core tier computes wrongly too; the device was lost.
 pub async fn self_test(device: &mut GpuDevice, program: &Program) -> Result<Vec<OpResult>> {
     let used = in_use(program)?;
-    let mut taken: Vec<Used> = Vec::new();
-    let chosen: Vec<Case> = cases()
-        .into_iter()
-        .filter(|case| {
-            let key = (case.kernel, case.encoding, case.cache);
-            let wanted = case.quick && used.contains(&key) && taken.iter().filter(|k| **k == key).count() < 2;
-            if wanted {
-                taken.push(key);
-            }
-            wanted
-        })
-        .collect();
+    let mut taken: Vec<Variant> = Vec::new();
+    let mut chosen = Vec::new();
+    for case in cases().into_iter().filter(|c| c.quick) {
+        let variants = variants(&case.program, case.key())?;
+        let is_new = |v: &Variant| used.contains(v) && taken.iter().filter(|t| *t == v).count() < 2;
+        if variants.iter().any(is_new) {
+            taken.extend(variants);
+            chosen.push(case);
+        }
+    }
     loop {
         let mut results = Vec::with_capacity(chosen.len());
         for case in &chosen {
@@ -104,25 +103,25 @@ pub async fn self_test(device: &mut GpuDevice, program: &Program) -> Result<Vec<
     }
 }
 
-/// A kernel with the encoding of its weights and the type of its states.
-type Used = (&'static str, Option<Encoding>, Option<CacheType>);
-
-/// The kernels of a program's plans, for one row and for many.
-fn in_use(program: &Program) -> Result<Vec<Used>> {
+/// The variants that a program uses, for one row and for many; chains of all kinds as one, in the core tier.
+fn in_use(program: &Program) -> Result<Vec<Variant>> {
     let mut used = Vec::new();
     for rows in [Bucket::One, Bucket::Many] {
-        let with = Lowering { program, key: StepKey { rows, outputs: rows, want: Want::Choice }, tier: Tier::Core };
-        for step in &program.steps {
-            used.extend(
-                kernels::lower(step, &with)?
-                    .into_iter()
-                    .map(|d| (d.variant.kernel(), d.variant.encoding, d.variant.cache)),
-            );
-        }
+        used.extend(variants(program, StepKey { rows, outputs: rows, want: Want::Choice })?);
     }
     crate::order::sort(&mut used);
     used.dedup();
     Ok(used)
+}
+
+fn variants(program: &Program, key: StepKey) -> Result<Vec<Variant>> {
+    let with = Lowering { program, key, tier: Tier::Core };
+    let mut variants = Vec::new();
+    for step in &program.steps {
+        variants.extend(kernels::lower(step, &with)?.into_iter().map(|d| d.variant.links(Vec::new())));
+    }
+    variants.dedup();
+    Ok(variants)
 }
 
 /// Runs one case on the device and by its meaning.

@@ -20,7 +20,6 @@ pub(crate) struct Cases {
 pub(crate) struct Case {
     pub(in crate::engine) kernel: &'static str,
     pub(in crate::engine) encoding: Option<Encoding>,
-    pub(in crate::engine) cache: Option<CacheType>,
     pub(in crate::engine) shape: String,
     pub(in crate::engine) program: Program,
     pub(in crate::engine) uploads: Vec<(BufferId, Vec<u8>)>,
@@ -133,7 +132,6 @@ impl Case {
         let mut case = Self {
             kernel: "",
             encoding: None,
-            cache: None,
             shape,
             program: Program { layout, context: 8 * PAGE_ROWS, ..Program::default() },
             uploads: Vec::new(),
@@ -316,7 +314,6 @@ impl Case {
     }
     /// A state with rows for every page, filled.
     pub(crate) fn state(&mut self, cache: CacheType, width: u32, group: u32, scale: f32) -> Operand {
-        self.cache = Some(cache);
         let layout = self.program.layout;
         let rows = layout.sequences * layout.pages * layout.groups * PAGE_ROWS;
         let state = StateId(self.program.buffers.len() as u32);

@@ -45,11 +45,11 @@ pub(super) async fn wait(
     submission: Option<&wgpu::SubmissionIndex>,
 ) -> Result<()> {
     let start = Instant::now();
-    while !signal.is_done() && start.elapsed() < SPIN {
+    while signal.result().is_none() && start.elapsed() < SPIN {
         poll(device, wgpu::PollType::Poll)?;
         std::hint::spin_loop();
     }
-    if !signal.is_done() {
+    if signal.result().is_none() {
         poll(device, wgpu::PollType::Wait { submission_index: submission.cloned(), timeout: None })?;
     }
     signal.result().unwrap_or_else(|| Err(Fault::device("the GPU finished without delivering a buffer")))

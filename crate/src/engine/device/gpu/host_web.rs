@@ -31,7 +31,10 @@ pub(super) fn env(_: &str) -> Option<String> {
 
 /// Waits until a mapping is done.
 pub(super) async fn wait(_: &wgpu::Device, signal: &Signal, _: Option<&wgpu::SubmissionIndex>) -> Result<()> {
-    signal.clone().await
+    match signal.result() {
+        Some(result) => result,
+        None => signal.clone().await,
+    }
 }
 
 /// Lets finished work release its memory: the browser does so by itself.

@@ -32,9 +32,6 @@ impl Signal {
             waker.wake();
         }
     }
-    pub(super) fn is_done(&self) -> bool {
-        self.result().is_some()
-    }
     pub(super) fn result(&self) -> Option<Result<()>> {
         self.state().result.clone()
     }
