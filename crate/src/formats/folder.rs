@@ -275,7 +275,7 @@ fn group(given: &[Given<'_>]) -> Vec<Group> {
                 _ => "another kind of file".into(),
             });
             let bytes = found.and_then(|j| if let Kind::Pointer(bytes, _) = given[j].kind { bytes } else { None });
-            let missing = usable.is_none().then(|| Awaited { name: full, bytes, instead });
+            let missing = usable.is_none().then_some(Awaited { name: full, bytes, instead });
             parts.push(Part { name, given: usable, number: k + 1, total, missing });
         }
         groups.push(Group { format: index.format, parts, index: Some(i) });
