@@ -21,7 +21,7 @@ fn multiply64(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
 
 // a ^ (a >> n), for n below 32.
 fn fold64(a: vec2<u32>, n: u32) -> vec2<u32> {
-    return a ^ vec2<u32>(a.x >> n | a.y << (32u - n), a.y >> n);
+    return a ^ vec2<u32>((a.x >> n) | (a.y << (32u - n)), a.y >> n);
 }
 
 fn mix64(value: vec2<u32>) -> vec2<u32> {

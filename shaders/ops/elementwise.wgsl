@@ -134,7 +134,7 @@ fn op_min(a: f32, b: f32) -> f32 {
 fn op_pow(a: f32, b: f32) -> f32 {
     let half = 0.5 * b;
     let odd = floor(b) == b && floor(half) != half;
-    let power = pow(max(abs(a), 1.0e-38), b);
+    let power = pow(max(abs(a), 1.2e-38), b);
     let signed = select(power, -power, a < 0.0 && odd);
     return select(signed, select(0.0, 1.0, b == 0.0), a == 0.0);
 }

@@ -22,6 +22,7 @@ use glassbox::{
         eval::{Data, Environment, States, Step, evaluate},
     },
     model::{ModelFile, Place, Severity},
+    session::Inspection,
     source::SourceSet,
 };
 use writers::{Gguf, Tensor, Value};
@@ -227,9 +228,10 @@ fn models_of_all_architectures_raise_no_alarm() {
             let support = arch::support(&opened.model);
             assert!(support.known, "{name}: the table has no such architecture: {:?}", support.architecture);
             assert_eq!(support.unknown_tensors, Vec::<String>::new(), "{name}");
-            let notes = glassbox::check::at_hand(&opened.model);
-            // A folder without its tokenizer lacks that, and nothing else.
-            let loud = notes.iter().chain(&opened.model.notes).filter(|n| n.severity > Severity::Info);
+            let inspection = block_on(Inspection::open(opened.files)).expect("opens");
+            let evidence = block_on(inspection.gather(None)).expect("gathers");
+            let notes = glassbox::check::all(inspection.model(), &evidence);
+            let loud = notes.iter().filter(|n| n.severity > Severity::Info);
             alarms.extend(loud.map(|n| format!("{name}: {n:?}")));
             checked += 1;
         }
@@ -290,7 +292,7 @@ fn llama() -> Gguf {
         ("blk.0.ffn_down", &[64, 32]),
     ] {
         let data = vec![0; dims.iter().product::<u64>() as usize * 4];
-        let name = format!("{name}.weight").into();
+        let name = format!("{name}.weight");
         file.tensors.push(Tensor { name, dims: dims.to_vec(), kind: 0, offset: None, data });
     }
     file
@@ -516,6 +518,23 @@ fn older_spellings_of_a_configuration_give_the_same_numbers() {
 }
 
 #[test]
+fn a_head_is_the_embedding_only_where_the_model_says_so_or_is_silent() {
+    let Some(corpus) = arch_corpus() else { return };
+    let build = |name: &str, tied: serde_json::Value| {
+        arch::build(&configured(&corpus.join(name), |c| put(c, &serde_json::json!({"tie_word_embeddings": tied}))))
+    };
+    use serde_json::{Value::Null, json};
+    // One matrix less: transformers reads the embedding, though a head is stored.
+    let (own, tied) = (build("llama", json!(false)).unwrap(), build("llama", json!(true)).unwrap());
+    assert_eq!(own.graph.weights.len(), tied.graph.weights.len() + 1);
+    assert_eq!(tied.notes, ["tensor lm_head.weight is not read by the forward pass"]);
+    assert_eq!(build("llama", Null).unwrap().graph, own.graph);
+    let missing = build("qwen3", json!(false)).map(|_| ()).expect_err("no head is stored");
+    assert_eq!(missing.what, "tensor lm_head.weight is missing");
+    assert_eq!(build("qwen3", Null).unwrap().graph, build("qwen3", json!(true)).unwrap().graph);
+}
+
+#[test]
 fn a_text_model_within_a_larger_configuration_and_one_named_by_its_class_are_found() {
     let Some(corpus) = arch_corpus() else { return };
     let home = corpus.join("gemma3");
@@ -583,4 +602,39 @@ fn numbers_by_layer_are_read_from_arrays_also_of_many_layers() {
     assert_eq!(built.graph.states.last().map(|s| s.width), Some(32));
     let notes = glassbox::check::at_hand(&model);
     assert!(notes.iter().all(|n| !n.what.contains("has shape")), "{notes:#?}");
+}
+
+#[test]
+fn damage_anywhere_in_a_header_gives_a_graph_or_a_fault_and_never_a_panic() {
+    let mut state = 7u64;
+    let mut next = |n: u64| {
+        // Numerical Recipes' linear congruence; its high bits are even enough here.
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % n
+    };
+    let mut models = vec![llama().bytes()];
+    if let Some(corpus) = arch_corpus() {
+        let read = |name: &str| std::fs::read(corpus.join(name).join("model.gguf")).expect("reads");
+        models.extend(["gemma3", "phi3-longrope", "gptneox", "bert", "llama-yarn-rope"].map(read));
+    }
+    let (mut opened, mut built) = (0, 0);
+    for bytes in models {
+        // Where numbers stand: behind the keys of the architecture.
+        let name = |i: &usize| bytes[*i..].starts_with(b".attention.") || bytes[*i..].starts_with(b".rope.");
+        let places: Vec<usize> = (0..4000.min(bytes.len())).filter(name).collect();
+        for _ in 0..200 {
+            let mut harmed = bytes.clone();
+            for _ in 0..1 + next(3) {
+                let near = places.get(next(places.len() as u64 + 1) as usize).map(|p| p + next(60) as usize);
+                let at = near.unwrap_or(next(2000) as usize).min(harmed.len() - 1);
+                harmed[at] = [0, 1, 255, next(256) as u8][next(4) as usize];
+            }
+            let Ok(model) = files::open_bytes("x.gguf", &harmed) else { continue };
+            opened += 1;
+            built += usize::from(arch::build(&model).is_ok());
+            arch::support(&model);
+            glassbox::check::at_hand(&model);
+        }
+    }
+    assert!(opened > 100 && built > 10, "{opened} opened, {built} built");
 }

@@ -504,7 +504,7 @@ fn a_folder_that_cannot_be_listed_is_told_and_the_rest_is_read() {
     std::fs::create_dir(&closed).expect("a folder within");
     std::fs::write(closed.join("x.txt"), "x").expect("written");
     std::fs::copy(sample("gguf/sample-q8_0.gguf"), folder.path().join("m.gguf")).expect("copied");
-    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0)).expect("closed");
+    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o000)).expect("closed");
     let is_closed = std::fs::read_dir(&closed).is_err();
     let output = glassbox(&["inspect", path(folder.path()), "--json"]);
     std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o755)).expect("opened again");

@@ -4,6 +4,8 @@
 mod containers;
 #[path = "common/files.rs"]
 mod files;
+#[path = "containers/pickles.rs"]
+mod pickles;
 #[path = "common/writers.rs"]
 mod writers;
 

@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, path::Path};
 
 use glassbox::engine::{
     device::Tier,
-    kernels::{KERNELS, Kernel, blocks::BLOCKS},
-    shader::{Access, PARTS, Target, Variant, compose, constant},
+    kernels::{KERNELS, Kernel},
+    shader::{Access, PARTS, Target, Variant, blocks::BLOCKS, compose, constant},
 };
 use naga::{
     AddressSpace, Module, Scalar, ScalarKind, TypeInner,

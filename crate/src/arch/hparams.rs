@@ -183,8 +183,8 @@ impl Hparams {
             if let Some(n) = widths.into_iter().find(|n| *n >= MAX_WIDTH) {
                 return bad(format!("rows of {n} values are beyond what is run: up to {} are", MAX_WIDTH - 1));
             }
-            if self.heads.values().len() == 1 && self.head_dim.values().len() == 1 && self.kv_heads.values().len() == 1
-            {
+            let varying = [&self.heads, &self.kv_heads, &self.head_dim, &self.value_dim];
+            if varying.iter().all(|n| n.values().len() == 1) {
                 break;
             }
         }

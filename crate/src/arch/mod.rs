@@ -18,7 +18,7 @@ mod weights;
 pub use families::ARCHITECTURES;
 pub use hparams::{Hparams, PerLayer};
 pub use keys::{Default, KEYS, Key, KeyRow, meaning};
-pub use names::{Names, Slot, canonical, slot};
+pub use names::{Names, Slot, Slots, canonical};
 pub use net::{Layer, Net};
 pub use numbers::Numbers;
 pub use support::{Support, support};
@@ -228,13 +228,14 @@ pub fn build(model: &ModelFile) -> Result<Built> {
 }
 
 /// Tensors that the architecture has and the graph does not read.
-fn unread(model: &ModelFile, architecture: &Architecture, form: Form, graph: &Graph) -> Vec<String> {
+fn unread(model: &ModelFile, architecture: &'static Architecture, form: Form, graph: &Graph) -> Vec<String> {
     let mut read = vec![false; model.tensors.len()];
     let sources = graph.weights.iter().flat_map(|w| w.sources.iter().map(|s| s.tensor));
     for tensor in sources.chain(graph.rotations.iter().flat_map(|r| r.tensors())) {
         read[tensor] = true;
     }
-    let known = |name: &str| slot(architecture, form, name).is_some_and(|s| s.row.is_some());
+    let slots = Slots::new(architecture, form);
+    let known = |name: &str| slots.find(name).is_some_and(|s| s.row.is_some());
     let mut left = model.tensors.iter().zip(read).filter(|(t, read)| !read && known(&t.name)).map(|(t, _)| t);
     let Some(first) = left.next() else { return Vec::new() };
     let more = left.count();

@@ -53,23 +53,51 @@ pub struct Slot {
     pub single: bool,
 }
 
-/// The slot of a tensor's name; `None` where the architecture has no such tensor.
-pub fn slot(architecture: &Architecture, form: Form, name: &str) -> Option<Slot> {
-    let name = canonical(form, name);
-    let cut = |ends: &[&str]| ends.iter().find_map(|end| name.strip_suffix(end));
-    let (stem, bias) = match cut(WEIGHT) {
-        Some(stem) => (stem, false),
-        None => cut(BIAS).map_or((name, false), |stem| (stem, true)),
-    };
-    for (i, row) in architecture.rows().enumerate() {
-        for pattern in row.names(form) {
-            if let Some((layer, single)) = matches(pattern, stem) {
-                return Some(Slot { row: Some(i), layer, bias, single });
-            }
+/// The slots of an architecture, by name.
+pub struct Slots {
+    form: Form,
+    /// Patterns and their rows, by the pattern with all numbers alike.
+    patterns: HashMap<String, Vec<(&'static str, Option<usize>)>>,
+}
+
+impl Slots {
+    /// Those of an architecture in one kind of file.
+    pub fn new(architecture: &'static Architecture, form: Form) -> Self {
+        let mut patterns: HashMap<String, Vec<_>> = HashMap::new();
+        let rows =
+            architecture.rows().enumerate().flat_map(|(i, row)| row.names(form).iter().map(move |n| (*n, Some(i))));
+        let extras = EXTRAS.iter().chain(architecture.extras).map(|n| (*n, None));
+        for (pattern, row) in rows.chain(extras) {
+            patterns.entry(alike(pattern)).or_default().push((pattern, row));
         }
+        Self { form, patterns }
     }
-    let extra = EXTRAS.iter().chain(architecture.extras).find_map(|pattern| matches(pattern, stem));
-    extra.map(|(layer, single)| Slot { row: None, layer, bias, single })
+    /// The slot of a tensor's name; `None` where the architecture has no such tensor.
+    pub fn find(&self, name: &str) -> Option<Slot> {
+        let name = canonical(self.form, name);
+        let cut = |ends: &[&str]| ends.iter().find_map(|end| name.strip_suffix(end));
+        let (stem, bias) = match cut(WEIGHT) {
+            Some(stem) => (stem, false),
+            None => cut(BIAS).map_or((name, false), |stem| (stem, true)),
+        };
+        self.patterns.get(&alike(stem))?.iter().find_map(|(pattern, row)| {
+            let (layer, single) = matches(pattern, stem)?;
+            Some(Slot { row: *row, layer, bias, single })
+        })
+    }
+}
+
+/// A name or pattern with all its numbers alike: "layers.#.mlp.experts.#.up_proj".
+fn alike(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for (i, part) in name.split('.').enumerate() {
+        if i > 0 {
+            out.push('.');
+        }
+        let any = part.starts_with('{') || number(part).is_some();
+        out.push_str(if any { "#" } else { part });
+    }
+    out
 }
 
 /// The layer, and whether an item is named, where a name is of a pattern.

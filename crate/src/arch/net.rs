@@ -100,7 +100,10 @@ impl<'g> Net<'g> {
     }
     /// The scores of all tokens by the output head, or by the embedding where the two are one: `[.., vocab_size]`.
     pub fn logits(&self, x: Tensor<'g>) -> Tensor<'g> {
-        let own = self.h.tied != Some(true) && self.weights.has(Role::Output, 0);
+        let own = match self.h.tied {
+            Some(tied) => !tied,
+            None => self.weights.has(Role::Output, 0),
+        };
         let x = match own {
             true => self.linear("logits", x, Role::Output, 0, None),
             false => x.linear("logits", self.take(self.weights.matrix(Role::TokenEmbedding, 0, None)), None),

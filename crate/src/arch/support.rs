@@ -1,6 +1,6 @@
 //! For any model: whether its architecture runs, and what it would need.
 
-use super::{Numbers, build, slot};
+use super::{Numbers, Slots, build};
 use crate::{fault::Fault, model::ModelFile};
 
 /// Names that are listed of many.
@@ -29,8 +29,9 @@ pub fn support(model: &ModelFile) -> Support {
     let architecture = numbers.as_ref().and_then(Numbers::architecture);
     let form = numbers.as_ref().map(Numbers::form);
     let unknown: Vec<&str> = match (architecture, form) {
-        (Some(a), Some(form)) => {
-            model.tensors.iter().map(|t| t.name.as_str()).filter(|name| slot(a, form, name).is_none()).collect()
+        (Some(architecture), Some(form)) => {
+            let slots = Slots::new(architecture, form);
+            model.tensors.iter().map(|t| t.name.as_str()).filter(|name| slots.find(name).is_none()).collect()
         }
         _ => Vec::new(),
     };

@@ -91,7 +91,7 @@ impl<'a> Weights<'a> {
         let part = part.unwrap_or(Part::rows(0, rows));
         let stored = if by_input { Stored::ByInput } else { Stored::ByOutput };
         let fact = Fact::new(DType::Block(entry.encoding), [Size::Fixed(part.count()), Size::Fixed(row_len)]);
-        self.weight(tensor, fact, Source { stored, ..source(tensor, part) }, rows)
+        self.weight(tensor, fact, Source { stored, ..source(tensor, part) }, u64::from(rows))
     }
     /// A vector `[len]`, brought to f32 at load.
     pub(super) fn vector(&self, role: Role, layer: u32) -> Result<Weight> {
@@ -125,16 +125,16 @@ impl<'a> Weights<'a> {
         self.shaped(tensor, shape)?;
         self.readable(tensor)?;
         let fact = Fact::new(DType::F32, [Size::Fixed(part.count())]);
-        let all = shape.iter().product();
+        let all = shape.iter().map(|n| u64::from(*n)).product();
         self.weight(tensor, fact, Source { plus, ..source(tensor, part) }, all)
     }
-    fn weight(&self, tensor: usize, fact: Fact, source: Source, all: u32) -> Result<Weight> {
+    fn weight(&self, tensor: usize, fact: Fact, source: Source, all: u64) -> Result<Weight> {
         let name = &self.numbers.model().tensors[tensor].name;
         let last = u64::from(source.first) + u64::from(source.step) * u64::from(source.runs.saturating_sub(1));
-        if source.count() == 0 || last + u64::from(source.run) > u64::from(all) {
+        if source.count() == 0 || last + u64::from(source.run) > all {
             return Err(Fault::bug(format!("rows from {} of the {all} of {name}", source.first)));
         }
-        let name = if source.count() == all { name.clone() } else { format!("{name}[{}..]", source.first) };
+        let name = if u64::from(source.count()) == all { name.clone() } else { format!("{name}[{}..]", source.first) };
         Ok(Weight { name: name.into(), fact, sources: vec![source] })
     }
     fn sizes(&self, row: &Row, dims: &[Dim], layer: u32) -> Result<Vec<u32>> {

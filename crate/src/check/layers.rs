@@ -1,10 +1,10 @@
 //! Configuration against tensors: which tensors an architecture has, in which shapes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::Subject;
 use crate::{
-    arch::{Architecture, Dim, Form, Key, Names, Need, Numbers, Role, Row, slot},
+    arch::{Architecture, Dim, Form, Key, Names, Need, Numbers, Role, Row, Slots},
     formats::{Findings, quoted},
     model::{Note, Severity},
     tensor::{Encoding, Shape},
@@ -58,10 +58,10 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
 
 impl<'a> Known<'a> {
     fn of(subject: &'a Subject<'a>, numbers: Numbers<'a>, architecture: &'static Architecture) -> Self {
-        let form = numbers.form();
+        let slots = Slots::new(architecture, numbers.form());
         let all = subject.model.tensors.iter().enumerate();
         let found = all.filter_map(|(tensor, t)| {
-            let s = slot(architecture, form, &t.name)?;
+            let s = slots.find(&t.name)?;
             Some(Found { tensor, row: s.row, layer: s.layer, bias: s.bias, single: s.single })
         });
         let found = found.collect();
@@ -83,18 +83,27 @@ impl<'a> Known<'a> {
         }
         dims
     }
+    /// The sizes that a tensor of a row has, the slowest first; `None` where nothing is asked.
+    fn sizes(&self, row: &Row, found: &Found) -> Option<Vec<u64>> {
+        let dims = self.dims(row, found);
+        let varies = || found.layer.is_none() && dims.iter().any(|d| self.numbers.dim_varies(d));
+        if dims.is_empty() || varies() {
+            return None;
+        }
+        dims.iter().map(|d| self.numbers.dim(d, found.layer.unwrap_or(0))).collect()
+    }
     /// Compares shapes.
     fn shapes(&self, findings: &mut Findings) {
+        // Experts are many and alike.
+        let mut asked = HashMap::new();
         for found in &self.found {
             let tensor = &self.subject.model.tensors[found.tensor];
-            let Some(row) = found.row.map(|r| self.rows[r]) else { continue };
+            let Some(r) = found.row.filter(|_| tensor.encoding != Encoding::Unknown) else { continue };
+            let row = self.rows[r];
+            let key = (r, found.layer, found.bias, found.single);
+            let sizes: &Option<Vec<u64>> = asked.entry(key).or_insert_with(|| self.sizes(row, found));
+            let Some(sizes) = sizes.clone().filter(|sizes| *sizes != tensor.shape.0) else { continue };
             let dims = self.dims(row, found);
-            let varies = found.layer.is_none() && dims.iter().any(|d| self.numbers.dim_varies(d));
-            if dims.is_empty() || varies || tensor.encoding == Encoding::Unknown {
-                continue;
-            }
-            let sizes: Option<Vec<u64>> = dims.iter().map(|d| self.numbers.dim(d, found.layer.unwrap_or(0))).collect();
-            let Some(sizes) = sizes.filter(|sizes| *sizes != tensor.shape.0) else { continue };
             let told: Vec<String> = dims.iter().zip(&sizes).map(|(d, n)| format!("{n} ({})", self.say(d))).collect();
             let what = format!(
                 "{} has shape {}; the configuration asks for {}",

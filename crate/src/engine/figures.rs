@@ -113,7 +113,8 @@ impl fmt::Display for Program {
             }
             writeln!(f, "\n{title}: {count} steps")?;
             for step in self.plan(want) {
-                let list = |operands: &[Operand]| operands.iter().map(|o| self.operand(o)).collect::<Vec<_>>().join(", ");
+                let list =
+                    |operands: &[Operand]| operands.iter().map(|o| self.operand(o)).collect::<Vec<_>>().join(", ");
                 writeln!(f, "  {}: {} -> {}", name(step), list(&step.inputs), list(&step.outputs))?;
             }
         }

@@ -110,9 +110,7 @@ impl Memory {
             .copied()
             .filter(|root| {
                 let over = |v: &Value| self.last_read.get(v).is_none_or(|at| *at <= id.0);
-                root.node.0 <= id.0
-                    && over(root)
-                    && self.looks_at.iter().all(|(v, (r, _))| r != root || over(v))
+                root.node.0 <= id.0 && over(root) && self.looks_at.iter().all(|(v, (r, _))| r != root || over(v))
             })
             .collect();
         for value in dead {

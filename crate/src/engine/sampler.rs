@@ -227,15 +227,16 @@ mod tests {
     use proptest::prelude::*;
 
     fn any_sampling() -> impl Strategy<Value = Sampling> {
-        (0.0f32..3.0, 0usize..9, 0.01f32..=1.0, 0.0f32..=1.0, any::<u64>())
-            .prop_map(|(temperature, top_k, top_p, min_p, seed)| Sampling {
+        (0.0f32..3.0, 0usize..9, 0.01f32..=1.0, 0.0f32..=1.0, any::<u64>()).prop_map(
+            |(temperature, top_k, top_p, min_p, seed)| Sampling {
                 temperature,
                 top_k,
                 top_p,
                 min_p,
                 seed,
                 ..Sampling::greedy()
-            })
+            },
+        )
     }
 
     proptest! {
@@ -270,12 +271,8 @@ mod tests {
 
     #[test]
     fn penalties_lower_the_logits_of_tokens_that_have_occurred_alone() {
-        let how = Sampling {
-            repetition_penalty: 2.0,
-            presence_penalty: 0.25,
-            frequency_penalty: 0.5,
-            ..Sampling::greedy()
-        };
+        let how =
+            Sampling { repetition_penalty: 2.0, presence_penalty: 0.25, frequency_penalty: 0.5, ..Sampling::greedy() };
         let logits = penalised(&[1.0, 1.0, -1.0], Some(&[0, 2, 1]), &how);
         assert_eq!(*logits, [1.0, 0.5 - 1.25, -2.0 - 0.75]);
     }

@@ -220,7 +220,7 @@ mod tests {
 
     /// What transformers 5.24 gives for heads of 16 with a base of 10000 (`modeling_rope_utils.py`, in f64).
     #[test]
-    #[allow(clippy::unreadable_literal, reason = "as another program printed them")]
+    #[allow(clippy::unreadable_literal, clippy::too_many_lines, reason = "a table, as another program printed it")]
     fn scaled_frequencies_are_those_of_transformers() {
         let yarn = |factor: f64, fast, slow, truncate| Scaling::Yarn {
             factor,

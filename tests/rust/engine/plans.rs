@@ -63,7 +63,8 @@ fn no_step_reads_a_buffer_beside_the_one_that_it_writes_over() {
         let (_, program) = program(&random_llama(shape, Encoding::F16), 64, 16, 9000);
         for step in &program.steps {
             let Some(Operand::View(out)) = step.outputs.first() else { continue };
-            let views: Vec<_> = step.inputs.iter().filter_map(|o| if let Operand::View(v) = o { Some(v) } else { None }).collect();
+            let views: Vec<_> =
+                step.inputs.iter().filter_map(|o| if let Operand::View(v) = o { Some(v) } else { None }).collect();
             let same = views.iter().filter(|v| v.buffer == out.buffer).count();
             assert!(same <= 1, "{:?} reads what it writes from {same} inputs", step.op);
         }

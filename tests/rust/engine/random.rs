@@ -158,9 +158,9 @@ pub(crate) fn random_llama(s: Shaped, encoding: Encoding) -> ModelFile {
         sections: Vec::new(),
         notes: Vec::new(),
         cuts: Vec::new(),
+        awaited: Vec::new(),
     }
 }
-
 
 /// The graph of a model after all passes.
 pub(crate) fn graph(model: &ModelFile) -> Graph {
@@ -195,8 +195,7 @@ pub(crate) fn load_random(device: &mut dyn Device, graph: &Graph, program: &Rc<P
                 }
             }
             None => {
-                let values: Vec<f32> =
-                    rows.by_ref().map(|(tensor, at)| random_of(seed, tensor, at).float()).collect();
+                let values: Vec<f32> = rows.by_ref().map(|(tensor, at)| random_of(seed, tensor, at).float()).collect();
                 let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
                 device.upload(load.buffer, 0, &bytes).unwrap();
             }

@@ -24,15 +24,13 @@ fn prompts(vocab: u32, n: usize) -> Vec<Vec<u32>> {
 #[test]
 fn two_to_eight_sequences_of_different_lengths_give_each_the_ids_it_gives_alone() {
     let _turn = turn();
-    let sampled =
-        Sampling { temperature: 0.8, top_k: 40, top_p: 0.95, min_p: 0.05, seed: 5, ..Sampling::greedy() };
+    let sampled = Sampling { temperature: 0.8, top_k: 40, top_p: 0.95, min_p: 0.05, seed: 5, ..Sampling::greedy() };
     for place in &PLACES {
         for (n, sampling) in [(2, Sampling::greedy()), (3, sampled.clone()), (8, Sampling::greedy())] {
             let mut how = options(24, sampling);
             how.ignore_end = true;
             let path = sample().join("gguf/sample-q8_0.gguf");
-            let settings =
-                RunSettings { sequences: n as u32, rows: 16, context: Some(96), ..RunSettings::default() };
+            let settings = RunSettings { sequences: n as u32, rows: 16, context: Some(96), ..RunSettings::default() };
             let Some(mut together) = load(&path, place, &settings) else { continue };
             let prompts = prompts(together.program().vocab, n);
             let got = many(&mut together, &prompts, &how);
@@ -149,12 +147,8 @@ fn narrower_caches_tell_the_same_story_for_a_while() {
 #[test]
 fn penalties_on_the_device_choose_what_the_host_would() {
     let _turn = turn();
-    let sampling = Sampling {
-        repetition_penalty: 1.3,
-        presence_penalty: 0.4,
-        frequency_penalty: 0.2,
-        ..Sampling::greedy()
-    };
+    let sampling =
+        Sampling { repetition_penalty: 1.3, presence_penalty: 0.4, frequency_penalty: 0.2, ..Sampling::greedy() };
     for place in &PLACES {
         let path = sample().join("gguf/sample-q8_0.gguf");
         let on_device = RunSettings { penalties: true, ..RunSettings::default() };

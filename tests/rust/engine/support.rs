@@ -11,9 +11,7 @@ use std::{
 
 use glassbox::{
     fault::Blame,
-    session::{
-        DeviceChoice, Generation, GenerationOptions, GpuOptions, Inspection, Outcome, RunSettings, Sampling,
-    },
+    session::{DeviceChoice, Generation, GenerationOptions, GpuOptions, Inspection, Outcome, RunSettings, Sampling},
     source::{FileSource, SourceSet},
 };
 use serde_json::Value;
@@ -123,8 +121,7 @@ pub(crate) fn options(max_tokens: usize, sampling: Sampling) -> GenerationOption
 }
 
 pub(crate) fn generate(model: &mut Generation, prompt: &[u32], options: &GenerationOptions) -> Outcome {
-    let outcome =
-        block_on(model.generate_ids(prompt.to_vec(), options, &mut |_| Box::pin(async { false }))).unwrap();
+    let outcome = block_on(model.generate_ids(prompt.to_vec(), options, &mut |_| Box::pin(async { false }))).unwrap();
     assert_eq!(outcome.prompt_ids, prompt);
     outcome
 }

@@ -2,12 +2,15 @@
 
 use bytemuck::bytes_of;
 
-use super::{Bind, Dispatch, Kernel, Lowering, Needs, params};
+use super::{
+    Bind, Dispatch, Kernel, Lowering, Needs,
+    case::{Case, Cases},
+    params,
+};
 use crate::{
     engine::{
         program::{RING, Step, sampling},
         shader::{Variant, part},
-        test_ops::{Case, Cases},
     },
     fault::Result,
     ir::{Dim, Op},
@@ -38,7 +41,7 @@ fn takes(step: &Step, with: &Lowering<'_>) -> Result<Option<Vec<Dispatch>>> {
         binds.push(Bind { name: "counts", buffer: counts, needs: Needs::Any });
     }
     Ok(Some(vec![Dispatch {
-        variant: Variant::of(&KERNEL).flag("counts", program.counts.is_some()),
+        variant: Variant::of(KERNEL.source).flag("counts", program.counts.is_some()),
         grid: [1, 1, 1],
         params: bytes_of(&params).to_vec(),
         binds,
@@ -46,7 +49,7 @@ fn takes(step: &Step, with: &Lowering<'_>) -> Result<Option<Vec<Dispatch>>> {
 }
 
 fn variants() -> Vec<Variant> {
-    [false, true].map(|c| Variant::of(&KERNEL).flag("counts", c)).to_vec()
+    [false, true].map(|c| Variant::of(KERNEL.source).flag("counts", c)).to_vec()
 }
 
 fn cases(all: &mut Cases) {

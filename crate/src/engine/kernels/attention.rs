@@ -2,13 +2,16 @@
 
 use bytemuck::bytes_of;
 
-use super::{Bind, Dispatch, Kernel, Lowering, params, within};
+use super::{
+    Bind, Dispatch, Kernel, Lowering,
+    case::{Case, Cases, SUMS},
+    params, within,
+};
 use crate::{
     engine::{
         device::Tier,
         program::{CacheType, Operand, Step},
         shader::{Variant, part},
-        test_ops::{Case, Cases, SUMS},
     },
     fault::Result,
     ir::{Attention, Dim, Op},
@@ -141,7 +144,7 @@ fn takes(step: &Step, with: &Lowering<'_>) -> Result<Option<Vec<Dispatch>>> {
 }
 
 fn variant(cache: CacheType, paged: bool, ragged: bool, tier: Tier) -> Variant {
-    Variant::of(&KERNEL).cache(cache).tier(tier).flag("paged", paged).flag("ragged", ragged)
+    Variant::of(KERNEL.source).cache(cache).tier(tier).flag("paged", paged).flag("ragged", ragged)
 }
 
 fn variants() -> Vec<Variant> {

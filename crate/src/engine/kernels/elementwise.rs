@@ -2,12 +2,15 @@
 
 use bytemuck::{Pod, Zeroable, bytes_of};
 
-use super::{Dispatch, Kernel, Lowering, Strided, in_place};
+use super::{
+    Dispatch, Kernel, Lowering, Strided,
+    case::{Case, Cases, F32, WIDTHS},
+    in_place,
+};
 use crate::{
     engine::{
         program::{Operand, Step},
         shader::{Call, Other, Variant, part},
-        test_ops::{Case, Cases, F32, WIDTHS},
     },
     fault::Result,
     ir::{Binary, Dim, Fused, Link, Op, Unary},
@@ -170,7 +173,7 @@ fn chain(links: &[Link], inputs: &[Strided], y: Strided, with: &Lowering<'_>) ->
         operands,
         numbers,
     };
-    let mut variant = Variant::of(&KERNEL).flag("in_place", over).links(links);
+    let mut variant = Variant::of(KERNEL.source).flag("in_place", over).links(links);
     let mut binds = vec![with.batch(), y.bind("y")];
     if !over {
         binds.push(x.bind("x"));
@@ -225,7 +228,7 @@ fn variants() -> Vec<Variant> {
             .filter_map(|l| if let Link::Binary(_, i) | Link::Reversed(_, i) = l { Some(*i) } else { None });
         let most = usize::from(others.max().unwrap_or(0));
         let calls = calls(links).map(|c| c.0).unwrap_or_default();
-        let mut variant = Variant::of(&KERNEL).flag("in_place", over).links(calls);
+        let mut variant = Variant::of(KERNEL.source).flag("in_place", over).links(calls);
         for (flag, _) in OTHERS.iter().take(most) {
             variant = variant.flag(flag, true);
         }

@@ -2,12 +2,15 @@
 
 use bytemuck::bytes_of;
 
-use super::{Bind, Dispatch, Kernel, Lowering, Needs, blocks::BLOCKS, matrix, params};
+use super::{
+    Bind, Dispatch, Kernel, Lowering, Needs,
+    case::{Case, Cases},
+    matrix, params,
+};
 use crate::{
     engine::{
         program::{Operand, Step, batch},
-        shader::{Variant, part},
-        test_ops::{Case, Cases},
+        shader::{Variant, blocks::BLOCKS, part},
     },
     fault::Result,
     ir::{Dim, Input, Op},
@@ -53,7 +56,7 @@ fn takes(step: &Step, with: &Lowering<'_>) -> Result<Option<Vec<Dispatch>>> {
         };
         let weight = Bind { name: "w", buffer: part.buffer, needs: Needs::Rows { encoding, rows: part.rows, row_len } };
         Ok(Dispatch {
-            variant: Variant::of(&KERNEL).encoding(encoding),
+            variant: Variant::of(KERNEL.source).encoding(encoding),
             grid: KERNEL.lanes(y.items(row_len.div_ceil(8)))?,
             params: bytes_of(&params).to_vec(),
             binds: vec![with.batch(), weight, y.bind("y")],
@@ -63,7 +66,7 @@ fn takes(step: &Step, with: &Lowering<'_>) -> Result<Option<Vec<Dispatch>>> {
 }
 
 fn variants() -> Vec<Variant> {
-    BLOCKS.iter().map(|b| Variant::of(&KERNEL).encoding(b.encoding)).collect()
+    BLOCKS.iter().map(|b| Variant::of(KERNEL.source).encoding(b.encoding)).collect()
 }
 
 fn cases(all: &mut Cases) {

@@ -2,12 +2,15 @@
 
 use bytemuck::bytes_of;
 
-use super::{Dispatch, Kernel, Lowering, params};
+use super::{
+    Dispatch, Kernel, Lowering,
+    case::{Case, Cases, WIDTHS},
+    params,
+};
 use crate::{
     engine::{
         program::{Operand, Step},
         shader::{Variant, part},
-        test_ops::{Case, Cases, WIDTHS},
     },
     fault::Result,
     ir::{Dim, Input, Op},
@@ -46,7 +49,7 @@ fn takes(step: &Step, with: &Lowering<'_>) -> Result<Option<Vec<Dispatch>>> {
         y_stride: y.stride,
     };
     Ok(Some(vec![Dispatch {
-        variant: Variant::of(&KERNEL),
+        variant: Variant::of(KERNEL.source),
         grid: KERNEL.lanes(y.items(y.width))?,
         params: bytes_of(&params).to_vec(),
         binds: vec![with.batch(), x.bind("x"), y.bind("y")],
@@ -54,7 +57,7 @@ fn takes(step: &Step, with: &Lowering<'_>) -> Result<Option<Vec<Dispatch>>> {
 }
 
 fn variants() -> Vec<Variant> {
-    vec![Variant::of(&KERNEL)]
+    vec![Variant::of(KERNEL.source)]
 }
 
 fn cases(all: &mut Cases) {

@@ -2,12 +2,15 @@
 
 use bytemuck::bytes_of;
 
-use super::{Dispatch, Kernel, Lowering, in_place, params, within};
+use super::{
+    Dispatch, Kernel, Lowering,
+    case::{Case, Cases, WIDTHS},
+    in_place, params, within,
+};
 use crate::{
     engine::{
         program::Step,
         shader::{Variant, part},
-        test_ops::{Case, Cases, WIDTHS},
     },
     fault::Result,
     ir::{Dim, Op},
@@ -56,7 +59,7 @@ fn takes(step: &Step, with: &Lowering<'_>) -> Result<Option<Vec<Dispatch>>> {
         binds.push(x.bind("x"));
     }
     Ok(Some(vec![Dispatch {
-        variant: Variant::of(&KERNEL).tier(with.tier).flag("bias", bias.is_some()).flag("in_place", over),
+        variant: Variant::of(KERNEL.source).tier(with.tier).flag("bias", bias.is_some()).flag("in_place", over),
         grid: within([x.rows.most, 1, 1])?,
         params: bytes_of(&params).to_vec(),
         binds,
@@ -65,7 +68,7 @@ fn takes(step: &Step, with: &Lowering<'_>) -> Result<Option<Vec<Dispatch>>> {
 
 fn variants() -> Vec<Variant> {
     let flags = [(false, false), (false, true), (true, false), (true, true)];
-    flags.map(|(bias, over)| Variant::of(&KERNEL).flag("bias", bias).flag("in_place", over)).to_vec()
+    flags.map(|(bias, over)| Variant::of(KERNEL.source).flag("bias", bias).flag("in_place", over)).to_vec()
 }
 
 fn cases(all: &mut Cases) {

@@ -4,14 +4,15 @@
 use bytemuck::bytes_of;
 
 use super::{
-    Bind, Dispatch, Kernel, Lowering, Needs, Strided, blocks::BLOCKS, elementwise, folded, matrix, params, within,
+    Bind, Dispatch, Kernel, Lowering, Needs, Strided,
+    case::{Case, Cases, F32, SUMS},
+    elementwise, folded, matrix, params, within,
 };
 use crate::{
     engine::{
         device::Tier,
         program::{Operand, Part, Step},
-        shader::{Call, Variant, part},
-        test_ops::{Case, Cases, F32, SUMS},
+        shader::{Call, Variant, blocks::BLOCKS, part},
     },
     fault::Result,
     ir::{Dim, Fused, Op, Unary},
@@ -97,7 +98,7 @@ impl<'a> Map<'a> {
 
     fn variant(&self, kernel: &Kernel, tier: Tier) -> Variant {
         let ragged = self.k % 8 != 0 || !self.x.is_aligned();
-        Variant::of(kernel)
+        Variant::of(kernel.source)
             .encoding(self.encoding)
             .tier(tier)
             .flag("ragged", ragged)
@@ -186,7 +187,7 @@ fn variants(kernel: &Kernel) -> Vec<Variant> {
             }
             let gate = elementwise::function(Unary::Silu).filter(|_| gated);
             all.push(
-                Variant::of(kernel)
+                Variant::of(kernel.source)
                     .encoding(block.encoding)
                     .flag("ragged", ragged)
                     .flag("bias", bias)

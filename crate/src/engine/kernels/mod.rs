@@ -13,13 +13,12 @@ use crate::{
 use super::{
     device::Tier,
     program::{BufferId, BufferKind, CacheType, Operand, Part as WeightPart, Program, Step, StepKey, View, batch},
-    shader::{self, Part, Variant},
-    test_ops::Cases,
+    shader::{self, Part, Variant, blocks},
 };
 
 mod advance;
 mod attention;
-pub mod blocks;
+pub(in crate::engine) mod case;
 mod elementwise;
 mod embed;
 mod gather;
@@ -44,7 +43,7 @@ pub struct Kernel {
     /// Every variant that steps can ask for in the core tier (of elementwise chains a choice).
     pub variants: fn() -> Vec<Variant>,
     /// Adds its test cases.
-    pub(crate) cases: fn(&mut Cases),
+    pub(in crate::engine) cases: fn(&mut case::Cases),
 }
 
 /// From a step to dispatches. The fault names a limit that the step exceeds.
@@ -70,24 +69,6 @@ pub static KERNELS: &[&Kernel] = &[
 /// The kernel of this name.
 pub fn find(name: &str) -> Option<&'static Kernel> {
     KERNELS.iter().find(|k| k.name == name).copied()
-}
-
-/// The part that reads states of this type.
-pub(super) fn load_part(cache: CacheType) -> &'static str {
-    match cache {
-        CacheType::F32 => "lib/load_f32",
-        CacheType::F16 => "lib/load_f16",
-        CacheType::Q8_0 => "lib/load_q8_0",
-    }
-}
-
-/// The part that writes states of this type.
-pub(super) fn store_part(cache: CacheType) -> &'static str {
-    match cache {
-        CacheType::F32 => "lib/store_f32",
-        CacheType::F16 => "lib/store_f16",
-        CacheType::Q8_0 => "lib/store_q8_0",
-    }
 }
 
 /// The most workgroups along one dimension of a grid that every adapter takes.

@@ -2,12 +2,15 @@
 
 use bytemuck::bytes_of;
 
-use super::{Dispatch, Kernel, Lowering, in_place, params};
+use super::{
+    Dispatch, Kernel, Lowering,
+    case::{Case, Cases},
+    in_place, params,
+};
 use crate::{
     engine::{
         program::{Operand, Step},
         shader::{Variant, part},
-        test_ops::{Case, Cases},
     },
     fault::Result,
     ir::{Dim, Input, Op, Pairing, Rope},
@@ -65,7 +68,7 @@ fn takes(step: &Step, with: &Lowering<'_>) -> Result<Option<Vec<Dispatch>>> {
     }
     let items = heads * if over { half } else { rope.head_dim - half };
     Ok(Some(vec![Dispatch {
-        variant: Variant::of(&KERNEL).flag("in_place", over),
+        variant: Variant::of(KERNEL.source).flag("in_place", over),
         grid: KERNEL.lanes(y.items(items))?,
         params: bytes_of(&params).to_vec(),
         binds,
@@ -73,7 +76,7 @@ fn takes(step: &Step, with: &Lowering<'_>) -> Result<Option<Vec<Dispatch>>> {
 }
 
 fn variants() -> Vec<Variant> {
-    [false, true].map(|over| Variant::of(&KERNEL).flag("in_place", over)).to_vec()
+    [false, true].map(|over| Variant::of(KERNEL.source).flag("in_place", over)).to_vec()
 }
 
 fn cases(all: &mut Cases) {

@@ -2,12 +2,16 @@
 
 use bytemuck::bytes_of;
 
-use super::{Dispatch, Kernel, Lowering, params, rope::pairs, store_part};
+use super::{
+    Dispatch, Kernel, Lowering,
+    case::{Case, Cases, F32},
+    params,
+    rope::pairs,
+};
 use crate::{
     engine::{
         program::{CacheType, Operand, Step},
         shader::{self, Variant, part},
-        test_ops::{Case, Cases, F32},
     },
     fault::Result,
     ir::{Dim, Fused, Input, Op, Pairing, Rope, StateId},
@@ -59,10 +63,10 @@ fn takes(step: &Step, with: &Lowering<'_>) -> Result<Option<Vec<Dispatch>>> {
         group: keys.group,
         state_rows: keys.rows,
     };
-    let chunk = shader::constant(shader::library(store_part(keys.cache))?, "CHUNK")?;
+    let chunk = shader::chunk(keys.cache)?;
     let items = q / rope.head_dim * half + k.div_ceil(chunk) + v.div_ceil(chunk);
     Ok(Some(vec![Dispatch {
-        variant: Variant::of(&KERNEL).cache(keys.cache),
+        variant: Variant::of(KERNEL.source).cache(keys.cache),
         grid: KERNEL.lanes(x.items(items))?,
         params: bytes_of(&params).to_vec(),
         binds: vec![with.batch(), table, x.bind("qkv"), keys.bind("keys"), values.bind("values")],
@@ -70,7 +74,7 @@ fn takes(step: &Step, with: &Lowering<'_>) -> Result<Option<Vec<Dispatch>>> {
 }
 
 fn variants() -> Vec<Variant> {
-    CacheType::ALL.iter().map(|c| Variant::of(&KERNEL).cache(*c)).collect()
+    CacheType::ALL.iter().map(|c| Variant::of(KERNEL.source).cache(*c)).collect()
 }
 
 fn cases(all: &mut Cases) {

@@ -2,12 +2,15 @@
 
 use bytemuck::bytes_of;
 
-use super::{Bind, Dispatch, Kernel, Lowering, Needs, params, within};
+use super::{
+    Bind, Dispatch, Kernel, Lowering, Needs,
+    case::{Case, Cases},
+    params, within,
+};
 use crate::{
     engine::{
         program::{Step, sampling},
         shader::{Variant, part},
-        test_ops::{Case, Cases},
     },
     fault::Result,
     ir::{Dim, Op},
@@ -56,7 +59,7 @@ fn takes(step: &Step, with: &Lowering<'_>) -> Result<Option<Vec<Dispatch>>> {
         binds.push(Bind { name: "counts", buffer: counts, needs: Needs::Words(words) });
     }
     Ok(Some(vec![Dispatch {
-        variant: Variant::of(&KERNEL).flag("atomic_batch", true).flag("counts", program.counts.is_some()),
+        variant: Variant::of(KERNEL.source).flag("atomic_batch", true).flag("counts", program.counts.is_some()),
         grid: within([ids.rows.most, 1, 1])?,
         params: bytes_of(&params).to_vec(),
         binds,
@@ -64,7 +67,7 @@ fn takes(step: &Step, with: &Lowering<'_>) -> Result<Option<Vec<Dispatch>>> {
 }
 
 fn variants() -> Vec<Variant> {
-    [false, true].map(|c| Variant::of(&KERNEL).flag("atomic_batch", true).flag("counts", c)).to_vec()
+    [false, true].map(|c| Variant::of(KERNEL.source).flag("atomic_batch", true).flag("counts", c)).to_vec()
 }
 
 /// Settings of one sequence.

@@ -2,12 +2,15 @@
 
 use bytemuck::bytes_of;
 
-use super::{Dispatch, Kernel, Lowering, params, store_part};
+use super::{
+    Dispatch, Kernel, Lowering,
+    case::{Case, Cases},
+    params,
+};
 use crate::{
     engine::{
         program::{CacheType, Step},
         shader::{self, Variant, part},
-        test_ops::{Case, Cases},
     },
     fault::Result,
     ir::{Dim, Op, StateId},
@@ -41,9 +44,9 @@ fn takes(step: &Step, with: &Lowering<'_>) -> Result<Option<Vec<Dispatch>>> {
         group: state.group,
         state_rows: state.rows,
     };
-    let chunk = shader::constant(shader::library(store_part(state.cache))?, "CHUNK")?;
+    let chunk = shader::chunk(state.cache)?;
     Ok(Some(vec![Dispatch {
-        variant: Variant::of(&KERNEL).cache(state.cache),
+        variant: Variant::of(KERNEL.source).cache(state.cache),
         grid: KERNEL.lanes(x.items(x.width.div_ceil(chunk)))?,
         params: bytes_of(&params).to_vec(),
         binds: vec![with.batch(), x.bind("x"), state.bind("state")],
@@ -51,7 +54,7 @@ fn takes(step: &Step, with: &Lowering<'_>) -> Result<Option<Vec<Dispatch>>> {
 }
 
 fn variants() -> Vec<Variant> {
-    CacheType::ALL.iter().map(|c| Variant::of(&KERNEL).cache(*c)).collect()
+    CacheType::ALL.iter().map(|c| Variant::of(KERNEL.source).cache(*c)).collect()
 }
 
 fn cases(all: &mut Cases) {

@@ -5,7 +5,9 @@ use std::rc::Rc;
 use crate::{
     fault::Result,
     report::{DeviceReport, DevicesReport, RunReport},
-    session::{Generated, Generation, GenerationOptions, GpuOptions, Inspection, Need, RunSettings, Sampling, list_devices},
+    session::{
+        Generated, Generation, GenerationOptions, GpuOptions, Inspection, Need, RunSettings, Sampling, list_devices,
+    },
 };
 
 #[cfg(feature = "chat")]
@@ -48,14 +50,11 @@ pub(super) fn run(args: &RunArgs, json: bool) -> Result<Exit> {
     let report = terminal::block_on(async {
         let inspection = Rc::new(Inspection::open(files).await?);
         let bar = Bar::new(json);
-        let mut generation = Generation::load(
-            inspection,
-            args.device.device.clone(),
-            args.device.options(),
-            &settings,
-            &mut |p| bar.show(p),
-        )
-        .await?;
+        let mut generation =
+            Generation::load(inspection, args.device.device.clone(), args.device.options(), &settings, &mut |p| {
+                bar.show(p)
+            })
+            .await?;
         bar.done();
         if !json {
             terminal::err(&format!("{DIM}{}{DIM:#}", plain(&generation.device().reason)));

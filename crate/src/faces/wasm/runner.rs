@@ -19,8 +19,8 @@ use crate::{
     },
     session::{
         self, Catalog, Chat, Comparison, Conversation, Data, DeviceChoice, EncodeOptions, Generation,
-        GenerationOptions, GpuOptions, Inspection, Progress, RunSettings, Sampling, Search, Sort, TokenQuery, TokenType, Tokenized,
-        Vocabulary,
+        GenerationOptions, GpuOptions, Inspection, Progress, RunSettings, Sampling, Search, Sort, TokenQuery,
+        TokenType, Tokenized, Vocabulary,
     },
 };
 

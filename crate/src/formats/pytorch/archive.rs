@@ -11,7 +11,7 @@ use crate::{
     formats::{
         codec::{
             json::Json,
-            pickle::{self, Status},
+            pickle::{self, Status, torch_names::dtype},
             zip::{self, Directory, Member},
             zip_salvage::{Found, Salvage, Walk},
         },
@@ -386,7 +386,7 @@ fn preview(text: &[u8], stated: &mut Vec<super::objects::Stated>, at: u64, findi
             "FLOAT16" => "float16",
             other => &other.to_lowercase(),
         };
-        let encoding = super::dtype(encoding).unwrap_or(crate::tensor::Encoding::Unknown);
+        let encoding = dtype(encoding).unwrap_or(crate::tensor::Encoding::Unknown);
         stated.push(super::objects::Stated::of_json(name, shape, strides, encoding, key, string(tensor, "offset")));
     }
 }

@@ -5,10 +5,12 @@ use std::{
     ops::Range,
 };
 
-use super::{dtype, storage_type};
 use crate::{
     formats::{
-        codec::pickle::{Call, Id, Machine, Node},
+        codec::pickle::{
+            Call, Id, Machine, Node,
+            torch_names::{dtype, storage_type},
+        },
         findings::{Findings, quoted},
     },
     model::{MetaArray, MetaType, MetaValue, Metadata, Place, TensorEntry},
@@ -297,6 +299,7 @@ fn rebuilt(m: &Machine, (module, name): (&str, &str), args: &[Id], call: &Call, 
             }))
         }
         ("numpy.core.multiarray" | "numpy._core.multiarray", "_reconstruct") => array(m, call),
+        ("joblib.numpy_pickle", "NumpyArrayWrapper") => joblib_array(m, call),
         _ => None,
     }
 }
@@ -399,22 +402,35 @@ fn array(m: &Machine, call: &Call) -> Option<Told> {
         return None; // An array of objects: its items are walked as a list.
     };
     let count = Shape(shape.clone()).elements()?;
-    let strides = (m.int(*fortran) == Some(1) && shape.len() > 1).then(|| {
-        let mut next = 1u64;
-        shape
-            .iter()
-            .map(|d| {
-                let stride = next;
-                next = next.saturating_mul(*d);
-                stride
-            })
-            .collect()
-    });
+    let strides = (m.int(*fortran) == Some(1) && shape.len() > 1).then(|| column_major(&shape));
     let source = match m.node(*data) {
         Node::Bytes(Some(at), _) if !big => Source::Bytes(at.clone()),
         _ => Source::Escaped,
     };
     Some(Ok(Stated { name: String::new(), shape, strides, encoding, source, offset: 0, elements: count }))
+}
+
+/// An array of joblib: what its wrapper says, and where the machine found its values.
+fn joblib_array(m: &Machine, call: &Call) -> Option<Told> {
+    let Node::Dict(pairs) = m.node(call.state?) else { return None };
+    let field = |name: &str| pairs.iter().find(|(k, _)| m.text(*k) == Some(name)).map(|(_, v)| *v);
+    let shape = dims(m, field("shape")?)?;
+    let (encoding, big) = array_type(m, field("dtype")?)?;
+    let Node::Bytes(Some(at), _) = m.node(*call.items.first()?) else { return None };
+    let count = Shape(shape.clone()).elements()?;
+    let strides = (m.text(field("order")?) == Some("F") && shape.len() > 1).then(|| column_major(&shape));
+    let source = if big { Source::Escaped } else { Source::Bytes(at.clone()) };
+    Some(Ok(Stated { name: String::new(), shape, strides, encoding, source, offset: 0, elements: count }))
+}
+
+/// The strides of Fortran's order.
+fn column_major(shape: &[u64]) -> Vec<u64> {
+    let mut next = 1u64;
+    let stride = |d: &u64| {
+        let following = next.saturating_mul(*d);
+        std::mem::replace(&mut next, following)
+    };
+    shape.iter().map(stride).collect()
 }
 
 /// The encoding of a `numpy.dtype(...)`, and whether it is big endian.

@@ -67,6 +67,9 @@ impl Plain {
             .is_none_or(|m| m.status == Status::Broken && m.imports.is_empty() && m.calls.is_empty() && m.opcodes < 8)
         {
             let (at, why) = first.and_then(|m| m.trouble.clone()).unwrap_or((0, "the file is empty".into()));
+            let packed = file.len() > 2 && matches!(file.bytes(0..2)?, [0x78, 0x01 | 0x5e | 0x9c | 0xda]);
+            let why =
+                if packed { "a zlib stream found, as joblib.dump writes with compress; unpack it first" } else { &why };
             let what = format!("a pickle or a PyTorch archive expected: {why}");
             return Err(Fault::file(at.min(file.len()), what).in_file(file.name()).into());
         }

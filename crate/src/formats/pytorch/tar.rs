@@ -9,15 +9,12 @@
 
 use std::{collections::HashMap, ops::Range};
 
-use super::{
-    objects::{Source, Stated, Tree, entries, row_major},
-    storage_type,
-};
+use super::objects::{Source, Stated, Tree, entries, row_major};
 use crate::{
     fault::Fault,
     formats::{
         codec::{
-            pickle::{Id, Machine, Status},
+            pickle::{Id, Machine, Status, torch_names::storage_type},
             tar::{self, Member},
         },
         findings::{Findings, quoted},

@@ -3,13 +3,15 @@
 //! No verdict says "safe": a list of what needs no code beyond tensors' own is kept here, everything else is named.
 
 mod danger;
+mod families;
+mod values;
 
 use std::ops::Range;
 
-use danger::{Danger, danger};
+use danger::{Danger, Judge};
 
 use super::{
-    codec::pickle::{self, Id, Machine, Node, Status},
+    codec::pickle::{self, Machine, Node, Status},
     findings::{Findings, quoted},
 };
 use crate::{
@@ -21,6 +23,8 @@ use crate::{
 const PICKLES_MOST: usize = 4096;
 /// Values of all of them together, at most.
 const VALUES_MOST: usize = 2_000_000;
+/// Names of one kind of values in a sentence.
+const NAMED: usize = 8;
 /// Imports listed by name in the metadata, at most.
 const LISTED: usize = 1000;
 
@@ -114,8 +118,10 @@ pub(super) struct Seen {
     pub(super) bytes: u64,
     /// Pickles that were not followed to `STOP` without trouble.
     pub(super) unclear: u64,
-    /// Imports beyond what tensors need.
+    /// Imports beyond what tensors need, and beyond known values.
     pub(super) beyond: u64,
+    /// Imports of known value types.
+    values: u64,
     /// "os.system by REDUCE at byte 12".
     pub(super) listed: Vec<String>,
 }
@@ -123,22 +129,38 @@ pub(super) struct Seen {
 impl Seen {
     /// Notes on one pickle.
     pub(super) fn add(&mut self, machine: &Machine, place: &Place<'_>, file_len: u64, findings: &mut Findings) {
+        let judge = Judge::new(machine);
+        // Values of arrays, read as opcodes: what is harmless there is chance, or an array of objects seen already.
+        if machine.is_plain && !machine.imports.iter().any(|i| matches!(judge.import(i.node), Danger::Known(_))) {
+            return;
+        }
         self.pickles += 1;
         self.opcodes += machine.opcodes;
         self.bytes += machine.at.saturating_sub(machine.start);
+        let mut values: Vec<(&'static values::Values, Vec<String>, u64)> = Vec::new();
         for import in &machine.imports {
-            let Some((module, name)) = machine.global(import.node) else { continue };
-            let danger = danger(module, name);
-            let call = machine.calls.iter().find(|c| c.callable == import.node && c.op != "BUILD");
+            let danger = judge.import(import.node);
+            let call = machine.calls.iter().find(|c| c.callable == import.node && !c.op.starts_with("BUILD"));
             let full = machine.describe(import.node);
             if self.listed.len() < LISTED {
                 let called = call.map_or(String::new(), |c| format!(", called {} times by {}", c.count, c.op));
-                let at = place.told(import.at);
-                self.listed.push(format!("{full} ({} in {}, {at}{called})", import.op, place.name));
+                let (at, level) = (place.told(import.at), level(danger));
+                self.listed.push(format!("{full} ({level}; {} in {}, {at}{called})", import.op, place.name));
             }
-            if danger == Danger::Needed {
-                continue;
-            }
+            let at = place.at(import.at, file_len);
+            let harm = match danger {
+                Danger::Needed => continue,
+                Danger::Value(row) => {
+                    self.values += 1;
+                    match values.iter_mut().find(|(other, ..)| other.kind == row.kind) {
+                        Some((_, names, _)) => names.push(full),
+                        None => values.push((row, vec![full], at)),
+                    }
+                    continue;
+                }
+                Danger::Foreign => None,
+                Danger::Known(why) => Some(why),
+            };
             self.beyond += 1;
             let by = format!("{} at {}", import.op, place.told(import.at));
             let then = match call {
@@ -146,20 +168,25 @@ impl Seen {
                 None => String::new(),
             };
             let what = format!("{} would import {full} ({by}){then}", place.name);
-            let at = place.at(import.at, file_len);
-            let (kind, note) = if danger == Danger::Known {
-                let note = Note::new(Severity::Error, what).why(
-                    "loading this file in Python would run it: it can start programs, read or write files, or fetch from the network",
-                );
+            let (kind, note) = if let Some(why) = harm {
+                let note =
+                    Note::new(Severity::Error, what).why(format!("loading this file in Python would run it: {why}"));
                 ("dangerous imports", note.advice("do not load this file in Python"))
             } else {
                 let note = Note::new(Severity::Warning, what)
-                    .why("loading this file in Python would run code of that package; Glassbox runs nothing");
+                    .why("loading this file in Python would run code of that package, which is none that is known here; Glassbox runs nothing");
                 ("imports beyond tensors", note)
             };
             findings.add(kind, at, note);
         }
-        self.odd_calls(machine, place, file_len, findings);
+        for (row, names, at) in values {
+            let more = names.len().saturating_sub(NAMED);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let list = names.into_iter().take(NAMED).collect::<Vec<_>>().join(", ");
+            let what = format!("{} holds {}: {list}{more}", place.name, row.kind);
+            findings.info("known value types", at, what, row.why);
+        }
+        self.odd_calls(&judge, machine, place, file_len, findings);
         for inner in &machine.nested {
             let name = format!("a pickle within {}", place.name);
             self.add(inner, &Place { name: &name, unpacked: place.unpacked }, file_len, findings);
@@ -187,13 +214,19 @@ impl Seen {
         }
     }
     /// Calls of things that no import names, and attributes set on modules and classes.
-    fn odd_calls(&mut self, machine: &Machine, place: &Place<'_>, file_len: u64, findings: &mut Findings) {
+    fn odd_calls(
+        &mut self,
+        judge: &Judge<'_>,
+        machine: &Machine,
+        place: &Place<'_>,
+        file_len: u64,
+        findings: &mut Findings,
+    ) {
         for call in &machine.calls {
             let at = place.at(call.at, file_len);
             match machine.node(call.callable) {
-                Node::Global(module, name) => {
-                    let sets =
-                        call.op == "BUILD" && !built(machine, call.callable) && danger(module, name) != Danger::Needed;
+                Node::Global(..) => {
+                    let sets = call.op == "BUILD";
                     if sets {
                         self.beyond += 1;
                         let what = format!(
@@ -206,8 +239,9 @@ impl Seen {
                         findings.error("attributes of modules", at, what, "other code would then behave differently");
                     }
                 }
+                _ if judge.is_value(call.callable) => {}
                 _ => {
-                    let known = roots(machine, call.callable, 0) > Danger::Needed;
+                    let known = !matches!(judge.roots(call.callable, 0), Danger::Needed | Danger::Value(_));
                     self.beyond += 1;
                     let what = format!(
                         "{} would call {} with {} ({} at {})",
@@ -238,10 +272,11 @@ impl Seen {
         } else {
             format!("{} not fully understood", self.unclear)
         };
-        let found = if self.beyond == 0 {
-            "no import or call beyond what tensors need was found".to_owned()
-        } else {
-            format!("{} imports or calls beyond what tensors need", self.beyond)
+        let found = match (self.beyond, self.values) {
+            (0, 0) => "no import or call beyond what tensors need was found".to_owned(),
+            (0, n) => format!("beyond what tensors need, only known value types ({n}) were found"),
+            (n, 0) => format!("{n} imports or calls beyond what tensors need"),
+            (n, v) => format!("{n} imports or calls beyond what tensors need, and {v} known value types"),
         };
         let what = format!("{pickles}: {} opcodes in {} bytes, {followed}; {found}", self.opcodes, self.bytes);
         findings.info(
@@ -261,20 +296,13 @@ impl Seen {
     }
 }
 
-/// True where the state goes to an object made by calling this, not to the class or module itself.
-fn built(machine: &Machine, callable: Id) -> bool {
-    machine.calls.iter().any(|c| c.callable == callable && c.op != "BUILD")
-}
-
-/// The worst of what a computed callable comes from.
-fn roots(machine: &Machine, id: Id, depth: u32) -> Danger {
-    if depth > 32 {
-        return Danger::Known;
-    }
-    match machine.node(id) {
-        Node::Global(module, name) => danger(module, name),
-        Node::Call(call) => roots(machine, call.callable, depth + 1),
-        _ => Danger::Foreign,
+/// A level in words, for the list of imports.
+fn level(danger: Danger) -> &'static str {
+    match danger {
+        Danger::Needed => "needed by tensors",
+        Danger::Value(_) => "known value type",
+        Danger::Foreign => "code of another package",
+        Danger::Known(_) => "dangerous",
     }
 }
 
@@ -286,8 +314,9 @@ pub(super) fn glimpse(head: &[u8]) -> Option<String> {
     starts.take(16).find_map(|start| {
         let mut machine = Machine::new(start, head.len() as u64);
         machine.run(&window).ok()?;
-        let mut names = machine.imports.iter().filter_map(|i| machine.global(i.node));
-        let (module, name) = names.find(|(module, name)| danger(module, name) != Danger::Needed)?;
+        let judge = Judge::new(&machine);
+        let worst = machine.imports.iter().find(|i| judge.import(i.node).alarms())?;
+        let (module, name) = machine.global(worst.node)?;
         Some(format!("a pickle at byte {start} of it would import {}", quoted(&format!("{module}.{name}"))))
     })
 }

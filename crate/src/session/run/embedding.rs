@@ -4,7 +4,10 @@ use std::rc::Rc;
 
 use super::runner::{Row, RunSettings, Runner};
 use crate::{
-    engine::{device::{DeviceChoice, DeviceInfo}, program::Want},
+    engine::{
+        device::{DeviceChoice, DeviceInfo},
+        program::Want,
+    },
     fault::{Fault, Result},
     session::{GpuOptions, Inspection, Progress},
     tokenizer::{EncodeOptions, Vocabulary},
@@ -93,7 +96,9 @@ impl Embedder {
         let pooling = pooling.or_else(|| Pooling::stated(&inspection)).unwrap_or(Pooling::Mean);
         let runner = Runner::load(inspection, choice, gpu, settings, on_progress).await?;
         if !runner.program().results.iter().any(|(name, _)| &**name == "hidden") {
-            return Err(Fault::unsupported("the model gives logits and no hidden states: it is run, not embedded with"));
+            return Err(Fault::unsupported(
+                "the model gives logits and no hidden states: it is run, not embedded with",
+            ));
         }
         Ok(Self { runner, vocabulary, pooling })
     }
@@ -132,7 +137,11 @@ impl Embedder {
                     break;
                 }
                 let (start, sequence) = (rows.len(), parts.len() as u32);
-                rows.extend(kept.iter().enumerate().map(|(i, token)| Row { token: *token, position: i as u32, sequence }));
+                rows.extend(kept.iter().enumerate().map(|(i, token)| Row {
+                    token: *token,
+                    position: i as u32,
+                    sequence,
+                }));
                 parts.push((start..rows.len(), text));
             }
             self.runner.step(&rows, &[], Want::Results).await?;

@@ -143,7 +143,11 @@ impl Generation {
         notes.extend(runner.notes.iter().cloned());
         match &vocabulary {
             Ok(v) if v.len() as u64 != u64::from(runner.program().vocab) => {
-                notes.push(format!("the tokenizer has {} tokens, the model's head {}", v.len(), runner.program().vocab));
+                notes.push(format!(
+                    "the tokenizer has {} tokens, the model's head {}",
+                    v.len(),
+                    runner.program().vocab
+                ));
             }
             Ok(_) => {}
             Err(fault) => notes.push(format!("no text, only ids: {fault}")),
@@ -236,9 +240,8 @@ impl Generation {
                 return Err(fault);
             }
             recovered = true;
-            self.notes.push(format!(
-                "the device failed ({fault}); the model was loaded again and went on from its history"
-            ));
+            self.notes
+                .push(format!("the device failed ({fault}); the model was loaded again and went on from its history"));
             self.runner.reload().await.map_err(|again| again.because(fault))?;
             sequences.iter_mut().for_each(|s| s.read = 0);
         }
@@ -333,14 +336,6 @@ impl Generation {
         self.remembered.clear();
         self.runner.prompt_results(prompt, "logits").await
     }
-
-    #[cfg(test)]
-    pub(crate) fn wrap_device(
-        &mut self,
-        wrap: impl FnOnce(Box<dyn crate::engine::device::Device>) -> Box<dyn crate::engine::device::Device>,
-    ) {
-        self.runner.wrap_device(wrap);
-    }
 }
 
 fn sequence(slot: u32, prompt: Vec<u32>, options: &GenerationOptions) -> Sequence {
@@ -355,5 +350,123 @@ fn sequence(slot: u32, prompt: Vec<u32>, options: &GenerationOptions) -> Sequenc
         keep_logits: options.keep_logits,
         logits: None,
         finish: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        engine::{
+            device::{Device, Fetch},
+            program::BufferId,
+        },
+        source::{ByteSource, MemorySource, SourceSet},
+    };
+
+    /// A CPU that is lost at a certain run.
+    struct Lost {
+        inner: Box<dyn Device>,
+        runs_left: u32,
+    }
+
+    impl Device for Lost {
+        fn info(&self) -> &DeviceInfo {
+            self.inner.info()
+        }
+        fn load<'a>(&'a mut self, program: &'a Rc<Program>) -> LocalFuture<'a, Result<(), Fault>> {
+            self.inner.load(program)
+        }
+        fn upload(&mut self, buffer: BufferId, first_row: u32, bytes: &[u8]) -> Result<()> {
+            self.inner.upload(buffer, first_row, bytes)
+        }
+        fn finish_load(&mut self) -> LocalFuture<'_, Result<(), Fault>> {
+            self.inner.finish_load()
+        }
+        fn compile(&mut self, key: StepKey) -> LocalFuture<'_, Result<(), Fault>> {
+            self.inner.compile(key)
+        }
+        fn write(&mut self, buffer: BufferId, at: u32, words: &[u32]) -> Result<()> {
+            self.inner.write(buffer, at, words)
+        }
+        fn submit(&mut self, key: StepKey, times: u32, fetch: Option<Fetch>) -> Result<()> {
+            self.runs_left = self.runs_left.checked_sub(1).ok_or_else(|| Fault::device("lost the GPU: a test"))?;
+            self.inner.submit(key, times, fetch)
+        }
+        fn fetched(&mut self) -> LocalFuture<'_, Result<Vec<u32>, Fault>> {
+            self.inner.fetched()
+        }
+        fn read(&mut self, range: Fetch) -> LocalFuture<'_, Result<Vec<u32>, Fault>> {
+            self.inner.read(range)
+        }
+        fn discard_fetches(&mut self) {
+            self.inner.discard_fetches();
+        }
+        fn counters(&self) -> Counters {
+            self.inner.counters()
+        }
+        fn dispatches(&self, key: StepKey) -> u32 {
+            self.inner.dispatches(key)
+        }
+        fn memory(&self) -> u64 {
+            self.inner.memory()
+        }
+    }
+
+    /// The CPU and memory sources are ready at once.
+    fn now<T>(future: impl Future<Output = T>) -> T {
+        match std::pin::pin!(future).poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
+            std::task::Poll::Ready(value) => value,
+            std::task::Poll::Pending => panic!("a future of the CPU was not ready at once"),
+        }
+    }
+
+    fn load() -> Generation {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/corpus/sample/gguf/sample-q4_0.gguf");
+        let bytes = std::fs::read(path).expect("the sample is in the repository");
+        let source = Rc::new(MemorySource::new("sample-q4_0.gguf", bytes)) as Rc<dyn ByteSource>;
+        let inspection = Rc::new(now(Inspection::open(SourceSet::new([source]))).expect("the sample opens"));
+        let (gpu, settings) = (GpuOptions::default(), RunSettings::default());
+        now(Generation::load(inspection, DeviceChoice::Cpu, gpu, &settings, &mut |_| {})).expect("loads")
+    }
+
+    fn write(generation: &mut Generation, options: &GenerationOptions) -> Result<(Outcome, Vec<u32>)> {
+        let mut told = Vec::new();
+        let mut on_token = |token: &Generated| -> LocalFuture<'static, bool> {
+            told.push(token.id);
+            Box::pin(async { false })
+        };
+        let outcome = now(generation.generate("Once upon a time", options, &mut on_token))?;
+        Ok((outcome, told))
+    }
+
+    #[test]
+    fn a_device_lost_at_any_step_is_opened_again_and_the_text_goes_on_as_if_nothing_had_happened() {
+        let greedy = Sampling::greedy();
+        let drawn = Sampling { temperature: 0.8, top_k: 40, top_p: 0.95, min_p: 0.05, seed: 3, ..Sampling::greedy() };
+        for (sampling, alternatives) in [(greedy, false), (drawn.clone(), false), (drawn, true)] {
+            let options = GenerationOptions {
+                max_tokens: 40,
+                sampling,
+                add_special: true,
+                alternatives,
+                keep_logits: false,
+                ignore_end: false,
+            };
+            let (want, _) = write(&mut load(), &options).expect("runs");
+            assert_eq!(want.ids.len(), 40);
+            for runs_left in [0, 1, 2, 17] {
+                let mut generation = load();
+                generation.runner.wrap_device(|inner| Box::new(Lost { inner, runs_left }));
+                let (got, told) = write(&mut generation, &options).expect("recovers");
+                assert_eq!((&got.ids, &got.text), (&want.ids, &want.text), "lost after {runs_left} runs");
+                assert_eq!(told, want.ids, "every token is told once");
+                assert!(
+                    got.notes.iter().any(|n| n.contains("lost the GPU") && n.contains("loaded again")),
+                    "{:?}",
+                    got.notes
+                );
+            }
+        }
     }
 }

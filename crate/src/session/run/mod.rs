@@ -11,7 +11,5 @@ mod stop;
 
 pub use bench::{Speed, bench};
 pub use embedding::{Embedder, Embedding, Pooling};
-pub use generation::{
-    Alternative, Generated, Generation, GenerationOptions, OnToken, OnTokenOf, Outcome, StopReason,
-};
+pub use generation::{Alternative, Generated, Generation, GenerationOptions, OnToken, OnTokenOf, Outcome, StopReason};
 pub use runner::RunSettings;

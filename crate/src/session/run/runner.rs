@@ -7,10 +7,8 @@ use crate::{
     engine::{
         compile::{self, Options},
         device::{Device, DeviceChoice, DeviceInfo, Fetch},
-        program::{
-            BufferKind, CacheType, PAGE_ROWS, Program, RING, StepKey, TABLE_STEP, Want, batch, sampling,
-        },
         program::Bucket,
+        program::{BufferKind, CacheType, PAGE_ROWS, Program, RING, StepKey, TABLE_STEP, Want, batch, sampling},
         sampler::Sampling,
     },
     fault::{Fault, Result},
@@ -293,7 +291,9 @@ impl Runner {
         let record = self.choices % RING;
         let fetch = match (key.want, self.program.ring) {
             (Want::Choice, Some(buffer)) => Some(Fetch { buffer, at: record * words, words }),
-            (Want::Choice, None) => return Err(Fault::unsupported("this model gives no logits to choose a token from")),
+            (Want::Choice, None) => {
+                return Err(Fault::unsupported("this model gives no logits to choose a token from"));
+            }
             _ => None,
         };
         self.device.submit(key, 1, fetch)?;
@@ -372,7 +372,8 @@ impl Runner {
         let step = layout.rows.min(layout.outputs) as usize;
         let mut results = Vec::with_capacity(prompt.len());
         for (chunk, tokens) in prompt.chunks(step).enumerate() {
-            let row = |(i, token): (usize, &u32)| Row { token: *token, position: (chunk * step + i) as u32, sequence: 0 };
+            let row =
+                |(i, token): (usize, &u32)| Row { token: *token, position: (chunk * step + i) as u32, sequence: 0 };
             let rows: Vec<Row> = tokens.iter().enumerate().map(row).collect();
             let wanted: Vec<u32> = (0..rows.len() as u32).collect();
             self.step(&rows, &wanted, Want::Results).await?;

@@ -1,9 +1,6 @@
 //! The step's inputs as the CPU reads them, and the rows that sequences remember.
 
-use super::{
-    buffer::CpuBuffer,
-    rows::Segment,
-};
+use super::{buffer::CpuBuffer, rows::Segment};
 use crate::{
     engine::program::{CacheType, PAGE_ROWS, TABLE_STEP, batch},
     fault::{Fault, Result},
@@ -181,7 +178,11 @@ impl StateRows {
 }
 
 /// Pairs runs of keys with runs of values.
-pub(super) fn segments(keys: &[(*const f32, usize)], values: &[(*const f32, usize)], strides: [usize; 2]) -> Vec<Segment> {
+pub(super) fn segments(
+    keys: &[(*const f32, usize)],
+    values: &[(*const f32, usize)],
+    strides: [usize; 2],
+) -> Vec<Segment> {
     let mut segments = Vec::with_capacity(keys.len());
     let (mut keys, mut values) = (keys.iter().copied(), values.iter().copied());
     let (mut k, mut v) = (keys.next(), values.next());
@@ -229,7 +230,9 @@ fn widen(cache: CacheType, words: &[u32], out: &mut [f32]) {
 pub(super) fn turns(table: &[f32], half: usize, positions: &[u32]) -> Result<Vec<f32>> {
     let entry = |i: usize| {
         let at = i * half * 2;
-        table.get(at..at + half * 2).ok_or_else(|| Fault::bug(format!("entry {i} of a rotary table of {} values", table.len())))
+        table
+            .get(at..at + half * 2)
+            .ok_or_else(|| Fault::bug(format!("entry {i} of a rotary table of {} values", table.len())))
     };
     let mut turns = Vec::with_capacity(positions.len() * half * 2);
     for position in positions {
@@ -254,7 +257,8 @@ mod tests {
     #[test]
     fn a_row_survives_each_cache_type_to_its_precision() {
         let values: Vec<f32> = (0..50).map(|i| (i as f32 * 0.37).sin() * 3.0).collect();
-        for (cache, tolerance) in [(CacheType::F32, 0.0), (CacheType::F16, 2e-3), (CacheType::Q8_0, 3.0 / 254.0 + 2e-3)] {
+        for (cache, tolerance) in [(CacheType::F32, 0.0), (CacheType::F16, 2e-3), (CacheType::Q8_0, 3.0 / 254.0 + 2e-3)]
+        {
             let mut words = vec![0u32; cache.row_words(50) as usize * PAGE_ROWS as usize];
             let batch = Batch {
                 positions: vec![3],

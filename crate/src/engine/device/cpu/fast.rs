@@ -171,7 +171,10 @@ impl Fast {
             }
         }
         let known = |i: u8| (i as usize) < inputs.len();
-        if inputs.is_empty() || inputs.len() > MOST_INPUTS || links.iter().any(|l| matches!(l, Link::Binary(_, i) | Link::Reversed(_, i) if !known(*i))) {
+        if inputs.is_empty()
+            || inputs.len() > MOST_INPUTS
+            || links.iter().any(|l| matches!(l, Link::Binary(_, i) | Link::Reversed(_, i) if !known(*i)))
+        {
             return Err(Fault::bug("a chain reads an input that it does not have"));
         }
         self.split(y.rows, y.width * 8, &|rows, _| {
@@ -296,9 +299,8 @@ impl Fast {
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.resize((width * y.rows).max(scratch.len()), 0.0);
         let both = Rows::new(&mut scratch, y.rows, width)?;
-        let result = make(self, &both).and_then(|()| {
-            self.chain(links, &[both.columns(0, y.width)?, both.columns(y.width, y.width)?], y)
-        });
+        let result = make(self, &both)
+            .and_then(|()| self.chain(links, &[both.columns(0, y.width)?, both.columns(y.width, y.width)?], y));
         self.scratch = scratch;
         result
     }

@@ -261,9 +261,13 @@ impl CpuDevice {
 
     /// A state's buffer, and how its rows lie there.
     pub(super) fn state(&self, operand: &Operand) -> Result<(BufferId, StateRows)> {
-        let Operand::State(id) = operand else { return Err(Fault::bug(format!("a state expected, {operand:?} found"))) };
+        let Operand::State(id) = operand else {
+            return Err(Fault::bug(format!("a state expected, {operand:?} found")));
+        };
         match self.program.buffer(*id).kind {
-            BufferKind::State { cache, width, group, .. } => Ok((*id, StateRows { cache, width: width as usize, group })),
+            BufferKind::State { cache, width, group, .. } => {
+                Ok((*id, StateRows { cache, width: width as usize, group }))
+            }
             ref other => Err(Fault::bug(format!("a state expected, {other:?} found"))),
         }
     }
@@ -289,7 +293,8 @@ impl CpuDevice {
         while t < q.rows {
             let sequence = batch.sequences[t];
             let end = (t..q.rows).find(|u| batch.sequences[*u] != sequence).unwrap_or(q.rows);
-            let all = (t..end).map(visible).fold(u32::MAX..0, |a, b| a.start.min(b.start)..a.end.max(b.end));
+            let first = visible(t);
+            let all = (t + 1..end).map(visible).fold(first, |a, b| a.start.min(b.start)..a.end.max(b.end));
             scratch.push([Vec::new(), Vec::new()]);
             let [ks, vs] = scratch.last_mut().ok_or_else(|| Fault::bug("no scratch"))?;
             let ((k, key_rows), (v, value_rows)) = (self.state(k)?, self.state(v)?);

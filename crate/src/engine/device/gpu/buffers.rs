@@ -3,8 +3,8 @@
 
 use crate::{
     engine::{
-        kernels::blocks::{self, Block},
         program::{BufferKind, BufferSpec, Program},
+        shader::blocks::{self, Block},
     },
     fault::{Fault, LocalFuture, Result},
     tensor::Encoding,

@@ -5,9 +5,11 @@
 //! number, so shared and cyclic values cost nothing. What Python would stop at is noted as trouble, and the walk goes
 //! on as far as it can: what would import or call must be seen, even behind a mistake made on purpose.
 
+mod joblib;
 mod opcodes;
 mod stack;
 mod text;
+pub(in crate::formats) mod torch_names;
 
 use std::{collections::HashMap, ops::Range};
 
@@ -25,6 +27,9 @@ const LINE_MOST: u64 = 64 << 20;
 const CALLS_MOST: usize = 4096;
 /// Highest memo number that a pickle may use without having put as many values.
 const MEMO_SLACK: u64 = 1 << 20;
+
+/// Opcodes read in the values of joblib's arrays, at most (see `joblib.rs`).
+const SECOND_MOST: u64 = 1_000_000;
 
 /// Pickles within pickles are followed this deep, and this many of each.
 const NESTED_DEEPEST: u32 = 4;
@@ -87,12 +92,13 @@ pub(in crate::formats) struct Import {
     pub(in crate::formats) count: u64,
 }
 
-/// Calls of one callable.
+/// Calls of one callable by one opcode.
 #[derive(Debug, Clone)]
 pub(in crate::formats) struct Calls {
     pub(in crate::formats) callable: Id,
     /// The first call's arguments (the state for `BUILD`).
     pub(in crate::formats) args: Id,
+    /// The opcode; a `BUILD` of what the callable gave is told from one of the callable itself.
     pub(in crate::formats) op: &'static str,
     pub(in crate::formats) at: u64,
     pub(in crate::formats) count: u64,
@@ -109,7 +115,7 @@ pub(in crate::formats) enum Status {
 }
 
 /// The machine: one pickle.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(in crate::formats) struct Machine {
     /// Offset of the next opcode.
     pub(in crate::formats) at: u64,
@@ -137,12 +143,16 @@ pub(in crate::formats) struct Machine {
     /// Values looked into for such pickles, and the one at hand.
     looked: usize,
     inner: Option<Box<Machine>>,
+    /// Opcodes read in the values of arrays, as a loader that knows no joblib would.
+    second: u64,
+    /// Read as `pickle.load` does, which knows no arrays of joblib.
+    pub(in crate::formats) is_plain: bool,
     stack: Vec<Id>,
     marks: Vec<usize>,
     memo: HashMap<u64, Id>,
     global_ids: HashMap<(Box<str>, Box<str>), Id>,
     import_rows: HashMap<Id, usize>,
-    call_rows: HashMap<(Id, bool), usize>,
+    call_rows: HashMap<(Id, &'static str), usize>,
 }
 
 impl Machine {
@@ -167,6 +177,8 @@ impl Machine {
             depth: 0,
             looked: 0,
             inner: None,
+            second: 0,
+            is_plain: false,
             stack: Vec::new(),
             marks: Vec::new(),
             memo: HashMap::new(),

@@ -287,17 +287,21 @@ impl Machine {
                 self.call(at, "NEWOBJ_EX", class, args);
             }
             b'b' => {
+                if self.wraps_array() {
+                    let Some(end) = self.array_values(file, next)? else { return Ok(()) };
+                    next = end;
+                }
                 let state = self.pop(at);
                 let target = self.top(at);
-                let of = match self.nodes.get_mut(target as usize) {
+                let (of, op) = match self.nodes.get_mut(target as usize) {
                     Some(Node::Call(call)) => {
                         call.state = Some(state);
-                        call.callable
+                        (call.callable, "BUILD of a result")
                     }
-                    _ => target,
+                    _ => (target, "BUILD"),
                 };
                 // What a class does with its state is the class's code; setting a module's or class's attributes is worse.
-                self.called(at, "BUILD", of, state);
+                self.called(at, op, of, state);
             }
             b'Q' => {
                 self.persistent += 1;

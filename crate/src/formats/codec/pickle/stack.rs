@@ -80,7 +80,7 @@ impl Machine {
     }
     pub(super) fn called(&mut self, at: u64, op: &'static str, callable: Id, args: Id) {
         let next = self.calls.len();
-        let row = *self.call_rows.entry((callable, op == "BUILD")).or_insert(next);
+        let row = *self.call_rows.entry((callable, op)).or_insert(next);
         match self.calls.get_mut(row) {
             Some(calls) => calls.count += 1,
             None if next < CALLS_MOST => self.calls.push(Calls { callable, args, op, at, count: 1 }),

@@ -39,18 +39,17 @@ fn columns(graph: &Graph, value: Value) -> Option<Columns> {
     }
 }
 
-/// Names of things that became one: "blk.0.q", "blk.0.k" as "blk.0.q+k".
+/// Names of things that became one: "blk.0.q" and "blk.0.k" as "blk.0.q+k", parts "x[0..]" and "x[8..]" as "x[0..]+[8..]".
 fn joined(names: &[&str]) -> String {
     let first = names.first().copied().unwrap_or_default();
-    let prefix = first.rfind('.').map_or("", |dot| &first[..=dot]);
-    // Names with what they all end on in common ("attn_q.weight") are told apart by what stands before.
-    let shared = names.iter().fold(prefix, |p, n| {
-        let same = p.char_indices().zip(n.chars()).take_while(|((_, a), b)| a == b).map(|((i, c), _)| i + c.len_utf8());
-        let end = same.last().unwrap_or(0);
-        p[..end].rfind('.').map_or("", |dot| &p[..=dot])
-    });
-    let rest: Vec<&str> = names.iter().map(|n| &n[shared.len()..]).collect();
-    format!("{shared}{}", rest.join("+"))
+    let common = |a: &str, b: &str| -> usize {
+        a.chars().zip(b.chars()).take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8()).sum()
+    };
+    let common = names.iter().fold(first, |p, n| &p[..common(p, n)]);
+    // What is in common ends with a dot, or before the bracket of a part.
+    let shared = common.find('[').or_else(|| common.rfind('.').map(|dot| dot + 1)).unwrap_or(0);
+    let rest: Vec<&str> = names.iter().map(|n| &n[shared..]).collect();
+    format!("{}{}", &common[..shared], rest.join("+"))
 }
 
 #[cfg(test)]
@@ -61,6 +60,7 @@ mod tests {
     fn joined_names_have_their_common_start_once() {
         assert_eq!(joined(&["blk.0.q", "blk.0.k", "blk.0.v"]), "blk.0.q+k+v");
         assert_eq!(joined(&["blk.0.attn_q.weight", "blk.0.attn_k.weight"]), "blk.0.attn_q.weight+attn_k.weight");
+        assert_eq!(joined(&["a.qkv.weight[0..]", "a.qkv.weight[64..]"]), "a.qkv.weight[0..]+[64..]");
         assert_eq!(joined(&["a", "b"]), "a+b");
         assert_eq!(joined(&["h.1.x", "h.10.x"]), "h.1.x+10.x");
     }

@@ -4,7 +4,7 @@ use super::{agree, models::Model, run, work};
 use crate::{
     ir::{
         Binary, Builder, CHAIN_INPUTS, CHAIN_LINKS, Constant, DType, Dim, Fact, Fused, Graph, Input, Op, Reduction,
-        Tensor, Unary, Weight,
+        Tensor, Unary, Weight, decompose::decompose_rejected,
     },
     tensor::Encoding,
 };
@@ -161,4 +161,42 @@ fn what_nothing_reads_is_dropped_from_the_tables_too() {
         x.linear("y", w[0], None)
     });
     assert_eq!((model.graph.weights.len(), graph.weights.len()), (5, 2), "{graph}");
+}
+
+#[test]
+fn every_operation_with_parts_is_recognised_in_them() {
+    let functions = [
+        Unary::SoftCap(30.0),
+        Unary::Rsqrt,
+        Unary::Square,
+        Unary::Sigmoid,
+        Unary::ReluSquared,
+        Unary::Silu,
+        Unary::QuickGelu,
+        Unary::Gelu,
+        Unary::GeluTanh,
+        Unary::Softplus,
+    ];
+    let mut ops: Vec<(Op, Vec<u32>)> = functions.into_iter().map(|f| (Op::Unary(f), Vec::new())).collect();
+    ops.push((Op::Softmax, Vec::new()));
+    ops.extend([2, 4].map(|group| (Op::RmsNorm { eps: 1e-6, group }, vec![group])));
+    ops.extend([vec![4], vec![4, 4]].map(|vectors| (Op::LayerNorm { eps: 1e-12 }, vectors)));
+    for (op, vectors) in ops {
+        let model = Model::of(4, |g, weights| {
+            let x = g.op("embed", Op::Embed, &[weights[0], g.input(Input::Tokens)]).map(Unary::Abs);
+            let vector = |n: &u32| {
+                let fact = Fact::new(DType::F32, [Dim::Fixed(*n)]);
+                g.constant(Constant { fact, values: vec![0.75; *n as usize].into() })
+            };
+            g.output("y", x.op("y", op.clone(), &vectors.iter().map(vector).collect::<Vec<_>>()));
+        });
+        let mut graph = model.graph.clone();
+        // All that has parts, down to the plainest.
+        decompose_rejected(&mut graph, &|_, node| !node.op.is_leaf()).unwrap();
+        assert!(!graph.nodes.iter().any(|n| n.op == op), "{op:?} has no parts: {graph}");
+        agree(&model.results(&model.graph), &model.results(&graph), "parts");
+        run(&mut graph, &["fuse"]).unwrap();
+        assert!(graph.nodes.iter().any(|n| n.op == op), "{op:?} is not in\n{graph}");
+        assert_eq!(work(&graph).len(), 3, "{graph}");
+    }
 }

@@ -12,21 +12,21 @@ use crate::{
 /// The cases of all kernels.
 #[derive(Default)]
 pub(crate) struct Cases {
-    pub(super) list: Vec<Case>,
+    pub(in crate::engine) list: Vec<Case>,
 }
 
 /// A program of one step with filled buffers.
 #[derive(Debug, Clone)]
 pub(crate) struct Case {
-    pub(super) kernel: &'static str,
-    pub(super) encoding: Option<Encoding>,
-    pub(super) cache: Option<CacheType>,
-    pub(super) shape: String,
-    pub(super) program: Program,
-    pub(super) uploads: Vec<(BufferId, Vec<u8>)>,
-    pub(super) writes: Vec<(BufferId, Vec<u32>)>,
-    pub(super) tolerance: f64,
-    pub(super) quick: bool,
+    pub(in crate::engine) kernel: &'static str,
+    pub(in crate::engine) encoding: Option<Encoding>,
+    pub(in crate::engine) cache: Option<CacheType>,
+    pub(in crate::engine) shape: String,
+    pub(in crate::engine) program: Program,
+    pub(in crate::engine) uploads: Vec<(BufferId, Vec<u8>)>,
+    pub(in crate::engine) writes: Vec<(BufferId, Vec<u32>)>,
+    pub(in crate::engine) tolerance: f64,
+    pub(in crate::engine) quick: bool,
     random: Random,
     rows: Vec<Row>,
     outputs: Vec<u32>,
@@ -154,7 +154,7 @@ impl Case {
         format!("{}{encoding} {}", self.kernel, self.shape)
     }
     /// The plan.
-    pub(super) fn key(&self) -> StepKey {
+    pub(in crate::engine) fn key(&self) -> StepKey {
         let bucket = |n| if n == 1 { Bucket::One } else { Bucket::Many };
         let layout = self.program.layout;
         StepKey { rows: bucket(layout.rows), outputs: bucket(layout.outputs), want: Want::Choice }
@@ -384,7 +384,7 @@ impl Case {
         }
     }
     /// Buffers that steps may write, with their words before.
-    pub(super) fn written(&self) -> Vec<(BufferId, Vec<u32>)> {
+    pub(in crate::engine) fn written(&self) -> Vec<(BufferId, Vec<u32>)> {
         self.writes.iter().filter(|(b, _)| self.program.buffer(*b).kind.is_written()).cloned().collect()
     }
     /// Fills the batch.

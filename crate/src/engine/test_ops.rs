@@ -4,15 +4,14 @@
 //! then every buffer that steps may write is compared. Words that the meaning leaves alone (rows beyond the count,
 //! other parts of a split output, a tail behind a buffer's last row) must come back bit for bit.
 
-mod case;
-
 use std::rc::Rc;
-
-pub(crate) use case::{Case, Cases, F32, SUMS, WIDTHS};
 
 use super::{
     device::{Device, Fetch, Tier, cpu::CpuDevice, gpu::GpuDevice},
-    kernels::{self, KERNELS, Lowering},
+    kernels::{
+        self, KERNELS, Lowering,
+        case::{Case, Cases},
+    },
     program::{Bucket, BufferId, BufferKind, CacheType, Program, StepKey, Want},
 };
 use crate::{
@@ -40,7 +39,7 @@ pub struct OpResult {
 }
 
 /// Every case of every kernel.
-pub(crate) fn cases() -> Vec<Case> {
+fn cases() -> Vec<Case> {
     let mut all = Cases::default();
     for kernel in KERNELS {
         (kernel.cases)(&mut all);
@@ -117,7 +116,7 @@ fn in_use(program: &Program) -> Result<Vec<Used>> {
             used.extend(
                 kernels::lower(step, &with)?
                     .into_iter()
-                    .map(|d| (d.variant.kernel, d.variant.encoding, d.variant.cache)),
+                    .map(|d| (d.variant.kernel(), d.variant.encoding, d.variant.cache)),
             );
         }
     }
@@ -154,8 +153,8 @@ async fn compare(device: &mut GpuDevice, case: &Case) -> Result<f64> {
     let program = Rc::new(case.program.clone());
     let with = Lowering { program: &program, key: case.key(), tier: device.tier() };
     for step in &program.steps {
-        if let Some(other) = kernels::lower(step, &with)?.iter().find(|d| d.variant.kernel != case.kernel) {
-            return Err(Fault::bug(format!("was taken by {}", other.variant.kernel)));
+        if let Some(other) = kernels::lower(step, &with)?.iter().find(|d| d.variant.kernel() != case.kernel) {
+            return Err(Fault::bug(format!("was taken by {}", other.variant.kernel())));
         }
     }
     let mut cpu = CpuDevice::plain();

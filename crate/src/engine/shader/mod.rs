@@ -10,11 +10,9 @@ use crate::{
     tensor::Encoding,
 };
 
-use super::{
-    device::Tier,
-    kernels::{self, Kernel, blocks},
-    program::CacheType,
-};
+use super::{device::Tier, program::CacheType};
+
+pub mod blocks;
 
 /// Whose WGSL dialect to write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,7 +24,7 @@ pub enum Target {
 }
 
 /// A file of WGSL: its path in `shaders/` without extension, and its text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Part {
     /// "lib/grid".
     pub path: &'static str,
@@ -94,8 +92,8 @@ pub enum Other {
 /// One composed shader.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Variant {
-    /// Which kernel, by name.
-    pub kernel: &'static str,
+    /// The kernel's file.
+    pub source: Part,
     /// The resident encoding of its weights, for kernels that import `block`.
     pub encoding: Option<Encoding>,
     /// The element type of its states, for kernels that import `load` or `store`.
@@ -141,15 +139,12 @@ pub enum Access {
 
 impl Variant {
     /// The plain variant of a kernel.
-    pub fn of(kernel: &Kernel) -> Self {
-        Self {
-            kernel: kernel.name,
-            encoding: None,
-            cache: None,
-            tier: Tier::Core,
-            flags: Vec::new(),
-            links: Vec::new(),
-        }
+    pub fn of(source: Part) -> Self {
+        Self { source, encoding: None, cache: None, tier: Tier::Core, flags: Vec::new(), links: Vec::new() }
+    }
+    /// The kernel's name: of its file.
+    pub fn kernel(&self) -> &'static str {
+        self.source.path.rsplit('/').next().unwrap_or_default()
     }
     /// With a flag, if it is wanted.
     #[must_use]
@@ -173,7 +168,7 @@ impl Variant {
     /// With the reductions of a tier, where the kernel reduces.
     #[must_use]
     pub fn tier(self, tier: Tier) -> Self {
-        let reduces = kernels::find(self.kernel).is_some_and(|k| k.source.text.contains("\n#import reduce\n"));
+        let reduces = self.source.text.contains("\n#import reduce\n");
         Self { tier: if reduces { tier } else { Tier::Core }, ..self }
     }
     /// With these calls for `#links`.
@@ -183,7 +178,7 @@ impl Variant {
     }
     /// A short name for pipelines and messages: "matvec q4_0 subgroup ragged".
     pub fn label(&self) -> String {
-        let mut label = self.kernel.to_owned();
+        let mut label = self.kernel().to_owned();
         let mut add = |word: &str| {
             label.push(' ');
             label.push_str(word);
@@ -208,13 +203,11 @@ impl Variant {
 /// # Errors
 /// The encoding has no block file; a source has a broken directive (a mistake in the crate, which the tests would show).
 pub fn compose(variant: &Variant, target: Target) -> Result<Composed> {
-    let kernel =
-        kernels::find(variant.kernel).ok_or_else(|| Fault::bug(format!("kernel {} has no shader", variant.kernel)))?;
     let mut composer = Composer { variant, done: Vec::new(), out: String::with_capacity(8192) };
     if target == Target::Web && variant.tier == Tier::Subgroup {
         composer.out.push_str("enable subgroups;\n");
     }
-    composer.add(&kernel.source)?;
+    composer.add(&variant.source)?;
     let bindings = bindings(&composer.out)?;
     Ok(Composed { text: composer.out, bindings })
 }
@@ -242,6 +235,32 @@ pub fn constant(part: &Part, name: &str) -> Result<u32> {
 /// There is none.
 pub fn library(path: &str) -> Result<&'static Part> {
     PARTS.iter().find(|p| p.path == path).ok_or_else(|| Fault::bug(format!("there is no shaders/{path}.wgsl")))
+}
+
+/// The part that reads states of this type.
+fn load_part(cache: CacheType) -> &'static str {
+    match cache {
+        CacheType::F32 => "lib/load_f32",
+        CacheType::F16 => "lib/load_f16",
+        CacheType::Q8_0 => "lib/load_q8_0",
+    }
+}
+
+/// The part that writes states of this type.
+fn store_part(cache: CacheType) -> &'static str {
+    match cache {
+        CacheType::F32 => "lib/store_f32",
+        CacheType::F16 => "lib/store_f16",
+        CacheType::Q8_0 => "lib/store_q8_0",
+    }
+}
+
+/// Values of a state's row that one lane writes.
+///
+/// # Errors
+/// The part does not say.
+pub fn chunk(cache: CacheType) -> Result<u32> {
+    constant(library(store_part(cache))?, "CHUNK")
 }
 
 /// `@group(0) @binding(2) var<storage, read> x: array<f32>;`, one to a line.
@@ -300,11 +319,8 @@ impl Composer<'_> {
                         self.add(&imported)?;
                     }
                 }
-                (Some("#links"), None, None) => {
-                    if live {
-                        self.links();
-                    }
-                }
+                (Some("#links"), None, None) if !live => {}
+                (Some("#links"), None, None) => self.links(),
                 (Some(word), ..) if word.starts_with('#') => return Err(wrong("unknown directive")),
                 _ if live => {
                     self.out.push_str(line);
@@ -329,8 +345,8 @@ impl Composer<'_> {
             "block" => return blocks::find(self.variant.encoding?).map(|b| b.part),
             "reduce" if self.variant.tier == Tier::Subgroup => "lib/reduce_subgroup",
             "reduce" => "lib/reduce",
-            "load" => kernels::load_part(self.variant.cache?),
-            "store" => kernels::store_part(self.variant.cache?),
+            "load" => load_part(self.variant.cache?),
+            "store" => store_part(self.variant.cache?),
             other => other,
         };
         PARTS.iter().find(|p| p.path == path).copied()
@@ -360,8 +376,10 @@ impl Composer<'_> {
 mod tests {
     use super::*;
 
+    const MATMUL: Part = part!("kernels/matmul");
+
     fn composed(text: &'static str) -> Result<String> {
-        let variant = Variant::of(kernels::find("gather").unwrap());
+        let variant = Variant::of(MATMUL);
         let mut composer = Composer { variant: &variant, done: Vec::new(), out: String::new() };
         composer.add(&Part { path: "test", text })?;
         Ok(composer.out)
@@ -397,13 +415,13 @@ mod tests {
 
     #[test]
     fn an_encoding_without_a_block_file_is_refused() {
-        let variant = Variant::of(kernels::find("matvec").unwrap()).encoding(Encoding::IQ1_S);
+        let variant = Variant::of(MATMUL).encoding(Encoding::IQ1_S);
         assert!(compose(&variant, Target::Native).is_err());
     }
 
     #[test]
     fn constants_are_read_from_the_text() {
-        assert_eq!(constant(&kernels::find("matmul").unwrap().source, "TOKENS").unwrap(), 32);
-        assert!(constant(&kernels::find("matmul").unwrap().source, "NOTHING").is_err());
+        assert_eq!(constant(&MATMUL, "TOKENS").unwrap(), 32);
+        assert!(constant(&MATMUL, "NOTHING").is_err());
     }
 }
