@@ -80,12 +80,12 @@ fn keys(subject: &Subject<'_>, findings: &mut Findings) {
 
 /// The readers' X-ray names each import; this says what follows for loading.
 fn imports(subject: &Subject<'_>, findings: &mut Findings) {
-    let beyond = |n: &&Note| n.what.contains(" would import ");
-    let Some(first) = subject.model.notes.iter().find(beyond) else { return };
-    let listed = subject.model.metadata.array("pickle.imports").map_or(0, |a| a.len);
-    let count = subject.model.notes.iter().filter(beyond).count();
+    let meta = &subject.model.metadata;
+    let count = meta.unsigned("pickle.unsupported_globals").filter(|n| *n > 0);
+    let (Some(count), Some(list)) = (count, meta.array("pickle.imports")) else { return };
+    let listed = list.len;
     let what = format!("{count} of {listed} imports go beyond what tensors need");
-    let note = Note { severity: Severity::Warning, what, ..first.clone() };
+    let note = Note::new(Severity::Warning, what);
     let note = note.why("torch.load(weights_only=True) refuses the file: unsupported global");
     findings.note("imports", note.advice("do not fall back to weights_only=False; ask for a safetensors file"));
 }

@@ -368,9 +368,7 @@ impl NumpyReader {
             }
         }
         let mut metadata = Metadata::default();
-        if let Some(imports) = seen.imports() {
-            metadata.push("pickle.imports", imports);
-        }
+        seen.tell(&mut metadata);
         seen.finish(0, &mut findings);
         let sections = sections::map(0, len, &parts, &tensors, 64);
         let kind = if zip { "npz".to_owned() } else { format!("{}.{}", version.0, version.1) };

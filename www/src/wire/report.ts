@@ -884,6 +884,20 @@ export interface BenchReport {
   memory: number;
 }
 
+/** What an encoder made of texts. */
+export interface EmbedReport {
+  /** A vector for each text, scaled to length 1. */
+  embeddings: Array<number[]>;
+  /** Tokens of each text, as they were run. */
+  tokens: number[];
+  /** How hidden states became one vector: "mean", "cls" or "last". */
+  pooling: string;
+  /** The device. */
+  device: DeviceReport;
+  /** Findings: texts that were cut. */
+  notes: string[];
+}
+
 /** The whole table of `test-ops`. */
 export interface OpsReport {
   /** The device. */
@@ -902,7 +916,7 @@ export interface OpReport {
   encoding: string;
   /** The shape, in words. */
   shape: string;
-  /** Normalised mean squared error against the scalar twin. */
+  /** Normalised mean squared error against the operation's meaning. */
   nmse: number;
   /** The tolerance. */
   tolerance: number;

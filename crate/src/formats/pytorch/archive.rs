@@ -293,9 +293,7 @@ impl Archive {
             findings.info("code", start, what, "PyTorch's own interpreter would run it; Glassbox does not");
             metadata.push("torchscript.code_files", MetaValue::Unsigned(script as u64, MetaType::U64));
         }
-        if let Some(imports) = seen.imports() {
-            metadata.push("pickle.imports", imports);
-        }
+        seen.tell(&mut metadata);
         seen.finish(start, &mut findings);
         let mut places: HashMap<&str, Range<u64>> = directory
             .members

@@ -97,9 +97,7 @@ impl Plain {
         }
         seen.finish(0, &mut findings);
         let mut metadata = std::mem::take(&mut tree.metadata);
-        if let Some(imports) = seen.imports() {
-            metadata.push("pickle.imports", imports);
-        }
+        seen.tell(&mut metadata);
         tree.tell(0, &mut findings);
         let tensors = entries(tree.tensors, file.name(), file.len(), 0, false, &mut findings, |_| None);
         let sections = sections::map(0, file.len(), &parts, &tensors, 0);

@@ -129,9 +129,7 @@ impl Legacy {
         let places: HashMap<String, Range<u64>> =
             keys.into_iter().zip(self.places.iter().map(|(at, _)| at.clone())).collect();
         let mut metadata = std::mem::take(&mut tree.metadata);
-        if let Some(imports) = seen.imports() {
-            metadata.push("pickle.imports", imports);
-        }
+        seen.tell(&mut metadata);
         seen.finish(0, &mut findings);
         let cut = self.cut;
         let tensors =

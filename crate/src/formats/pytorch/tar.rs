@@ -311,9 +311,7 @@ impl Tar {
         }
         tree.tell(start, &mut findings);
         let mut metadata = std::mem::take(&mut tree.metadata);
-        if let Some(imports) = self.seen.imports() {
-            metadata.push("pickle.imports", imports);
-        }
+        self.seen.tell(&mut metadata);
         self.seen.finish(start, &mut findings);
         let places = std::mem::take(&mut self.places);
         let cut = self.cut;

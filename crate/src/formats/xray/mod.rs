@@ -15,7 +15,7 @@ use super::{
     findings::{Findings, quoted},
 };
 use crate::{
-    model::{MetaArray, MetaType, MetaValue, Note, Severity},
+    model::{MetaArray, MetaType, MetaValue, Metadata, Note, Severity},
     source::{Stop, Window},
 };
 
@@ -286,13 +286,16 @@ impl Seen {
             "a pickle is a program for Python; Glassbox reads it as data and runs nothing",
         );
     }
-    /// The list of all imports as a metadata value.
-    pub(super) fn imports(&mut self) -> Option<MetaValue> {
+    /// Puts the list of all imports, and how many of them `torch.load(weights_only=True)` does not know, into the metadata.
+    pub(super) fn tell(&mut self, metadata: &mut Metadata) {
         let list = std::mem::take(&mut self.listed);
-        (!list.is_empty()).then(|| {
-            let head: Vec<MetaValue> = list.into_iter().map(MetaValue::String).collect();
-            MetaValue::Array(MetaArray { item: MetaType::String, len: head.len() as u64, head, place: None })
-        })
+        if list.is_empty() {
+            return;
+        }
+        let head: Vec<MetaValue> = list.into_iter().map(MetaValue::String).collect();
+        let list = MetaArray { item: MetaType::String, len: head.len() as u64, head, place: None };
+        metadata.push("pickle.imports", MetaValue::Array(list));
+        metadata.push("pickle.unsupported_globals", MetaValue::Unsigned(self.beyond + self.values, MetaType::U64));
     }
 }
 

@@ -1,6 +1,6 @@
 //! Known value types: what files of models hold beside tensors, and why making one does nothing else.
 //!
-//! Each row was read in the library's own source: what its constructor, `__new__`, `__setstate__` and `__reduce__` do.
+//! What the constructors, `__new__`, `__setstate__` and `__reduce__` of these types do is known from the libraries' documents and from what their files import.
 //! A row says how far a name may go. A class that is only made (`__new__`, without its constructor) may stand here though
 //! its constructor would read files.
 
