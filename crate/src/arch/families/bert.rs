@@ -85,6 +85,7 @@ fn numbers(h: &mut Hparams, numbers: &Numbers<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Nomic's BERT (transformers `modeling_nomic_bert.py`): rotation and a gated feed-forward layer.
 pub(super) static NOMIC_BERT: Architecture = Architecture {
     name: "nomic-bert",
     gguf: &["nomic-bert"],
@@ -93,5 +94,21 @@ pub(super) static NOMIC_BERT: Architecture = Architecture {
     closed: false,
     layer_norm: true,
     encoder: true,
+    forward: Some(nomic_bert),
     ..BASE
 };
+
+fn nomic_bert<'g>(m: &Net<'g>) -> Tensor<'g> {
+    let mut x = m.embed();
+    if let Some(kind) = m.first_token_type() {
+        x += kind;
+    }
+    x = m.layer_norm(x, Role::EmbeddingNorm);
+    for l in m.layers() {
+        let mlp = |x| if l.has(Role::FfnGate) { l.gated_mlp(x) } else { l.mlp(x) };
+        x = l.layer_norm(x + l.rotary_attention(x), Role::AttnOutputNorm);
+        x = l.layer_norm(x + mlp(x), Role::LayerOutputNorm);
+    }
+    m.end();
+    x
+}
