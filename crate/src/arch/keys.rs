@@ -242,7 +242,13 @@ pub static KEYS: &[KeyRow] = &[
     row(
         Key::RopeBase,
         &["rope.freq_base"],
-        &["rope_theta", "rope_parameters.rope_theta", "rope_parameters.full_attention.rope_theta", "rotary_emb_base", "global_rope_theta"],
+        &[
+            "rope_theta",
+            "rope_parameters.rope_theta",
+            "rope_parameters.full_attention.rope_theta",
+            "rotary_emb_base",
+            "global_rope_theta",
+        ],
         Number(10000.0),
         "RoPE base",
         "Base of the rotary position frequencies; larger reaches further.",
@@ -380,14 +386,7 @@ pub static KEYS: &[KeyRow] = &[
     ),
     row(Key::PadToken, &[], &["pad_token_id"], Derived, "", ""),
     row(Key::PerLayerInput, &["embedding_length_per_layer_input"], &["hidden_size_per_layer_input"], Derived, "", ""),
-    row(
-        Key::EmbeddingScale,
-        &["embedding_scale"],
-        &["embedding_multiplier"],
-        Derived,
-        "",
-        "Multiplies embeddings.",
-    ),
+    row(Key::EmbeddingScale, &["embedding_scale"], &["embedding_multiplier"], Derived, "", "Multiplies embeddings."),
     row(
         Key::ResidualScale,
         &["residual_scale"],

@@ -143,7 +143,8 @@ fn named(model: &ModelFile, form: Form) -> Option<(&str, Option<&'static Archite
     let stated = meta.string("config.model_type");
     let text = meta.string("config.text_config.model_type");
     if let Some((name, row)) = [stated, text].into_iter().flatten().find_map(|name| Some((name, by_type(name)?))) {
-        let both_ways = [CONFIG, TEXT].iter().any(|p| meta.boolean(&format!("{p}use_bidirectional_attention")) == Some(true));
+        let both_ways =
+            [CONFIG, TEXT].iter().any(|p| meta.boolean(&format!("{p}use_bidirectional_attention")) == Some(true));
         return Some((name, row.both_ways.filter(|_| both_ways).or(Some(row))));
     }
     // Older folders name the class alone.

@@ -89,9 +89,7 @@ impl<'a> Numbers<'a> {
     }
     /// The same for one layer.
     pub fn at(&self, key: Key, layer: u32) -> Option<u64> {
-        let rule = self
-            .architecture
-            .and_then(|a| a.rules.iter().find(|r| r.key == key && self.applies(r)));
+        let rule = self.architecture.and_then(|a| a.rules.iter().find(|r| r.key == key && self.applies(r)));
         if let Some(rule) = rule.filter(|r| r.always) {
             return self.dim(&rule.value, layer);
         }

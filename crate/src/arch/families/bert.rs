@@ -90,7 +90,17 @@ pub(super) static NOMIC_BERT: Architecture = Architecture {
     name: "nomic-bert",
     gguf: &["nomic-bert"],
     model_types: &["nomic_bert"],
-    tensors: &[LAYER],
+    tensors: &[
+        &[
+            needed(Role::EmbeddingNorm).in_folders(&["emb_ln"]),
+            needed(Role::AttnQkv).in_folders(&["layers.{l}.attn.Wqkv"]),
+            optional(Role::AttnQ),
+            optional(Role::AttnK),
+            optional(Role::AttnV),
+            needed(Role::FfnGate).in_folders(&["layers.{l}.mlp.fc12"]),
+        ],
+        LAYER,
+    ],
     closed: false,
     layer_norm: true,
     encoder: true,
@@ -105,9 +115,8 @@ fn nomic_bert<'g>(m: &Net<'g>) -> Tensor<'g> {
     }
     x = m.layer_norm(x, Role::EmbeddingNorm);
     for l in m.layers() {
-        let mlp = |x| if l.has(Role::FfnGate) { l.gated_mlp(x) } else { l.mlp(x) };
         x = l.layer_norm(x + l.rotary_attention(x), Role::AttnOutputNorm);
-        x = l.layer_norm(x + mlp(x), Role::LayerOutputNorm);
+        x = l.layer_norm(x + l.gated_mlp(x), Role::LayerOutputNorm);
     }
     m.end();
     x

@@ -20,7 +20,11 @@ pub(super) static FALCON: Architecture = Architecture {
     model_types: &["falcon"],
     tensors: &[
         // Larger ones have a norm for each of the two.
-        &[needed(Role::AttnQkv).by_head(), optional(Role::AttnOwnNorm)],
+        &[
+            needed(Role::TokenEmbedding).in_folders(&["word_embeddings"]),
+            needed(Role::AttnQkv).by_head(),
+            optional(Role::AttnOwnNorm),
+        ],
         ENDS,
         FUSED_ATTENTION,
         &[optional(Role::FfnNorm), needed(Role::FfnUp), needed(Role::FfnDown)],

@@ -104,7 +104,11 @@ pub(super) static GPTJ: Architecture = Architecture {
     name: "gptj",
     gguf: &["gptj"],
     model_types: &["gptj"],
-    tensors: &[ENDS, super::ATTENTION, &[needed(Role::FfnUp), needed(Role::FfnDown)]],
+    tensors: &[
+        &[needed(Role::TokenEmbedding).in_folders(&["wte"]), needed(Role::FfnUp), needed(Role::FfnDown)],
+        ENDS,
+        super::ATTENTION,
+    ],
     rules: &[ONE_KV_HEAD_EACH, FOUR_TIMES],
     closed: false,
     layer_norm: true,

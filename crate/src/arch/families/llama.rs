@@ -199,11 +199,7 @@ pub(super) static NEMOTRON: Architecture = Architecture {
     gguf: &["nemotron"],
     model_types: &["nemotron"],
     tensors: &[
-        &[
-            needed(Role::OutputNorm).plus_one(),
-            needed(Role::AttnNorm).plus_one(),
-            needed(Role::FfnNorm).plus_one(),
-        ],
+        &[needed(Role::OutputNorm).plus_one(), needed(Role::AttnNorm).plus_one(), needed(Role::FfnNorm).plus_one()],
         ENDS,
         ATTENTION,
         MLP,

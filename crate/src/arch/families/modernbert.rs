@@ -1,9 +1,7 @@
 //! ModernBERT: rotation, GeGLU, local and global layers.
 
 use super::{
-    super::{
-        Architecture, Net, Role, tensors::needed,
-    },
+    super::{Architecture, Net, Role, tensors::needed},
     BASE,
 };
 use crate::ir::{Tensor, Unary};
@@ -14,9 +12,9 @@ pub(super) static MODERN_BERT: Architecture = Architecture {
     gguf: &["modern-bert"],
     model_types: &["modernbert"],
     tensors: &[&[
-        needed(Role::TokenEmbedding),
-        needed(Role::EmbeddingNorm),
-        needed(Role::OutputNorm),
+        needed(Role::TokenEmbedding).in_folders(&["embeddings.tok_embeddings"]),
+        needed(Role::EmbeddingNorm).in_folders(&["embeddings.norm"]),
+        needed(Role::OutputNorm).in_folders(&["final_norm"]),
         // The first layer has none.
         needed(Role::AttnNorm).behind_first(),
         needed(Role::AttnQkv),
