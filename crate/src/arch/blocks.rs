@@ -18,6 +18,12 @@ impl<'g> Layer<'_, 'g> {
         let [q, k, v] = self.qkv(x);
         self.linear(self.attention(self.rope(q), self.rope(k), v), Role::AttnOutput)
     }
+    /// The same with a norm of each head of queries and keys before the rotation.
+    pub fn normed_attention(&self, x: Tensor<'g>) -> Tensor<'g> {
+        let [q, k, v] = self.qkv(x);
+        let (q, k) = (self.head_norm(q, Role::QNorm), self.head_norm(k, Role::KNorm));
+        self.linear(self.attention(self.rope(q), self.rope(k), v), Role::AttnOutput)
+    }
     /// Attention of architectures that add positions to the embedding, and its output map.
     pub fn plain_attention(&self, x: Tensor<'g>) -> Tensor<'g> {
         let [q, k, v] = self.qkv(x);

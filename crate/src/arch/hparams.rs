@@ -26,7 +26,7 @@ pub enum PerLayer<T> {
 
 impl<T: Copy + PartialEq> PerLayer<T> {
     /// One value a layer; kept once where all are equal.
-    fn collect(layers: u32, of: impl FnMut(u32) -> Result<T>) -> Result<Self> {
+    pub(super) fn collect(layers: u32, of: impl FnMut(u32) -> Result<T>) -> Result<Self> {
         let all = (0..layers).map(of).collect::<Result<Vec<T>>>()?;
         Ok(match all.first() {
             Some(first) if all.iter().all(|v| v == first) => Self::Same(*first),
@@ -77,6 +77,10 @@ pub struct Hparams {
     pub intermediate_size: PerLayer<u32>,
     /// Positions that a layer looks back at, the own one included; `None`: all.
     pub window: PerLayer<Option<u32>>,
+    /// Layers that are of the kind with a window, also where it is too wide to hide anything.
+    pub windowed: PerLayer<bool>,
+    /// Layers that rotate queries and keys, where the architecture rotates.
+    pub rotated: PerLayer<bool>,
     /// Added under the root in norms.
     pub norm_eps: f32,
     /// Between the two maps of the feed-forward layer.
@@ -95,6 +99,10 @@ pub struct Hparams {
     pub logit_cap: Option<f32>,
     /// Multiplies embeddings.
     pub embedding_scale: Option<f32>,
+    /// Multiplies what attention and feed-forward layer add.
+    pub residual_scale: Option<f32>,
+    /// Multiplies logits.
+    pub logit_scale: Option<f32>,
     /// Attention and feed-forward layer read the same input.
     pub parallel_residual: bool,
     /// A row sees nothing that comes after it.
@@ -120,7 +128,12 @@ impl Hparams {
         let each = |key: Key| PerLayer::collect(layers, |l| numbers.count(key, l));
         let context = numbers.count(Key::Context, 0)?;
         let eps = if architecture.layer_norm { Key::LayerNormEps } else { Key::RmsEps };
-        let pairing = if numbers.form() == Form::Gguf { architecture.gguf_pairing } else { Pairing::Halves };
+        let pairing = match numbers.form() {
+            Form::Gguf => architecture.gguf_pairing,
+            Form::Folder => architecture.folder_pairing,
+        };
+        let (window, windowed) = windows(numbers, architecture, layers, context)?;
+        let multiplier = |key| Ok::<_, Fault>(numbers.positive(key)?.map(|n| n as f32));
         let scalar = numbers.find(Key::QueryScalar).map(|_| numbers.need(Key::QueryScalar)).transpose()?;
         let score_scale = match scalar {
             Some(scalar) => Some(scalar.powf(-0.5) as f32),
@@ -137,16 +150,20 @@ impl Hparams {
             head_dim: each(Key::HeadDim)?,
             value_dim: each(Key::ValueDim)?,
             intermediate_size: each(Key::IntermediateSize)?,
-            window: windows(numbers, architecture, layers, context)?,
+            window,
+            windowed,
+            rotated: PerLayer::Same(true),
             norm_eps: numbers.need(eps)? as f32,
             activation: activation(numbers)?.unwrap_or(architecture.activation),
             rope: None,
             local_rope: None,
             pairing,
             score_scale,
-            score_cap: numbers.positive(Key::ScoreCap)?.map(|n| n as f32),
-            logit_cap: numbers.positive(Key::LogitCap)?.map(|n| n as f32),
-            embedding_scale: None,
+            score_cap: multiplier(Key::ScoreCap)?,
+            logit_cap: multiplier(Key::LogitCap)?,
+            embedding_scale: multiplier(Key::EmbeddingScale)?,
+            residual_scale: multiplier(Key::ResidualScale)?,
+            logit_scale: multiplier(Key::LogitScale)?,
             parallel_residual: numbers.flag(Key::ParallelResidual)?.unwrap_or(true),
             causal: !architecture.encoder,
             tied: numbers.flag(Key::TiedHead)?,
@@ -169,6 +186,12 @@ impl Hparams {
     /// Width of a row of values.
     pub fn v_width(&self, layer: u32) -> u32 {
         self.kv_heads.at(layer) * self.value_dim.at(layer)
+    }
+    /// Only layers with a window rotate, where there are such.
+    pub(super) fn rotate_in_windows(&mut self) {
+        if self.windowed.values().contains(&true) {
+            self.rotated = self.windowed.clone();
+        }
     }
     /// Relations between the numbers; the tensors' shapes are checked where the graph is built.
     fn check(&self) -> Result<()> {
@@ -203,22 +226,29 @@ fn vocabulary(numbers: &Numbers<'_>) -> Result<u32> {
     numbers.count(Key::VocabSize, 0)
 }
 
-/// Which layers have a window, and of how many positions.
+/// The windows of the layers, and which layers are of the kind that has one.
 fn windows(
     numbers: &Numbers<'_>,
     architecture: &Architecture,
     layers: u32,
     context: u32,
-) -> Result<PerLayer<Option<u32>>> {
-    let Some(window) = numbers.optional(Key::Window, 0)? else { return Ok(PerLayer::Same(None)) };
+) -> Result<(PerLayer<Option<u32>>, PerLayer<bool>)> {
+    let none = (PerLayer::Same(None), PerLayer::Same(false));
+    let Some(window) = numbers.optional(Key::Window, 0)? else { return Ok(none) };
     let asked = numbers.form() == Form::Gguf || numbers.flag(Key::UseWindow)?.unwrap_or(!architecture.asks_for_window);
+    if !asked {
+        return Ok(none);
+    }
+    // Encoders state what a layer sees to both sides together.
+    let window = if architecture.encoder { window / 2 + 1 } else { window };
     // A window over the whole context hides nothing.
-    let window = Some(window).filter(|w| asked && *w < context);
+    let window = Some(window).filter(|w| *w < context);
     let by_types = numbers.find(Key::LayerTypes);
     let pattern = numbers.find(Key::WindowPattern);
     let first = numbers.optional(Key::FirstWindowLayer, 0)?.filter(|_| architecture.asks_for_window);
-    PerLayer::collect(layers, |layer| {
-        let windowed = match (&by_types, &pattern) {
+    let nth = |layer: u32, every: u32| if architecture.full_layer_first { layer % every } else { (layer + 1) % every };
+    let windowed = PerLayer::collect(layers, |layer| {
+        Ok(match (&by_types, &pattern) {
             (Some((key, MetaValue::Array(types))), _) => match item(types, layer) {
                 Some(MetaValue::String(kind)) if kind == "sliding_attention" => true,
                 Some(MetaValue::String(kind)) if kind == "full_attention" => false,
@@ -235,15 +265,16 @@ fn windows(
             },
             (_, Some(_)) => {
                 let every = numbers.optional(Key::WindowPattern, 0)?;
-                every.is_none_or(|n| (layer + 1) % n != 0)
+                every.is_none_or(|n| nth(layer, n) != 0)
             }
             _ => match architecture.window_pattern {
-                Some(every) => (layer + 1) % every != 0,
+                Some(every) => nth(layer, every) != 0,
                 None => first.is_none_or(|first| layer >= first),
             },
-        };
-        Ok(window.filter(|_| windowed))
-    })
+        })
+    })?;
+    let window = PerLayer::collect(layers, |layer| Ok(window.filter(|_| windowed.at(layer))))?;
+    Ok((window, windowed))
 }
 
 /// The activation as the model names it.
@@ -251,7 +282,7 @@ fn activation(numbers: &Numbers<'_>) -> Result<Option<Unary>> {
     let Some(name) = numbers.text(Key::Activation)? else { return Ok(None) };
     // transformers `activations.py` (ACT2FN).
     Ok(Some(match name {
-        "silu" | "swish" => Unary::Silu,
+        "silu" | "swish" | "swiglu" => Unary::Silu,
         "gelu" | "gelu_python" => Unary::Gelu,
         "gelu_new" | "gelu_fast" | "gelu_pytorch_tanh" | "gelu_accurate" => Unary::GeluTanh,
         "quick_gelu" => Unary::QuickGelu,

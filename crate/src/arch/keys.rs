@@ -58,6 +58,12 @@ pub enum Key {
     TiedHead,
     PadToken,
     PerLayerInput,
+    EmbeddingScale,
+    ResidualScale,
+    LogitScale,
+    RotatedLayers,
+    UnrotatedInterval,
+    RopeAlpha,
     ConvKernel,
 }
 
@@ -152,7 +158,7 @@ pub static KEYS: &[KeyRow] = &[
     row(
         Key::KvHeads,
         &["attention.head_count_kv"],
-        &["num_key_value_heads", "num_kv_heads"],
+        &["num_key_value_heads", "num_kv_heads", "n_head_kv"],
         Derived,
         "Key/value heads",
         "Key and value heads per layer; fewer than query heads means grouped-query attention.",
@@ -236,7 +242,13 @@ pub static KEYS: &[KeyRow] = &[
     row(
         Key::RopeBase,
         &["rope.freq_base"],
-        &["rope_theta", "rope_parameters.rope_theta", "rope_parameters.full_attention.rope_theta", "rotary_emb_base"],
+        &[
+            "rope_theta",
+            "rope_parameters.rope_theta",
+            "rope_parameters.full_attention.rope_theta",
+            "rotary_emb_base",
+            "global_rope_theta",
+        ],
         Number(10000.0),
         "RoPE base",
         "Base of the rotary position frequencies; larger reaches further.",
@@ -244,7 +256,7 @@ pub static KEYS: &[KeyRow] = &[
     row(
         Key::RopeBaseLocal,
         &["rope.freq_base_swa"],
-        &["rope_local_base_freq", "rope_parameters.sliding_attention.rope_theta"],
+        &["rope_local_base_freq", "rope_parameters.sliding_attention.rope_theta", "local_rope_theta"],
         Number(10000.0),
         "",
         "Base of the rotary position frequencies in layers with a window.",
@@ -314,7 +326,7 @@ pub static KEYS: &[KeyRow] = &[
     row(
         Key::WindowPattern,
         &["attention.sliding_window_pattern"],
-        &["sliding_window_pattern", "_sliding_window_pattern"],
+        &["sliding_window_pattern", "_sliding_window_pattern", "global_attn_every_n_layers"],
         Derived,
         "",
         "Which layers have a window: one value a layer, or every how many layers one has none.",
@@ -350,7 +362,7 @@ pub static KEYS: &[KeyRow] = &[
     row(
         Key::ParallelResidual,
         &["use_parallel_residual"],
-        &["use_parallel_residual"],
+        &["use_parallel_residual", "parallel_attn"],
         Number(1.0),
         "",
         "Attention and feed-forward layer read the same input and are added together.",
@@ -374,6 +386,40 @@ pub static KEYS: &[KeyRow] = &[
     ),
     row(Key::PadToken, &[], &["pad_token_id"], Derived, "", ""),
     row(Key::PerLayerInput, &["embedding_length_per_layer_input"], &["hidden_size_per_layer_input"], Derived, "", ""),
+    row(Key::EmbeddingScale, &["embedding_scale"], &["embedding_multiplier"], Derived, "", "Multiplies embeddings."),
+    row(
+        Key::ResidualScale,
+        &["residual_scale"],
+        &["residual_multiplier"],
+        Derived,
+        "",
+        "Multiplies what attention and feed-forward layer add to the residual stream.",
+    ),
+    row(
+        Key::LogitScale,
+        &["logit_scale"],
+        &["logit_scale", "logits_scaling"],
+        Derived,
+        "",
+        "Multiplies logits; of Granite's it is the divisor.",
+    ),
+    row(
+        Key::RotatedLayers,
+        &[],
+        &["no_rope_layers"],
+        Derived,
+        "",
+        "Which layers rotate queries and keys: 1 for those that do, 0 for those that do not.",
+    ),
+    row(
+        Key::UnrotatedInterval,
+        &[],
+        &["no_rope_layer_interval"],
+        Derived,
+        "",
+        "Every how many layers one does not rotate queries and keys.",
+    ),
+    row(Key::RopeAlpha, &[], rope!("alpha"), Derived, "", "Enlarges the base of the rotary position frequencies."),
     row(Key::ConvKernel, &["ssm.conv_kernel", "shortconv.l_cache"], &["conv_kernel", "conv_L_cache"], Derived, "", ""),
 ];
 

@@ -24,6 +24,7 @@ pub use numbers::Numbers;
 pub use support::{Support, support};
 pub use tensors::{Dim, Folder, Need, ROLES, Role, RoleRow, Row};
 
+use numbers::{CONFIG, TEXT};
 use weights::Weights;
 
 use crate::{
@@ -68,6 +69,8 @@ pub struct Rule {
     pub value: Dim,
     /// Also where the model states another.
     pub always: bool,
+    /// In models of this kind alone.
+    pub when: Option<fn(&ModelFile) -> bool>,
 }
 
 /// An architecture.
@@ -93,8 +96,10 @@ pub struct Architecture {
     pub encoder: bool,
     /// Positions rotate queries and keys; else they are added to the embedding, or left out.
     pub rotary: bool,
-    /// Which values of a head rotate together in GGUF files; in folders always those half a head apart.
+    /// Which values of a head rotate together in GGUF files.
     pub gguf_pairing: Pairing,
+    /// The same in folders.
+    pub folder_pairing: Pairing,
     /// Which part of a head is rotated where nothing says so.
     pub rotary_part: f64,
     /// Layers with a window have rotary angles of their own.
@@ -103,6 +108,10 @@ pub struct Architecture {
     pub activation: Unary,
     /// Every how many layers one has no window, where the model does not say.
     pub window_pattern: Option<u32>,
+    /// Of each such run of layers the first has no window, not the last.
+    pub full_layer_first: bool,
+    /// What it is where a folder asks for sight of what comes after a token.
+    pub both_ways: Option<&'static Architecture>,
     /// A window in config.json counts only with `use_sliding_window`.
     pub asks_for_window: bool,
     /// What the numbers need beside: refuses what the forward pass cannot do.
@@ -134,7 +143,9 @@ fn named(model: &ModelFile, form: Form) -> Option<(&str, Option<&'static Archite
     let stated = meta.string("config.model_type");
     let text = meta.string("config.text_config.model_type");
     if let Some((name, row)) = [stated, text].into_iter().flatten().find_map(|name| Some((name, by_type(name)?))) {
-        return Some((name, Some(row)));
+        let both_ways =
+            [CONFIG, TEXT].iter().any(|p| meta.boolean(&format!("{p}use_bidirectional_attention")) == Some(true));
+        return Some((name, row.both_ways.filter(|_| both_ways).or(Some(row))));
     }
     // Older folders name the class alone.
     let class = match meta.array("config.architectures").and_then(|a| a.head.first()) {

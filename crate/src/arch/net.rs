@@ -108,6 +108,7 @@ impl<'g> Net<'g> {
             true => self.linear("logits", x, Role::Output, 0, None),
             false => x.linear("logits", self.take(self.weights.matrix(Role::TokenEmbedding, 0, None)), None),
         };
+        let x = self.h.logit_scale.map_or(x, |scale| x.map(Unary::Scale(scale)));
         self.h.logit_cap.map_or(x, |cap| x.map(Unary::SoftCap(cap)))
     }
     /// Names what follows the layers, for people.
@@ -123,6 +124,10 @@ impl<'g> Layer<'_, 'g> {
     /// The function between the two maps of the feed-forward layer.
     pub fn activation(&self) -> Unary {
         self.h().activation
+    }
+    /// True where the layer has the role's tensor.
+    pub fn has(&self, role: Role) -> bool {
+        self.net.weights.has(role, self.index)
     }
     /// RMSNorm of each row.
     pub fn rms_norm(&self, x: Tensor<'g>, role: Role) -> Tensor<'g> {
@@ -150,8 +155,11 @@ impl<'g> Layer<'_, 'g> {
         let (q, k, v) = (self.h().q_width(l), self.h().k_width(l), self.h().v_width(l));
         let parts = match net.weights.by_head(Role::AttnQkv) {
             true => {
-                let (run, runs) = (self.h().head_dim.at(l), self.h().heads.at(l));
-                [0, 1, 2].map(|i| Part { first: i * run, run, step: 3 * run, runs })
+                // For each key head: the queries that share it, the key, the value.
+                let (dim, runs) = (self.h().head_dim.at(l), self.h().kv_heads.at(l));
+                let shared = q / runs;
+                let part = |first, run| Part { first, run, step: shared + 2 * dim, runs };
+                [part(0, shared), part(shared, dim), part(shared + dim, dim)]
             }
             false => [Part::rows(0, q), Part::rows(q, k), Part::rows(q + k, v)],
         };
@@ -169,10 +177,13 @@ impl<'g> Layer<'_, 'g> {
         let half = |first| Some(Part::rows(first, n));
         [one("gate", Role::FfnGateUp, half(0)), one("up", Role::FfnGateUp, half(n))]
     }
-    /// Rotates each head by its position; layers with a window by angles of their own, where there are such.
+    /// Rotates each head by its position, in layers that do; layers with a window by angles of their own, where there are such.
     pub fn rope(&self, x: Tensor<'g>) -> Tensor<'g> {
         let h = self.h();
-        let local = h.local_rope.as_ref().filter(|_| h.window.at(self.index).is_some());
+        if !h.rotated.at(self.index) {
+            return x;
+        }
+        let local = h.local_rope.as_ref().filter(|_| h.windowed.at(self.index));
         let Some(rotation) = local.or(h.rope.as_ref()) else {
             return self.net.fail(Fault::bug(format!("{} has no rotary angles", h.architecture)));
         };

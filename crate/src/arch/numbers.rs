@@ -1,6 +1,6 @@
 //! What a model states of its hyper-parameters, and what follows where it states nothing.
 
-use super::{Architecture, Dim, Form, Key, Role, keys::Default};
+use super::{Architecture, Dim, Form, Key, Role, Rule, keys::Default};
 use crate::{
     fault::{Blame, Fault, Result},
     model::{MetaArray, MetaValue, ModelFile},
@@ -89,9 +89,7 @@ impl<'a> Numbers<'a> {
     }
     /// The same for one layer.
     pub fn at(&self, key: Key, layer: u32) -> Option<u64> {
-        let rule = self
-            .architecture
-            .and_then(|a| a.rules.iter().find(|r| r.key == key && r.form.is_none_or(|f| f == self.form)));
+        let rule = self.architecture.and_then(|a| a.rules.iter().find(|r| r.key == key && self.applies(r)));
         if let Some(rule) = rule.filter(|r| r.always) {
             return self.dim(&rule.value, layer);
         }
@@ -99,6 +97,9 @@ impl<'a> Numbers<'a> {
             Some(rule) => self.dim(&rule.value, layer),
             None => self.derived(key, layer),
         })
+    }
+    fn applies(&self, rule: &Rule) -> bool {
+        rule.form.is_none_or(|f| f == self.form) && rule.when.is_none_or(|holds| holds(self.model))
     }
     /// The number of a dimension in one layer.
     pub fn dim(&self, dim: &Dim, layer: u32) -> Option<u64> {
@@ -303,9 +304,9 @@ impl<'a> Numbers<'a> {
 }
 
 /// What keys of a config.json start with.
-const CONFIG: &str = "config.";
+pub(super) const CONFIG: &str = "config.";
 /// What keys of the text model within start with.
-const TEXT: &str = "config.text_config.";
+pub(super) const TEXT: &str = "config.text_config.";
 
 /// An array's item for a layer.
 pub(super) fn item(array: &MetaArray, layer: u32) -> Option<&MetaValue> {

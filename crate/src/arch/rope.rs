@@ -30,8 +30,13 @@ pub(super) fn read(
         let what = format!("{dims} rotated values in heads of {head_dim}: an even number up to it expected");
         return Err(Fault::new(Blame::File, what));
     }
-    let base = numbers.need(Key::RopeBase)?;
-    let scaling = scaling(numbers, weights, h, dims)?;
+    let mut base = numbers.need(Key::RopeBase)?;
+    let mut scaling = scaling(numbers, weights, h, dims)?;
+    // HunYuan's: a base that is larger at any length.
+    if let (Scaling::Dynamic { .. }, Some(alpha)) = (&scaling, numbers.positive(Key::RopeAlpha)?) {
+        base *= alpha.powf(f64::from(dims) / (f64::from(dims) - 2.0));
+        scaling = Scaling::None;
+    }
     let near = match local {
         true => Some(Rotation { dims, base: numbers.need(Key::RopeBaseLocal)?, scaling: Scaling::None }),
         false => None,

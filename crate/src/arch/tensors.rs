@@ -57,6 +57,7 @@ pub enum Role {
     RopeFactorsLong,
     RopeFactorsShort,
     AttnNorm,
+    AttnOwnNorm,
     AttnQ,
     AttnK,
     AttnV,
@@ -204,6 +205,7 @@ pub static ROLES: &[RoleRow] = &[
             "layers.{l}.input_layernorm",
             "h.{l}.ln_1",
             "h.{l}.input_layernorm",
+            "h.{l}.ln_mlp",
             "layers.{l}.attn_norm",
             "layers.{l}.operator_norm",
             "blocks.{l}.norm_1",
@@ -212,6 +214,8 @@ pub static ROLES: &[RoleRow] = &[
         ],
         &[WIDTH],
     ),
+    // Falcon: where it is there, the one before is the feed-forward layer's.
+    role(Role::AttnOwnNorm, &["blk.{l}.attn_norm_2"], &["h.{l}.ln_attn"], &[WIDTH]),
     role(
         Role::AttnQ,
         &["blk.{l}.attn_q", "enc.blk.{l}.attn_q"],
@@ -613,6 +617,8 @@ pub enum Need {
     Always,
     /// Not at all.
     Optional,
+    /// In every layer but the first.
+    BehindFirst,
     /// In every layer that has no tensor of the other role.
     Unless(Role),
 }
@@ -657,6 +663,9 @@ pub(super) const fn optional(role: Role) -> Row {
 }
 
 impl Row {
+    pub(super) const fn behind_first(self) -> Self {
+        Self { need: Need::BehindFirst, ..self }
+    }
     pub(super) const fn unless(self, other: Role) -> Self {
         Self { need: Need::Unless(other), ..self }
     }

@@ -196,6 +196,7 @@ impl<'a> Known<'a> {
             let asked = |layer: &Option<u32>| match row.need {
                 Need::Always => true,
                 Need::Optional => false,
+                Need::BehindFirst => layer.is_some_and(|l| l > 0),
                 Need::Unless(other) => !have.contains(&(other, *layer)),
             };
             let gone = slots.into_iter().filter(|layer| asked(layer) && !have.contains(&(row.role, *layer)));

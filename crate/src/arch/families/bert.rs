@@ -85,13 +85,39 @@ fn numbers(h: &mut Hparams, numbers: &Numbers<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Nomic's BERT (transformers `modeling_nomic_bert.py`): rotation and a gated feed-forward layer.
 pub(super) static NOMIC_BERT: Architecture = Architecture {
     name: "nomic-bert",
     gguf: &["nomic-bert"],
     model_types: &["nomic_bert"],
-    tensors: &[LAYER],
+    tensors: &[
+        &[
+            needed(Role::EmbeddingNorm).in_folders(&["emb_ln"]),
+            needed(Role::AttnQkv).in_folders(&["layers.{l}.attn.Wqkv"]),
+            optional(Role::AttnQ),
+            optional(Role::AttnK),
+            optional(Role::AttnV),
+            needed(Role::FfnGate).in_folders(&["layers.{l}.mlp.fc12"]),
+        ],
+        LAYER,
+    ],
     closed: false,
     layer_norm: true,
     encoder: true,
+    forward: Some(nomic_bert),
     ..BASE
 };
+
+fn nomic_bert<'g>(m: &Net<'g>) -> Tensor<'g> {
+    let mut x = m.embed();
+    if let Some(kind) = m.first_token_type() {
+        x += kind;
+    }
+    x = m.layer_norm(x, Role::EmbeddingNorm);
+    for l in m.layers() {
+        x = l.layer_norm(x + l.rotary_attention(x), Role::AttnOutputNorm);
+        x = l.layer_norm(x + l.gated_mlp(x), Role::LayerOutputNorm);
+    }
+    m.end();
+    x
+}

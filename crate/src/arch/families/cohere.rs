@@ -2,13 +2,14 @@
 
 use super::{
     super::{
-        Architecture, Role,
+        Architecture, Hparams, Numbers, Role,
         tensors::{needed, optional},
     },
-    ATTENTION, BASE, ENDS,
+    ATTENTION, BASE, ENDS, no_head_norms, parallel,
 };
-use crate::ir::Pairing;
+use crate::{fault::Result, ir::Pairing};
 
+/// Command R (transformers `modeling_cohere.py`).
 pub(super) static COMMAND_R: Architecture = Architecture {
     name: "command-r",
     gguf: &["command-r"],
@@ -26,10 +27,13 @@ pub(super) static COMMAND_R: Architecture = Architecture {
     ],
     layer_norm: true,
     gguf_pairing: Pairing::Interleaved,
-    lacks: "a multiplier on logits",
+    folder_pairing: Pairing::Interleaved,
+    adjust: Some(no_head_norms),
+    forward: Some(parallel),
     ..BASE
 };
 
+/// Command R7B and A (transformers `modeling_cohere2.py`): only layers with a window rotate.
 pub(super) static COHERE2: Architecture = Architecture {
     name: "cohere2",
     gguf: &["cohere2"],
@@ -37,6 +41,14 @@ pub(super) static COHERE2: Architecture = Architecture {
     tensors: &[ENDS, ATTENTION, &[needed(Role::FfnGate), needed(Role::FfnUp), needed(Role::FfnDown)]],
     layer_norm: true,
     gguf_pairing: Pairing::Interleaved,
-    lacks: "layers without rotation",
+    folder_pairing: Pairing::Interleaved,
+    window_pattern: Some(4),
+    adjust: Some(cohere2_numbers),
+    forward: Some(parallel),
     ..BASE
 };
+
+fn cohere2_numbers(h: &mut Hparams, _: &Numbers<'_>) -> Result<()> {
+    h.rotate_in_windows();
+    Ok(())
+}

@@ -5,11 +5,11 @@ use super::{
         Architecture, Hparams, Net, Numbers, Role,
         tensors::{needed, optional},
     },
-    BASE, ENDS, FOUR_TIMES, FUSED_ATTENTION, MLP, ONE_KV_HEAD_EACH,
+    BASE, ENDS, FOUR_TIMES, FUSED_ATTENTION, MLP, ONE_KV_HEAD_EACH, parallel,
 };
 use crate::{
     fault::{Fault, Result},
-    ir::{Tensor, Unary},
+    ir::{Pairing, Tensor, Unary},
 };
 
 /// GPT-2 (transformers `modeling_gpt2.py`, whose Conv1D keeps its weight as `[inputs, outputs]`).
@@ -99,14 +99,22 @@ pub(super) static MPT: Architecture = Architecture {
     ..BASE
 };
 
+/// GPT-J (transformers `modeling_gptj.py`).
 pub(super) static GPTJ: Architecture = Architecture {
     name: "gptj",
     gguf: &["gptj"],
     model_types: &["gptj"],
-    tensors: &[ENDS, super::ATTENTION, &[needed(Role::FfnUp), needed(Role::FfnDown)]],
+    tensors: &[
+        &[needed(Role::TokenEmbedding).in_folders(&["wte"]), needed(Role::FfnUp), needed(Role::FfnDown)],
+        ENDS,
+        super::ATTENTION,
+    ],
     rules: &[ONE_KV_HEAD_EACH, FOUR_TIMES],
     closed: false,
     layer_norm: true,
+    gguf_pairing: Pairing::Interleaved,
+    folder_pairing: Pairing::Interleaved,
     activation: Unary::GeluTanh,
+    forward: Some(parallel),
     ..BASE
 };

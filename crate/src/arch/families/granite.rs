@@ -2,22 +2,44 @@
 
 use super::{
     super::{
-        Architecture, Role,
+        Architecture, Hparams, Net, Numbers, Role,
         tensors::{needed, optional},
     },
     ATTENTION, BASE, ENDS, EXPERTS, GATED_MLP,
 };
-use crate::ir::Pairing;
+use crate::{
+    fault::Result,
+    ir::{Pairing, Tensor, Unary},
+};
 
+/// Granite (transformers `modeling_granite.py`).
 pub(super) static GRANITE: Architecture = Architecture {
     name: "granite",
     gguf: &["granite"],
     model_types: &["granite"],
     tensors: &[ENDS, ATTENTION, GATED_MLP],
     gguf_pairing: Pairing::Interleaved,
-    lacks: "multipliers on residuals and logits",
+    adjust: Some(granite_numbers),
+    forward: Some(granite),
     ..BASE
 };
+
+fn granite<'g>(m: &Net<'g>) -> Tensor<'g> {
+    let scale = Unary::Scale(m.hparams().residual_scale.unwrap_or(1.0));
+    let mut x = m.embed();
+    for l in m.layers() {
+        x += l.rotary_attention(l.rms_norm(x, Role::AttnNorm)).map(scale);
+        x += l.gated_mlp(l.rms_norm(x, Role::FfnNorm)).map(scale);
+    }
+    m.end();
+    m.logits(m.rms_norm(x.wanted_rows(), Role::OutputNorm))
+}
+
+fn granite_numbers(h: &mut Hparams, _: &Numbers<'_>) -> Result<()> {
+    // Logits are divided by it.
+    h.logit_scale = h.logit_scale.map(f32::recip);
+    Ok(())
+}
 
 pub(super) static GRANITE_MOE: Architecture = Architecture {
     name: "granitemoe",

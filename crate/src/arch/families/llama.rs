@@ -2,14 +2,14 @@
 
 use super::{
     super::{
-        Architecture, Hparams, Key, Net, Numbers, Role, Row,
+        Architecture, Hparams, Key, Net, Numbers, PerLayer, Role, Row,
         tensors::{needed, optional},
     },
-    ATTENTION, BASE, ENDS, EXPERTS, GATED_MLP, HEAD_NORMS, MLP,
+    ATTENTION, BASE, ENDS, EXPERTS, GATED_MLP, HEAD_NORMS, MLP, no_head_norms, parallel, serial,
 };
 use crate::{
     fault::{Fault, Result},
-    ir::{Pairing, Tensor},
+    ir::{Pairing, Tensor, Unary},
 };
 
 /// Llama (transformers `modeling_llama.py`; llama.cpp `src/models/llama.cpp`).
@@ -42,21 +42,39 @@ pub(super) fn no_experts(_: &mut Hparams, numbers: &Numbers<'_>) -> Result<()> {
     }
 }
 
+/// SmolLM 3 (transformers `modeling_smollm3.py`): Llama with layers that do not rotate.
 pub(super) static SMOLLM3: Architecture = Architecture {
     name: "smollm3",
     gguf: &["smollm3"],
     model_types: &["smollm3"],
     tensors: &[ENDS, ATTENTION, GATED_MLP],
     gguf_pairing: Pairing::Interleaved,
-    lacks: "layers without rotation",
+    asks_for_window: true,
+    adjust: Some(smollm3_numbers),
+    forward: Some(forward),
     ..BASE
 };
 
+/// Every how many layers one does not rotate, where nothing is said; GGUF has no key for it.
+const SMOLLM3_INTERVAL: u32 = 4;
+
+fn smollm3_numbers(h: &mut Hparams, numbers: &Numbers<'_>) -> Result<()> {
+    let every = numbers.optional(Key::UnrotatedInterval, 0)?.unwrap_or(SMOLLM3_INTERVAL);
+    let stated = numbers.find(Key::RotatedLayers).is_some();
+    h.rotated = PerLayer::collect(h.layers, |l| match stated {
+        true => Ok(numbers.optional(Key::RotatedLayers, l)?.is_some()),
+        false => Ok((l + 1) % every != 0),
+    })?;
+    Ok(())
+}
+
+/// Seed-OSS (transformers `modeling_seed_oss.py`): Llama with biases on queries, keys and values.
 pub(super) static SEED_OSS: Architecture = Architecture {
     name: "seed_oss",
     gguf: &["seed_oss"],
     model_types: &["seed_oss"],
     tensors: &[POST_ATTENTION_NAMED, ENDS, ATTENTION, GATED_MLP],
+    forward: Some(forward),
     ..BASE
 };
 
@@ -69,17 +87,35 @@ pub(super) static ERNIE4_5: Architecture = Architecture {
     model_types: &["ernie4_5"],
     tensors: &[ENDS, ATTENTION, GATED_MLP],
     gguf_pairing: Pairing::Interleaved,
+    folder_pairing: Pairing::Interleaved,
+    forward: Some(forward),
     ..BASE
 };
 
+/// HunYuan (transformers `modeling_hunyuan_v1_dense.py`): heads are normed behind the rotation.
 pub(super) static HUNYUAN: Architecture = Architecture {
     name: "hunyuan-dense",
     gguf: &["hunyuan-dense"],
     model_types: &["hunyuan_v1_dense"],
     tensors: &[ENDS, ATTENTION, HEAD_NORMS, GATED_MLP],
+    forward: Some(hunyuan),
     ..BASE
 };
 
+fn hunyuan<'g>(m: &Net<'g>) -> Tensor<'g> {
+    let mut x = m.embed();
+    for l in m.layers() {
+        let [q, k, v] = l.qkv(l.rms_norm(x, Role::AttnNorm));
+        let q = l.head_norm(l.rope(q), Role::QNorm);
+        let k = l.head_norm(l.rope(k), Role::KNorm);
+        x += l.linear(l.attention(q, k, v), Role::AttnOutput);
+        x += l.gated_mlp(l.rms_norm(x, Role::FfnNorm));
+    }
+    m.end();
+    m.logits(m.rms_norm(x.wanted_rows(), Role::OutputNorm))
+}
+
+/// EXAONE 4 (transformers `modeling_exaone4.py`): norms behind attention and feed-forward layer.
 pub(super) static EXAONE4: Architecture = Architecture {
     name: "exaone4",
     gguf: &["exaone4"],
@@ -100,10 +136,28 @@ pub(super) static EXAONE4: Architecture = Architecture {
         ],
     ],
     closed: false,
-    lacks: "layers without rotation",
+    window_pattern: Some(4),
+    adjust: Some(exaone4_numbers),
+    forward: Some(exaone4),
     ..BASE
 };
 
+fn exaone4<'g>(m: &Net<'g>) -> Tensor<'g> {
+    let mut x = m.embed();
+    for l in m.layers() {
+        x += l.rms_norm(l.normed_attention(x), Role::PostAttnNorm);
+        x += l.rms_norm(l.gated_mlp(x), Role::PostFfnNorm);
+    }
+    m.end();
+    m.logits(m.rms_norm(x.wanted_rows(), Role::OutputNorm))
+}
+
+fn exaone4_numbers(h: &mut Hparams, _: &Numbers<'_>) -> Result<()> {
+    h.rotate_in_windows();
+    Ok(())
+}
+
+/// GLM 4 (transformers `modeling_glm4.py`): norms before and behind attention and feed-forward layer.
 pub(super) static GLM4: Architecture = Architecture {
     name: "glm4",
     gguf: &["glm4"],
@@ -120,16 +174,40 @@ pub(super) static GLM4: Architecture = Architecture {
         ],
     ],
     gguf_pairing: Pairing::Interleaved,
+    folder_pairing: Pairing::Interleaved,
+    rotary_part: 0.5,
     closed: false,
+    forward: Some(glm4),
     ..BASE
 };
 
+fn glm4<'g>(m: &Net<'g>) -> Tensor<'g> {
+    let mut x = m.embed();
+    for l in m.layers() {
+        let h = l.rotary_attention(l.rms_norm(x, Role::AttnNorm));
+        x += l.rms_norm(h, Role::PostAttnNorm);
+        let h = l.gated_mlp(l.rms_norm(x, Role::FfnNorm));
+        x += l.rms_norm(h, Role::PostFfnNorm);
+    }
+    m.end();
+    m.logits(m.rms_norm(x.wanted_rows(), Role::OutputNorm))
+}
+
+/// Nemotron (transformers `modeling_nemotron.py`): norms are stored as `w - 1`.
 pub(super) static NEMOTRON: Architecture = Architecture {
     name: "nemotron",
     gguf: &["nemotron"],
     model_types: &["nemotron"],
-    tensors: &[ENDS, ATTENTION, MLP],
+    tensors: &[
+        &[needed(Role::OutputNorm).plus_one(), needed(Role::AttnNorm).plus_one(), needed(Role::FfnNorm).plus_one()],
+        ENDS,
+        ATTENTION,
+        MLP,
+    ],
     layer_norm: true,
+    activation: Unary::ReluSquared,
+    rotary_part: 0.5,
+    forward: Some(serial),
     ..BASE
 };
 
@@ -139,6 +217,8 @@ pub(super) static STARCODER2: Architecture = Architecture {
     model_types: &["starcoder2"],
     tensors: &[ENDS, ATTENTION, MLP],
     layer_norm: true,
+    activation: Unary::GeluTanh,
+    forward: Some(serial),
     ..BASE
 };
 
@@ -155,8 +235,29 @@ pub(super) static STABLELM: Architecture = Architecture {
     ],
     closed: false,
     layer_norm: true,
+    rotary_part: 0.25,
+    adjust: Some(stablelm_numbers),
+    forward: Some(stablelm),
     ..BASE
 };
+
+fn stablelm<'g>(m: &Net<'g>) -> Tensor<'g> {
+    if m.hparams().parallel_residual {
+        return parallel(m);
+    }
+    let mut x = m.embed();
+    for l in m.layers() {
+        x += l.rotary_attention(l.layer_norm(x, Role::AttnNorm));
+        x += l.gated_mlp(l.layer_norm(x, Role::FfnNorm));
+    }
+    m.end();
+    m.logits(m.layer_norm(x.wanted_rows(), Role::OutputNorm))
+}
+
+fn stablelm_numbers(h: &mut Hparams, numbers: &Numbers<'_>) -> Result<()> {
+    h.parallel_residual = numbers.flag(Key::ParallelResidual)?.unwrap_or(false);
+    no_head_norms(h, numbers)
+}
 
 pub(super) static GPT_OSS: Architecture = Architecture {
     name: "gpt-oss",

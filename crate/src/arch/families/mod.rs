@@ -17,10 +17,13 @@ mod qwen;
 mod t5;
 
 use super::{
-    Architecture, Dim, Form, Key, Role, Row, Rule,
+    Architecture, Dim, Form, Hparams, Key, Net, Numbers, Role, Row, Rule,
     tensors::{needed, optional},
 };
-use crate::ir::{Pairing, Unary};
+use crate::{
+    fault::{Fault, Result},
+    ir::{Pairing, Tensor, Unary},
+};
 
 /// All architectures.
 pub static ARCHITECTURES: &[&Architecture] = &[
@@ -86,10 +89,13 @@ const BASE: Architecture = Architecture {
     encoder: false,
     rotary: true,
     gguf_pairing: Pairing::Halves,
+    folder_pairing: Pairing::Halves,
     rotary_part: 1.0,
     local_rope: false,
     activation: Unary::Silu,
     window_pattern: None,
+    full_layer_first: false,
+    both_ways: None,
     asks_for_window: false,
     adjust: None,
     forward: None,
@@ -139,8 +145,46 @@ const SHARED_EXPERT: &[Row] =
     &[optional(Role::SharedGate), optional(Role::SharedUp), optional(Role::SharedDown), optional(Role::SharedRouter)];
 
 /// As many key heads as query heads, whatever a configuration says.
-const ONE_KV_HEAD_EACH: Rule = Rule { key: Key::KvHeads, form: None, value: Dim::Of(Key::Heads), always: true };
+const ONE_KV_HEAD_EACH: Rule =
+    Rule { key: Key::KvHeads, form: None, value: Dim::Of(Key::Heads), always: true, when: None };
 
 /// A feed-forward layer four times as wide as the model, where nothing is stated.
 const FOUR_TIMES: Rule =
-    Rule { key: Key::IntermediateSize, form: Some(Form::Folder), value: Dim::Times(4, Key::HiddenSize), always: false };
+    Rule { form: Some(Form::Folder), value: Dim::Times(4, Key::HiddenSize), ..usual(Key::IntermediateSize) };
+
+/// A number where none is stated.
+const fn usual(key: Key) -> Rule {
+    Rule { key, form: None, value: Dim::Exactly(1), always: false, when: None }
+}
+
+/// Refuses norms of heads of queries and keys, which larger models of some kinds have.
+fn no_head_norms(_: &mut Hparams, numbers: &Numbers<'_>) -> Result<()> {
+    let is = |name: &str| name.contains("q_norm") || name.contains("q_layernorm");
+    match numbers.model().tensors.iter().any(|t| is(&t.name)) {
+        true => Err(Fault::unsupported("norms of heads of queries and keys cannot be run yet in this architecture")),
+        false => Ok(()),
+    }
+}
+
+/// Attention and feed-forward layer in turn, a LayerNorm before each.
+fn serial<'g>(m: &Net<'g>) -> Tensor<'g> {
+    let mut x = m.embed();
+    for l in m.layers() {
+        x += l.rotary_attention(l.layer_norm(x, Role::AttnNorm));
+        x += l.mlp(l.layer_norm(x, Role::FfnNorm));
+    }
+    m.end();
+    m.logits(m.layer_norm(x.wanted_rows(), Role::OutputNorm))
+}
+
+/// Attention and feed-forward layer side by side behind one LayerNorm.
+fn parallel<'g>(m: &Net<'g>) -> Tensor<'g> {
+    let mut x = m.embed();
+    for l in m.layers() {
+        let h = l.layer_norm(x, Role::AttnNorm);
+        let mlp = if l.has(Role::FfnGate) { l.gated_mlp(h) } else { l.mlp(h) };
+        x = x + l.rotary_attention(h) + mlp;
+    }
+    m.end();
+    m.logits(m.layer_norm(x.wanted_rows(), Role::OutputNorm))
+}

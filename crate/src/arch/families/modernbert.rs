@@ -1,24 +1,22 @@
 //! ModernBERT: rotation, GeGLU, local and global layers.
 
 use super::{
-    super::{
-        Architecture, Role,
-        tensors::{needed, optional},
-    },
+    super::{Architecture, Net, Role, tensors::needed},
     BASE,
 };
-use crate::ir::Unary;
+use crate::ir::{Tensor, Unary};
 
+/// ModernBERT (transformers `modeling_modernbert.py`; llama.cpp `src/models/modern-bert.cpp`).
 pub(super) static MODERN_BERT: Architecture = Architecture {
     name: "modern-bert",
     gguf: &["modern-bert"],
     model_types: &["modernbert"],
     tensors: &[&[
-        needed(Role::TokenEmbedding),
-        needed(Role::EmbeddingNorm),
-        needed(Role::OutputNorm),
+        needed(Role::TokenEmbedding).in_folders(&["embeddings.tok_embeddings"]),
+        needed(Role::EmbeddingNorm).in_folders(&["embeddings.norm"]),
+        needed(Role::OutputNorm).in_folders(&["final_norm"]),
         // The first layer has none.
-        optional(Role::AttnNorm),
+        needed(Role::AttnNorm).behind_first(),
         needed(Role::AttnQkv),
         needed(Role::AttnOutput),
         needed(Role::FfnNorm),
@@ -30,6 +28,20 @@ pub(super) static MODERN_BERT: Architecture = Architecture {
     layer_norm: true,
     encoder: true,
     activation: Unary::Gelu,
-    lacks: "windows that reach both ways",
+    local_rope: true,
+    window_pattern: Some(3),
+    full_layer_first: true,
+    forward: Some(modern_bert),
     ..BASE
 };
+
+fn modern_bert<'g>(m: &Net<'g>) -> Tensor<'g> {
+    let mut x = m.layer_norm(m.embed(), Role::EmbeddingNorm);
+    for l in m.layers() {
+        let h = if l.has(Role::AttnNorm) { l.layer_norm(x, Role::AttnNorm) } else { x };
+        x += l.rotary_attention(h);
+        x += l.gated_mlp(l.layer_norm(x, Role::FfnNorm));
+    }
+    m.end();
+    m.layer_norm(x, Role::OutputNorm)
+}

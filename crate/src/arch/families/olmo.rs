@@ -2,12 +2,12 @@
 
 use super::{
     super::{
-        Architecture, Role, Row,
+        Architecture, Net, Role, Row,
         tensors::{KEYS, QUERIES, needed, optional},
     },
     ATTENTION, BASE, ENDS, EXPERTS, GATED_MLP,
 };
-use crate::ir::Pairing;
+use crate::ir::{Pairing, Tensor};
 
 /// Norms of whole rows of queries and keys.
 const ROW_NORMS: &[Row] = &[needed(Role::QNorm).shape(&[QUERIES]), needed(Role::KNorm).shape(&[KEYS])];
@@ -27,6 +27,7 @@ pub(super) static OLMO: Architecture = Architecture {
     ..BASE
 };
 
+/// OLMo 2 (transformers `modeling_olmo2.py`).
 pub(super) static OLMO2: Architecture = Architecture {
     name: "olmo2",
     gguf: &["olmo2"],
@@ -46,8 +47,23 @@ pub(super) static OLMO2: Architecture = Architecture {
             needed(Role::PostFfnNorm),
         ],
     ],
+    forward: Some(olmo2),
     ..BASE
 };
+
+fn olmo2<'g>(m: &Net<'g>) -> Tensor<'g> {
+    let mut x = m.embed();
+    for l in m.layers() {
+        let [q, k, v] = l.qkv(x);
+        let q = l.rope(l.rms_norm(q, Role::QNorm));
+        let k = l.rope(l.rms_norm(k, Role::KNorm));
+        let h = l.linear(l.attention(q, k, v), Role::AttnOutput);
+        x += l.rms_norm(h, Role::PostAttnNorm);
+        x += l.rms_norm(l.gated_mlp(x), Role::PostFfnNorm);
+    }
+    m.end();
+    m.logits(m.rms_norm(x.wanted_rows(), Role::OutputNorm))
+}
 
 pub(super) static OLMOE: Architecture = Architecture {
     name: "olmoe",

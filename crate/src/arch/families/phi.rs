@@ -5,7 +5,7 @@ use super::{
         Architecture, Role,
         tensors::{needed, optional},
     },
-    ATTENTION, BASE, ENDS, llama,
+    ATTENTION, BASE, ENDS, llama, no_head_norms, parallel,
 };
 use crate::ir::Unary;
 
@@ -32,6 +32,7 @@ pub(super) static PHI3: Architecture = Architecture {
     ..BASE
 };
 
+/// Phi 1 and 2 (transformers `modeling_phi.py`).
 pub(super) static PHI2: Architecture = Architecture {
     name: "phi2",
     gguf: &["phi2"],
@@ -50,5 +51,7 @@ pub(super) static PHI2: Architecture = Architecture {
     layer_norm: true,
     activation: Unary::GeluTanh,
     rotary_part: 0.5,
+    adjust: Some(no_head_norms),
+    forward: Some(parallel),
     ..BASE
 };

@@ -33,11 +33,7 @@ pub(super) static QWEN3: Architecture = Architecture {
 fn qwen3<'g>(m: &Net<'g>) -> Tensor<'g> {
     let mut x = m.embed();
     for l in m.layers() {
-        let h = l.rms_norm(x, Role::AttnNorm);
-        let [q, k, v] = l.qkv(h);
-        let q = l.rope(l.head_norm(q, Role::QNorm));
-        let k = l.rope(l.head_norm(k, Role::KNorm));
-        x += l.linear(l.attention(q, k, v), Role::AttnOutput);
+        x += l.normed_attention(l.rms_norm(x, Role::AttnNorm));
         x += l.gated_mlp(l.rms_norm(x, Role::FfnNorm));
     }
     m.end();
