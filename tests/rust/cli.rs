@@ -567,3 +567,90 @@ fn the_first_lines_have_no_stray_space() {
         assert!(!said.lines().take(4).any(|line| line.contains(" ,")), "{said}");
     }
 }
+
+#[test]
+fn run_takes_ids_and_gives_the_logits_alone() {
+    let reference = reference();
+    let prompt = &reference["prompts"][0]["ids"];
+    let ids: Vec<String> = prompt.as_array().expect("ids").iter().map(ToString::to_string).collect();
+    let model = sample("gguf/sample-f16.gguf");
+    let ids = ids.join(",");
+    let run = |more: &[&str]| {
+        let mut args = vec!["run", path(&model), "--prompt-ids", &ids, "--device", "cpu", "--json"];
+        args.extend(more);
+        json(&args)
+    };
+    let alone = run(&["-n", "0", "--logits"]);
+    assert_eq!(alone["ids"], serde_json::json!([]));
+    assert_eq!(&alone["prompt_ids"], prompt);
+    let logits = |report: &Value| -> Vec<f64> {
+        report["logits"].as_array().expect("logits").iter().map(|l| l.as_f64().expect("a number")).collect()
+    };
+    let want = logits(&alone);
+    // Neither passes nor a wider cache than needed change them beyond rounding; a narrow cache does, a little.
+    for (more, most) in [
+        (&["--disable-pass", "all"][..], 1e-3),
+        (&["--disable-pass", "stack", "--disable-pass", "dead"], 1e-3),
+        (&["--cache-type", "f16"], 0.05),
+        (&["--cache-type", "q8_0"], 0.5),
+    ] {
+        let mut args = vec!["-n", "0", "--logits"];
+        args.extend(more);
+        let off = logits(&run(&args)).iter().zip(&want).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        assert!(off < most, "{more:?}: off by {off}");
+    }
+    let output = glassbox(&["run", path(&model), "--prompt-ids", "1", "--disable-pass", "nothing", "--device", "cpu"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("linear_add"), "the passes are listed");
+}
+
+#[test]
+fn graph_prints_what_a_model_computes_and_which_passes_there_are() {
+    let model = sample("gguf/sample-q8_0.gguf");
+    let text = |args: &[&str]| String::from_utf8(glassbox(args).stdout).expect("UTF-8");
+    let plain = text(&["graph", path(&model), "--plain"]);
+    assert!(
+        plain.contains("= Silu(") && plain.contains("blk.0.attn_q.weight") && plain.contains("f32[rows, "),
+        "{plain}"
+    );
+    let fused = text(&["graph", path(&model)]);
+    assert!(fused.contains("GatedLinear") && !fused.contains("= Silu("), "{fused}");
+    assert!(fused.lines().count() < plain.lines().count());
+    let program = text(&["graph", path(&model), "--program"]);
+    assert!(program.contains("choice:") && program.contains("attention ("), "{program}");
+    assert!(text(&["graph", "--passes"]).contains("gated_linear"));
+}
+
+#[test]
+fn embed_gives_vectors_of_length_one_and_refuses_decoders() {
+    let folder = std::env::var_os("GLASSBOX_CORPUS").map_or_else(|| root().join("../shared/corpus"), PathBuf::from);
+    let bert = folder.join("arch/bert");
+    if !bert.is_dir() {
+        eprintln!("skipped: vectors of an encoder, because the corpus is not at {}", folder.display());
+        return;
+    }
+    let about: Value =
+        serde_json::from_slice(&std::fs::read(bert.join("reference.json")).expect("reads")).expect("JSON");
+    let ids: Vec<String> = about["prompt_ids"].as_array().expect("ids").iter().map(ToString::to_string).collect();
+    let ids = ids.join(",");
+    for form in ["hf", "model.gguf"] {
+        let model = bert.join(form);
+        for (pooling, key) in [("mean", "mean_pooled_l2"), ("cls", "cls_l2")] {
+            let args = ["embed", path(&model), "--prompt-ids", &ids, "--pooling", pooling, "--device", "cpu", "--json"];
+            let report = json(&args);
+            let vector: Vec<f64> =
+                report["embeddings"][0].as_array().expect("a vector").iter().filter_map(Value::as_f64).collect();
+            let length: f64 = vector.iter().map(|v| v * v).sum::<f64>().sqrt();
+            assert!((length - 1.0).abs() < 1e-5, "{form} {pooling}: {length}");
+            let want = about[key].as_array().expect("a reference");
+            assert_eq!(want.len(), vector.len());
+            let off = want.iter().filter_map(Value::as_f64).zip(&vector).map(|(a, b)| (a - b).abs());
+            assert!(off.fold(0.0, f64::max) < 1e-4, "{form} {pooling}");
+        }
+    }
+    let output = glassbox(&["embed", path(&sample("gguf/sample-q8_0.gguf")), "text", "--device", "cpu"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("hidden states"));
+    let output = glassbox(&["run", path(&bert.join("hf")), "--prompt-ids", "1", "--device", "cpu"]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("glassbox embed"));
+}

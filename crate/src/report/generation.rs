@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::{
-    session::{Alternative, DeviceEntry, DeviceInfo, Generated, Generation, Outcome, Progress, Speed, StopReason},
+use crate::session::{
+    Alternative, DeviceEntry, DeviceInfo, Generated, Generation, Outcome, Progress, Speed, StopReason,
 };
 
 use super::Fact;

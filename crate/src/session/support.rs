@@ -5,10 +5,10 @@ use crate::{
     arch,
     engine::{
         compile::{self, Options},
-        figures::Memory,
+        program::table_words,
     },
     fault::Result,
-    ir::{Graph, passes},
+    ir::{Fact, Graph, Op, Sizes, Weight, passes},
     model::ModelFile,
 };
 
@@ -41,23 +41,55 @@ pub struct Support {
 pub fn support(model: &ModelFile) -> Result<Support> {
     let built = arch::build(model)?;
     let context = built.hparams.context;
-    let mut graph = built.graph;
-    passes::run(&mut graph, &[])?;
-    let memory = |context| -> Result<Memory> {
-        let options = Options { context, rows: ROWS, ..Options::default() };
-        Ok(compile::compile(&graph, &options)?.memory())
+    let graph = built.graph;
+    let bytes = |w: &Weight| {
+        let row_len = u64::from(w.fact.width().unwrap_or(0));
+        let rows = w.sources.iter().map(|s| u64::from(s.count())).sum::<u64>();
+        match w.encoding() {
+            Some(encoding) => rows * encoding.bytes(row_len, row_len).unwrap_or(0),
+            None => row_len * 4,
+        }
     };
-    let short = ROWS.min(context);
-    let (at_short, at_full) = (memory(short)?, memory(context).or_else(|_| memory(short))?);
     Ok(Support {
         architecture: arch::of(model)?.1.name().to_owned(),
         layers: built.hparams.layers,
         context,
         generates: graph.output("logits").is_some(),
-        weights: at_short.weights,
-        cache_per_token: at_short.states / u64::from(short),
-        scratch: at_full.scratch,
+        weights: graph.weights.iter().map(bytes).sum(),
+        cache_per_token: graph.states.iter().map(|s| u64::from(s.width) * 4).sum(),
+        scratch: scratch(&graph, context),
     })
+}
+
+/// Bytes of the values that are alive at once in a step of [`ROWS`] tokens, at most, and of the rotary tables.
+///
+/// A program needs a little less, since some operations write over what they read; this module of the page is smaller
+/// without the compiler.
+fn scratch(graph: &Graph, context: u32) -> u64 {
+    let sizes = Sizes { rows: ROWS.min(context), outputs: 1, context: 0 };
+    let mut last_read = vec![0; graph.nodes.len()];
+    for (i, node) in graph.nodes.iter().enumerate() {
+        node.inputs.iter().for_each(|v| last_read[v.node.0 as usize] = i);
+    }
+    let size = |i: usize| -> u64 {
+        let node = &graph.nodes[i];
+        let is_kept = matches!(node.op, Op::Input(_) | Op::Weight(_) | Op::Constant(_) | Op::StateWrite(_));
+        let values = |f: &Fact| f.shape.iter().map(|d| u64::from(d.resolve(&sizes))).product::<u64>();
+        // A slice is a view of what it is cut from.
+        if is_kept || matches!(node.op, Op::Slice { .. }) { 0 } else { node.facts.iter().map(values).sum::<u64>() * 4 }
+    };
+    let (mut alive, mut most) = (0u64, 0u64);
+    for (i, node) in graph.nodes.iter().enumerate() {
+        alive += size(i);
+        most = most.max(alive);
+        let mut read: Vec<usize> = node.inputs.iter().map(|v| v.node.0 as usize).collect();
+        read.sort_unstable();
+        read.dedup();
+        let over: u64 = read.into_iter().filter(|r| last_read[*r] == i).map(size).sum();
+        alive = alive.saturating_sub(over);
+    }
+    let tables: u64 = graph.rotations.iter().map(|r| u64::from(table_words(context, r.dims / 2)) * 4).sum();
+    most + tables
 }
 
 /// The passes over graphs: name and what each does.

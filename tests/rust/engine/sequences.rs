@@ -162,3 +162,26 @@ fn penalties_on_the_device_choose_what_the_host_would() {
         assert_ne!(device, free, "penalties change the text");
     }
 }
+
+#[test]
+fn a_generation_ends_at_the_tokens_that_generation_config_names() {
+    let Some(corpus) = corpus("a folder with generation_config.json") else { return };
+    let from = corpus.join("arch/llama/hf");
+    let about = super::support::json(&corpus.join("arch/llama/reference.json"));
+    let (prompt, greedy) = (super::support::ids(&about["prompt_ids"]), super::support::ids(&about["greedy_ids"]));
+    for stop in [serde_json::json!(greedy[5]), serde_json::json!([383, greedy[5]])] {
+        let folder = tempfile::tempdir().unwrap();
+        for file in std::fs::read_dir(&from).unwrap() {
+            let file = file.unwrap();
+            std::fs::copy(file.path(), folder.path().join(file.file_name())).unwrap();
+        }
+        let settings = folder.path().join("generation_config.json");
+        std::fs::remove_file(&settings).unwrap();
+        std::fs::write(&settings, serde_json::json!({ "eos_token_id": stop }).to_string()).unwrap();
+        let mut model = load(folder.path(), &PLACES[0], &RunSettings::default()).unwrap();
+        let outcome = generate(&mut model, &prompt, &options(24, Sampling::greedy()));
+        assert_eq!(outcome.stop, glassbox::session::StopReason::EndToken, "{stop}");
+        let end = greedy.iter().position(|id| *id == greedy[5]).unwrap();
+        assert_eq!(outcome.ids, greedy[..end], "{stop}");
+    }
+}
