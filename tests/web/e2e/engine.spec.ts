@@ -26,8 +26,9 @@ interface Harness {
   start(subgroups: boolean): void;
   ops(tier: string, only: string): Promise<OpsReport>;
   runs(device: string, tier: string, options: Options[]): Promise<Runs>;
+  results(device: string, tier: string, ids: number[]): Promise<number[][]>;
 }
-type Options = { prompt: string; max_tokens: number; logits?: boolean; temperature?: number; top_k?: number; top_p?: number; min_p?: number; seed?: number };
+type Options = { prompt?: string; prompt_ids?: number[]; max_tokens: number; logits?: boolean; temperature?: number; top_k?: number; top_p?: number; min_p?: number; seed?: number };
 type Device = "cpu" | "gpu";
 
 /** The references were computed in float64 from the decoded weights: f32 sums of these small models stay this close. */
@@ -52,6 +53,12 @@ class Engine {
   }
   ops(tier: string, only: string): Promise<OpsReport> {
     return this.page.evaluate(([t, o]) => (globalThis as unknown as { harness: Harness }).harness.ops(t, o), [tier, only] as const);
+  }
+  async results(files: string[], device: Device, tier: string, ids: number[]): Promise<number[][]> {
+    await this.page.getByLabel("Model files").setInputFiles(files);
+    return this.page.evaluate(
+      ([d, t, i]) => (globalThis as unknown as { harness: Harness }).harness.results(d, t, i), [device, tier, ids] as const,
+    );
   }
   async runs(files: string[], device: Device, options: Options[], tier = ""): Promise<Runs> {
     await this.page.getByLabel("Model files").setInputFiles(files);
@@ -108,7 +115,7 @@ const OPS: [string, string[]][] = [
 ];
 
 for (const [tier, kernels] of OPS) {
-  test(`every kernel agrees with its scalar twin on SwiftShader in the ${tier} tier`, async ({ engine }) => {
+  test(`every kernel agrees with the operation it stands for on SwiftShader in the ${tier} tier`, async ({ engine }) => {
     test.setTimeout(1_200_000);
     const subgroups = await engine.start();
     skipAloud(tier === "core" || subgroups, "the subgroup tier, because this Chromium's adapter has no subgroups");
@@ -158,6 +165,54 @@ for (const device of ["cpu", "gpu"] as const) {
         continue;
       }
       expect(report?.ids, `${file}: greedy ids`).toEqual(tokens);
+    }
+  });
+}
+
+/** Architectures whose tiny models run on SwiftShader in every test; GLASSBOX_ALL_GPU=1 takes all of them. */
+const FAIR = ["bert", "gemma3", "gpt2", "llama", "qwen3"];
+const ARCHITECTURES = [
+  ...FAIR, "gptneox", "gptneox-serial", "llama-biases", "llama-linear-rope", "llama-llama3-rope", "llama-yarn-rope", "phi3", "phi3-longrope",
+  "qwen2", "roberta",
+];
+/** Per ten units of the reference's range, as natively. */
+const ARCHITECTURE_TOLERANCE = 2e-3;
+
+interface ArchitectureReference { prompt_ids: number[]; greedy_ids?: number[]; min_top2_gap?: number }
+
+/** The largest difference of a value, per ten units of the reference's range. */
+function offBy(got: number[][], want: Float32Array[]): number {
+  expect(got.length).toBe(want.length);
+  const values = want.flatMap((row) => [...row]);
+  const range = values.reduce((m, v) => Math.max(m, v), -Infinity) - values.reduce((m, v) => Math.min(m, v), Infinity);
+  const most = got.reduce((m, row, i) => Math.max(m, largestDifference(row, want[i])), 0);
+  return most / Math.max(range / 10, 1);
+}
+
+for (const device of ["cpu", "gpu"] as const) {
+  const where = device === "cpu" ? "the wasm CPU path" : "SwiftShader in both tiers";
+  test(`tiny models of the architectures give the references' values at every position on ${where}`, async ({ engine }) => {
+    test.setTimeout(600_000);
+    skipAloud(existsSync(join(CORPUS, "arch")), `models of every architecture, because the corpus is not at ${CORPUS}`);
+    const subgroups = await engine.start();
+    const tiers = device === "cpu" ? [""] : subgroups ? ["core", "subgroup"] : ["core"];
+    for (const tier of tiers) {
+      for (const name of device === "cpu" || ALL_GPU ? ARCHITECTURES : FAIR) {
+        const folder = join(CORPUS, "arch", name);
+        const about = json<ArchitectureReference>(join(folder, "reference.json"));
+        const encoder = existsSync(join(folder, "hidden.npy"));
+        const own = join(folder, "gguf-logits.npy");
+        const want = npy(encoder ? join(folder, "hidden.npy") : existsSync(own) ? own : join(folder, "logits.npy"));
+        const file = join(folder, "model.gguf");
+        const off = offBy(await engine.results([file], device, tier, about.prompt_ids), want);
+        console.log(`${name}, ${device} ${tier}: off by ${off.toExponential(1)}`);
+        expect(off, `${name} ${tier}`).toBeLessThan(ARCHITECTURE_TOLERANCE);
+        if (encoder || existsSync(own) || (about.min_top2_gap ?? 0) < 2 * ARCHITECTURE_TOLERANCE) continue;
+        const options = [{ prompt_ids: about.prompt_ids, max_tokens: 8 }];
+        const { reports: [report] } = await engine.runs([file], device, options, tier);
+        // An end token ends a run; the reference goes on.
+        expect(report?.ids, `${name} ${tier}`).toEqual(about.greedy_ids?.slice(0, report?.ids.length));
+      }
     }
   });
 }

@@ -18,7 +18,7 @@ use crate::{
         PiecesReport, ProgressReport, RunReport, TemplateDiffReport, TemplatesReport, TokensReport, VocabularyReport,
     },
     session::{
-        self, Catalog, Chat, Comparison, Conversation, Data, DeviceChoice, EncodeOptions, Generation,
+        self, Catalog, Chat, Comparison, Conversation, Data, DeviceChoice, Embedder, EncodeOptions, Generation,
         GenerationOptions, GpuOptions, Inspection, Progress, RunSettings, Sampling, Search, Sort, TokenQuery,
         TokenType, Tokenized, Vocabulary,
     },
@@ -234,11 +234,29 @@ impl Runner {
             .generation
             .take()
             .ok_or_else(|| throw(&Fault::caller("load the model first; or it is already generating")))?;
-        let outcome =
-            generation.generate(&asked.prompt, &asked.options(), &mut |token| ask_page(&on_token, token)).await;
+        let mut tell = |token: &session::Generated| ask_page(&on_token, token);
+        let outcome = match asked.prompt_ids.clone() {
+            Some(ids) => generation.generate_ids(ids, &asked.options(), &mut tell).await,
+            None => generation.generate(&asked.prompt, &asked.options(), &mut tell).await,
+        };
         let report = outcome.map(|o| RunReport::of(&generation, o));
         self.generation.replace(Some(generation));
         json(&report.map_err(|f| throw(&f))?)
+    }
+    /// The model's result at every position of a prompt, for comparisons: rows of logits, or of an encoder's hidden states.
+    pub async fn results(&self, device: String, tier: String, ids: Vec<u32>) -> Result<String, JsValue> {
+        let most = u32::try_from(ids.len()).unwrap_or(u32::MAX);
+        let settings = RunSettings { rows: most, outputs: most, ..RunSettings::default() };
+        let (inspection, choice, gpu) = (Rc::clone(&self.inspection), choice(&device)?, gpu_options(&tier));
+        let generates = session::support(inspection.model()).map_err(|f| throw(&f))?.generates;
+        let rows = if generates {
+            let model = Generation::load(inspection, choice, gpu, &settings, &mut |_| {}).await;
+            model.map_err(|f| throw(&f))?.prompt_logits(&ids).await
+        } else {
+            let model = Embedder::load(inspection, choice, gpu, &settings, None, &mut |_| {}).await;
+            model.map_err(|f| throw(&f))?.hidden(&ids).await
+        };
+        json(&rows.map_err(|f| throw(&f))?)
     }
     /// Prefill and decode speed: a `BenchReport`.
     pub async fn bench(&self, prefill: u32, decode: u32, repetitions: u32) -> Result<String, JsValue> {
@@ -300,7 +318,11 @@ fn asked_conversation(text: &str) -> Result<Conversation, JsValue> {
 /// What the page asks of a generation.
 #[derive(Deserialize)]
 struct Asked {
+    #[serde(default)]
     prompt: String,
+    /// The prompt as token ids, instead of a text.
+    #[serde(default)]
+    prompt_ids: Option<Vec<u32>>,
     /// A chat template writes its own BOS.
     #[serde(default = "yes")]
     add_special: bool,

@@ -35,6 +35,15 @@ globalThis.harness = {
     return ids;
   }),
 
+  /** Rows of logits, or of hidden states, at every position of a prompt of ids by the files chosen above. */
+  results: (device, tier, ids) => told(async () => {
+    const files = [...document.querySelector("input").files];
+    const model = await Runner.open(files.map((f) => f.name), files);
+    const rows = JSON.parse(await model.results(device, tier, new Uint32Array(ids)));
+    model.free();
+    return rows;
+  }),
+
   /** Opens the files chosen above, loads them once onto a device and generates as often as there are options. */
   runs: (device, tier, options) => told(async () => {
     const files = [...document.querySelector("input").files];
