@@ -25,11 +25,13 @@ pub(super) fn sample(
         let how = Sampling::from_words(words)?;
         let nonfinite = logits.iter().filter(|l| !l.is_finite()).count() as u32;
         let counts = counts.map(|c| &c[sequence * logits.len()..][..logits.len()]);
-        let id = if nonfinite > 0 {
-            likeliest(logits)
+        let logits = penalised(logits, counts, &how);
+        // A greedy choice needs no probabilities.
+        let id = if nonfinite > 0 || how.temperature == 0.0 {
+            likeliest(&logits)
         } else {
             let position = u64::from(batch.positions[*row as usize]) + 1;
-            choose(&penalised(logits, counts, &how), &how, position, 0)?.id
+            choose(&logits, &how, position, 0)?.id
         };
         bad += nonfinite;
         ids.push(id);

@@ -296,9 +296,11 @@ impl Fast {
         make: impl FnOnce(&mut Self, &Rows) -> Result<()>,
     ) -> Result<()> {
         let width = 2 * y.width;
+        // Not a multiple of a page apart, so that rows do not compete for the same cache sets.
+        let stride = width + 16;
         let mut scratch = std::mem::take(&mut self.scratch);
-        scratch.resize((width * y.rows).max(scratch.len()), 0.0);
-        let both = Rows::new(&mut scratch, y.rows, width)?;
+        scratch.resize((stride * y.rows).max(scratch.len()), 0.0);
+        let both = Rows::new(&mut scratch, y.rows, stride)?.columns(0, width)?;
         let result = make(self, &both)
             .and_then(|()| self.chain(links, &[both.columns(0, y.width)?, both.columns(y.width, y.width)?], y));
         self.scratch = scratch;
