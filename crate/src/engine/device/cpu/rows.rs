@@ -128,53 +128,108 @@ pub(super) struct ChainInput {
     pub(super) repeated: bool,
 }
 
+/// Values that a chain works on at a time: each operation runs over all of them before the next one.
+const CHAIN_BLOCK: usize = 256;
+
 /// Unary and binary operations one after the other on each of `len` values. `y` may be any of the inputs.
 ///
 /// # Safety
 /// The processor has the lanes' instructions. Inputs that are not repeated, and `y`, hold `len` values; links name inputs that exist.
 #[inline(always)]
 pub(super) unsafe fn chain<L: Lanes>(links: &[Link], inputs: &[ChainInput], len: usize, y: *mut f32) {
-    // SAFETY: as the caller's; the last values go through arrays of one vector.
-    unsafe {
-        let whole = len / L::N * L::N;
-        for i in (0..whole).step_by(L::N) {
-            let load = |input: &ChainInput| {
-                if input.repeated { L::splat(*input.values) } else { L::load(input.values.add(i)) }
-            };
-            L::store(y.add(i), link_all::<L>(links, inputs, &load));
-        }
-        if whole < len {
-            let rest = len - whole;
-            let load = |input: &ChainInput| {
-                let mut last = [0f32; 16];
-                for (i, to) in last.iter_mut().enumerate().take(rest) {
-                    *to = if input.repeated { *input.values } else { *input.values.add(whole + i) };
+    // Room for a vector more: the last one of a row reads beyond its values, which are never stored.
+    let (mut x, mut other) = ([0f32; CHAIN_BLOCK + 16], [0f32; CHAIN_BLOCK + 16]);
+    for from in (0..len).step_by(CHAIN_BLOCK) {
+        let n = CHAIN_BLOCK.min(len - from);
+        // SAFETY: as the caller's; blocks end before `len`, and the arrays hold a block and a vector.
+        unsafe {
+            copy_input(&inputs[0], from, n, x.as_mut_ptr());
+            for link in links {
+                match *link {
+                    Link::Unary(f) => unary_block::<L>(f, n, x.as_mut_ptr()),
+                    Link::Binary(f, i) | Link::Reversed(f, i) => {
+                        let input = &inputs[i as usize];
+                        // A whole block is read where it lies.
+                        let direct = !input.repeated && n % L::N == 0;
+                        let b = if direct {
+                            input.values.add(from)
+                        } else {
+                            copy_input(input, from, n, other.as_mut_ptr());
+                            other.as_ptr()
+                        };
+                        binary_block::<L>(f, matches!(link, Link::Reversed(..)), n, x.as_mut_ptr(), b);
+                    }
                 }
-                L::load(last.as_ptr())
-            };
-            let mut last = [0f32; 16];
-            L::store(last.as_mut_ptr(), link_all::<L>(links, inputs, &load));
-            for (i, value) in last.iter().enumerate().take(rest) {
-                *y.add(whole + i) = *value;
             }
+            std::ptr::copy_nonoverlapping(x.as_ptr(), y.add(from), n);
         }
     }
 }
 
+/// Values `from .. from + n` of an input.
 #[inline(always)]
-unsafe fn link_all<L: Lanes>(links: &[Link], inputs: &[ChainInput], load: &impl Fn(&ChainInput) -> L::F) -> L::F {
-    // SAFETY: as the caller's.
+unsafe fn copy_input(input: &ChainInput, from: usize, n: usize, to: *mut f32) {
+    // SAFETY: the input holds the values, `to` has room for a block.
     unsafe {
-        let mut x = load(&inputs[0]);
-        for link in links {
-            x = match *link {
-                Link::Unary(f) => unary::<L>(f, x),
-                Link::Binary(f, i) => binary::<L>(f, x, load(&inputs[i as usize])),
-                Link::Reversed(f, i) => binary::<L>(f, load(&inputs[i as usize]), x),
-            };
+        if input.repeated {
+            std::slice::from_raw_parts_mut(to, n).fill(*input.values);
+        } else {
+            std::ptr::copy_nonoverlapping(input.values.add(from), to, n);
         }
-        x
     }
+}
+
+/// `x = f(x)` for whole vectors that cover `n` values; the function is chosen once.
+#[inline(always)]
+unsafe fn unary_block<L: Lanes>(f: Unary, n: usize, x: *mut f32) {
+    macro_rules! each_vector {
+        ($($pattern:pat),* $(,)?) => {
+            match f {
+                $($pattern => {
+                    for i in (0..n).step_by(L::N) {
+                        // SAFETY: the block has room for a vector more.
+                        unsafe { L::store(x.add(i), unary::<L>(f, L::load(x.add(i)))) };
+                    }
+                })*
+                _ => {
+                    for i in (0..n).step_by(L::N) {
+                        // SAFETY: as above.
+                        unsafe { L::store(x.add(i), unary::<L>(f, L::load(x.add(i)))) };
+                    }
+                }
+            }
+        };
+    }
+    // The hot functions get loops of their own, in which the choice is constant.
+    each_vector!(Unary::Silu, Unary::Gelu, Unary::GeluTanh, Unary::Scale(_));
+}
+
+/// `x = f(x, b)`, or `f(b, x)`, for whole vectors that cover `n` values.
+#[inline(always)]
+unsafe fn binary_block<L: Lanes>(f: Binary, reversed: bool, n: usize, x: *mut f32, b: *const f32) {
+    macro_rules! each_vector {
+        ($($pattern:pat),* $(,)?) => {
+            match (f, reversed) {
+                $($pattern => {
+                    for i in (0..n).step_by(L::N) {
+                        // SAFETY: both hold the vectors.
+                        unsafe { L::store(x.add(i), binary::<L>(f, L::load(x.add(i)), L::load(b.add(i)))) };
+                    }
+                })*
+                _ => {
+                    for i in (0..n).step_by(L::N) {
+                        // SAFETY: as above.
+                        unsafe {
+                            let (x_i, b_i) = (L::load(x.add(i)), L::load(b.add(i)));
+                            let value = if reversed { binary::<L>(f, b_i, x_i) } else { binary::<L>(f, x_i, b_i) };
+                            L::store(x.add(i), value);
+                        }
+                    }
+                }
+            }
+        };
+    }
+    each_vector!((Binary::Mul, false), (Binary::Add, false));
 }
 
 #[inline(always)]
@@ -321,16 +376,21 @@ pub(super) unsafe fn attend<L: Lanes>(h: &Head<'_>, scores: &mut Vec<f32>, y: *m
     scores.clear();
     scores.resize(padded, f32::NEG_INFINITY);
     let mut top = f32::NEG_INFINITY;
-    let mut to = scores.iter_mut();
+    let mut done = 0;
     for segment in h.segments {
-        for (row, score) in to.by_ref().take(segment.rows).enumerate() {
+        let scores = &mut scores[done..done + segment.rows];
+        for (row, score) in scores.iter_mut().enumerate() {
             // SAFETY: the segment's row holds `dim` values from here.
             *score = unsafe { dot::<L>(h.q, segment.k.add(row * h.strides[0]), h.dim) } * h.scale;
-            if let Some(cap) = h.soft_cap {
-                *score = cap * (*score / cap).tanh();
-            }
             top = top.max(*score);
         }
+        done += segment.rows;
+    }
+    if let Some(cap) = h.soft_cap {
+        for score in scores.iter_mut().take(seen) {
+            *score = cap * (*score / cap).tanh();
+        }
+        top = cap * (top / cap).tanh();
     }
     for at in (0..padded).step_by(L::N) {
         // SAFETY: `padded` is a multiple of N.
@@ -346,11 +406,12 @@ pub(super) unsafe fn attend<L: Lanes>(h: &Head<'_>, scores: &mut Vec<f32>, y: *m
         for i in 0..h.value_dim {
             *y.add(i) = 0.0;
         }
-        let mut weights = scores.iter();
+        let mut done = 0;
         for segment in h.segments {
-            for (row, weight) in weights.by_ref().take(segment.rows).enumerate() {
+            for (row, weight) in scores[done..done + segment.rows].iter().enumerate() {
                 add_scaled::<L>(*weight, segment.v.add(row * h.strides[1]), y, h.value_dim);
             }
+            done += segment.rows;
         }
         for i in 0..h.value_dim {
             *y.add(i) *= scale;
