@@ -824,7 +824,7 @@ fn parakeet(n_fft: u32, bins: u32) -> Vec<u8> {
         if i + 1 == numbers.len() || i + 3 == numbers.len() {
             file.push(*n as u8);
         } else {
-            file.extend((*n as u32).to_le_bytes());
+            file.extend(n.to_le_bytes());
         }
     }
     file
