@@ -50,7 +50,7 @@ impl GpuOptions {
 /// Opens the device of a choice and plans a model for it; `Auto` takes the CPU, and says why, when there is no
 /// real GPU or it computes wrongly.
 ///
-/// A GPU first compares the kernels that the plan uses with their CPU twins on small shapes, and steps down a tier
+/// A GPU first compares the kernels that the plan uses with the operations they stand for on small shapes, and steps down a tier
 /// when one is wrong.
 ///
 /// # Errors
@@ -142,7 +142,7 @@ fn entry(adapter: &gpu::AdapterSummary, chosen: bool) -> DeviceEntry {
     }
 }
 
-/// Compares every kernel of a GPU with its CPU twin. `Auto` takes a software adapter too: there is nothing else to test.
+/// Compares every kernel of a GPU with the operation it stands for. `Auto` takes a software adapter too: there is nothing else to test.
 ///
 /// # Errors
 /// There is no adapter.

@@ -53,7 +53,7 @@ pub(super) enum Command {
     Devices,
     /// Measure prefill and decode speed.
     Bench(BenchArgs),
-    /// Compare every GPU kernel with its CPU twin.
+    /// Compare every GPU kernel with the operation it stands for.
     TestOps(TestOpsArgs),
     /// Write a model of real shape with random weights, for benchmarks.
     Synth(SynthArgs),

@@ -79,7 +79,7 @@ pub(super) fn run(args: &BenchArgs, json: bool) -> Result<Exit> {
     Ok(Exit::Fine)
 }
 
-/// Compares kernels with their twins.
+/// Compares kernels with the operations they stand for.
 pub(super) fn test_ops(args: &TestOpsArgs, json: bool) -> Result<Exit> {
     let (device, results) = terminal::block_on(run_ops(&args.device.device, &args.device.options(), &args.only))?;
     let report = OpsReport::of(&device, &results);

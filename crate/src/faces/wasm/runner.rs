@@ -58,7 +58,7 @@ pub async fn devices() -> Result<String, JsValue> {
     json(&DevicesReport { devices: devices.iter().map(DeviceReport::listed).collect() })
 }
 
-/// Every kernel against its CPU twin: an `OpsReport`. `tier` is "core", "subgroup" or "".
+/// Every kernel against the operation it stands for: an `OpsReport`. `tier` is "core", "subgroup" or "".
 #[wasm_bindgen]
 pub async fn test_ops(device: String, tier: String, only: String) -> Result<String, JsValue> {
     let (device, results) =
