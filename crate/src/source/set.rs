@@ -1,15 +1,24 @@
 //! Files opened together, with one counter of the bytes read.
 
-use std::{cell::Cell, ops::Range, rc::Rc};
+use std::{
+    cell::{Cell, RefCell},
+    ops::Range,
+    rc::Rc,
+};
 
 use super::ByteSource;
 use crate::fault::{Fault, Result};
+
+/// The most bytes of a file's start that are kept: what a file is, is asked before it is opened, and again then.
+const HEAD: u64 = 4096;
 
 /// One file of a [`SourceSet`]; reading through it is counted.
 #[derive(Clone)]
 pub struct SourceFile {
     source: Rc<dyn ByteSource>,
     read: Rc<Cell<u64>>,
+    /// The file's start, once it was read by itself.
+    head: Rc<RefCell<Vec<u8>>>,
 }
 
 impl SourceFile {
@@ -25,7 +34,7 @@ impl SourceFile {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
-    /// Reads exactly `at` and counts it.
+    /// Reads exactly `at` and counts it. The start of a file, once read, is kept and read once.
     ///
     /// # Errors
     /// A caller's fault beyond the end of the file; whatever the source reports.
@@ -40,10 +49,17 @@ impl SourceFile {
             .in_file(self.name()));
         }
         let wanted = at.end - at.start;
+        if at.end <= self.head.borrow().len() as u64 {
+            return Ok(self.head.borrow()[at.start as usize..at.end as usize].to_vec());
+        }
+        let is_head = at.start == 0 && at.end <= HEAD;
         let bytes = self.source.read(at).await?;
         self.read.set(self.read.get() + bytes.len() as u64);
         if bytes.len() as u64 != wanted {
             return Err(Fault::source(format!("{wanted} bytes expected, {} read", bytes.len())).in_file(self.name()));
+        }
+        if is_head {
+            self.head.borrow_mut().clone_from(&bytes);
         }
         Ok(bytes)
     }
@@ -69,7 +85,7 @@ impl SourceSet {
     }
     /// Adds one file.
     pub fn push(&mut self, source: Rc<dyn ByteSource>) {
-        self.files.push(SourceFile { source, read: Rc::clone(&self.read) });
+        self.files.push(SourceFile { source, read: Rc::clone(&self.read), head: Rc::default() });
     }
     /// Adds the files of another set.
     pub fn extend(&mut self, other: &Self) {

@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join, resolve } from "node:path";
 import { promisify } from "node:util";
 
 import type { Page } from "@playwright/test";
@@ -54,9 +55,23 @@ function command(): string {
   return newest;
 }
 
+/** Where files stand without their neighbours: the command looks in a file's folder for what belongs to it, a page cannot. */
+const ALONE = mkdtempSync(join(tmpdir(), "glassbox-alone-"));
+let links = 0;
+test.afterAll(() => rmSync(ALONE, { recursive: true, force: true }));
+
+/** A folder as it is; a file by a link of its own. */
+function alone(path: string): string {
+  if (statSync(path).isDirectory()) return path;
+  const folder = join(ALONE, String(links += 1));
+  mkdirSync(folder, { recursive: true });
+  symlinkSync(resolve(path), join(folder, basename(path)));
+  return join(folder, basename(path));
+}
+
 /** What the command prints as JSON, whatever its exit code. */
 async function native(verb: "inspect" | "map", path: string): Promise<unknown> {
-  const run = promisify(execFile)(command(), [verb, "--json", path], { maxBuffer: 1 << 30 });
+  const run = promisify(execFile)(command(), [verb, "--json", alone(path)], { maxBuffer: 1 << 30 });
   const { stdout } = await run.catch((failed: { stdout: string; code: number }) => {
     // 1 means that the file has errors, which are in the report.
     if (failed.code !== 1) throw failed;
