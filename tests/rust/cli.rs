@@ -444,23 +444,24 @@ fn vocab_finds_tokens_by_text_id_and_type_in_any_order() {
 /// The command on one path, which must end within some seconds.
 #[cfg(unix)]
 fn ends(args: &[&str]) -> Output {
-    use std::time::{Duration, Instant};
-    let mut child = Command::new(env!("CARGO_BIN_EXE_glassbox"))
+    use std::{sync::mpsc, thread, time::Duration};
+    let child = Command::new(env!("CARGO_BIN_EXE_glassbox"))
         .args(args)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .expect("the command starts");
-    let begun = Instant::now();
-    while child.try_wait().expect("the command can be asked").is_none() {
-        if begun.elapsed() > Duration::from_secs(20) {
-            child.kill().expect("the command can be ended");
+    let id = child.id().to_string();
+    let (ended, output) = mpsc::channel();
+    thread::spawn(move || ended.send(child.wait_with_output()));
+    match output.recv_timeout(Duration::from_secs(20)) {
+        Ok(output) => output.expect("its output can be read"),
+        Err(_) => {
+            Command::new("kill").arg(id).status().expect("the command can be ended");
             panic!("{args:?} did not end");
         }
-        std::thread::sleep(Duration::from_millis(20));
     }
-    child.wait_with_output().expect("its output can be read")
 }
 
 #[cfg(unix)]
