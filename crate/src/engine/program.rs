@@ -389,6 +389,14 @@ impl Program {
     pub fn plan(&self, want: Want) -> impl Iterator<Item = &Step> {
         self.steps.iter().filter(move |s| s.needed_by & (1 << want as u8) != 0)
     }
+    /// Number of tokens that the model has an embedding for; 0 where it reads none.
+    pub fn known_tokens(&self) -> u32 {
+        let table = |step: &Step| match (&step.op, step.inputs.as_slice()) {
+            (Op::Embed, [Operand::Matrix { rows, .. }, Operand::Input(Input::Tokens)]) => Some(*rows),
+            _ => None,
+        };
+        self.steps.iter().find_map(table).unwrap_or(0)
+    }
     /// The most rows of a step in numbers.
     pub fn sizes(&self, key: StepKey) -> Sizes {
         let many = |bucket, n| if bucket == Bucket::One { 1 } else { n };

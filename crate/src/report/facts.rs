@@ -440,7 +440,7 @@ pub(super) fn runners(
             "Glassbox",
             "yes",
             format!(
-                "in this browser or terminal, on a GPU or the CPU: {} layers of {}, all encodings have kernels",
+                "in this browser or terminal, on a GPU or the CPU: {} layers of {}",
                 known.layers, known.architecture
             ),
         ),

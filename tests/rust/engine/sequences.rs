@@ -2,10 +2,10 @@
 
 use glassbox::{
     fault::Blame,
-    session::{CacheType, Generated, Generation, GenerationOptions, RunSettings, Sampling},
+    session::{CacheType, Embedder, Generated, Generation, GenerationOptions, RunSettings, Sampling},
 };
 
-use super::support::{PLACES, block_on, corpus, generate, load, options, sample, turn};
+use super::support::{PLACES, block_on, corpus, generate, gpu_options, load, on_device, open, options, sample, turn};
 
 fn many(model: &mut Generation, prompts: &[Vec<u32>], how: &GenerationOptions) -> Vec<Vec<u32>> {
     let mut go_on = |_: usize, _: &Generated| -> glassbox::fault::LocalFuture<'static, bool> {
@@ -183,5 +183,30 @@ fn a_generation_ends_at_the_tokens_that_generation_config_names() {
         assert_eq!(outcome.stop, glassbox::session::StopReason::EndToken, "{stop}");
         let end = greedy.iter().position(|id| *id == greedy[5]).unwrap();
         assert_eq!(outcome.ids, greedy[..end], "{stop}");
+    }
+}
+
+#[test]
+fn texts_of_different_lengths_in_one_step_give_each_the_vector_it_gives_alone() {
+    let _turn = turn();
+    let Some(corpus) = corpus("an encoder") else { return };
+    let path = corpus.join("arch/bert/model.gguf");
+    for place in &PLACES {
+        let settings = RunSettings { sequences: 4, rows: 8, ..RunSettings::default() };
+        let (inspection, choice, gpu) = (open(&path), place.1.clone(), gpu_options(place));
+        let loaded = block_on(Embedder::load(inspection, choice, gpu, &settings, None, &mut |_| {}));
+        let Some(mut model) = on_device(loaded, "bert", place) else { continue };
+        // The longest one is beyond the rows that were asked for: an encoder takes a text in one step.
+        let texts: Vec<Vec<u32>> = [1, 5, 30, 2].map(|n| (0..n).map(|i| (i * 11 + n) % 90).collect()).into();
+        let together = block_on(model.embed(&texts)).unwrap();
+        for (text, got) in texts.iter().zip(&together) {
+            assert_eq!((&got.ids, got.cut), (text, 0), "nothing is cut, {}", place.0);
+            let alone = block_on(model.embed(std::slice::from_ref(text))).unwrap().remove(0);
+            let off = got.vector.iter().zip(&alone.vector).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(off < 1e-5, "{} tokens, {}: off by {off}", text.len(), place.0);
+        }
+        let fault = block_on(model.embed(&[vec![1, 1_000_000]])).unwrap_err();
+        assert_eq!(fault.blame, Blame::Caller);
+        assert!(fault.what.contains("1000000"), "{fault}");
     }
 }

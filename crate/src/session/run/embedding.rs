@@ -117,11 +117,22 @@ impl Embedder {
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
         self.vocabulary.clone()?.encode(text, EncodeOptions { add_special: true, parse_special: false })
     }
+    fn check(&self, ids: &[u32]) -> Result<()> {
+        if ids.is_empty() {
+            return Err(Fault::caller("a text without tokens has no vector"));
+        }
+        let known = self.runner.program().known_tokens();
+        match ids.iter().find(|id| **id >= known) {
+            Some(id) => Err(Fault::caller(format!("token {id} is beyond the model's vocabulary of {known}"))),
+            None => Ok(()),
+        }
+    }
     /// The vectors of texts given as tokens; several texts share a step where they fit.
     ///
     /// # Errors
     /// A text without tokens; a token beyond the vocabulary; the device fails.
     pub async fn embed(&mut self, texts: &[Vec<u32>]) -> Result<Vec<Embedding>> {
+        texts.iter().try_for_each(|ids| self.check(ids))?;
         let mut embeddings = Vec::with_capacity(texts.len());
         let layout = self.runner.program().layout;
         let most = layout.rows.min(self.runner.program().context) as usize;
@@ -129,9 +140,6 @@ impl Embedder {
         while next < texts.len() {
             let (mut rows, mut parts) = (Vec::new(), Vec::new());
             for text in texts[next..].iter().take(layout.sequences as usize) {
-                if text.is_empty() {
-                    return Err(Fault::caller("a text without tokens has no vector"));
-                }
                 let kept = &text[..text.len().min(most)];
                 if !rows.is_empty() && rows.len() + kept.len() > most {
                     break;
@@ -160,6 +168,7 @@ impl Embedder {
     /// # Errors
     /// As [`Self::embed`].
     pub async fn hidden(&mut self, ids: &[u32]) -> Result<Vec<Vec<f32>>> {
+        self.check(ids)?;
         let rows: Vec<Row> =
             ids.iter().enumerate().map(|(i, token)| Row { token: *token, position: i as u32, sequence: 0 }).collect();
         self.runner.step(&rows, &[], Want::Results).await?;

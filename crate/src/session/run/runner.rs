@@ -7,8 +7,9 @@ use crate::{
     engine::{
         compile::{self, Options},
         device::{Device, DeviceChoice, DeviceInfo, Fetch},
-        program::Bucket,
-        program::{BufferKind, CacheType, PAGE_ROWS, Program, RING, StepKey, TABLE_STEP, Want, batch, sampling},
+        program::{
+            Bucket, BufferKind, CacheType, PAGE_ROWS, Program, RING, StepKey, TABLE_STEP, Want, batch, sampling,
+        },
         sampler::Sampling,
     },
     fault::{Fault, Result},
@@ -102,9 +103,11 @@ impl Runner {
         if context > most {
             return Err(Fault::caller(format!("a context of {context} asked of a model made for {most}")));
         }
+        // A text goes through an encoder in one step.
+        let rows = if graph.output("logits").is_some() { settings.rows } else { settings.rows.max(context) };
         let options = Options {
             context,
-            rows: settings.rows,
+            rows,
             outputs: settings.outputs,
             sequences: settings.sequences,
             cache: settings.cache,
