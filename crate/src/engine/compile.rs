@@ -6,12 +6,12 @@ use super::{
     memory::Memory,
     program::{
         BatchLayout, BufferId, BufferKind, BufferSpec, CacheType, Operand, PAGE_ROWS, Part, Program, RING, Step, View,
-        Want, WeightLoad, sampling, table_words,
+        Want, WeightLoad, record_words, sampling, table_words,
     },
 };
 use crate::{
     fault::{Fault, Result},
-    ir::{Binary, DType, Dim, Fact, Fused, Graph, Link, Node, NodeId, Op, StateId, Value, WeightId},
+    ir::{Binary, DType, Dim, Fact, Fused, Graph, Link, Node, NodeId, Op, StateId, Value, WeightId, passes},
     tensor::Encoding,
 };
 
@@ -37,6 +37,27 @@ pub struct Options {
     pub choice: bool,
     /// Count tokens, so that they can be penalised.
     pub penalties: bool,
+    /// Which decisions are left to the plainest way.
+    pub plan: Plan,
+}
+
+/// The passes that decide how a graph becomes a program ([`passes::PASSES`]): which of them are on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plan {
+    /// Kernels that fit the number of rows.
+    pub select: bool,
+    /// Results over inputs.
+    pub place: bool,
+    /// Buffers used again.
+    pub memory: bool,
+}
+
+impl Plan {
+    /// All but those that these names switch off.
+    pub fn without(disabled: &[&str]) -> Self {
+        let is_on = |name| passes::is_on(name, disabled);
+        Self { select: is_on(passes::SELECT), place: is_on(passes::PLACE), memory: is_on(passes::MEMORY) }
+    }
 }
 
 impl Default for Options {
@@ -50,6 +71,7 @@ impl Default for Options {
             max_buffer_bytes: u64::MAX,
             choice: true,
             penalties: false,
+            plan: Plan::without(&[]),
         }
     }
 }
@@ -65,8 +87,8 @@ pub fn compile(graph: &Graph, options: &Options) -> Result<Program> {
     let mut graph = graph.clone();
     let logits = graph.output("logits");
     if let (Some(logits), true) = (logits, options.choice) {
-        let ids = graph.add(Op::Sample, &[logits], "ids")?;
-        graph.add(Op::Advance, &[ids.value()], "advance")?;
+        let choice = graph.add(Op::Sample { alternatives: sampling::MAX_ALTERNATIVES }, &[logits], "choice")?;
+        graph.add(Op::Advance, &[choice.result(0), choice.result(1), choice.result(2)], "advance")?;
     }
     let mut c = Compiler::new(&graph, options)?;
     c.fixed_buffers(logits.filter(|_| options.choice))?;
@@ -131,7 +153,8 @@ impl<'a> Compiler<'a> {
             .checked_mul(u64::from(layout.sequences) * u64::from(layout.pages))
             .filter(|n| *n < 1 << 28)
             .ok_or_else(|| Fault::limit(format!("{} sequences of {} tokens", options.sequences, options.context)))?;
-        let program = Program { layout, context: options.context, ..Program::default() };
+        let general = !options.plan.select;
+        let program = Program { layout, context: options.context, general, ..Program::default() };
         Ok(Self {
             graph,
             options,
@@ -165,7 +188,7 @@ impl<'a> Compiler<'a> {
             self.program.vocab = vocab;
             let len = layout.sequences * sampling::WORDS as u32;
             self.program.sampling = Some(self.buffer("sampling", BufferKind::Sampling { len })?);
-            let len = RING * (1 + layout.sequences);
+            let len = product(&[RING, record_words(layout.sequences)])?;
             self.program.ring = Some(self.buffer("ring", BufferKind::Ring { len })?);
             if self.options.penalties {
                 let len = product(&[layout.sequences, vocab])?;
@@ -310,7 +333,7 @@ impl<'a> Compiler<'a> {
             Dim::Context => self.options.context,
         });
         let len = product(&dims.collect::<Vec<_>>())?;
-        let buffer = match self.memory.take(len) {
+        let buffer = match self.memory.take(len).filter(|_| self.options.plan.memory) {
             Some(buffer) => buffer,
             None => {
                 let buffer = self.buffer(Rc::clone(label), BufferKind::Activation { len })?;
@@ -364,7 +387,8 @@ impl<'a> Compiler<'a> {
             let whole = view.offset == 0 && view.fact.width() == Some(view.stride);
             let fits = self.graph.fact(from) == fact || matches!(node.op, Op::Fused(Fused::RopeWrite { .. }));
             let alone = self.memory.is_last_read(from, id) && self.is_activation(&view);
-            if fits && alone && (target.must || (whole && !self.shares(inputs, target.input))) {
+            let may = target.must || (self.options.plan.place && whole && !self.shares(inputs, target.input));
+            if fits && alone && may {
                 self.memory.alias(id.result(0), from);
                 return Ok(view);
             }

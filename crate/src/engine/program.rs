@@ -73,7 +73,7 @@ pub enum BufferKind {
         /// Number of words.
         len: u32,
     },
-    /// Records of choices: `[RING, 1 + sequences]`, in each the number of non-finite logits, then the ids.
+    /// Records of choices: `[RING, record_words(sequences)]`.
     Ring {
         /// Number of words.
         len: u32,
@@ -121,6 +121,15 @@ impl CacheType {
 pub const PAGE_ROWS: u32 = 16;
 /// Records of choices that a device keeps before the host must have read them.
 pub const RING: u32 = 256;
+/// Words that a record tells of one sequence's choice besides its id: its probability (f32; -1 where none was asked for), then
+/// [`sampling::MAX_ALTERNATIVES`] probabilities, then as many ids.
+pub const TOLD_WORDS: u32 = 1 + 2 * sampling::MAX_ALTERNATIVES;
+
+/// Words of a record of choices: the number of non-finite logits, the ids `[sequences]`, then `[sequences, TOLD_WORDS]`.
+pub const fn record_words(sequences: u32) -> u32 {
+    1 + sequences * (1 + TOLD_WORDS)
+}
+
 /// Positions of a rotary table's fine part.
 pub const TABLE_STEP: u32 = 256;
 
@@ -168,7 +177,7 @@ pub mod batch {
 pub mod sampling {
     /// f32: divides the logits; 0: the likeliest token.
     pub const TEMPERATURE: usize = 0;
-    /// u32: keep this many of the likeliest; 1 to [`MAX_TOP_K`] where the temperature is above 0.
+    /// u32: keep this many of the likeliest; 0: all.
     pub const TOP_K: usize = 1;
     /// f32: keep the likeliest until their probabilities reach this sum.
     pub const TOP_P: usize = 2;
@@ -184,10 +193,12 @@ pub mod sampling {
     pub const PRESENCE: usize = 7;
     /// f32: subtracted for each occurrence.
     pub const FREQUENCY: usize = 8;
+    /// u32: how many of the likeliest tokens to tell with their probabilities; 0: no probabilities.
+    pub const ALTERNATIVES: usize = 9;
     /// Words of one sequence.
     pub const WORDS: usize = 16;
-    /// The largest top-k that a device keeps.
-    pub const MAX_TOP_K: u32 = 256;
+    /// The most alternatives that are told, as many as OpenAI's `top_logprobs`.
+    pub const MAX_ALTERNATIVES: u32 = 20;
 }
 
 /// Sizes that the arrays of the batch buffer have room for, and where they begin.
@@ -378,6 +389,8 @@ pub struct Program {
     pub context: u32,
     /// Number of logits; 0 where the graph gives none.
     pub vocab: u32,
+    /// One row is computed by the kernels for many: the pass `select` is off.
+    pub general: bool,
 }
 
 impl Program {
@@ -396,6 +409,11 @@ impl Program {
             _ => None,
         };
         self.steps.iter().find_map(table).unwrap_or(0)
+    }
+    /// The plan for a step of so many rows and wanted results.
+    pub fn key(&self, rows: usize, outputs: usize, want: Want) -> StepKey {
+        let bucket = |n, most| if n <= 1 && (!self.general || most == 1) { Bucket::One } else { Bucket::Many };
+        StepKey { rows: bucket(rows, self.layout.rows), outputs: bucket(outputs, self.layout.outputs), want }
     }
     /// The most rows of a step in numbers.
     pub fn sizes(&self, key: StepKey) -> Sizes {

@@ -54,10 +54,6 @@ impl Sampling {
     pub fn has_penalties(&self) -> bool {
         self.repetition_penalty != 1.0 || self.presence_penalty != 0.0 || self.frequency_penalty != 0.0
     }
-    /// Whether a device without f64 can choose: it keeps at most [`sampling::MAX_TOP_K`] candidates.
-    pub fn fits_a_device(&self) -> bool {
-        self.temperature == 0.0 || (1..=sampling::MAX_TOP_K as usize).contains(&self.top_k)
-    }
     /// As the words of the sampling buffer.
     pub fn to_words(&self) -> [u32; sampling::WORDS] {
         let mut words = [0; sampling::WORDS];

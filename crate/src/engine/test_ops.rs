@@ -204,8 +204,8 @@ impl Sums {
             }
             _ => words,
         };
-        let exact =
-            case.tolerance == 0.0 || !matches!(spec.kind, BufferKind::Activation { .. } | BufferKind::State { .. });
+        let is_values = matches!(spec.kind, BufferKind::Activation { .. } | BufferKind::State { .. });
+        let exact = case.tolerance == 0.0 || !is_values || case.holds_ids(buffer);
         let name = &spec.name;
         for (at, ((&found, &before), &after)) in words[0].iter().zip(words[1]).zip(words[2]).enumerate() {
             if found == after {

@@ -102,7 +102,14 @@ pub fn infer(graph: &Graph, op: &Op, inputs: &[&Fact]) -> Result<Vec<Fact>> {
             let width = matrix(inputs[0])?[1];
             one(Fact::new(inputs[0].dtype, [rows_of_ids(inputs[1])?, width]))
         }
-        Op::Sample => one(Fact::new(DType::I32, [matrix(floats(inputs[0])?)?[0]])),
+        Op::Sample { alternatives } => {
+            let rows = matrix(floats(inputs[0])?)?[0];
+            Ok(vec![
+                Fact::new(DType::I32, [rows]),
+                Fact::new(DType::I32, [rows, Dim::Fixed(*alternatives)]),
+                Fact::new(DType::F32, [rows, Dim::Fixed(1 + alternatives)]),
+            ])
+        }
         Op::Advance => {
             rows_of_ids(inputs[0])?;
             Ok(Vec::new())
@@ -116,10 +123,10 @@ fn arity(op: &Op) -> std::ops::RangeInclusive<usize> {
     match op {
         Op::Input(_) | Op::Weight(_) | Op::Constant(_) => 0..=0,
         Op::Softmax | Op::Unary(_) | Op::Cast(_) | Op::Reduce(_) | Op::Reshape(_) | Op::Transpose(_) => 1..=1,
-        Op::Slice { .. } | Op::StateWrite(_) | Op::Sample | Op::Advance => 1..=1,
+        Op::Slice { .. } | Op::StateWrite(_) | Op::Sample { .. } => 1..=1,
         Op::Embed | Op::MatMul { .. } | Op::RmsNorm { .. } | Op::Rope(_) | Op::Binary(_) | Op::Gather => 2..=2,
         Op::Linear | Op::LayerNorm { .. } => 2..=3,
-        Op::Attention(_) | Op::Select => 3..=3,
+        Op::Attention(_) | Op::Select | Op::Advance => 3..=3,
         Op::Concat { .. } | Op::Fused(Fused::Chain(_)) => 1..=usize::MAX,
         Op::Fused(Fused::LinearAdd) => 3..=4,
         Op::Fused(Fused::GatedLinear(_)) => 2..=3,

@@ -78,9 +78,13 @@ pub enum Op {
     /// `(x [rows, width], ids [outputs])` -> `[outputs, width]`: the rows that want a result.
     Gather,
 
-    /// `(logits [outputs, vocab])` -> ids `[outputs]`: the next token of each, by the step's sampling settings.
-    Sample,
-    /// `(ids [outputs])`: makes the chosen ids the next step's tokens. No result.
+    /// `(logits [outputs, vocab])` -> ids `[outputs]`, the next token of each by the step's sampling settings; `[outputs, alternatives]`, the ids of
+    /// the likeliest; `[outputs, 1 + alternatives]`, the probability of the token chosen and of those.
+    Sample {
+        /// The most of the likeliest that can be told.
+        alternatives: u32,
+    },
+    /// `(ids [outputs], likely ids, probabilities)`, as [`Op::Sample`] gives them: makes the chosen ids the next step's tokens. No result.
     Advance,
 
     /// Several operations as one; only passes make these.

@@ -4,7 +4,7 @@ use super::Inspection;
 use crate::{
     arch,
     engine::{
-        compile::{self, Options},
+        compile::{self, Options, Plan},
         program::table_words,
     },
     fault::Result,
@@ -119,5 +119,6 @@ pub fn graph_text(inspection: &Inspection, disabled: &[&str]) -> Result<String> 
 /// As [`graph_text`].
 pub fn program_text(inspection: &Inspection, disabled: &[&str]) -> Result<String> {
     let (graph, context) = graph(inspection, disabled)?;
-    Ok(compile::compile(&graph, &Options { context: context.min(4096), ..Options::default() })?.to_string())
+    let plan = Plan::without(disabled);
+    Ok(compile::compile(&graph, &Options { context: context.min(4096), plan, ..Options::default() })?.to_string())
 }

@@ -1,10 +1,12 @@
 //! Programs as text, splits, memory, and what compiling refuses.
 
+use std::collections::HashSet;
+
 use glassbox::{
     arch,
     engine::{
-        compile::{self, Options},
-        program::{BufferKind, Operand, Want},
+        compile::{self, Options, Plan},
+        program::{Bucket, BufferKind, Operand, Program, Want},
     },
     fault::Blame,
     ir::Op,
@@ -69,6 +71,26 @@ fn no_step_reads_a_buffer_beside_the_one_that_it_writes_over() {
             assert!(same <= 1, "{:?} reads what it writes from {same} inputs", step.op);
         }
     }
+}
+
+#[test]
+fn without_its_passes_every_value_has_a_buffer_of_its_own_and_one_row_takes_the_kernels_for_many() {
+    let model = random_llama(TINY, Encoding::F32);
+    let (graph, with) = program(&model, 64, 16, u64::MAX);
+    let options = Options { context: 64, rows: 16, plan: Plan::without(&["all"]), ..Options::default() };
+    let without = compile::compile(&graph, &options).unwrap();
+    let mut made = HashSet::new();
+    for step in &without.steps {
+        for output in &step.outputs {
+            let Operand::View(out) = output else { continue };
+            let over = step.inputs.iter().any(|o| matches!(o, Operand::View(v) if v.buffer == out.buffer));
+            assert!(made.insert(out.buffer) || over, "{:?} writes a buffer that was used before", step.op);
+        }
+    }
+    let activations =
+        |p: &Program| p.buffers.iter().filter(|b| matches!(b.kind, BufferKind::Activation { .. })).count();
+    assert!(activations(&without) > 2 * activations(&with), "{} of {}", activations(&with), activations(&without));
+    assert_eq!((with.key(1, 1, Want::Choice).rows, without.key(1, 1, Want::Choice).rows), (Bucket::One, Bucket::Many));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::{
     engine::program::{
         BatchLayout, Bucket, BufferId, BufferKind, BufferSpec, CacheType, Operand, PAGE_ROWS, Part, Program, RING,
-        Step, StepKey, TABLE_STEP, View, Want, batch, sampling, table_words,
+        Step, StepKey, TABLE_STEP, View, Want, batch, record_words, sampling, table_words,
     },
     ir::{DType, Dim, Fact, Input, Op, Rotation, Scaling, StateId},
     tensor::{Encoding, float},
@@ -230,6 +230,11 @@ impl Case {
         let buffer = self.activation(words);
         Operand::View(View { buffer, offset: 0, stride: 1, fact: Fact::new(DType::I32, [rows]) })
     }
+    /// Rows of `width` ids that nothing has written.
+    pub(crate) fn id_rows(&mut self, rows: Dim, width: u32) -> Operand {
+        let buffer = self.activation(vec![SENTINEL; (self.most(rows) * width) as usize]);
+        Operand::View(View { buffer, offset: 0, stride: width, fact: Fact::new(DType::I32, [rows, Dim::Fixed(width)]) })
+    }
     /// Random values in -1 .. 1, with a tail.
     pub(crate) fn values(&mut self, rows: Dim, width: u32) -> Operand {
         self.strided(rows, width, 0, width)
@@ -369,7 +374,7 @@ impl Case {
         let buffer = self.buffer("sampling", BufferKind::Sampling { len });
         self.writes.push((buffer, settings.iter().flatten().copied().collect()));
         self.program.sampling = Some(buffer);
-        let len = RING * (1 + sequences);
+        let len = RING * record_words(sequences);
         let buffer = self.buffer("ring", BufferKind::Ring { len });
         self.writes.push((buffer, vec![77; len as usize]));
         self.program.ring = Some(buffer);
@@ -383,6 +388,11 @@ impl Case {
     /// Buffers that steps may write, with their words before.
     pub(in crate::engine) fn written(&self) -> Vec<(BufferId, Vec<u32>)> {
         self.writes.iter().filter(|(b, _)| self.program.buffer(*b).kind.is_written()).cloned().collect()
+    }
+    /// Whether a buffer holds ids, which must be equal whatever the tolerance.
+    pub(in crate::engine) fn holds_ids(&self, buffer: BufferId) -> bool {
+        let is_ids = |o: &Operand| matches!(o, Operand::View(v) if v.buffer == buffer && v.fact.dtype == DType::I32);
+        self.program.steps.iter().any(|step| step.outputs.iter().any(is_ids))
     }
     /// Fills the batch.
     fn finish(&mut self) {

@@ -218,15 +218,32 @@ pub(super) fn gather(x: &View<'_>, ids: &[i32]) -> Result<Array> {
     Array::floats([ids.len(), width], out)
 }
 
-/// The index of the greatest value of each row; of equal ones the first.
-pub(super) fn likeliest(logits: &View<'_>) -> Result<Array> {
-    let ([_, width], values) = (logits.matrix()?, logits.floats()?);
+/// The index of the greatest value of each row, of equal ones the first; the `alternatives` greatest; the probability of
+/// the first and of those. What a row has not is 0.
+pub(super) fn likeliest(logits: &View<'_>, alternatives: usize) -> Result<Vec<Array>> {
+    let ([rows, width], values) = (logits.matrix()?, logits.floats()?);
     if width == 0 {
         return Err(Fault::bug("a choice among no tokens"));
     }
-    let best = |row: &[f32]| {
-        let better = |best: usize, i: usize| if row[i] > row[best] || row[best].is_nan() { i } else { best };
-        (0..width).reduce(better).unwrap_or(0) as i32
-    };
-    Ok(Array::ints(values.chunks_exact(width).map(best).collect()))
+    let (mut ids, mut likely) = (Vec::with_capacity(rows), vec![0; rows * alternatives]);
+    let mut probabilities = vec![0.0; rows * (1 + alternatives)];
+    for (r, row) in values.chunks_exact(width).enumerate() {
+        let value = |i: usize| if row[i].is_nan() { f32::NEG_INFINITY } else { row[i] };
+        let mut order: Vec<usize> = (0..width).collect();
+        order.sort_by(|a, b| value(*b).total_cmp(&value(*a)));
+        let weight = |i: usize| f64::from(value(i) - value(order[0])).exp();
+        let total: f64 = (0..width).map(weight).sum();
+        let told = &mut probabilities[r * (1 + alternatives)..][..1 + alternatives];
+        told[0] = (1.0 / total) as f32;
+        for (which, i) in order.iter().enumerate().take(alternatives) {
+            likely[r * alternatives + which] = *i as i32;
+            told[1 + which] = (weight(*i) / total) as f32;
+        }
+        ids.push(order[0] as i32);
+    }
+    Ok(vec![
+        Array::ints(ids),
+        Array::new(vec![rows, alternatives], super::array::Data::I32(likely))?,
+        Array::floats([rows, 1 + alternatives], probabilities)?,
+    ])
 }

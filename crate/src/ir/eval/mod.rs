@@ -85,7 +85,7 @@ pub fn apply(op: &Op, inputs: &[Operand<'_>], context: &Context<'_>) -> Result<V
             one(layout::concat(&parts, *axis)?)
         }
         Op::Gather => one(dense::gather(&values(0)?, values(1)?.ints()?)?),
-        Op::Sample => one(dense::likeliest(&values(0)?)?),
+        Op::Sample { alternatives } => dense::likeliest(&values(0)?, *alternatives as usize),
         Op::Advance => Ok(Vec::new()),
         Op::Fused(Fused::Chain(links)) => {
             let parts = (0..inputs.len()).map(values).collect::<Result<Vec<_>>>()?;

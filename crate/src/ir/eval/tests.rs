@@ -150,7 +150,18 @@ fn moved_values_are_where_the_indices_say() {
 fn the_first_of_equal_logits_is_chosen_and_none_is_no_number() {
     let context = Context::default();
     let logits = floats(&[3, 3], &[1.0, 3.0, 3.0, f32::NAN, -1.0, -2.0, 0.0, f32::NAN, 1.0]);
-    assert_eq!(run(&Op::Sample, &[&logits], &context), Array::ints(vec![1, 1, 2]));
+    assert_eq!(run(&Op::Sample { alternatives: 0 }, &[&logits], &context), Array::ints(vec![1, 1, 2]));
+}
+
+#[test]
+fn a_choice_tells_the_likeliest_tokens_with_their_probabilities() {
+    let logits = floats(&[1, 3], &[0.5f32.ln(), 0.125f32.ln(), 0.375f32.ln()]);
+    let told = apply(&Op::Sample { alternatives: 2 }, &[(&logits).into()], &Context::default()).unwrap();
+    let Data::F32(probabilities) = &told[2].data else { panic!("{told:?}") };
+    assert_eq!((&told[0], &told[1].data), (&Array::ints(vec![0]), &Data::I32(vec![0, 2])));
+    for (found, expected) in probabilities.iter().zip([0.5, 0.5, 0.375]) {
+        assert!((found - expected).abs() < 1e-6, "{probabilities:?}");
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@
 //! | `recognise` | finds norms, activations and linear maps in their parts |
 //! | `stack` .. `chain` | several operations as one: [`super::Fused`] |
 //! | `dead` | drops weights, constants, states and rotations that nothing reads |
+//! | `select`, `place`, `memory` | decisions of the compiler, which asks [`is_on`]: kernels for the rows of a step, results over inputs, buffers used again |
 //!
 //! Every rewrite drops the nodes that it made useless; `fuse` names all fusions, `all` every pass.
 
@@ -25,54 +26,72 @@ pub struct Pass {
     pub name: &'static str,
     /// For people: what it does.
     pub about: &'static str,
-    /// Whether the name `fuse` switches it off too.
-    pub is_fusion: bool,
-    /// Rewrites a graph; what [`verify`] accepted before, it accepts after.
-    pub run: fn(&mut Graph) -> Result<()>,
+    /// What it works on.
+    pub does: Does,
 }
+
+/// What a pass works on.
+pub enum Does {
+    /// Rewrites a graph; what [`verify`] accepted before, it accepts after.
+    Rewrite(fn(&mut Graph) -> Result<()>),
+    /// The same; the name `fuse` switches it off too.
+    Fuse(fn(&mut Graph) -> Result<()>),
+    /// Decides how a graph becomes a program: `engine::compile` does it, without it the plainest way is taken.
+    Plan,
+}
+
+/// Kernels that fit the number of rows; off: those for any number.
+pub const SELECT: &str = "select";
+/// Results over inputs that are not read again; off: only where an operation knows no other way.
+pub const PLACE: &str = "place";
+/// Buffers used again when nothing reads them any more; off: one for each value.
+pub const MEMORY: &str = "memory";
 
 /// All passes in the order in which they run.
 pub static PASSES: &[Pass] = &[
-    Pass { name: "fold", about: "compute what depends on constants alone", is_fusion: false, run: fold::run },
+    Pass { name: "fold", about: "compute what depends on constants alone", does: Does::Rewrite(fold::run) },
     Pass {
         name: "simplify",
         about: "plain spellings: x * 2 as a scale, x * x as a square",
-        is_fusion: false,
-        run: simplify::run,
+        does: Does::Rewrite(simplify::run),
     },
     Pass {
         name: "recognise",
         about: "norms, activations and linear maps from their parts",
-        is_fusion: false,
-        run: recognise::run,
+        does: Does::Rewrite(recognise::run),
     },
     Pass {
         name: "stack",
         about: "linear maps of one input as one map: queries, keys and values; gate and up",
-        is_fusion: true,
-        run: fuse::stack,
+        does: Does::Fuse(fuse::stack),
     },
     Pass {
         name: "gated_linear",
         about: "a stacked gate and up, the activation and the product as one",
-        is_fusion: true,
-        run: fuse::gated_linear,
+        does: Does::Fuse(fuse::gated_linear),
     },
     Pass {
         name: "rope_write",
         about: "rotation of queries and keys and the writing of keys and values as one",
-        is_fusion: true,
-        run: fuse::rope_write,
+        does: Does::Fuse(fuse::rope_write),
     },
     Pass {
         name: "linear_add",
         about: "a linear map and the addition to its residual as one",
-        is_fusion: true,
-        run: fuse::linear_add,
+        does: Does::Fuse(fuse::linear_add),
     },
-    Pass { name: "chain", about: "runs of elementwise operations as one", is_fusion: true, run: fuse::chain },
-    Pass { name: "dead", about: "drop what nothing reads", is_fusion: false, run: dead::run },
+    Pass { name: "chain", about: "runs of elementwise operations as one", does: Does::Fuse(fuse::chain) },
+    Pass { name: "dead", about: "drop what nothing reads", does: Does::Rewrite(dead::run) },
+    Pass { name: SELECT, about: "kernels that fit the number of rows of a step", does: Does::Plan },
+    Pass { name: PLACE, about: "results over inputs that are not read again", does: Does::Plan },
+    Pass { name: MEMORY, about: "buffers used again when nothing reads them any more", does: Does::Plan },
 ];
+
+/// Whether none of the names switches a pass off: its own, `fuse` for all fusions, or `all`.
+pub fn is_on(pass: &str, disabled: &[&str]) -> bool {
+    let is_fusion = PASSES.iter().any(|p| p.name == pass && matches!(p.does, Does::Fuse(_)));
+    !disabled.iter().any(|d| *d == pass || *d == "all" || (*d == "fuse" && is_fusion))
+}
 
 /// Runs all passes but those named: a pass, `fuse` for all fusions, or `all`. Debug builds verify the graph after each.
 ///
@@ -85,11 +104,10 @@ pub fn run(graph: &mut Graph, disabled: &[&str]) -> Result<()> {
         return Err(Fault::caller(format!("no pass is called {unknown:?}; there are {}", known.join(", "))));
     }
     verify(graph)?;
-    let is_disabled =
-        |pass: &Pass| disabled.iter().any(|d| *d == pass.name || *d == "all" || (*d == "fuse" && pass.is_fusion));
-    for pass in PASSES.iter().filter(|p| !is_disabled(p)) {
+    for pass in PASSES.iter().filter(|p| is_on(p.name, disabled)) {
+        let (Does::Rewrite(rewrite) | Does::Fuse(rewrite)) = pass.does else { continue };
         let named = |fault: Fault| Fault { what: format!("pass {}: {}", pass.name, fault.what), ..fault };
-        (pass.run)(graph).map_err(named)?;
+        rewrite(graph).map_err(named)?;
         if cfg!(debug_assertions) {
             verify(graph).map_err(named)?;
         }

@@ -3,15 +3,15 @@
 use std::rc::Rc;
 
 use super::{
-    runner::{RunSettings, Runner},
-    scheduler::{self, Token, check_prompt},
+    runner::{Choice, RunSettings, Runner},
+    scheduler::{self, check_prompt},
     sequence::{Finish, Sequence},
     stop::StopSet,
 };
 use crate::{
     engine::{
         device::{Counters, DeviceChoice, DeviceInfo},
-        program::{Bucket, Program, StepKey, Want},
+        program::{Program, Want},
         sampler::Sampling,
     },
     fault::{Blame, Fault, LocalFuture, Result},
@@ -28,7 +28,7 @@ pub struct GenerationOptions {
     pub sampling: Sampling,
     /// Whether a prompt in text begins with what the tokenizer adds; chat templates write their own BOS.
     pub add_special: bool,
-    /// Read the logits of every step to give probabilities and alternatives (costs a readback per token on a GPU).
+    /// Tell the probability of each token and the likeliest others.
     pub alternatives: bool,
     /// Keep the logits of the last prompt position.
     pub keep_logits: bool,
@@ -269,7 +269,7 @@ impl Generation {
     ) -> Result<()> {
         let vocabulary = self.vocabulary.as_ref().ok().map(Rc::as_ref);
         let stop = &self.stop;
-        let mut on_chosen = |i: usize, _: &mut Sequence, token: Token| -> LocalFuture<'static, Option<Finish>> {
+        let mut on_chosen = |i: usize, _: &mut Sequence, token: Choice| -> LocalFuture<'static, Option<Finish>> {
             let text = &mut texts[i];
             text.last_at = clock.seconds();
             text.first_at.get_or_insert(text.last_at);
@@ -298,7 +298,7 @@ impl Generation {
     fn outcome(&self, s: Sequence, mut text: Text) -> Outcome {
         let first = text.first_at.unwrap_or(text.last_at);
         let (prompt, ids) = s.history.split_at(s.prompt_len);
-        let key = StepKey { rows: Bucket::One, outputs: Bucket::One, want: Want::Choice };
+        let key = self.runner.program().key(1, 1, Want::Choice);
         let timing = Timing {
             load_s: self.load_s,
             prefill_tokens: s.prompt_len as u32,
@@ -359,7 +359,7 @@ mod tests {
     use crate::{
         engine::{
             device::{Device, Fetch},
-            program::BufferId,
+            program::{BufferId, StepKey},
         },
         source::{ByteSource, MemorySource, SourceSet},
     };

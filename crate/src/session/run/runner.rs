@@ -5,10 +5,11 @@ use std::rc::Rc;
 use crate::{
     arch,
     engine::{
-        compile::{self, Options},
+        compile::{self, Options, Plan},
         device::{Device, DeviceChoice, DeviceInfo, Fetch},
         program::{
-            Bucket, BufferKind, CacheType, PAGE_ROWS, Program, RING, StepKey, TABLE_STEP, Want, batch, sampling,
+            BufferKind, CacheType, PAGE_ROWS, Program, RING, StepKey, TABLE_STEP, TOLD_WORDS, Want, batch,
+            record_words, sampling,
         },
         sampler::Sampling,
     },
@@ -65,6 +66,27 @@ pub(super) struct Row {
     pub(super) sequence: u32,
 }
 
+/// A token that a step chose.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Choice {
+    pub(super) id: u32,
+    /// Its probability, where the step was asked for it.
+    pub(super) probability: Option<f32>,
+    /// The likeliest tokens and their probabilities, as many as a step can tell.
+    pub(super) alternatives: Vec<(u32, f32)>,
+}
+
+impl Choice {
+    /// From the id and what a record tells of it.
+    fn of(id: u32, told: Option<&[u32]>) -> Self {
+        let n = sampling::MAX_ALTERNATIVES as usize;
+        let probability = told.and_then(|t| t.first()).map(|p| f32::from_bits(*p)).filter(|p| *p >= 0.0);
+        let told = told.filter(|t| probability.is_some() && t.len() > 2 * n);
+        let pairs = told.map(|t| t[1 + n..].iter().zip(&t[1..=n])).into_iter().flatten();
+        Self { id, probability, alternatives: pairs.map(|(id, p)| (*id, f32::from_bits(*p))).collect() }
+    }
+}
+
 /// A program on its device.
 pub(super) struct Runner {
     inspection: Rc<Inspection>,
@@ -78,6 +100,8 @@ pub(super) struct Runner {
     tables: Vec<Option<Angles>>,
     /// Choices submitted so far: the ring's next record.
     choices: u32,
+    /// How many alternatives each sequence wants told.
+    alternatives: Vec<u32>,
     /// What the architecture wants told.
     pub(super) notes: Vec<String>,
 }
@@ -114,6 +138,7 @@ impl Runner {
             max_buffer_bytes: u64::MAX,
             choice: true,
             penalties: settings.penalties,
+            plan: Plan::without(&disabled),
         };
         let compile = |max_buffer_bytes| compile::compile(&graph, &Options { max_buffer_bytes, ..options.clone() });
         let (device, program) = open_device(&choice, &gpu, &compile).await?;
@@ -128,6 +153,7 @@ impl Runner {
             device,
             factors,
             choices: 0,
+            alternatives: vec![0; settings.sequences as usize],
             notes: built.notes,
         };
         this.fill(on_progress).await?;
@@ -233,10 +259,19 @@ impl Runner {
         self.program.rotations.iter().enumerate().all(same)
     }
 
-    /// Writes how the next tokens of a sequence are chosen, and how often its tokens have occurred.
-    pub(super) fn set_sampling(&mut self, sequence: u32, how: &Sampling, history: &[u32]) -> Result<()> {
+    /// Writes how the next tokens of a sequence are chosen, how many of the likeliest are told, and how often its tokens have occurred.
+    pub(super) fn set_sampling(
+        &mut self,
+        sequence: u32,
+        how: &Sampling,
+        alternatives: u32,
+        history: &[u32],
+    ) -> Result<()> {
         let Some(buffer) = self.program.sampling else { return Ok(()) };
-        self.device.write(buffer, sequence * sampling::WORDS as u32, &how.to_words())?;
+        let mut words = how.to_words();
+        words[sampling::ALTERNATIVES] = alternatives;
+        self.alternatives[sequence as usize] = alternatives;
+        self.device.write(buffer, sequence * sampling::WORDS as u32, &words)?;
         if let Some(counts) = self.program.counts {
             let mut words = vec![0u32; self.program.vocab as usize];
             for id in history {
@@ -259,7 +294,7 @@ impl Runner {
         if let Some(row) = rows.iter().find(|r| r.position >= self.program.context || r.sequence >= layout.sequences) {
             return Err(Fault::bug(format!("a row beyond the context or the sequences: {row:?}")));
         }
-        let key = key_of(rows.len(), wanted.len(), want);
+        let key = self.program.key(rows.len(), wanted.len(), want);
         self.device.compile(key).await?;
         let header = layout.header();
         let id = self.program.batch;
@@ -284,16 +319,19 @@ impl Runner {
 
     /// Runs another step of the tokens that the last step chose, for `sequences` sequences.
     pub(super) async fn again(&mut self, sequences: usize) -> Result<()> {
-        let key = key_of(sequences, sequences, Want::Choice);
+        let key = self.program.key(sequences, sequences, Want::Choice);
         self.device.compile(key).await?;
         self.submit(key)
     }
 
     fn submit(&mut self, key: StepKey) -> Result<()> {
-        let words = 1 + self.program.layout.sequences;
-        let record = self.choices % RING;
+        let sequences = self.program.layout.sequences;
+        let at = self.choices % RING * record_words(sequences);
+        // What is told of the choices lies behind the ids: it is read only where someone looks.
+        let someone_looks = self.alternatives.iter().any(|n| *n > 0);
+        let words = if someone_looks { record_words(sequences) } else { 1 + sequences };
         let fetch = match (key.want, self.program.ring) {
-            (Want::Choice, Some(buffer)) => Some(Fetch { buffer, at: record * words, words }),
+            (Want::Choice, Some(buffer)) => Some(Fetch { buffer, at, words }),
             (Want::Choice, None) => {
                 return Err(Fault::unsupported("this model gives no logits to choose a token from"));
             }
@@ -304,20 +342,23 @@ impl Runner {
         Ok(())
     }
 
-    /// The ids that the oldest step chose whose ids were not given yet.
+    /// What the oldest step chose whose choices were not given yet, one for each sequence that the program has room for.
     ///
     /// # Errors
     /// The device fails; logits were NaN or infinite.
-    pub(super) async fn chosen(&mut self) -> Result<Vec<u32>> {
-        let mut record = self.device.fetched().await?;
-        let bad = if record.is_empty() { 0 } else { record.remove(0) };
+    pub(super) async fn chosen(&mut self) -> Result<Vec<Choice>> {
+        let record = self.device.fetched().await?;
+        let bad = record.first().copied().unwrap_or(0);
         if bad > 0 {
             return Err(Fault::new(
                 crate::fault::Blame::File,
                 format!("{bad} logits are NaN or infinite: the weights overflow f32 or are damaged"),
             ));
         }
-        Ok(record)
+        let sequences = self.program.layout.sequences as usize;
+        let (ids, told) = record.get(1..).unwrap_or_default().split_at(sequences.min(record.len().saturating_sub(1)));
+        let mut told = told.chunks_exact(TOLD_WORDS as usize);
+        Ok(ids.iter().map(|id| Choice::of(*id, told.next())).collect())
     }
 
     /// Forgets the ids of steps that ran ahead.
@@ -339,11 +380,6 @@ impl Runner {
         let row = |row: &[u32]| row[..width as usize].iter().map(|w| f32::from_bits(*w)).collect();
         Ok(words.chunks(view.stride as usize).map(row).collect())
     }
-}
-
-fn key_of(rows: usize, outputs: usize, want: Want) -> StepKey {
-    let bucket = |n| if n == 1 { Bucket::One } else { Bucket::Many };
-    StepKey { rows: bucket(rows), outputs: if outputs == 0 { Bucket::One } else { bucket(outputs) }, want }
 }
 
 /// The words of a rotary table: see [`crate::engine::program::table_words`].

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use super::{
-    runner::{Row, Runner},
+    runner::{Choice, Row, Runner},
     sequence::{Finish, Sequence},
 };
 use crate::{
@@ -14,21 +14,11 @@ use crate::{
     fault::{Fault, LocalFuture, Result},
 };
 
-/// Alternatives told of each token.
-const ALTERNATIVES: usize = 5;
 /// Steps in flight on a GPU before the host waits for an id.
 const GPU_DEPTH: usize = 3;
 
-/// One token, before it is text.
-pub(super) struct Token {
-    pub(super) id: u32,
-    /// Its probability, and the likeliest tokens, where logits were read.
-    pub(super) probability: Option<f32>,
-    pub(super) alternatives: Vec<(u32, f32)>,
-}
-
 /// Called with the sequence's number and each token; resolves to why the sequence ends with it, if it does.
-pub(super) type OnChosen<'a> = dyn FnMut(usize, &mut Sequence, Token) -> LocalFuture<'static, Option<Finish>> + 'a;
+pub(super) type OnChosen<'a> = dyn FnMut(usize, &mut Sequence, Choice) -> LocalFuture<'static, Option<Finish>> + 'a;
 
 /// Runs all sequences to their ends.
 ///
@@ -39,7 +29,7 @@ pub(super) async fn run(runner: &mut Runner, sequences: &mut [Sequence], on_chos
     let longest = sequences.iter().map(|s| s.history.len() as u32).max().unwrap_or(1);
     runner.set_length(longest)?;
     for s in sequences.iter() {
-        runner.set_sampling(s.slot, &s.sampling, &s.history)?;
+        runner.set_sampling(s.slot, &s.sampling, s.told(), &s.history)?;
     }
     let on_host = sequences.iter().any(|s| s.looks_at_logits(runner));
     let mut steps = Steps { runner, sequences, in_flight: VecDeque::new(), feeding: None };
@@ -95,12 +85,14 @@ impl Steps<'_> {
     /// Takes the ids of the oldest step, if one is outstanding.
     async fn collect(&mut self, on_chosen: &mut OnChosen<'_>) -> Result<()> {
         let Some(order) = self.in_flight.front().cloned() else { return Ok(()) };
-        let ids = self.runner.chosen().await?;
+        let choices = self.runner.chosen().await?;
+        let vocab = self.runner.program().vocab as usize;
         self.in_flight.pop_front();
-        for (i, id) in order.into_iter().zip(ids) {
+        for (i, mut choice) in order.into_iter().zip(choices) {
             // Of a sequence that has ended, steps that ran ahead are dropped.
             if self.sequences[i].finish.is_none() {
-                self.take(i, Token { id, probability: None, alternatives: Vec::new() }, on_chosen).await;
+                choice.alternatives.truncate((self.sequences[i].told() as usize).min(vocab));
+                self.take(i, choice, on_chosen).await;
             }
         }
         Ok(())
@@ -147,7 +139,7 @@ impl Steps<'_> {
         Ok(order)
     }
 
-    /// Logits come to the host at every step.
+    /// Logits come to the host at every step: someone wants to see them all.
     async fn on_host(&mut self, on_chosen: &mut OnChosen<'_>) -> Result<()> {
         loop {
             let active = self.active();
@@ -168,18 +160,17 @@ impl Steps<'_> {
                     s.finish = Some(Finish::Limit);
                     continue;
                 }
-                let told = if s.alternatives { ALTERNATIVES } else { 0 };
                 let counts = s.sampling.has_penalties().then(|| s.counts(logits.len()));
                 let logits = sampler::penalised(&logits, counts.as_deref(), &s.sampling);
-                let choice = sampler::choose(&logits, &s.sampling, s.history.len() as u64, told)?;
+                let choice = sampler::choose(&logits, &s.sampling, s.history.len() as u64, s.told() as usize)?;
                 let probability = Some(choice.probability);
-                self.take(i, Token { id: choice.id, probability, alternatives: choice.alternatives }, on_chosen).await;
+                self.take(i, Choice { id: choice.id, probability, alternatives: choice.alternatives }, on_chosen).await;
             }
         }
     }
 
     /// Gives a token to its sequence.
-    async fn take(&mut self, i: usize, token: Token, on_chosen: &mut OnChosen<'_>) {
+    async fn take(&mut self, i: usize, token: Choice, on_chosen: &mut OnChosen<'_>) {
         let s = &mut self.sequences[i];
         let id = token.id;
         let finish = on_chosen(i, s, token).await;

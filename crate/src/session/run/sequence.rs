@@ -3,6 +3,9 @@
 use super::runner::Runner;
 use crate::engine::sampler::Sampling;
 
+/// Alternatives told of each token.
+const ALTERNATIVES: u32 = 5;
+
 /// Why a sequence ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Finish {
@@ -40,12 +43,14 @@ impl Sequence {
     pub(super) fn produced(&self) -> usize {
         self.history.len() - self.prompt_len
     }
-    /// Whether its logits must come to the host.
+    /// How many of the likeliest tokens are told at each step.
+    pub(super) fn told(&self) -> u32 {
+        if self.alternatives { ALTERNATIVES } else { 0 }
+    }
+    /// Whether all its logits must come to the host.
     pub(super) fn looks_at_logits(&self, runner: &Runner) -> bool {
-        let on_gpu = runner.info().tier.is_some();
-        let cannot = (on_gpu && !self.sampling.fits_a_device())
-            || (self.sampling.has_penalties() && runner.program().counts.is_none());
-        self.alternatives || self.keep_logits || self.max_tokens == 0 || cannot
+        let cannot = self.sampling.has_penalties() && runner.program().counts.is_none();
+        self.keep_logits || self.max_tokens == 0 || cannot
     }
     /// How often each token has occurred.
     pub(super) fn counts(&self, vocab: usize) -> Vec<u32> {

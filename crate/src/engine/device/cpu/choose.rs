@@ -3,22 +3,33 @@
 use super::batch::Batch;
 use crate::{
     engine::{
-        program::{RING, batch, sampling},
+        program::{RING, TOLD_WORDS, batch, record_words, sampling},
         sampler::{Sampling, choose, penalised},
     },
     fault::{Fault, Result},
 };
 
-/// The chosen ids of all wanted rows, and how many logits are NaN or infinite.
+/// What was chosen for all wanted rows.
+#[derive(Debug, Default)]
+pub(super) struct Chosen {
+    /// The ids, `[outputs]`.
+    pub(super) ids: Vec<u32>,
+    /// Of each output that asks for them: ids and probabilities of the likeliest, behind the chosen one's probability.
+    pub(super) told: Vec<Option<(f32, Vec<(u32, f32)>)>>,
+    /// How many logits are NaN or infinite.
+    pub(super) bad: u32,
+}
+
+/// The next token of each wanted row.
 ///
-/// Where some are, the likeliest of the others is taken: the host learns the number and stops.
+/// Where some logits are no numbers, the likeliest of the others is taken: the host learns how many there are and stops.
 pub(super) fn sample(
     batch: &Batch,
     settings: &[u32],
     counts: Option<&[u32]>,
     logits: &[&[f32]],
-) -> Result<(Vec<u32>, u32)> {
-    let (mut ids, mut bad) = (Vec::with_capacity(logits.len()), 0);
+) -> Result<Chosen> {
+    let mut chosen = Chosen::default();
     for (row, logits) in batch.wanted.iter().zip(logits) {
         let sequence = batch.sequences[*row as usize] as usize;
         let words = settings.get(sequence * sampling::WORDS..).unwrap_or_default();
@@ -26,17 +37,20 @@ pub(super) fn sample(
         let nonfinite = logits.iter().filter(|l| !l.is_finite()).count() as u32;
         let counts = counts.map(|c| &c[sequence * logits.len()..][..logits.len()]);
         let logits = penalised(logits, counts, &how);
+        let alternatives = words[sampling::ALTERNATIVES].min(sampling::MAX_ALTERNATIVES) as usize;
         // A greedy choice needs no probabilities.
-        let id = if nonfinite > 0 || how.temperature == 0.0 {
-            likeliest(&logits)
+        let (id, told) = if nonfinite > 0 || (how.temperature == 0.0 && alternatives == 0) {
+            (likeliest(&logits), None)
         } else {
             let position = u64::from(batch.positions[*row as usize]) + 1;
-            choose(&logits, &how, position, 0)?.id
+            let choice = choose(&logits, &how, position, alternatives)?;
+            (choice.id, (alternatives > 0).then_some((choice.probability, choice.alternatives)))
         };
-        bad += nonfinite;
-        ids.push(id);
+        chosen.bad += nonfinite;
+        chosen.ids.push(id);
+        chosen.told.push(told);
     }
-    Ok((ids, bad))
+    Ok(chosen)
 }
 
 /// The highest finite logit, the lowest id among equals; 0 where none is finite.
@@ -50,17 +64,24 @@ fn likeliest(logits: &[f32]) -> u32 {
     best.1
 }
 
-/// Makes the chosen ids the next step's tokens, and keeps a record of them.
-pub(super) fn advance(words: &mut [u32], ids: &[u32], ring: &mut [u32], mut counts: Option<&mut [u32]>) -> Result<()> {
+/// Makes the chosen ids the next step's tokens, and keeps a record of them and of what is told of each: probabilities, then ids.
+pub(super) fn advance(
+    words: &mut [u32],
+    ids: &[u32],
+    told: [&[u32]; 2],
+    ring: &mut [u32],
+    mut counts: Option<&mut [u32]>,
+) -> Result<()> {
     let header: [u32; batch::HEADER] = words
         .get(..batch::HEADER)
         .and_then(|h| h.try_into().ok())
         .ok_or_else(|| Fault::bug("a batch buffer without header"))?;
     let outputs = header[batch::OUTPUTS] as usize;
-    let record_words = 1 + header[batch::SEQUENCES] as usize;
+    let sequences = header[batch::SEQUENCES] as usize;
+    let record_words = record_words(header[batch::SEQUENCES]) as usize;
     let at = (header[batch::CHOICES] % RING) as usize * record_words;
     let record = ring.get_mut(at..at + record_words).ok_or_else(|| Fault::bug("a ring that is too short"))?;
-    if ids.len() < outputs || outputs >= record_words {
+    if ids.len() < outputs || outputs > sequences {
         return Err(Fault::bug(format!("{} choices for {outputs} wanted rows", ids.len())));
     }
     record[0] = header[batch::NONFINITE];
@@ -71,6 +92,17 @@ pub(super) fn advance(words: &mut [u32], ids: &[u32], ring: &mut [u32], mut coun
         let position = words[array(batch::POSITIONS_AT, row)] + 1;
         let sequence = words[array(batch::SEQUENCES_AT, row)];
         record[1 + m] = *id;
+        let record = &mut record[1 + sequences + m * TOLD_WORDS as usize..][..TOLD_WORDS as usize];
+        let n = sampling::MAX_ALTERNATIVES as usize;
+        let row = |words: &[u32], width: usize| words.get(m * width..(m + 1) * width).map(<[u32]>::to_vec);
+        let (Some(probabilities), Some(likely)) = (row(told[0], 1 + n), row(told[1], n)) else {
+            return Err(Fault::bug("a choice of which nothing is told"));
+        };
+        record[0] = probabilities[0];
+        if f32::from_bits(probabilities[0]) >= 0.0 {
+            record[1..=n].copy_from_slice(&probabilities[1..]);
+            record[1 + n..].copy_from_slice(&likely);
+        }
         words[array(batch::TOKENS_AT, m)] = *id;
         words[array(batch::POSITIONS_AT, m)] = position;
         words[array(batch::SEQUENCES_AT, m)] = sequence;
@@ -105,12 +137,18 @@ mod tests {
         put(batch::POSITIONS_AT, &[0, 1, 7, 8, 9]);
         put(batch::SEQUENCES_AT, &[1, 1, 0, 0, 0]);
         put(batch::OUTPUTS_AT, &[1, 4]);
-        let mut ring = vec![0; RING as usize * 3];
-        advance(&mut words, &[30, 40], &mut ring, None).unwrap();
+        let mut ring = vec![0; (RING * record_words(2)) as usize];
+        let n = sampling::MAX_ALTERNATIVES as usize;
+        let (mut probabilities, likely) = (vec![0.5f32.to_bits(); 2 * (1 + n)], vec![7; 2 * n]);
+        probabilities[1 + n] = (-1f32).to_bits();
+        advance(&mut words, &[30, 40], [&probabilities, &likely], &mut ring, None).unwrap();
         let next = Batch::read(&words).unwrap();
         assert_eq!((next.rows, next.outputs), (2, 2));
         assert_eq!((next.tokens, next.positions, next.sequences), (vec![30, 40], vec![2, 10], vec![1, 0]));
         assert_eq!((next.wanted, next.lengths, next.starts), (vec![0, 1], vec![11, 3], vec![1, 0]));
         assert_eq!(ring[..3], [0, 30, 40]);
+        assert_eq!((ring[3], ring[3 + n], ring[4 + n]), (0.5f32.to_bits(), 0.5f32.to_bits(), 7));
+        // The second sequence asked for nothing.
+        assert_eq!(ring[4 + 2 * n..][..2], [(-1f32).to_bits(), 0]);
     }
 }

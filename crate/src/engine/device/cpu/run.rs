@@ -44,7 +44,7 @@ impl CpuDevice {
 
     fn step(&mut self, run: &mut Run, step: &Step) -> Result<()> {
         match step.op {
-            Op::Sample => return self.sample(run, step),
+            Op::Sample { .. } => return self.sample(run, step),
             Op::Advance => return self.advance(run, step),
             Op::StateWrite(_) => return self.state_write(run, &step.inputs[0], &step.outputs[0]),
             _ => {}
@@ -315,18 +315,36 @@ impl CpuDevice {
         let rows: Vec<&[f32]> = (0..logits.rows).map(|t| unsafe { logits.values(t) }).collect();
         let settings = program.sampling.ok_or_else(|| Fault::bug("a choice without settings"))?;
         let counts = program.counts.map(|c| self.buffer(c)?.words()).transpose()?;
-        let (ids, bad) = choose::sample(&run.batch, self.buffer(settings)?.words()?, counts, &rows)?;
-        self.buffer_mut(program.batch)?.words_mut()?[crate::engine::program::batch::NONFINITE] = bad;
-        let Operand::View(to) = &step.outputs[0] else { return Err(Fault::bug("ids that go nowhere")) };
-        let words = self.buffer_mut(to.buffer)?.words_mut()?;
-        let at = to.offset as usize;
-        words.get_mut(at..at + ids.len()).ok_or_else(|| Fault::bug("too many ids"))?.copy_from_slice(&ids);
+        let chosen = choose::sample(&run.batch, self.buffer(settings)?.words()?, counts, &rows)?;
+        let bad = &mut self.buffer_mut(program.batch)?.words_mut()?[crate::engine::program::batch::NONFINITE];
+        *bad = bad.wrapping_add(chosen.bad);
+        self.put_row(&step.outputs[0], 0, &chosen.ids)?;
+        for (m, told) in chosen.told.iter().enumerate() {
+            let Some((probability, alternatives)) = told else {
+                self.put_row(&step.outputs[2], m, &[(-1f32).to_bits()])?;
+                continue;
+            };
+            let ids: Vec<u32> = alternatives.iter().map(|(id, _)| *id).collect();
+            let probabilities = std::iter::once(*probability).chain(alternatives.iter().map(|(_, p)| *p));
+            self.put_row(&step.outputs[1], m, &ids)?;
+            self.put_row(&step.outputs[2], m, &probabilities.map(f32::to_bits).collect::<Vec<_>>())?;
+        }
+        Ok(())
+    }
+
+    /// Writes the first words of a row of a view.
+    fn put_row(&mut self, to: &Operand, row: usize, words: &[u32]) -> Result<()> {
+        let Operand::View(to) = to else { return Err(Fault::bug("a choice that goes nowhere")) };
+        let at = to.offset as usize + row * to.stride as usize;
+        let place = self.buffer_mut(to.buffer)?.words_mut()?.get_mut(at..at + words.len());
+        place.ok_or_else(|| Fault::bug("a choice behind its buffer"))?.copy_from_slice(words);
         Ok(())
     }
 
     fn advance(&mut self, run: &Run, step: &Step) -> Result<()> {
         let program = Rc::clone(&self.program);
         let ids = self.ids(run, &step.inputs[0])?;
+        let (likely, probabilities) = (self.ids(run, &step.inputs[1])?, self.ids(run, &step.inputs[2])?);
         let ring_id = program.ring.ok_or_else(|| Fault::bug("a choice without a ring"))?;
         let take = |this: &mut Self, id: BufferId| -> Result<Vec<u32>> {
             Ok(std::mem::take(this.buffer_mut(id)?.words_mut()?))
@@ -334,7 +352,7 @@ impl CpuDevice {
         let mut ring = take(self, ring_id)?;
         let mut counts = program.counts.map(|c| take(self, c)).transpose()?;
         let words = self.buffer_mut(program.batch)?.words_mut()?;
-        let result = choose::advance(words, &ids, &mut ring, counts.as_deref_mut());
+        let result = choose::advance(words, &ids, [&probabilities, &likely], &mut ring, counts.as_deref_mut());
         *self.buffer_mut(ring_id)?.words_mut()? = ring;
         if let (Some(id), Some(counts)) = (program.counts, counts) {
             *self.buffer_mut(id)?.words_mut()? = counts;
