@@ -655,3 +655,36 @@ fn embed_gives_vectors_of_length_one_and_refuses_decoders() {
     let output = glassbox(&["run", path(&bert.join("hf")), "--prompt-ids", "1", "--device", "cpu"]);
     assert!(String::from_utf8_lossy(&output.stderr).contains("glassbox embed"));
 }
+
+/// A card is rarely at hand: the script that measures everything in one run must not have been broken in between.
+#[test]
+#[cfg(unix)]
+fn the_gpu_script_runs_whole_on_a_software_gpu() {
+    let script = root().join("tests/bench/gpu.sh");
+    let output = Command::new("bash")
+        .args([path(&script), env!("CARGO_BIN_EXE_glassbox"), "--rehearse"])
+        .stdin(Stdio::null())
+        .output()
+        .expect("bash is there");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let all: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
+    let gpus = all["devices"]["devices"].as_array().expect("a list").iter().filter(|d| !d["tier"].is_null()).count();
+    if gpus == 0 {
+        println!("skipped: this machine has no Vulkan adapter");
+        return;
+    }
+    for tier in all["test_ops"].as_array().expect("a list") {
+        assert!(tier["passed"].as_u64() > Some(0) && tier["failed"] == 0, "{tier}");
+    }
+    let logits = all["logits"].as_array().expect("a list");
+    assert_eq!(logits.len(), 10);
+    assert!(logits.iter().all(|l| l["logits"] == 1000 && l["agrees"] == true), "{logits:?}");
+    assert!(all["gap"].as_array().is_some_and(|g| g.len() > 5), "{}", all["gap"]);
+    let bench = all["bench"].as_array().expect("a list");
+    assert_eq!(bench.len(), 2);
+    for speed in bench {
+        let glassbox = &speed["glassbox"];
+        assert!(glassbox["decode_tokens_per_s"].as_f64() > Some(0.0) && !glassbox["device"]["tier"].is_null(), "{speed}");
+    }
+    assert_eq!(all["left_out"], Value::Array(Vec::new()), "{}", all["left_out"]);
+}

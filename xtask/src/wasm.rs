@@ -37,10 +37,13 @@ pub(crate) fn build_wasm() -> Outcome {
 fn build_module(module: &str) -> Outcome {
     steps::timed(&format!("wasm {module}"), || {
         run(&mut cargo_wasm(&[
-            "build",
+            "rustc",
             "--package",
             "glassbox",
             "--lib",
+            // Natively nobody needs a shared library, so that the manifest does not ask for one.
+            "--crate-type",
+            "cdylib",
             "--no-default-features",
             "--features",
             module,
