@@ -684,7 +684,10 @@ fn the_gpu_script_runs_whole_on_a_software_gpu() {
     assert_eq!(bench.len(), 2);
     for speed in bench {
         let glassbox = &speed["glassbox"];
-        assert!(glassbox["decode_tokens_per_s"].as_f64() > Some(0.0) && !glassbox["device"]["tier"].is_null(), "{speed}");
+        assert!(
+            glassbox["decode_tokens_per_s"].as_f64() > Some(0.0) && !glassbox["device"]["tier"].is_null(),
+            "{speed}"
+        );
     }
     assert_eq!(all["left_out"], Value::Array(Vec::new()), "{}", all["left_out"]);
 }
