@@ -5,17 +5,21 @@
 //! nothing but the conversation and a clock reading given by the caller. What comes out is what
 //! Python's jinja2 gives with the settings of transformers (`utils/chat_template_utils.py`).
 //!
-//! One gap is known: a list added to itself more than 32 times is copied by minijinja 3.1 without
-//! paying, and 2 to the 33rd items do not fit into memory.
+//! Lists that are copied or dropped pay nothing; where there are processes, `render_apart` bounds those too.
 
+#[cfg(not(target_arch = "wasm32"))]
+mod apart;
 mod clock;
 mod data;
 mod diff;
 mod json;
+mod language;
 mod lint;
 
 use minijinja::{Environment, Error, ErrorKind, State, Value, syntax::SyntaxConfig, value::Kwargs};
 
+#[cfg(not(target_arch = "wasm32"))]
+pub use self::apart::{Carrier, answer, render_apart};
 pub use self::{
     data::Data,
     diff::{Change, Line, Side, diff},
@@ -112,10 +116,24 @@ impl Template {
     /// # Errors
     /// As [`Template::render`].
     pub fn write(&self, conversation: &Conversation) -> Result<String, Failure> {
+        #[cfg(not(target_arch = "wasm32"))]
+        if let Some(answer) = apart::write(self, conversation) {
+            return answer;
+        }
+        self.write_here(conversation)
+    }
+
+    /// As [`Template::write`], in this process.
+    fn write_here(&self, conversation: &Conversation) -> Result<String, Failure> {
         let failure = |line, fault| Failure { line, fault: self.told(fault) };
         if self.source.len() > TEMPLATE_BYTES {
             let what = format!("{} bytes; templates of at most {TEMPLATE_BYTES} bytes are run", self.source.len());
             return Err(failure(None, Fault::limit(what)));
+        }
+        if let Some(line) = language::go_template(&self.source) {
+            let what =
+                format!("line {line}: this is a Go template, as Ollama writes them; only Jinja templates are run");
+            return Err(failure(Some(line), Fault::unsupported(what)));
         }
         let source = without_generation_tags(&self.source);
         let environment = environment(conversation.now)
@@ -168,6 +186,7 @@ fn environment(now: Option<i64>) -> Result<Environment<'static>, Error> {
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
     environment.set_unknown_method_callback(method);
     environment.add_filter("tojson", tojson);
+    language::add_to(&mut environment);
     environment.add_function("raise_exception", |message: String| -> Result<Value, Error> {
         Err(Error::new(ErrorKind::InvalidOperation, format!("the template says: {message}")))
     });
@@ -186,6 +205,10 @@ fn environment(now: Option<i64>) -> Result<Environment<'static>, Error> {
 fn method(state: &mut State, value: &Value, name: &str, args: &[Value]) -> Result<Value, Error> {
     match (name, value.as_str()) {
         ("title", Some(text)) if args.is_empty() => Ok(Value::from(title(text))),
+        ("format", Some(text)) => {
+            language::check_widths(text)?;
+            minijinja_contrib::pycompat::unknown_method_callback(state, value, name, args)
+        }
         _ => minijinja_contrib::pycompat::unknown_method_callback(state, value, name, args),
     }
 }
@@ -245,6 +268,9 @@ fn fault(error: &Error) -> Fault {
     let what = match error.kind() {
         ErrorKind::OutOfFuel => {
             return Fault::limit(format!("{line}it takes more than {FUEL} steps or 64-byte pieces of memory"));
+        }
+        ErrorKind::InvalidOperation if error.detail().is_some_and(|d| d.contains("use % operator")) => {
+            "a text is formatted with %, which is not supported here; the filter `format` does the same".to_owned()
         }
         kind => match error.detail() {
             Some(detail) if kind == ErrorKind::InvalidOperation => detail.to_owned(),

@@ -28,6 +28,12 @@ pub use support::{Support, graph_text, passes, program_text, support};
 pub use timing::{Progress, Stopwatch, Timing};
 pub use vocabulary::open_vocabulary;
 
+/// Rendering chat templates in a process of their own.
+#[cfg(all(feature = "chat", not(target_arch = "wasm32")))]
+pub mod templates {
+    pub use crate::chat::{Carrier, answer, render_apart};
+}
+
 #[cfg(feature = "chat")]
 pub use crate::chat::{Change, Conversation, Data, Failure, Finding, Template, diff};
 pub use crate::{

@@ -131,3 +131,76 @@ fn a_run_with_chat_begins_with_what_the_template_wrote() {
     let run = json(&["run", path(folder.path()), "--chat", "Hi", "-n", "1", "--device", "cpu", "--json"]);
     assert_eq!(run["prompt_ids"], rendered["ids"]);
 }
+
+/// Exit code and words of a template in a file of its own.
+fn ends(source: &str) -> (i32, String) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("chat_template.jinja");
+    std::fs::write(&file, source).expect("a written file");
+    let output = glassbox(&["chat-template", path(&file), "--user", "Hi", "--json"]);
+    let answer: Value = serde_json::from_slice(&output.stdout).expect("one JSON object, whatever the template does");
+    let what = answer["fault"]["what"].as_str().or(answer["text"].as_str()).unwrap_or_default().to_owned();
+    (output.status.code().expect("an exit code, and no signal"), what)
+}
+
+#[test]
+fn a_template_that_takes_all_memory_time_or_stack_is_refused_and_the_command_lives() {
+    for (source, words) in [
+        (
+            "{% set ns = namespace(l=[1]) %}{% for i in range(60) %}{% set ns.l = ns.l + ns.l %}{% endfor %}{{ ns.l | length }}",
+            "takes more than",
+        ),
+        (
+            "{% set ns = namespace(l=[]) %}{% for i in range(100000) %}{% set ns.l = [ns.l] %}{% endfor %}{{ ns.l }}",
+            "takes more than",
+        ),
+        (
+            "{% set ns = namespace(d={}) %}{% for i in range(100000) %}{% set ns.d = {'a': ns.d} %}{% endfor %}{{ ns.d | tojson }}",
+            "",
+        ),
+        ("{{ '{:1000000000}'.format(3) }}", "a width of 1000000000"),
+        ("{{ '%1000000000d' | format(3) }}", ""),
+        ("{{ 'x' | center(1000000000) }}", "a width of 1000000000"),
+        ("{{ 'abc' * 1000000000 }}", ""),
+        ("{{ ('a' * 1000000) | list | join('b' * 1000000) }}", ""),
+        ("{% for a in range(99999) %}{% for b in range(99999) %}{{ b }}{% endfor %}{% endfor %}", "takes more than"),
+        ("{% macro m(n) %}{{ m(n + 1) }}{% endmacro %}{{ m(0) }}", ""),
+    ] {
+        let (code, what) = ends(source);
+        assert!(code == 1 && what.contains(words) && what.contains("chat template"), "{source}: {code} {what}");
+    }
+    let (code, text) = ends("{% for m in messages %}{{ m.role | center(8) }}|{{ m.content | wordcount }}{% endfor %}");
+    assert_eq!((code, text.as_str()), (0, "  user  |1"));
+}
+
+#[test]
+fn a_go_template_is_named_as_what_it_is() {
+    for source in [
+        "{{- if .System }}{{ .System }}{{ end }}{{- range $i, $_ := .Messages }}{{ .Content }}{{ end }}",
+        "<|user|>\n{{ .Prompt }}",
+    ] {
+        let (code, what) = ends(source);
+        assert!(code == 1 && what.contains("Go template") && what.contains("Ollama"), "{code} {what}");
+    }
+}
+
+#[test]
+fn the_templates_kept_from_bug_reports_end_as_they_should() {
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/cases/2026-11");
+    let Ok(expected) = std::fs::read(cases.join("expected.json")) else {
+        println!("skipped: no cases in {}", cases.display());
+        return;
+    };
+    let expected: Value = serde_json::from_slice(&expected).expect("JSON");
+    let of_templates = |case: &&Value| case["file"].as_str().is_some_and(|f| f.starts_with("templates/"));
+    let mut seen = 0;
+    for case in expected.as_array().expect("a list").iter().filter(of_templates) {
+        let file = cases.join(case["file"].as_str().expect("a name"));
+        let output = glassbox(&["chat-template", path(&file), "--user", "hi", "--json"]);
+        assert_eq!(output.status.code(), case["exit"].as_i64().map(|c| c as i32), "{case}");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.contains(case["says"].as_str().unwrap_or_default()), "{case}: {said}");
+        seen += 1;
+    }
+    assert!(seen > 0, "no case is of a template");
+}

@@ -1,5 +1,7 @@
 //! The `glassbox` command line: arguments, output and exit codes; what is decided is decided below.
 
+#[cfg(feature = "chat")]
+mod apart;
 mod args;
 mod bench;
 #[cfg(feature = "chat")]
@@ -45,6 +47,10 @@ enum Exit {
 /// Runs the command of this process. Exit codes: 0 fine, 1 the file has errors or a comparison failed,
 /// 2 wrong usage, 3 device or I/O failure.
 pub fn main() -> ExitCode {
+    #[cfg(feature = "chat")]
+    if let Some(ended) = apart::begin() {
+        return ended;
+    }
     let args = Args::parse();
     let json = args.json;
     if json {

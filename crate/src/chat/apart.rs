@@ -1,0 +1,134 @@
+//! Rendering in a process of its own: a template is a foreign program, and only a process can be held to a time, a memory and a stack.
+//!
+//! Steps are bounded here too, but a list added to itself is copied, and a list inside a list is dropped, without a step that could be counted.
+
+use std::sync::OnceLock;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Conversation, Data, Failure, Template};
+use crate::fault::{Blame, Fault, Result};
+
+/// Takes a job to another process and brings its answer: both are JSON.
+pub type Carrier = fn(&str) -> Result<String>;
+
+static CARRIER: OnceLock<Carrier> = OnceLock::new();
+
+/// From now on templates are rendered where `carrier` takes them, which there calls [`answer`]. Only the first call counts.
+pub fn render_apart(carrier: Carrier) {
+    let _ = CARRIER.set(carrier);
+}
+
+#[derive(Serialize, Deserialize)]
+struct Job {
+    name: String,
+    source: String,
+    from: String,
+    messages: Data,
+    tools: Data,
+    add_generation_prompt: bool,
+    bos: Option<String>,
+    eos: Option<String>,
+    variables: Vec<(String, Data)>,
+    now: Option<i64>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum Answer {
+    Text(String),
+    Failure { line: Option<usize>, is_limit: bool, is_unsupported: bool, what: String },
+}
+
+/// What the carrier's process answers; `None` where templates are rendered in this one.
+pub(super) fn write(template: &Template, conversation: &Conversation) -> Option<Result<String, Failure>> {
+    let carrier = CARRIER.get()?;
+    Some(carried(*carrier, template, conversation))
+}
+
+fn carried(carrier: Carrier, template: &Template, conversation: &Conversation) -> Result<String, Failure> {
+    let failure = |line, fault| Failure { line, fault };
+    let job = Job {
+        name: template.name.clone(),
+        source: template.source.clone(),
+        from: template.from.clone(),
+        messages: conversation.messages.clone(),
+        tools: conversation.tools.clone(),
+        add_generation_prompt: conversation.add_generation_prompt,
+        bos: conversation.bos.clone(),
+        eos: conversation.eos.clone(),
+        variables: conversation.variables.clone(),
+        now: conversation.now,
+    };
+    let job = serde_json::to_string(&job)
+        .map_err(|e| failure(None, Fault::bug(format!("a conversation cannot be written as JSON: {e}"))))?;
+    let answer = carrier(&job).map_err(|fault| failure(None, template.told(fault)))?;
+    match serde_json::from_str(&answer) {
+        Ok(Answer::Text(text)) => Ok(text),
+        Ok(Answer::Failure { line, is_limit, is_unsupported, what }) => {
+            let blame = match (is_limit, is_unsupported) {
+                (true, _) => Blame::Limit,
+                (_, true) => Blame::Unsupported,
+                _ => Blame::File,
+            };
+            Err(failure(line, Fault::new(blame, what)))
+        }
+        Err(e) => Err(failure(None, template.told(Fault::bug(format!("an answer that is not one: {e}"))))),
+    }
+}
+
+/// Renders a job in this process, and says as JSON what came of it.
+///
+/// # Errors
+/// The job is not one.
+pub fn answer(job: &str) -> Result<String> {
+    let job: Job = serde_json::from_str(job).map_err(|e| Fault::caller(format!("no job: {e}")))?;
+    let template = Template { name: job.name, source: job.source, from: job.from };
+    let conversation = Conversation {
+        messages: job.messages,
+        tools: job.tools,
+        add_generation_prompt: job.add_generation_prompt,
+        bos: job.bos,
+        eos: job.eos,
+        variables: job.variables,
+        now: job.now,
+    };
+    let answer = match template.write_here(&conversation) {
+        Ok(text) => Answer::Text(text),
+        Err(Failure { line, fault }) => Answer::Failure {
+            line,
+            is_limit: fault.blame == Blame::Limit,
+            is_unsupported: fault.blame == Blame::Unsupported,
+            what: fault.what,
+        },
+    };
+    serde_json::to_string(&answer).map_err(|e| Fault::bug(format!("an answer cannot be written as JSON: {e}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_gives_what_rendering_here_gives() {
+        let conversation = Conversation {
+            messages: Data::parse(r#"[{"role":"user","content":"h\u00e9 <&>","b":1.5,"a":[null,true]}]"#).unwrap(),
+            tools: Data::parse(r#"[{"z":1,"a":2}]"#).unwrap(),
+            add_generation_prompt: true,
+            bos: Some("<s>".into()),
+            variables: vec![("mood".into(), Data::text("calm"))],
+            now: Some(0),
+            ..Conversation::default()
+        };
+        for (source, is_text) in [
+            ("{{ bos_token }}{{ messages | tojson }}{{ tools | tojson }}{{ mood }}{{ strftime_now('%Y') }}", true),
+            ("a\n{{ raise_exception('no') }}", false),
+            ("{% for a in range(100000) %}{% for b in range(100000) %}{{ b }}{% endfor %}{% endfor %}", false),
+            ("{{ .System }}", false),
+        ] {
+            let template = Template { name: "default".into(), source: source.into(), from: "test".into() };
+            let here = template.write_here(&conversation);
+            assert_eq!(here.is_ok(), is_text, "{here:?}");
+            assert_eq!(carried(answer, &template, &conversation), here);
+        }
+    }
+}
