@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Conversation, Data, Failure, Template};
+use super::{Conversation, Data, Failure, Template, json};
 use crate::fault::{Blame, Fault, Result};
 
 /// Takes a job to another process and brings its answer: both are JSON.
@@ -24,12 +24,13 @@ struct Job {
     name: String,
     source: String,
     from: String,
-    messages: Data,
-    tools: Data,
+    /// As JSON, like `tools` and the values of `variables`.
+    messages: String,
+    tools: String,
     add_generation_prompt: bool,
     bos: Option<String>,
     eos: Option<String>,
-    variables: Vec<(String, Data)>,
+    variables: Vec<(String, String)>,
     now: Option<i64>,
 }
 
@@ -47,20 +48,28 @@ pub(super) fn write(template: &Template, conversation: &Conversation) -> Option<
 
 fn carried(carrier: Carrier, template: &Template, conversation: &Conversation) -> Result<String, Failure> {
     let failure = |line, fault| Failure { line, fault };
+    let text = |data: &Data| {
+        json::dump(&data.0, &json::Style::default(), &|_| Ok(()))
+            .map_err(|e| failure(None, Fault::bug(format!("a conversation cannot be written as JSON: {e}"))))
+    };
+    let mut variables = Vec::new();
+    for (name, value) in &conversation.variables {
+        variables.push((name.clone(), text(value)?));
+    }
     let job = Job {
         name: template.name.clone(),
         source: template.source.clone(),
         from: template.from.clone(),
-        messages: conversation.messages.clone(),
-        tools: conversation.tools.clone(),
+        messages: text(&conversation.messages)?,
+        tools: text(&conversation.tools)?,
         add_generation_prompt: conversation.add_generation_prompt,
         bos: conversation.bos.clone(),
         eos: conversation.eos.clone(),
-        variables: conversation.variables.clone(),
+        variables,
         now: conversation.now,
     };
     let job = serde_json::to_string(&job)
-        .map_err(|e| failure(None, Fault::bug(format!("a conversation cannot be written as JSON: {e}"))))?;
+        .map_err(|e| failure(None, Fault::bug(format!("a job cannot be written as JSON: {e}"))))?;
     let answer = carrier(&job).map_err(|fault| failure(None, template.told(fault)))?;
     match serde_json::from_str(&answer) {
         Ok(Answer::Text(text)) => Ok(text),
@@ -84,12 +93,16 @@ pub fn answer(job: &str) -> Result<String> {
     let job: Job = serde_json::from_str(job).map_err(|e| Fault::caller(format!("no job: {e}")))?;
     let template = Template { name: job.name, source: job.source, from: job.from };
     let conversation = Conversation {
-        messages: job.messages,
-        tools: job.tools,
+        messages: Data::parse(&job.messages)?,
+        tools: Data::parse(&job.tools)?,
         add_generation_prompt: job.add_generation_prompt,
         bos: job.bos,
         eos: job.eos,
-        variables: job.variables,
+        variables: job
+            .variables
+            .into_iter()
+            .map(|(name, value)| Ok((name, Data::parse(&value)?)))
+            .collect::<Result<_>>()?,
         now: job.now,
     };
     let answer = match template.write_here(&conversation) {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use minijinja::Value;
 use serde::{
-    Deserialize, Deserializer, Serialize, Serializer,
+    Deserialize, Deserializer,
     de::{MapAccess, SeqAccess, Visitor},
 };
 
@@ -35,12 +35,6 @@ impl Data {
     /// A text.
     pub fn text(text: &str) -> Self {
         Self(Value::from(text))
-    }
-}
-
-impl Serialize for Data {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(to)
     }
 }
 
