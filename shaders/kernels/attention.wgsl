@@ -3,7 +3,8 @@
 // `paged`: k and v are states, rows placed by their group's page table; else rows of this step, from the sequence's first on.
 // A workgroup takes one head of one row and walks the positions WG at a time with a running maximum and sum: first each
 // lane scores one position, then teams of lanes, a lane to a dimension, add up the weighted values.
-// head_dim and value_dim are at most WG. `ragged`: heads are no whole vec4s.
+// head_dim and value_dim are at most WG, or WIDE times that (`wide`: a lane to WIDE dimensions, one team). `ragged`: heads are
+// no whole vec4s. `sinks`: a score for each head that takes part in the softmax and stands for no value.
 #import reduce
 #import lib/batch
 #import ops/elementwise
@@ -32,6 +33,9 @@ struct Params {
     v_scales: u32,
     y_offset: u32,
     y_stride: u32,
+    alibi: f32,
+    slope_heads: u32,
+    sinks_offset: u32,
 }
 
 #import load
@@ -42,15 +46,23 @@ struct Params {
 @group(0) @binding(3) var<storage, read> k: Keys;
 @group(0) @binding(4) var<storage, read> v: Values;
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;
+#if sinks
+@group(0) @binding(6) var<storage, read> sinks: array<f32>;
+#endif
 
 const WG: u32 = 256u;
+const WIDE: u32 = 4u;
 // Less than any score; finite, because WGSL leaves infinities undefined.
 const LOWEST: f32 = -3.0e38;
 
 #if ragged
 var<workgroup> query: array<f32, WG>;
 #else
+#if wide
+var<workgroup> query: array<vec4<f32>, WG>;
+#else
 var<workgroup> query: array<vec4<f32>, WG / 4u>;
+#endif
 #endif
 var<workgroup> weights: array<f32, WG>;
 var<workgroup> rows: array<u32, WG>;
@@ -86,6 +98,15 @@ fn product(row: u32, column: u32) -> f32 {
 }
 #endif
 
+// What a head's scores lose for each position of distance: ALiBi.
+fn slope_of(head: u32) -> f32 {
+    if (p.alibi <= 0.0) {
+        return 0.0;
+    }
+    let step = select(f32(head) + 1.0, f32(head - p.slope_heads) + 0.5, head >= p.slope_heads);
+    return exp2(-p.alibi * step / f32(p.slope_heads));
+}
+
 fn score(row: u32, column: u32) -> f32 {
     let s = product(row, column) * p.scale;
     if (p.soft_cap > 0.0) {
@@ -120,15 +141,19 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, lane: Lane) {
     load_query(lane.index, p.q_offset + t * p.q_stride + head * p.head_dim);
     workgroupBarrier();
 
+    let slope = slope_of(head);
+    var top = LOWEST;
+    var total = 0.0;
+#if wide
+    var sum = vec4<f32>(0.0);
+#else
     // A team has as many lanes as the next power of two above value_dim.
     let team_bits = 32u - countLeadingZeros(p.value_dim - 1u);
     let dimension = lane.index & ((1u << team_bits) - 1u);
     let team = lane.index >> team_bits;
     let teams = WG >> team_bits;
-
-    var top = LOWEST;
-    var total = 0.0;
     var sum = 0.0;
+#endif
     for (var first = begin; first < end; first += WG) {
         let n = min(WG, end - first);
         var s = LOWEST;
@@ -139,7 +164,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, lane: Lane) {
 #else
             row = min(start + first + lane.index, p.k_rows - 1u);
 #endif
-            s = score(row, kv_head * p.head_dim);
+            s = score(row, kv_head * p.head_dim) - slope * abs(f32(first + lane.index) - f32(at));
         }
         let new_top = max(top, group_max(lane, s));
         var e = 0.0;
@@ -151,14 +176,41 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, lane: Lane) {
         let keep = exp(top - new_top);
         total = total * keep + group_sum(lane, e);
         sum *= keep;
+#if wide
+        for (var i = 0u; i < WIDE; i++) {
+            let dimension = lane.index + i * WG;
+            if (dimension < p.value_dim) {
+                for (var j = 0u; j < n; j++) {
+                    sum[i] += weights[j] * value_at(rows[j], kv_head * p.value_dim + dimension);
+                }
+            }
+        }
+#else
         if (dimension < p.value_dim) {
             for (var j = team; j < n; j += teams) {
                 sum += weights[j] * value_at(rows[j], kv_head * p.value_dim + dimension);
             }
         }
+#endif
         top = new_top;
     }
+#if sinks
+    let sink = sinks[p.sinks_offset + head];
+    let with_sink = max(top, sink);
+    let kept = exp(top - with_sink);
+    total = total * kept + exp(sink - with_sink);
+    sum *= kept;
+#endif
 
+#if wide
+    for (var i = 0u; i < WIDE; i++) {
+        let dimension = lane.index + i * WG;
+        if (dimension < p.value_dim) {
+            let at = p.y_offset + t * p.y_stride + head * p.value_dim + dimension;
+            y[at] = select(0.0, sum[i] / total, total > 0.0);
+        }
+    }
+#else
     workgroupBarrier();
     weights[lane.index] = sum;
     workgroupBarrier();
@@ -170,4 +222,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, lane: Lane) {
         // A row that sees no position gives zeros.
         y[p.y_offset + t * p.y_stride + head * p.value_dim + lane.index] = select(0.0, all / total, total > 0.0);
     }
+#endif
 }

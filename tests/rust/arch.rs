@@ -70,6 +70,15 @@ const RUN: &[&str] = &[
     "embeddinggemma",
     "modernbert",
     "nomicbert",
+    "mixtral",
+    "qwen2moe",
+    "qwen3moe",
+    "olmoe",
+    "granitemoe",
+    "gptoss",
+    "deepseek2",
+    "bloom",
+    "mpt",
 ];
 
 fn arch_corpus() -> Option<PathBuf> {
@@ -141,9 +150,16 @@ impl Opened {
             // Of a vector each value is a row.
             let row = |i: usize| -> Vec<f32> {
                 match (matrix, source.stored) {
-                    (false, _) => vec![values[i] + source.plus],
+                    (false, Stored::ByOutput) => vec![values[i] + source.plus],
+                    (false, _) => panic!("a vector is not turned"),
                     (true, Stored::ByOutput) => values[i * columns..(i + 1) * columns].to_vec(),
                     (true, Stored::ByInput) => (0..rows).map(|r| values[r * columns + i]).collect(),
+                    (true, Stored::Stacked(s)) => {
+                        let (outputs, first) = (s.outputs as usize, i / s.outputs as usize * s.pitch as usize);
+                        let first = first + s.first as usize;
+                        (0..s.inputs as usize).map(|r| values[(first + r) * outputs + i % outputs]).collect()
+                    }
+                    (_, Stored::Mxfp4 { .. }) => panic!("no model here keeps values and scales apart"),
                 }
             };
             for run in 0..source.runs {
@@ -368,7 +384,7 @@ fn what_a_model_lacks_is_told_with_names_and_shapes() {
         (|f| set(f, "rope.dimension_count", Value::u32(5)), "5 rotated values in heads of 16"),
         (|f| set(f, "rope.scaling.type", Value::text("spiral")), "rotary scaling \"spiral\" cannot be run yet"),
         (|f| set(f, "rope.scaling.type", Value::text("linear")), "the metadata has no llama.rope.scaling.factor"),
-        (|f| set(f, "expert_count", Value::u32(8)), "mixtures of experts cannot be run yet"),
+        (|f| set(f, "expert_count", Value::u32(8)), "the metadata has no llama.expert_used_count"),
         (
             |f| set(f, "feed_forward_length", Value::u32(63)),
             "tensor blk.0.ffn_gate.weight: shape 63 x 32 expected from the metadata, 64 x 32 found",

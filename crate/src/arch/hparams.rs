@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     fault::{Blame, Fault, Result},
-    ir::{Pairing, Rotation, Unary},
+    ir::{Gating, Pairing, Rotation, Routing, Unary},
     model::MetaValue,
 };
 
@@ -111,6 +111,31 @@ pub struct Hparams {
     pub tied: Option<bool>,
     /// The row of the table of learned positions that position 0 has.
     pub first_position: u32,
+    /// Experts of a layer; 0 where there are none.
+    pub experts: u32,
+    /// How experts are chosen, where there are any.
+    pub routing: Option<Routing>,
+    /// The largest exponent of the slopes by which scores fall with distance, where positions are told so.
+    pub slopes: Option<f32>,
+    /// Values between the maps of an expert are kept below this.
+    pub swiglu_limit: Option<f32>,
+    /// Queries, keys and values are kept within plus and minus this.
+    pub qkv_clamp: Option<f32>,
+    /// Widths of latent attention, where keys and values are made from a narrow row.
+    pub latent: Option<Latent>,
+}
+
+/// The widths of latent attention.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Latent {
+    /// Of the row that is remembered, from which keys and values are made.
+    pub rank: u32,
+    /// Of the part of a query or key head that is made from it, and not rotated.
+    pub plain: u32,
+    /// Of the part of a head that is rotated; its key is one for all heads.
+    pub rotated: u32,
+    /// Of a value head.
+    pub value: u32,
 }
 
 impl Hparams {
@@ -168,6 +193,15 @@ impl Hparams {
             causal: !architecture.encoder,
             tied: numbers.flag(Key::TiedHead)?,
             first_position: 0,
+            experts: numbers.optional(Key::Experts, 0)?.unwrap_or(0),
+            routing: routing(numbers, architecture)?,
+            slopes: match architecture.slopes {
+                Some(usual) => Some(multiplier(Key::SlopeExponent)?.unwrap_or(usual)),
+                None => None,
+            },
+            swiglu_limit: None,
+            qkv_clamp: clamp(numbers)?,
+            latent: None,
         };
         if let Some(adjust) = architecture.adjust {
             adjust(&mut h, numbers)?;
@@ -218,6 +252,61 @@ impl Hparams {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// How experts are chosen, where the model has any.
+fn routing(numbers: &Numbers<'_>, architecture: &Architecture) -> Result<Option<Routing>> {
+    if numbers.optional(Key::Experts, 0)?.is_none() {
+        return Ok(None);
+    }
+    let (gating, normalise) = architecture.routing;
+    let gating = match numbers.find(Key::Gating) {
+        None => gating,
+        // llama.cpp `llama_expert_gating_func_type`; 0 is none stated.
+        Some((key, MetaValue::Unsigned(n, _))) => match *n {
+            0 => gating,
+            1 => Gating::Softmax,
+            2 => Gating::Sigmoid,
+            3 => Gating::SoftmaxOfChosen,
+            n => return Err(Fault::unsupported(format!("experts weighed by function {n} cannot be run yet ({key})"))),
+        },
+        Some((key, MetaValue::String(name))) => match name.as_str() {
+            "softmax" => Gating::Softmax,
+            "sigmoid" => Gating::Sigmoid,
+            other => {
+                let other: String = other.chars().take(40).collect();
+                return Err(Fault::unsupported(format!("experts weighed by {other:?} cannot be run yet ({key})")));
+            }
+        },
+        Some((key, other)) => return Err(wrong(&key, "a function of scores", &say(other))),
+    };
+    // Experts of one width may be used all; a group is all there is where none are stated.
+    let count = |key| Ok::<_, Fault>(numbers.optional(key, 0)?.unwrap_or(1));
+    Ok(Some(Routing {
+        used: numbers.count(Key::ExpertsUsed, 0)?,
+        gating,
+        groups: count(Key::ExpertGroups)?,
+        groups_used: count(Key::ExpertGroupsUsed)?,
+        two_of_group: true,
+        normalise: numbers.flag(Key::NormalisedWeights)?.unwrap_or(normalise),
+        scale: scale(numbers)?,
+    }))
+}
+
+/// What multiplies experts' weights: of GGUF files 0 is none stated.
+fn scale(numbers: &Numbers<'_>) -> Result<f32> {
+    match numbers.find(Key::WeightScale) {
+        Some((_, MetaValue::Float(n, _))) if *n == 0.0 => Ok(1.0),
+        _ => Ok(numbers.positive(Key::WeightScale)?.map_or(1.0, |n| n as f32)),
+    }
+}
+
+/// What queries, keys and values are kept within; 0 is none.
+fn clamp(numbers: &Numbers<'_>) -> Result<Option<f32>> {
+    match numbers.find(Key::ClampedQkv) {
+        Some((_, MetaValue::Float(n, _))) if *n == 0.0 => Ok(None),
+        _ => Ok(numbers.positive(Key::ClampedQkv)?.map(|n| n as f32)),
     }
 }
 

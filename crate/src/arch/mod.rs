@@ -16,7 +16,7 @@ mod tensors;
 mod weights;
 
 pub use families::ARCHITECTURES;
-pub use hparams::{Hparams, PerLayer};
+pub use hparams::{Hparams, Latent, PerLayer};
 pub use keys::{Default, KEYS, Key, KeyRow, meaning};
 pub use names::{Names, Slot, Slots, canonical};
 pub use net::{Layer, Net};
@@ -29,7 +29,7 @@ use weights::Weights;
 
 use crate::{
     fault::{Fault, Result},
-    ir::{Builder, Graph, Pairing, Tensor, Unary},
+    ir::{Builder, Gating, Graph, Pairing, Source, Tensor, Unary},
     model::{FormatId, MetaValue, ModelFile},
 };
 
@@ -102,6 +102,10 @@ pub struct Architecture {
     pub folder_pairing: Pairing,
     /// Which part of a head is rotated where nothing says so.
     pub rotary_part: f64,
+    /// How experts are weighed where the model does not say, and whether the weights of the chosen are divided by their sum.
+    pub routing: (Gating, bool),
+    /// The largest exponent of the slopes by which scores fall with distance, where positions are told so and the model says none.
+    pub slopes: Option<f32>,
     /// Layers with a window have rotary angles of their own.
     pub local_rope: bool,
     /// The activation where the model names none.
@@ -241,7 +245,7 @@ pub fn build(model: &ModelFile) -> Result<Built> {
 /// Tensors that the architecture has and the graph does not read.
 fn unread(model: &ModelFile, architecture: &'static Architecture, form: Form, graph: &Graph) -> Vec<String> {
     let mut read = vec![false; model.tensors.len()];
-    let sources = graph.weights.iter().flat_map(|w| w.sources.iter().map(|s| s.tensor));
+    let sources = graph.weights.iter().flat_map(|w| w.sources.iter().flat_map(Source::tensors));
     for tensor in sources.chain(graph.rotations.iter().flat_map(|r| r.tensors())) {
         read[tensor] = true;
     }

@@ -1,12 +1,12 @@
 //! The words of a forward pass: embedding, norms, projections, rotation, attention, head.
 
 use super::{
-    Hparams, Role,
-    weights::{Part, Weights},
+    Hparams, Latent, Role,
+    weights::{Part, Share, Weights},
 };
 use crate::{
     fault::{Fault, Result},
-    ir::{Attention, Builder, Input, Op, Rope, State, StateId, Tensor, Unary, Weight},
+    ir::{Attention, Builder, Dim, ExpertLinear, Input, Op, Rope, Routing, State, StateId, Tensor, Unary, Weight},
 };
 
 /// A model under construction: its numbers, its tensors, and the graph.
@@ -121,6 +121,14 @@ impl<'g> Layer<'_, 'g> {
     fn h(&self) -> &'g Hparams {
         self.net.h
     }
+    /// The numbers.
+    pub fn hparams(&self) -> &'g Hparams {
+        self.net.h
+    }
+    /// Keeps a fault, unless there is one already, and gives a placeholder.
+    pub fn fail(&self, fault: Fault) -> Tensor<'g> {
+        self.net.fail(fault)
+    }
     /// The function between the two maps of the feed-forward layer.
     pub fn activation(&self) -> Unary {
         self.h().activation
@@ -145,8 +153,19 @@ impl<'g> Layer<'_, 'g> {
     pub fn linear(&self, x: Tensor<'g>, role: Role) -> Tensor<'g> {
         self.net.linear("projected", x, role, self.index, None)
     }
-    /// Queries, keys and values: rows of one fused tensor, or a tensor each.
+    /// Queries, keys and values, kept within bounds where the model has such.
     pub fn qkv(&self, x: Tensor<'g>) -> [Tensor<'g>; 3] {
+        self.unbounded_qkv(x).map(|x| self.bounded(x))
+    }
+    /// Within plus and minus the model's bound, where it has one.
+    pub fn bounded(&self, x: Tensor<'g>) -> Tensor<'g> {
+        match self.h().qkv_clamp {
+            Some(most) => x.map(Unary::AtLeast(-most)).map(Unary::AtMost(most)),
+            None => x,
+        }
+    }
+    /// Queries, keys and values: rows of one fused tensor, or a tensor each.
+    pub fn unbounded_qkv(&self, x: Tensor<'g>) -> [Tensor<'g>; 3] {
         let (net, l) = (self.net, self.index);
         let one = |name, role, part| net.linear(name, x, role, l, part);
         if !net.weights.has(Role::AttnQkv, l) {
@@ -204,15 +223,144 @@ impl<'g> Layer<'_, 'g> {
             causal: h.causal,
             window: h.window.at(l),
             soft_cap: h.score_cap,
+            alibi: h.slopes,
+            sinks: self.has(Role::AttnSinks),
         };
+        let sinks = spec.sinks.then(|| self.net.take(self.net.weights.vector(Role::AttnSinks, l)));
         if !h.causal {
-            return q.attention(spec, k, v);
+            return q.attention(spec, k, v, sinks);
         }
         let (k, v) = (k.remember(self.state("k", h.k_width(l))), v.remember(self.state("v", h.v_width(l))));
-        q.attention(spec, k, v)
+        q.attention(spec, k, v, sinks)
     }
     fn state(&self, what: &str, width: u32) -> StateId {
         let name = format!("blk.{}.{what}", self.index).into();
         self.net.g.state(State { name, width, window: self.h().window.at(self.index) })
+    }
+
+    /// Gate and up of the expert that all tokens share: halves of one tensor, or a tensor each.
+    pub fn shared_gate_up(&self, x: Tensor<'g>) -> [Tensor<'g>; 2] {
+        let (net, l) = (self.net, self.index);
+        if !self.has(Role::SharedGateUp) {
+            return [("gate", Role::SharedGate), ("up", Role::SharedUp)]
+                .map(|(n, role)| net.linear(n, x, role, l, None));
+        }
+        let half = |name, which| {
+            x.linear(name, net.take(net.weights.of_heads(Role::SharedGateUp, l, 1, Share::Half(which))), None)
+        };
+        [half("gate", 0), half("up", 1)]
+    }
+    /// The experts of each row and their weights: the choice by the router's scores.
+    pub fn route(&self, x: Tensor<'g>, routing: Routing) -> [Tensor<'g>; 2] {
+        let scores = self.linear(x, Role::Router);
+        let bias = self.net.take_bias(self.net.weights.router_bias(self.index));
+        let ids = scores.op("experts", Op::Route(routing), &bias.into_iter().collect::<Vec<_>>());
+        [ids, ids.result(1)]
+    }
+    /// Gate and up of each chosen expert, `[rows, used, width]`: halves of one tensor (woven row by row where `woven`), or a tensor each.
+    pub fn expert_gate_up(&self, x: Tensor<'g>, ids: Tensor<'g>, woven: bool) -> [Tensor<'g>; 2] {
+        let share = |which| if woven { Share::Other(which) } else { Share::Half(which) };
+        let (net, l) = (self.net, self.index);
+        let packed = [Role::GateUpBlocks, Role::GateUpScales];
+        let fused = self.has(Role::GateUpExperts);
+        [("gate", Role::GateExperts, 0), ("up", Role::UpExperts, 1)].map(|(name, role, which)| {
+            let weight = match (fused, self.has(packed[0])) {
+                (true, _) => net.weights.experts(Role::GateUpExperts, l, share(which)),
+                (_, true) => net.weights.packed_experts(packed, l, Role::GateUpExperts.row().shape, share(which)),
+                _ => net.weights.experts(role, l, Share::All),
+            };
+            let bias = match fused || self.has(packed[0]) {
+                true => net.weights.expert_biases(Role::GateUpExpertsBias, l, share(which)),
+                false => net.weights.expert_biases(role, l, Share::All),
+            };
+            self.by_experts(name, x, weight, bias, ids)
+        })
+    }
+    /// What each chosen expert gives, `[rows, used, hidden_size]`.
+    pub fn expert_down(&self, x: Tensor<'g>, ids: Tensor<'g>) -> Tensor<'g> {
+        let (weights, l) = (self.net.weights, self.index);
+        let packed = [Role::DownBlocks, Role::DownScales];
+        let weight = match self.has(packed[0]) {
+            true => weights.packed_experts(packed, l, Role::DownExperts.row().shape, Share::All),
+            false => weights.experts(Role::DownExperts, l, Share::All),
+        };
+        let beside = weights.expert_biases(Role::DownExperts, l, Share::All);
+        let bias = beside.and_then(|b| match b {
+            Some(bias) => Ok(Some(bias)),
+            None => weights.expert_biases(Role::DownExpertsBias, l, Share::All),
+        });
+        self.by_experts("down", x, weight, bias, ids)
+    }
+    fn by_experts(
+        &self,
+        name: &str,
+        x: Tensor<'g>,
+        weight: Result<Weight>,
+        bias: Result<Option<Weight>>,
+        ids: Tensor<'g>,
+    ) -> Tensor<'g> {
+        let mut others = vec![self.net.take(weight), ids];
+        others.extend(self.net.take_bias(bias));
+        x.op(name, Op::ExpertLinear(ExpertLinear { experts: self.h().experts, routed: true }), &others)
+    }
+    /// Rows of heads by matrices of their own: `x [rows, heads * k]` to `[rows, heads * n]`.
+    fn by_heads(&self, name: &str, x: Tensor<'g>, heads: u32, weight: Result<Weight>) -> Tensor<'g> {
+        let each = x.width() / heads.max(1);
+        let x = x.shaped(&[Dim::Rows, Dim::Fixed(heads), Dim::Fixed(each)]);
+        x.op(name, Op::ExpertLinear(ExpertLinear { experts: heads, routed: false }), &[self.net.take(weight)])
+    }
+    /// Latent attention and its output map: what is remembered of a row is `rank` values and one rotated key. The maps from there to
+    /// keys and values of heads are put before and behind attention: queries are brought to the latent row's width, and what attention
+    /// gives is brought to values.
+    pub fn latent_attention(&self, x: Tensor<'g>) -> Tensor<'g> {
+        let (net, h, l) = (self.net, self.h(), self.index);
+        let (Some(latent), heads) = (h.latent, h.heads.at(l)) else {
+            return net.fail(Fault::bug("latent attention without its widths"));
+        };
+        let Latent { rank, plain, rotated, value } = latent;
+        let narrow = self.has(Role::QLow);
+        let x_q = if narrow { self.rms_norm(self.linear(x, Role::QLow), Role::QLowNorm) } else { x };
+        let from = if narrow { Role::QHigh } else { Role::AttnQ };
+        let q = |name: &str, rows| x_q.linear(name, net.take(net.weights.of_heads(from, l, heads, rows)), None);
+        let (q, q_rotated) = (q("q", Share::Rows(0, plain)), q("q_rotated", Share::Rows(plain, rotated)));
+        let kv = |name: &str, first, rows| net.linear(name, x, Role::KvLow, l, Some(Part::rows(first, rows)));
+        let c = self.rms_norm(kv("kv", 0, rank), Role::KvLowNorm);
+        let k_rotated = self.rope_of(kv("k_rotated", rank, rotated), rotated);
+        let split = self.has(Role::KHigh);
+        let (k_high, v_high) = match split {
+            true => (net.weights.by_heads(Role::KHigh, l), net.weights.by_heads(Role::VHigh, l)),
+            false => (
+                net.weights.heads_turned(Role::KvHigh, l, heads, [0, plain]),
+                net.weights.of_heads(Role::KvHigh, l, heads, Share::Rows(plain, value)),
+            ),
+        };
+        let q = self.by_heads("q_latent", q, heads, k_high);
+        let in_heads = |x: Tensor<'g>, n| x.shaped(&[Dim::Rows, Dim::Fixed(heads), Dim::Fixed(n)]);
+        let q_rotated = in_heads(self.rope_of(q_rotated, rotated), rotated);
+        let q = q.op("q_whole", Op::Concat { axis: 2 }, &[q_rotated]);
+        let q = q.shaped(&[Dim::Rows, Dim::Fixed(heads * (rank + rotated))]);
+        let k = c.op("k", Op::Concat { axis: 1 }, &[k_rotated]);
+        let spec = Attention {
+            heads,
+            kv_heads: 1,
+            head_dim: rank + rotated,
+            value_dim: rank,
+            scale: h.score_scale.unwrap_or_else(|| f64::from(plain + rotated).powf(-0.5) as f32),
+            causal: true,
+            window: h.window.at(l),
+            soft_cap: None,
+            alibi: None,
+            sinks: false,
+        };
+        let (k, v) = (k.remember(self.state("k", rank + rotated)), c.remember(self.state("v", rank)));
+        let y = self.by_heads("v_latent", q.attention(spec, k, v, None), heads, v_high);
+        self.linear(y.shaped(&[Dim::Rows, Dim::Fixed(heads * value)]), Role::AttnOutput)
+    }
+    /// Rotates heads of a width of their own.
+    fn rope_of(&self, x: Tensor<'g>, head_dim: u32) -> Tensor<'g> {
+        let h = self.h();
+        let Some(rotation) = &h.rope else { return self.net.fail(Fault::bug("no rotary angles")) };
+        let rotation = (rotation.dims, self.net.g.rotation(rotation.clone()));
+        x.rope(Rope { rotation: rotation.1, head_dim, dims: rotation.0, pairing: h.pairing })
     }
 }

@@ -108,6 +108,7 @@ impl<'a> Numbers<'a> {
             Dim::By(a, b) => self.at(a, layer)?.checked_mul(self.at(b, layer)?),
             Dim::Times(n, key) => self.at(key, layer)?.checked_mul(u64::from(n)),
             Dim::Sum(dims) => dims.iter().try_fold(0u64, |sum, d| sum.checked_add(self.dim(d, layer)?)),
+            Dim::Beyond(a, b) => self.at(a, layer)?.checked_sub(self.at(b, layer)?),
             Dim::Exactly(n) => Some(n),
         }
     }
@@ -115,7 +116,7 @@ impl<'a> Numbers<'a> {
     pub fn dim_varies(&self, dim: &Dim) -> bool {
         match *dim {
             Dim::Of(key) | Dim::Times(_, key) => self.varies(key) || self.leads(key).is_some_and(|k| self.varies(k)),
-            Dim::By(a, b) => self.dim_varies(&Dim::Of(a)) || self.dim_varies(&Dim::Of(b)),
+            Dim::By(a, b) | Dim::Beyond(a, b) => self.dim_varies(&Dim::Of(a)) || self.dim_varies(&Dim::Of(b)),
             Dim::Sum(dims) => dims.iter().any(|d| self.dim_varies(d)),
             Dim::Exactly(_) => false,
         }

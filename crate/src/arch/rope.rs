@@ -87,6 +87,8 @@ fn yarn(numbers: &Numbers<'_>, h: &Hparams) -> Result<Scaling> {
     let given = numbers.positive(Key::AttentionFactor)?;
     let magnitude = match (numbers.form(), given) {
         // The file's factor comes on top of the paper's.
+        // A multiplier stands for factors that cancel each other out (llama.cpp `llama-context.cpp`, deepseek2).
+        (Form::Gguf, given) if numbers.find(Key::YarnLogMultiplier).is_some() => given.unwrap_or(1.0),
         (Form::Gguf, given) => given.unwrap_or(1.0) * scale(1.0),
         (Form::Folder, Some(given)) => given,
         (Form::Folder, None) => {

@@ -15,6 +15,8 @@ pub enum Dim {
     Times(u32, Key),
     /// A sum.
     Sum(&'static [Dim]),
+    /// What one is more than another.
+    Beyond(Key, Key),
     /// A number.
     Exactly(u64),
 }
@@ -36,6 +38,10 @@ pub(super) const VALUES: Dim = By(Key::KvHeads, Key::ValueDim);
 pub(super) const MIXED: Dim = By(Key::Heads, Key::ValueDim);
 /// Width of a head of queries or keys.
 pub(super) const HEAD: Dim = Of(Key::HeadDim);
+/// Width of a row of queries whose keys come from a latent row.
+pub(super) const LATENT_QUERIES: Dim = By(Key::Heads, Key::LatentKeyDim);
+/// Width of what latent attention gives.
+pub(super) const LATENT_MIXED: Dim = By(Key::Heads, Key::LatentValueDim);
 /// Number of experts.
 pub(super) const EXPERTS: Dim = Of(Key::Experts);
 /// Width of an expert.
@@ -75,12 +81,17 @@ pub enum Role {
     PostFfnNorm,
     LayerOutputNorm,
     Router,
+    RouterBias,
     GateExperts,
     UpExperts,
     GateUpExperts,
     DownExperts,
     GateUpExpertsBias,
     DownExpertsBias,
+    GateUpBlocks,
+    GateUpScales,
+    DownBlocks,
+    DownScales,
     SharedGate,
     SharedUp,
     SharedGateUp,
@@ -401,6 +412,12 @@ pub static ROLES: &[RoleRow] = &[
         &[EXPERTS, WIDTH],
     ),
     role(
+        Role::RouterBias,
+        &["blk.{l}.exp_probs_b"],
+        &["layers.{l}.mlp.gate.e_score_correction_bias", "layers.{l}.mlp.gate.expert_bias"],
+        &[EXPERTS],
+    ),
+    role(
         Role::GateExperts,
         &["blk.{l}.ffn_gate_exps", "blk.{l}.ffn_gate.{e}"],
         &["layers.{l}.mlp.experts.{e}.gate_proj", "layers.{l}.block_sparse_moe.experts.{e}.w1"],
@@ -416,7 +433,7 @@ pub static ROLES: &[RoleRow] = &[
         Role::GateUpExperts,
         &["blk.{l}.ffn_gate_up_exps"],
         &["layers.{l}.mlp.experts.gate_up_proj", "layers.{l}.block_sparse_moe.input_linear"],
-        &[],
+        &[EXPERTS, Times(2, Key::ExpertSize), WIDTH],
     ),
     role(
         Role::DownExperts,
@@ -429,8 +446,18 @@ pub static ROLES: &[RoleRow] = &[
         ],
         &[EXPERTS, WIDTH, EXPERT_FFN],
     ),
-    role(Role::GateUpExpertsBias, &[], &["layers.{l}.mlp.experts.gate_up_proj_bias"], &[]),
+    role(
+        Role::GateUpExpertsBias,
+        &[],
+        &["layers.{l}.mlp.experts.gate_up_proj_bias"],
+        &[EXPERTS, Times(2, Key::ExpertSize)],
+    ),
     role(Role::DownExpertsBias, &[], &["layers.{l}.mlp.experts.down_proj_bias"], &[EXPERTS, WIDTH]),
+    // MXFP4 as folders have it: 16 bytes for 32 values, and their scales in a tensor beside.
+    role(Role::GateUpBlocks, &[], &["layers.{l}.mlp.experts.gate_up_proj_blocks"], &[]),
+    role(Role::GateUpScales, &[], &["layers.{l}.mlp.experts.gate_up_proj_scales"], &[]),
+    role(Role::DownBlocks, &[], &["layers.{l}.mlp.experts.down_proj_blocks"], &[]),
+    role(Role::DownScales, &[], &["layers.{l}.mlp.experts.down_proj_scales"], &[]),
     role(
         Role::SharedGate,
         &["blk.{l}.ffn_gate_shexp"],
@@ -459,7 +486,7 @@ pub static ROLES: &[RoleRow] = &[
         &["blk.{l}.ffn_gate_inp_shexp"],
         &["layers.{l}.mlp.shared_expert_gate"],
         // Converters leave the dimension of one away, or not.
-        &[],
+        &[Exactly(1), WIDTH],
     ),
     role(Role::AttnSinks, &["blk.{l}.attn_sinks"], &["layers.{l}.self_attn.sinks"], &[Of(Key::Heads)]),
     role(Role::AttnGate, &["blk.{l}.attn_gate"], &["layers.{l}.linear_attn.in_proj_z"], &[]),
@@ -469,14 +496,24 @@ pub static ROLES: &[RoleRow] = &[
         &["block.{l}.layer.0.SelfAttention.relative_attention_bias"],
         &[],
     ),
-    role(Role::QLow, &["blk.{l}.attn_q_a"], &["layers.{l}.self_attn.q_a_proj"], &[]),
-    role(Role::QLowNorm, &["blk.{l}.attn_q_a_norm"], &["layers.{l}.self_attn.q_a_layernorm"], &[]),
-    role(Role::QHigh, &["blk.{l}.attn_q_b"], &["layers.{l}.self_attn.q_b_proj"], &[]),
-    role(Role::KvLow, &["blk.{l}.attn_kv_a_mqa"], &["layers.{l}.self_attn.kv_a_proj_with_mqa"], &[]),
-    role(Role::KvLowNorm, &["blk.{l}.attn_kv_a_norm"], &["layers.{l}.self_attn.kv_a_layernorm"], &[]),
-    role(Role::KvHigh, &["blk.{l}.attn_kv_b"], &["layers.{l}.self_attn.kv_b_proj"], &[]),
-    role(Role::KHigh, &["blk.{l}.attn_k_b"], &[], &[]),
-    role(Role::VHigh, &["blk.{l}.attn_v_b"], &[], &[]),
+    role(Role::QLow, &["blk.{l}.attn_q_a"], &["layers.{l}.self_attn.q_a_proj"], &[Of(Key::QRank), WIDTH]),
+    role(Role::QLowNorm, &["blk.{l}.attn_q_a_norm"], &["layers.{l}.self_attn.q_a_layernorm"], &[Of(Key::QRank)]),
+    role(Role::QHigh, &["blk.{l}.attn_q_b"], &["layers.{l}.self_attn.q_b_proj"], &[LATENT_QUERIES, Of(Key::QRank)]),
+    role(
+        Role::KvLow,
+        &["blk.{l}.attn_kv_a_mqa"],
+        &["layers.{l}.self_attn.kv_a_proj_with_mqa"],
+        &[Sum(&[Of(Key::KvRank), Of(Key::RotatedDim)]), WIDTH],
+    ),
+    role(Role::KvLowNorm, &["blk.{l}.attn_kv_a_norm"], &["layers.{l}.self_attn.kv_a_layernorm"], &[Of(Key::KvRank)]),
+    role(
+        Role::KvHigh,
+        &["blk.{l}.attn_kv_b"],
+        &["layers.{l}.self_attn.kv_b_proj"],
+        &[Sum(&[By(Key::Heads, Key::UnrotatedDim), LATENT_MIXED]), Of(Key::KvRank)],
+    ),
+    role(Role::KHigh, &["blk.{l}.attn_k_b"], &[], &[Of(Key::Heads), Of(Key::KvRank), Of(Key::UnrotatedDim)]),
+    role(Role::VHigh, &["blk.{l}.attn_v_b"], &[], &[Of(Key::Heads), Of(Key::LatentValueDim), Of(Key::KvRank)]),
     role(
         Role::SsmIn,
         &["blk.{l}.ssm_in"],
@@ -621,6 +658,8 @@ pub enum Need {
     BehindFirst,
     /// In every layer that has no tensor of the other role.
     Unless(Role),
+    /// In every layer that has no tensor of any of the other roles.
+    UnlessAny(&'static [Role]),
 }
 
 /// What must be done to the tensor of a Hugging Face folder to have that of a GGUF file.
@@ -668,6 +707,9 @@ impl Row {
     }
     pub(super) const fn unless(self, other: Role) -> Self {
         Self { need: Need::Unless(other), ..self }
+    }
+    pub(super) const fn unless_any(self, others: &'static [Role]) -> Self {
+        Self { need: Need::UnlessAny(others), ..self }
     }
     pub(super) const fn shape(self, shape: &'static [Dim]) -> Self {
         Self { shape: Some(shape), ..self }

@@ -3,9 +3,9 @@
 use super::{Architecture, Form, Names, Numbers, Role, Row, tensors::Dim};
 use crate::{
     fault::{Blame, Fault, Result},
-    ir::{DType, Dim as Size, Fact, Source, Stored, Weight},
+    ir::{DType, Dim as Size, Fact, Source, Stack, Stored, Weight},
     model::Place,
-    tensor::Shape,
+    tensor::{Encoding, Shape},
 };
 
 /// Rows of a fused tensor that are one weight of their own.
@@ -28,6 +28,31 @@ impl Part {
     }
     fn count(self) -> u32 {
         self.run * self.runs
+    }
+}
+
+/// Which rows of each expert, or of each head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Share {
+    /// All of them.
+    All,
+    /// The first or the second half.
+    Half(u32),
+    /// Every other row, from the first or the second on.
+    Other(u32),
+    /// A range: first row and number.
+    Rows(u32, u32),
+}
+
+impl Share {
+    /// The same rows of each of `count` runs of `rows` rows.
+    fn of(self, count: u32, rows: u32) -> Part {
+        match self {
+            Self::All => Part::rows(0, count * rows),
+            Self::Half(which) => Part { first: which * (rows / 2), run: rows / 2, step: rows, runs: count },
+            Self::Other(which) => Part { first: which, run: 1, step: 2, runs: count * (rows / 2) },
+            Self::Rows(first, run) => Part { first, run, step: rows, runs: count },
+        }
     }
 }
 
@@ -102,6 +127,173 @@ impl<'a> Weights<'a> {
         let plus = if self.numbers.form() == Form::Folder { row.folder.plus } else { 0.0 };
         self.values(tensor, &[len], Part::rows(0, len), plus)
     }
+    /// Rows of all experts of a layer: `[experts * rows of each, row_len]`, from one tensor or one for each expert.
+    pub(super) fn experts(&self, role: Role, layer: u32, share: Share) -> Result<Weight> {
+        let (row, tensor) = self.named(role, layer)?;
+        let &[experts, rows, row_len] = self.sizes(row, row.dims(), layer)?.as_slice() else {
+            return Err(Fault::bug(format!("{role:?} are no experts")));
+        };
+        let all = self.whole(row, layer, experts, rows)?;
+        let by_input = self.numbers.form() == Form::Folder && row.folder.by_input;
+        if self.rank(tensor) == 3 {
+            let shape = if by_input { [experts, row_len, rows] } else { [experts, rows, row_len] };
+            self.shaped(tensor, &shape)?;
+            if by_input {
+                let stack = Stack { pitch: row_len, first: 0, inputs: row_len, outputs: rows };
+                return self.stacked(tensor, stack, share.of(experts, rows), all);
+            }
+            let (fact, part) = (self.rows_fact(tensor, row_len)?, share.of(experts, rows));
+            return self.weight(tensor, fact(part.count()), source(tensor, part), all);
+        }
+        let part = share.of(1, rows);
+        let count = self.whole(row, layer, experts, part.count())?;
+        let mut weight: Option<Weight> = None;
+        for expert in 0..experts {
+            let tensor = self.names.weight(row, layer, expert).ok_or_else(|| {
+                Fault::unsupported(format!("tensor {} is missing", self.names.expected_item(row, layer, expert)))
+            })?;
+            self.shaped(tensor, &[rows, row_len])?;
+            let one = self.weight(
+                tensor,
+                self.rows_fact(tensor, row_len)?(part.count()),
+                source(tensor, part),
+                u64::from(rows),
+            )?;
+            match &mut weight {
+                None => weight = Some(one),
+                Some(all) if all.fact == one.fact => all.sources.extend(one.sources),
+                Some(all) => {
+                    let what = format!("experts in several encodings cannot be run yet: {} and {}", all.name, one.name);
+                    return Err(Fault::unsupported(what));
+                }
+            }
+        }
+        let mut weight = weight.ok_or_else(|| Fault::bug("no experts"))?;
+        if experts > 1 {
+            weight.name = format!("{} and {} more", weight.name, experts - 1).into();
+        }
+        weight.fact.shape[0] = Size::Fixed(count as u32);
+        Ok(weight)
+    }
+    /// Rows of all experts in MXFP4 as folders have it: their bytes in one tensor, their scales in another.
+    pub(super) fn packed_experts(
+        &self,
+        [blocks, scales]: [Role; 2],
+        layer: u32,
+        dims: &[Dim],
+        share: Share,
+    ) -> Result<Weight> {
+        let ((row, blocks), (_, scales)) = (self.named(blocks, layer)?, self.named(scales, layer)?);
+        let &[experts, rows, row_len] = self.sizes(row, dims, layer)?.as_slice() else {
+            return Err(Fault::bug("packed experts of three dimensions expected"));
+        };
+        if row_len % 32 != 0 {
+            let what = format!("rows of {row_len} values are no whole blocks of 32");
+            return Err(Fault::new(Blame::File, what));
+        }
+        self.shaped(blocks, &[experts, rows, row_len / 32, 16])?;
+        self.shaped(scales, &[experts, rows, row_len / 32])?;
+        for tensor in [blocks, scales] {
+            self.readable(tensor)?;
+            let entry = &self.numbers.model().tensors[tensor];
+            if entry.encoding != Encoding::U8 {
+                let what = format!("tensor {}: bytes expected, {} found", entry.name, entry.encoding);
+                return Err(Fault::new(Blame::File, what));
+            }
+        }
+        let part = share.of(experts, rows);
+        let fact = Fact::new(DType::Block(Encoding::MXFP4), [Size::Fixed(part.count()), Size::Fixed(row_len)]);
+        let source = Source { stored: Stored::Mxfp4 { scales }, ..source(blocks, part) };
+        self.weight(blocks, fact, source, self.whole(row, layer, experts, rows)?)
+    }
+    /// The biases of all experts, `[experts * rows of each]`, where the model has them: beside the weights, or in a tensor of a role.
+    pub(super) fn expert_biases(&self, role: Role, layer: u32, share: Share) -> Result<Option<Weight>> {
+        let Some(row) = self.row(role) else { return Ok(None) };
+        let own = row.dims().len() == 2;
+        let tensor = if own { self.names.weight(row, layer, 0) } else { self.names.bias(row, layer, 0) };
+        let Some(tensor) = tensor else { return Ok(None) };
+        let dims = if own { row.dims() } else { row.bias_dims() };
+        let &[experts, rows] = self.sizes(row, dims, layer)?.as_slice() else {
+            return Err(Fault::bug(format!("the biases of {role:?} are no matrix")));
+        };
+        self.whole(row, layer, experts, rows)?;
+        self.values(tensor, &[experts, rows], share.of(experts, rows), 0.0).map(Some)
+    }
+    /// What is added to scores for the choice of experts alone, where the model has it.
+    pub(super) fn router_bias(&self, layer: u32) -> Result<Option<Weight>> {
+        match self.bias(Role::RouterBias, layer, None)? {
+            Some(bias) => Ok(Some(bias)),
+            None if self.has(Role::RouterBias, layer) => self.vector(Role::RouterBias, layer).map(Some),
+            None => Ok(None),
+        }
+    }
+    /// Some rows of each head of a matrix `[heads * rows of each, row_len]`.
+    pub(super) fn of_heads(&self, role: Role, layer: u32, heads: u32, share: Share) -> Result<Weight> {
+        let (row, _) = self.named(role, layer)?;
+        let rows = self.sizes(row, row.dims(), layer)?.first().copied().unwrap_or(0);
+        self.matrix(role, layer, Some(share.of(heads, rows / heads.max(1))))
+    }
+    /// Some rows of each head of a matrix, turned: `[heads * row_len, rows taken of each]`.
+    pub(super) fn heads_turned(&self, role: Role, layer: u32, heads: u32, [first, inputs]: [u32; 2]) -> Result<Weight> {
+        let (row, tensor) = self.named(role, layer)?;
+        let &[rows, row_len] = self.sizes(row, row.dims(), layer)?.as_slice() else {
+            return Err(Fault::bug(format!("{role:?} is no matrix")));
+        };
+        self.shaped(tensor, &[rows, row_len])?;
+        let stack = Stack { pitch: rows / heads.max(1), first, inputs, outputs: row_len };
+        let all = self.whole(row, layer, heads, row_len)?;
+        self.stacked(tensor, stack, Part::rows(0, all as u32), all)
+    }
+    /// A tensor `[heads, rows, row_len]` as a matrix `[heads * rows, row_len]`.
+    pub(super) fn by_heads(&self, role: Role, layer: u32) -> Result<Weight> {
+        let (row, tensor) = self.named(role, layer)?;
+        let &[heads, rows, row_len] = self.sizes(row, row.dims(), layer)?.as_slice() else {
+            return Err(Fault::bug(format!("{role:?} has no matrix for each head")));
+        };
+        self.shaped(tensor, &[heads, rows, row_len])?;
+        let all = self.whole(row, layer, heads, rows)?;
+        self.weight(
+            tensor,
+            self.rows_fact(tensor, row_len)?(all as u32),
+            source(tensor, Part::rows(0, all as u32)),
+            all,
+        )
+    }
+    /// Matrices to be turned at load; values in blocks become f32.
+    fn stacked(&self, tensor: usize, stack: Stack, part: Part, all: u64) -> Result<Weight> {
+        self.readable(tensor)?;
+        let entry = &self.numbers.model().tensors[tensor];
+        let plain = entry.encoding.spec().is_some_and(|s| s.block_len == 1);
+        let encoding = if plain { entry.encoding } else { Encoding::F32 };
+        let fact = Fact::new(DType::Block(encoding), [Size::Fixed(part.count()), Size::Fixed(stack.inputs)]);
+        let source = Source { stored: Stored::Stacked(stack), ..source(tensor, part) };
+        self.weight(tensor, fact, source, all)
+    }
+    /// Facts of rows of a tensor that can be decoded, whole blocks in each.
+    fn rows_fact(&self, tensor: usize, row_len: u32) -> Result<impl Fn(u32) -> Fact> {
+        self.readable(tensor)?;
+        let entry = &self.numbers.model().tensors[tensor];
+        let (encoding, block) = (entry.encoding, entry.encoding.spec().map_or(1, |s| s.block_len));
+        if row_len % block != 0 {
+            let what = format!("tensor {}: rows of {row_len} values are no whole blocks of {block}", entry.name);
+            return Err(Fault::new(Blame::File, what));
+        }
+        Ok(move |rows| Fact::new(DType::Block(encoding), [Size::Fixed(rows), Size::Fixed(row_len)]))
+    }
+    /// All rows of some parts, which must be countable in 32 bits.
+    fn whole(&self, row: &Row, layer: u32, parts: u32, rows: u32) -> Result<u64> {
+        let all = parts.checked_mul(rows).ok_or_else(|| {
+            Fault::limit(format!(
+                "{}: {parts} times {rows} rows; up to {} can be run",
+                self.names.expected(row, layer),
+                u32::MAX
+            ))
+        })?;
+        Ok(u64::from(all))
+    }
+    fn rank(&self, tensor: usize) -> usize {
+        self.numbers.model().tensors[tensor].shape.0.len()
+    }
     /// Row `at` of a matrix as a vector.
     pub(super) fn row_of(&self, role: Role, layer: u32, at: u32) -> Result<Weight> {
         let (row, tensor) = self.named(role, layer)?;
@@ -149,7 +341,11 @@ impl<'a> Weights<'a> {
     }
     fn shaped(&self, tensor: usize, wanted: &[u32]) -> Result<()> {
         let entry = &self.numbers.model().tensors[tensor];
-        if entry.shape.0.iter().copied().eq(wanted.iter().map(|n| u64::from(*n))) {
+        let found = &entry.shape.0;
+        let is = |found: &[u64]| found.iter().copied().eq(wanted.iter().map(|n| u64::from(*n)));
+        // Converters leave a first dimension of one away, or add one.
+        let without = matches!(wanted, [1, rest] if found.as_slice() == [u64::from(*rest)]);
+        if is(found) || without || matches!(found.as_slice(), [1, rest @ ..] if wanted.len() == 1 && is(rest)) {
             return Ok(());
         }
         let wanted = Shape(wanted.iter().map(|n| u64::from(*n)).collect());

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    fact::{DType, Fact},
+    fact::{DType, Dim, Fact},
     graph::{Constant, Graph, Input, State, StateId, Value, Weight, WeightId},
     op::{Attention, Binary, Op, Rope, Unary},
     rotation::Rotation,
@@ -68,7 +68,9 @@ impl Builder {
     /// What is known of a value.
     pub fn fact(&self, x: Tensor<'_>) -> Fact {
         let inner = self.inner.borrow();
-        inner.graph.nodes.get(x.value.node.0 as usize).map_or_else(|| Fact::new(DType::F32, []), |n| n.facts[0].clone())
+        let fact =
+            inner.graph.nodes.get(x.value.node.0 as usize).and_then(|n| n.facts.get(usize::from(x.value.output)));
+        fact.cloned().unwrap_or_else(|| Fact::new(DType::F32, []))
     }
     /// Any operation.
     pub fn op(&self, name: &str, op: Op, inputs: &[Tensor<'_>]) -> Tensor<'_> {
@@ -163,6 +165,10 @@ impl<'g> Tensor<'g> {
     pub fn value(self) -> Value {
         self.value
     }
+    /// Another result of the operation that this value is the first result of.
+    pub fn result(self, output: u8) -> Tensor<'g> {
+        Tensor { value: self.value.node.result(output), ..self }
+    }
     /// Values of a row; 0 after a fault.
     pub fn width(self) -> u32 {
         self.builder.fact(self).width().unwrap_or(0)
@@ -179,8 +185,19 @@ impl<'g> Tensor<'g> {
         self.op("rope", Op::Rope(rope), &[self.builder.input(Input::Positions)])
     }
     /// Attention of these queries.
-    pub fn attention(self, spec: Attention, keys: Tensor<'g>, values: Tensor<'g>) -> Tensor<'g> {
-        self.op("attention", Op::Attention(spec), &[keys, values])
+    pub fn attention(
+        self,
+        spec: Attention,
+        keys: Tensor<'g>,
+        values: Tensor<'g>,
+        sinks: Option<Tensor<'g>>,
+    ) -> Tensor<'g> {
+        let inputs: Vec<Tensor<'g>> = [Some(keys), Some(values), sinks].into_iter().flatten().collect();
+        self.op("attention", Op::Attention(spec), &inputs)
+    }
+    /// The same values in another shape.
+    pub fn shaped(self, shape: &[Dim]) -> Tensor<'g> {
+        self.op("shaped", Op::Reshape(shape.to_vec()), &[])
     }
     /// Remembers each row at its position.
     pub fn remember(self, state: StateId) -> Tensor<'g> {

@@ -92,12 +92,38 @@ pub enum Stored {
     ByOutput,
     /// `[inputs, outputs]`: to be transposed at load.
     ByInput,
+    /// Matrices `[inputs, outputs]` one behind the other, each to be transposed at load. Row `r` of the weight is output
+    /// `r % outputs` of matrix `r / outputs`.
+    Stacked(Stack),
+    /// `[rows, row_len / 32, 16]`: the bytes of MXFP4, two values each, whose scales are another tensor `[rows, row_len / 32]`.
+    Mxfp4 {
+        /// The tensor of the scales.
+        scales: usize,
+    },
+}
+
+/// Where matrices lie in a tensor: in its rows, all outer dimensions together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stack {
+    /// Rows from one matrix to the next.
+    pub pitch: u32,
+    /// First row of a matrix.
+    pub first: u32,
+    /// Its rows: the inputs.
+    pub inputs: u32,
+    /// Values of a row: the outputs.
+    pub outputs: u32,
 }
 
 impl Source {
     /// Rows `first .. first + rows` of a tensor.
     pub fn rows(tensor: usize, first: u32, rows: u32) -> Self {
         Self { tensor, first, run: rows, step: rows, runs: 1, stored: Stored::ByOutput, plus: 0.0 }
+    }
+    /// The tensors that are read.
+    pub fn tensors(&self) -> impl Iterator<Item = usize> {
+        let scales = if let Stored::Mxfp4 { scales } = self.stored { Some(scales) } else { None };
+        std::iter::once(self.tensor).chain(scales)
     }
     /// Number of rows taken.
     pub fn count(&self) -> u32 {

@@ -3,7 +3,7 @@
 use super::{
     fact::{DType, Dim, Fact},
     graph::{Graph, Input, StateId},
-    op::{Attention, Binary, Fused, Link, Op, Rope},
+    op::{Attention, Binary, ExpertLinear, Fused, Link, Op, Rope, Routing},
 };
 use crate::fault::{Fault, Result};
 
@@ -102,6 +102,17 @@ pub fn infer(graph: &Graph, op: &Op, inputs: &[&Fact]) -> Result<Vec<Fact>> {
             let width = matrix(inputs[0])?[1];
             one(Fact::new(inputs[0].dtype, [rows_of_ids(inputs[1])?, width]))
         }
+        Op::Route(routing) => route(routing, inputs),
+        Op::ExpertLinear(spec) => one(expert_linear(spec, inputs)?),
+        Op::ExpertSum => match (floats(inputs[0])?.shape.as_slice(), floats(inputs[1])?.shape.as_slice()) {
+            (&[rows, used, n], &[also, weighed]) if rows == also && used == weighed => {
+                one(Fact::new(DType::F32, [rows, n]))
+            }
+            _ => Err(wrong(format!(
+                "a weight for each of [rows, used, n] expected, {} and {} found",
+                inputs[0], inputs[1]
+            ))),
+        },
         Op::Sample => one(Fact::new(DType::I32, [matrix(floats(inputs[0])?)?[0]])),
         Op::Advance => {
             rows_of_ids(inputs[0])?;
@@ -119,7 +130,11 @@ fn arity(op: &Op) -> std::ops::RangeInclusive<usize> {
         Op::Slice { .. } | Op::StateWrite(_) | Op::Sample | Op::Advance => 1..=1,
         Op::Embed | Op::MatMul { .. } | Op::RmsNorm { .. } | Op::Rope(_) | Op::Binary(_) | Op::Gather => 2..=2,
         Op::Linear | Op::LayerNorm { .. } => 2..=3,
+        Op::Attention(a) if a.sinks => 4..=4,
         Op::Attention(_) | Op::Select => 3..=3,
+        Op::Route(_) => 1..=2,
+        Op::ExpertLinear(spec) => 2 + usize::from(spec.routed)..=3 + usize::from(spec.routed),
+        Op::ExpertSum => 2..=2,
         Op::Concat { .. } | Op::Fused(Fused::Chain(_)) => 1..=usize::MAX,
         Op::Fused(Fused::LinearAdd) => 3..=4,
         Op::Fused(Fused::GatedLinear(_)) => 2..=3,
@@ -218,10 +233,54 @@ fn attention(a: &Attention, inputs: &[&Fact]) -> Result<Fact> {
             return Err(wrong(format!("rows of {wanted} values expected for attention, {fact} found")));
         }
     }
+    if let Some(sinks) = inputs.get(3) {
+        vector(floats(sinks)?, a.heads)?;
+    }
     if inputs[1].shape[0] != inputs[2].shape[0] {
         return Err(wrong(format!("as many keys as values expected, {} and {} found", inputs[1], inputs[2])));
     }
     Ok(Fact::new(DType::F32, [rows, Dim::Fixed(width(a.heads, a.value_dim)?)]))
+}
+
+fn route(r: &Routing, inputs: &[&Fact]) -> Result<Vec<Fact>> {
+    let [rows, _] = matrix(floats(inputs[0])?)?;
+    let experts = width(inputs[0])?;
+    if let Some(bias) = inputs.get(1) {
+        vector(bias, experts)?;
+    }
+    let whole = r.groups > 0 && experts % r.groups == 0 && (1..=r.groups).contains(&r.groups_used);
+    if !whole || r.used == 0 || r.used > experts / r.groups * r.groups_used {
+        let what = format!("{} of {experts} experts, from {} of {} groups", r.used, r.groups_used, r.groups);
+        return Err(wrong(format!("{what}, cannot be chosen")));
+    }
+    let used = Dim::Fixed(r.used);
+    Ok(vec![Fact::new(DType::I32, [rows, used]), Fact::new(DType::F32, [rows, used])])
+}
+
+fn expert_linear(spec: &ExpertLinear, inputs: &[&Fact]) -> Result<Fact> {
+    let [all, k] = matrix(inputs[1])?;
+    let n = all.fixed().filter(|n| spec.experts > 0 && *n > 0 && n % spec.experts == 0).map(|n| n / spec.experts);
+    let n = n.ok_or_else(|| wrong(format!("rows of {} experts expected, {} found", spec.experts, inputs[1])))?;
+    let x = floats(inputs[0])?;
+    let (rows, each) = match *x.shape.as_slice() {
+        [rows, width] if width == k => (rows, None),
+        [rows, used, width] if width == k => (rows, Some(used)),
+        _ => return Err(wrong(format!("rows of {k} values expected, {x} found"))),
+    };
+    let used = match inputs.get(2).filter(|_| spec.routed) {
+        Some(ids) => match (ids.dtype, ids.shape.as_slice()) {
+            (DType::I32, &[also, used]) if also == rows => used,
+            _ => return Err(wrong(format!("ids of experts for each of {rows} expected, {ids} found"))),
+        },
+        None => Dim::Fixed(spec.experts),
+    };
+    if each.is_some_and(|each| each != used) {
+        return Err(wrong(format!("{used} rows for each of {rows} expected, {x} found")));
+    }
+    if let Some(bias) = inputs.get(2 + usize::from(spec.routed)) {
+        vector(bias, spec.experts * n)?;
+    }
+    Ok(Fact::new(DType::F32, [rows, used, Dim::Fixed(n)]))
 }
 
 fn state_write(graph: &Graph, id: StateId, x: &Fact) -> Result<Fact> {

@@ -41,7 +41,7 @@ pub enum Op {
     Softmax,
     /// `(x [rows, heads * head_dim], positions [rows])`: rotates pairs of each head by angles that grow with the position.
     Rope(Rope),
-    /// `(q [rows, heads * head_dim], k, v)`: k and v are what [`Op::StateWrite`] gives, or rows of this step.
+    /// `(q [rows, heads * head_dim], k, v, [sinks [heads]])`: k and v are what [`Op::StateWrite`] gives, or rows of this step.
     Attention(Attention),
     /// `(x [rows, width])` -> the state `[context, width]`: remembers each row at its position in its sequence.
     StateWrite(StateId),
@@ -77,6 +77,14 @@ pub enum Op {
     },
     /// `(x [rows, width], ids [outputs])` -> `[outputs, width]`: the rows that want a result.
     Gather,
+
+    /// `(scores [rows, experts], [bias [experts]])` -> ids `[rows, used]`, weights `[rows, used]`: the experts of each row, best first.
+    Route(Routing),
+    /// `(x, weight [experts * n, k], [ids [rows, used]], [bias [experts * n]])` -> `[rows, used, n]`: a linear map by the chosen
+    /// experts' rows. x is `[rows, used, k]`, a row for each choice, or `[rows, k]`, one for all of them.
+    ExpertLinear(ExpertLinear),
+    /// `(x [rows, used, n], weights [rows, used])` -> `[rows, n]`: the weighted sum over what was used.
+    ExpertSum,
 
     /// `(logits [outputs, vocab])` -> ids `[outputs]`: the next token of each, by the step's sampling settings.
     Sample,
@@ -154,6 +162,10 @@ pub enum Unary {
     Shift(f32),
     /// `s * tanh(x / s)`: Gemma's soft cap.
     SoftCap(f32),
+    /// `max(x, s)`.
+    AtLeast(f32),
+    /// `min(x, s)`.
+    AtMost(f32),
     Neg,
     Abs,
     Exp,
@@ -245,4 +257,63 @@ pub struct Attention {
     pub window: Option<u32>,
     /// Scores s become `cap * tanh(s / cap)`.
     pub soft_cap: Option<f32>,
+    /// ALiBi: from each score the distance of the two positions is taken, times the head's slope ([`Attention::slope`]). The
+    /// number is the largest exponent: 8 in the paper.
+    pub alibi: Option<f32>,
+    /// A further input has a score for each head that takes part in the softmax and stands for no value.
+    pub sinks: bool,
+}
+
+impl Attention {
+    /// What a head's scores lose for each position of distance: `2^(-alibi * (head + 1) / heads)`; of other numbers of heads than
+    /// powers of two the heads beyond the greatest power below fill the gaps. 0 without ALiBi.
+    pub fn slope(&self, head: u32) -> f64 {
+        let Some(most) = self.alibi else { return 0.0 };
+        let n = self.slope_heads();
+        let step = if head < n { f64::from(head) + 1.0 } else { f64::from(head - n) + 0.5 };
+        (-f64::from(most) * step / f64::from(n)).exp2()
+    }
+    /// The greatest power of two up to the number of heads.
+    pub fn slope_heads(&self) -> u32 {
+        1 << self.heads.max(1).ilog2()
+    }
+}
+
+/// How experts are chosen and weighed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Routing {
+    /// Experts of each row.
+    pub used: u32,
+    /// From scores to weights.
+    pub gating: Gating,
+    /// Experts lie in this many groups of equal size; 1: in none.
+    pub groups: u32,
+    /// Experts of this many groups alone are chosen.
+    pub groups_used: u32,
+    /// A group counts by the sum of its two best experts, else by its best.
+    pub two_of_group: bool,
+    /// The chosen experts' weights are divided by their sum.
+    pub normalise: bool,
+    /// Multiplies the weights at last.
+    pub scale: f32,
+}
+
+/// From the scores of experts to their weights. A bias is added for the choice alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gating {
+    /// Softmax over all experts.
+    Softmax,
+    /// Each score's sigmoid.
+    Sigmoid,
+    /// The choice is by scores; softmax over the chosen ones.
+    SoftmaxOfChosen,
+}
+
+/// A linear map of which each choice has rows of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExpertLinear {
+    /// Experts whose rows follow each other in the weight.
+    pub experts: u32,
+    /// An input says which expert each choice is; else all are used, in order.
+    pub routed: bool,
 }

@@ -9,7 +9,7 @@ use std::fmt;
 
 use super::{
     graph::{Graph, Node, State, StateId, Value, Weight},
-    op::{Attention, Fused, Link, Op, Pairing, Rope, Unary},
+    op::{Attention, Fused, Gating, Link, Op, Pairing, Rope, Routing, Unary},
     rotation::{Factors, Rotation, Scaling},
 };
 
@@ -97,7 +97,7 @@ fn first_word(debug: &str) -> String {
 /// Name and number of a function of one value.
 fn function(f: Unary) -> (String, Option<f32>) {
     let number = match f {
-        Unary::Scale(s) | Unary::Shift(s) | Unary::SoftCap(s) => Some(s),
+        Unary::Scale(s) | Unary::Shift(s) | Unary::SoftCap(s) | Unary::AtLeast(s) | Unary::AtMost(s) => Some(s),
         _ => None,
     };
     (first_word(&format!("{f:?}")), number)
@@ -113,6 +113,9 @@ fn numbers(graph: &Graph, node: &Node) -> Vec<String> {
         Op::LayerNorm { eps } => vec![format!("eps {eps:e}")],
         Op::Rope(r) => rope(r),
         Op::Attention(a) => attention(a),
+        Op::Route(r) => routing(r),
+        Op::ExpertLinear(e) if e.routed => vec![format!("of {} experts", e.experts)],
+        Op::ExpertLinear(e) => vec![format!("all of {} experts", e.experts)],
         Op::StateWrite(id) => vec![state(*id)],
         Op::Transpose(order) => vec![format!("{order:?}")],
         Op::Slice { axis, start, len } => vec![format!("{start}..{} of dimension {axis}", start.saturating_add(*len))],
@@ -164,6 +167,27 @@ fn attention(a: &Attention) -> Vec<String> {
     all.push(if a.causal { "causal" } else { "both ways" }.into());
     all.extend(a.window.map(|w| format!("window {w}")));
     all.extend(a.soft_cap.map(|c| format!("soft cap {c}")));
+    all.extend(a.alibi.map(|most| format!("slopes up to 2^-{most}")));
+    all
+}
+
+fn routing(r: &Routing) -> Vec<String> {
+    let gating = match r.gating {
+        Gating::Softmax => "softmax",
+        Gating::Sigmoid => "sigmoid",
+        Gating::SoftmaxOfChosen => "softmax of the chosen",
+    };
+    let mut all = vec![format!("best {}", r.used), gating.into()];
+    if r.groups > 1 {
+        let by = if r.two_of_group { "their two best" } else { "their best" };
+        all.push(format!("of the best {} of {} groups by {by}", r.groups_used, r.groups));
+    }
+    if r.normalise {
+        all.push("normalised".into());
+    }
+    if r.scale.to_bits() != 1f32.to_bits() {
+        all.push(format!("times {}", r.scale));
+    }
     all
 }
 

@@ -2,14 +2,14 @@
 
 use super::{
     super::{
-        Architecture, Hparams, Net, Numbers, Role,
+        Architecture, Dim, Hparams, Key, Net, Numbers, Role, Row,
         tensors::{needed, optional},
     },
     ATTENTION, BASE, ENDS, EXPERTS, GATED_MLP,
 };
 use crate::{
     fault::Result,
-    ir::{Pairing, Tensor, Unary},
+    ir::{Gating, Pairing, Tensor, Unary},
 };
 
 /// Granite (transformers `modeling_granite.py`).
@@ -29,7 +29,7 @@ fn granite<'g>(m: &Net<'g>) -> Tensor<'g> {
     let mut x = m.embed();
     for l in m.layers() {
         x += l.rotary_attention(l.rms_norm(x, Role::AttnNorm)).map(scale);
-        x += l.gated_mlp(l.rms_norm(x, Role::FfnNorm)).map(scale);
+        x += l.mixture(l.rms_norm(x, Role::FfnNorm)).map(scale);
     }
     m.end();
     m.logits(m.rms_norm(x.wanted_rows(), Role::OutputNorm))
@@ -45,12 +45,23 @@ pub(super) static GRANITE_MOE: Architecture = Architecture {
     name: "granitemoe",
     gguf: &["granitemoe"],
     model_types: &["granitemoe"],
-    tensors: &[ENDS, ATTENTION, EXPERTS, &[optional(Role::GateUpExperts)]],
+    tensors: &[ENDS, ATTENTION, EXPERTS, SHARED],
     gguf_pairing: Pairing::Interleaved,
     closed: false,
-    lacks: "experts",
+    // As softmax of the chosen: all others are left out of the sum.
+    routing: (Gating::SoftmaxOfChosen, false),
+    adjust: Some(granite_numbers),
+    forward: Some(granite),
     ..BASE
 };
+
+/// The layer that all tokens share beside the experts, where there is one; folders have gate and up in one tensor.
+const SHARED: &[Row] = &[
+    optional(Role::SharedGate),
+    optional(Role::SharedUp),
+    optional(Role::SharedGateUp).shape(&[Dim::Times(2, Key::SharedExpertSize), Dim::Of(Key::HiddenSize)]),
+    optional(Role::SharedDown),
+];
 
 pub(super) static GRANITE_HYBRID: Architecture = Architecture {
     name: "granitehybrid",

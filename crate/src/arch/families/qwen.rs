@@ -3,12 +3,15 @@
 
 use super::{
     super::{
-        Architecture, Net, Role, Row,
+        Architecture, Form, Hparams, Key, Net, Numbers, Role, Row,
         tensors::{needed, optional},
     },
     ATTENTION, BASE, ENDS, EXPERTS, GATED_MLP, HEAD_NORMS, SHARED_EXPERT, llama,
 };
-use crate::ir::Tensor;
+use crate::{
+    fault::Result,
+    ir::{Gating, Tensor},
+};
 
 pub(super) static QWEN2: Architecture = Architecture {
     name: "qwen2",
@@ -46,7 +49,8 @@ pub(super) static QWEN2_MOE: Architecture = Architecture {
     model_types: &["qwen2_moe"],
     tensors: &[ENDS, ATTENTION, EXPERTS, SHARED_EXPERT],
     asks_for_window: true,
-    lacks: "experts",
+    routing: (Gating::Softmax, false),
+    forward: Some(llama::mixtral),
     ..BASE
 };
 
@@ -56,9 +60,29 @@ pub(super) static QWEN3_MOE: Architecture = Architecture {
     model_types: &["qwen3_moe"],
     tensors: &[ENDS, ATTENTION, HEAD_NORMS, EXPERTS],
     asks_for_window: true,
-    lacks: "experts",
+    adjust: Some(qwen3_moe_numbers),
+    forward: Some(qwen3_moe),
     ..BASE
 };
+
+fn qwen3_moe<'g>(m: &Net<'g>) -> Tensor<'g> {
+    let mut x = m.embed();
+    for l in m.layers() {
+        x += l.normed_attention(l.rms_norm(x, Role::AttnNorm));
+        x += l.mixture(l.rms_norm(x, Role::FfnNorm));
+    }
+    m.end();
+    m.logits(m.rms_norm(x.wanted_rows(), Role::OutputNorm))
+}
+
+/// A configuration that says nothing does not divide weights by their sum; the runner of GGUF files always does.
+fn qwen3_moe_numbers(h: &mut Hparams, numbers: &Numbers<'_>) -> Result<()> {
+    let stated = numbers.find(Key::NormalisedWeights).is_some();
+    if let Some(routing) = h.routing.as_mut().filter(|_| !stated) {
+        routing.normalise = numbers.form() == Form::Gguf;
+    }
+    Ok(())
+}
 
 /// Layers of attention with an output gate (queries are twice as many rows), others with a gated delta net.
 const HYBRID: &[Row] = &[

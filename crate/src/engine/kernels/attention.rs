@@ -44,6 +44,9 @@ params!(Params {
     v_scales: u32,
     y_offset: u32,
     y_stride: u32,
+    alibi: f32,
+    slope_heads: u32,
+    sinks_offset: u32,
 });
 
 /// Keys or values: where their rows lie.
@@ -98,18 +101,28 @@ fn takes(step: &Step, with: &Lowering<'_>) -> Result<Option<Vec<Dispatch>>> {
     let alike = k.cache == v.cache && k.paged == v.paged && k.group == v.group && k.rows == v.rows;
     let lanes = KERNEL.constant("WG")?;
     let heads = a.kv_heads > 0 && a.heads % a.kv_heads == 0;
-    let sized = (1..=lanes).contains(&a.head_dim) && (1..=lanes).contains(&a.value_dim);
+    let most = lanes * KERNEL.constant("WIDE")?;
+    let sized = (1..=most).contains(&a.head_dim) && (1..=most).contains(&a.value_dim);
+    let wide = a.head_dim > lanes || a.value_dim > lanes;
+    let sinks = match step.inputs.get(3) {
+        Some(sinks) => match with.vector(Some(sinks), a.heads) {
+            Some(sinks) => Some(sinks),
+            None => return Ok(None),
+        },
+        None => None,
+    };
     let fits = q.width == a.heads * a.head_dim
         && y.width == a.heads * a.value_dim
         && k.width == a.kv_heads * a.head_dim
         && v.width == a.kv_heads * a.value_dim
         && q.rows == y.rows;
     let apart = [q.buffer, k.bind.buffer, v.bind.buffer].iter().all(|b| *b != y.buffer);
-    if !(alike && heads && sized && fits && apart) {
-        return Ok(None);
-    }
     // A whole vec4 of a key begins at a whole word of its type.
     let aligned = k.cache != CacheType::F32 || (k.offset % 4 == 0 && k.stride % 4 == 0);
+    let ragged = a.head_dim % 4 != 0 || !aligned;
+    if !(alike && heads && sized && fits && apart) || (wide && ragged) {
+        return Ok(None);
+    }
     let params = Params {
         count_at: q.rows.at,
         max_rows: q.rows.most,
@@ -134,22 +147,39 @@ fn takes(step: &Step, with: &Lowering<'_>) -> Result<Option<Vec<Dispatch>>> {
         v_scales: v.scales(),
         y_offset: y.offset,
         y_stride: y.stride,
+        alibi: a.alibi.unwrap_or(0.0),
+        slope_heads: a.slope_heads(),
+        sinks_offset: sinks.map_or(0, |s| s.offset),
     };
+    let mut binds = vec![with.batch(), q.bind("q"), k.bind, v.bind, y.bind("y")];
+    binds.extend(sinks.map(|s| s.bind("sinks")));
+    let kind = Kind { ragged, wide, sinks: sinks.is_some() };
     Ok(Some(vec![Dispatch {
-        variant: variant(k.cache, k.paged, a.head_dim % 4 != 0 || !aligned, with.tier),
+        variant: variant(k.cache, k.paged, kind, with.tier),
         grid: within([a.heads, q.rows.most, 1])?,
         params: bytes_of(&params).to_vec(),
-        binds: vec![with.batch(), q.bind("q"), k.bind, v.bind, y.bind("y")],
+        binds,
     }]))
 }
 
-fn variant(cache: CacheType, paged: bool, ragged: bool, tier: Tier) -> Variant {
-    Variant::of(KERNEL.source).cache(cache).tier(tier).flag("paged", paged).flag("ragged", ragged)
+/// What tells variants apart, beside the states' type.
+#[derive(Clone, Copy, Default)]
+struct Kind {
+    ragged: bool,
+    wide: bool,
+    sinks: bool,
+}
+
+fn variant(cache: CacheType, paged: bool, kind: Kind, tier: Tier) -> Variant {
+    let plain = Variant::of(KERNEL.source).cache(cache).tier(tier).flag("paged", paged);
+    plain.flag("ragged", kind.ragged).flag("wide", kind.wide).flag("sinks", kind.sinks)
 }
 
 fn variants() -> Vec<Variant> {
     let kinds = CacheType::ALL.iter().map(|c| (*c, true)).chain([(CacheType::F32, false)]);
-    kinds.flat_map(|(c, paged)| [false, true].map(|ragged| variant(c, paged, ragged, Tier::Core))).collect()
+    let flags = [(false, false), (true, false), (false, true)].into_iter();
+    let flags = flags.flat_map(|(ragged, wide)| [false, true].map(|sinks| Kind { ragged, wide, sinks }));
+    kinds.flat_map(|(c, paged)| flags.clone().map(move |kind| variant(c, paged, kind, Tier::Core))).collect()
 }
 
 /// Query heads, key heads, values of a head.
@@ -182,8 +212,18 @@ fn cases(all: &mut Cases) {
                 let mut case = Case::new(text, most, 1);
                 case.sequences(context, 2, runs).tolerance(SUMS).quick(head_dim == 64 || head_dim == 16);
                 let scale = 1.0 / (head_dim as f32).sqrt();
-                let spec =
-                    Attention { heads, kv_heads, head_dim, value_dim: head_dim, scale, causal: true, window, soft_cap };
+                let spec = Attention {
+                    heads,
+                    kv_heads,
+                    head_dim,
+                    value_dim: head_dim,
+                    scale,
+                    causal: true,
+                    window,
+                    soft_cap,
+                    alibi: None,
+                    sinks: false,
+                };
                 let q = case.strided(Dim::Rows, heads * head_dim, 4, heads * head_dim + 8);
                 let keys = case.state(*cache, kv_heads * head_dim, 1, 4.0);
                 let values = case.state(*cache, kv_heads * head_dim, 1, 1.0);
@@ -199,7 +239,10 @@ fn cases(all: &mut Cases) {
             let mut case = Case::new(text, 24, 1);
             case.sequences(32, 1, &[(0, 7), (0, 1), (0, 12)]).tolerance(SUMS).quick(head_dim == 64);
             let scale = 1.0 / (head_dim as f32).sqrt();
-            let spec = Attention { heads, kv_heads, head_dim, value_dim, scale, causal, window, soft_cap: None };
+            let soft_cap = None;
+            let (alibi, sinks) = (None, false);
+            let spec =
+                Attention { heads, kv_heads, head_dim, value_dim, scale, causal, window, soft_cap, alibi, sinks };
             let widths = [heads * head_dim, kv_heads * head_dim, kv_heads * value_dim];
             let stride = widths.iter().sum();
             let qkv = case.strided(Dim::Rows, stride, 0, stride);
@@ -209,6 +252,49 @@ fn cases(all: &mut Cases) {
                 case.columns(&qkv, start - w, w)
             });
             all.step("attention", case, Op::Attention(spec), &inputs, &[(Dim::Rows, heads * value_dim)]);
+        }
+    }
+    more_cases(all);
+}
+
+/// Slopes, sinks, and heads wider than a workgroup.
+fn more_cases(all: &mut Cases) {
+    // Heads, values of a value head; slopes, sinks.
+    let shapes: [(Heads, u32, Option<f32>, bool); 7] = [
+        ((4, 2, 16), 16, Some(8.0), false),
+        ((6, 3, 20), 12, Some(8.0), true),
+        ((4, 2, 64), 64, None, true),
+        ((3, 1, 33), 33, Some(4.0), true),
+        ((4, 1, 576), 512, None, false),
+        ((2, 1, 300), 260, None, true),
+        ((3, 1, 48), 32, None, false),
+    ];
+    for cache in CacheType::ALL {
+        for ((heads, kv_heads, head_dim), value_dim, alibi, sinks) in shapes {
+            // Blocks of 32 lie within heads.
+            if *cache == CacheType::Q8_0 && (head_dim % 32 != 0 || value_dim % 32 != 0) {
+                continue;
+            }
+            for window in [None, Some(5)] {
+                let text = format!(
+                    "{} heads={heads}/{kv_heads}x{head_dim}/{value_dim} window={window:?} slopes={alibi:?} sinks={sinks}",
+                    cache.name()
+                );
+                let mut case = Case::new(text, 5, 1);
+                case.sequences(300, 2, &[(280, 3), (0, 2)]).tolerance(SUMS).quick(window.is_none());
+                let scale = 1.0 / (head_dim as f32).sqrt();
+                let (causal, soft_cap) = (true, None);
+                let spec =
+                    Attention { heads, kv_heads, head_dim, value_dim, scale, causal, window, soft_cap, alibi, sinks };
+                let q = case.values(Dim::Rows, heads * head_dim);
+                let keys = case.state(*cache, kv_heads * head_dim, 1, 4.0);
+                let values = case.state(*cache, kv_heads * value_dim, 1, 1.0);
+                let mut inputs = vec![q, keys, values];
+                if sinks {
+                    inputs.push(case.vector(heads));
+                }
+                all.step("attention", case, Op::Attention(spec), &inputs, &[(Dim::Rows, heads * value_dim)]);
+            }
         }
     }
 }

@@ -230,6 +230,25 @@ impl Case {
         let buffer = self.activation(words);
         Operand::View(View { buffer, offset: 0, stride: 1, fact: Fact::new(DType::I32, [rows]) })
     }
+    /// Choices `[rows, used]` that nothing has written, or random ones below a number.
+    pub(crate) fn choices(&mut self, used: u32, below: Option<u32>) -> Operand {
+        let mut words = vec![SENTINEL; (self.program.layout.rows * used) as usize];
+        if let Some(most) = below {
+            words.iter_mut().for_each(|word| *word = f32::from_bits(self.random.below(most)));
+        }
+        let buffer = self.activation(words);
+        let fact = Fact::new(DType::I32, [Dim::Rows, Dim::Fixed(used)]);
+        Operand::View(View { buffer, offset: 0, stride: used, fact })
+    }
+    /// The values of each row in several dimensions.
+    pub(crate) fn inner(&self, operand: &Operand, dims: &[u32]) -> Operand {
+        let Operand::View(view) = operand else { return operand.clone() };
+        let mut fact = view.fact.clone();
+        fact.shape.truncate(1);
+        fact.shape.extend(dims.iter().copied().map(Dim::Fixed));
+        let stride = fact.width().unwrap_or(1);
+        Operand::View(View { stride, fact, ..view.clone() })
+    }
     /// Random values in -1 .. 1, with a tail.
     pub(crate) fn values(&mut self, rows: Dim, width: u32) -> Operand {
         self.strided(rows, width, 0, width)

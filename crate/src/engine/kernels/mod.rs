@@ -19,14 +19,17 @@ use super::{
 mod advance;
 mod attention;
 pub(in crate::engine) mod case;
+mod concat;
 mod elementwise;
 mod embed;
+mod experts;
 mod gather;
 mod layer_norm;
 mod linear;
 mod rms_norm;
 mod rope;
 mod rope_write;
+mod route;
 mod sample;
 mod state_write;
 
@@ -53,8 +56,11 @@ pub type Takes = fn(&Step, &Lowering<'_>) -> Result<Option<Vec<Dispatch>>>;
 pub static KERNELS: &[&Kernel] = &[
     &advance::KERNEL,
     &attention::KERNEL,
+    &concat::KERNEL,
     &elementwise::KERNEL,
     &embed::KERNEL,
+    &experts::LINEAR,
+    &experts::SUM,
     &gather::KERNEL,
     &layer_norm::KERNEL,
     &linear::MATVEC,
@@ -62,6 +68,7 @@ pub static KERNELS: &[&Kernel] = &[
     &rms_norm::KERNEL,
     &rope::KERNEL,
     &rope_write::KERNEL,
+    &route::KERNEL,
     &sample::KERNEL,
     &state_write::KERNEL,
 ];

@@ -74,6 +74,7 @@ fn agrees(graph: &Graph, is_rejected: &dyn Fn(&Graph, &Node) -> bool) {
 fn is_rich(_: &Graph, node: &Node) -> bool {
     match &node.op {
         Op::Linear | Op::RmsNorm { .. } | Op::LayerNorm { .. } | Op::Softmax | Op::Attention(_) | Op::Fused(_) => true,
+        Op::ExpertLinear(_) | Op::ExpertSum => true,
         Op::Unary(f) => !matches!(
             f,
             Unary::Scale(_)
@@ -112,8 +113,9 @@ fn binary() -> impl Strategy<Value = Binary> {
 
 fn spec() -> impl Strategy<Value = Attention> {
     let numbers = (1u32..3, 1u32..4, 1u32..6, 1u32..6, 0.1f32..1.0);
-    (numbers, any::<bool>(), proptest::option::of(1u32..4), proptest::option::of(1.0f32..30.0)).prop_map(
-        |((kv_heads, group, head_dim, value_dim, scale), causal, window, soft_cap)| Attention {
+    let slopes = (proptest::option::of(1.0f32..9.0), any::<bool>());
+    (numbers, any::<bool>(), proptest::option::of(1u32..4), proptest::option::of(1.0f32..30.0), slopes).prop_map(
+        |((kv_heads, group, head_dim, value_dim, scale), causal, window, soft_cap, (alibi, sinks))| Attention {
             heads: kv_heads * group,
             kv_heads,
             head_dim,
@@ -122,6 +124,8 @@ fn spec() -> impl Strategy<Value = Attention> {
             causal,
             window,
             soft_cap,
+            alibi,
+            sinks,
         },
     )
 }
@@ -161,8 +165,23 @@ proptest! {
     fn attention_of_one_sequence_is_what_its_parts_are(spec in spec(), seed: u64) {
         let widths = [spec.heads * spec.head_dim, spec.kv_heads * spec.head_dim, spec.kv_heads * spec.value_dim];
         let shapes = widths.map(|w| [ROWS, w]);
-        let shapes: Vec<&[u32]> = shapes.iter().map(|s| s.as_slice()).collect();
+        let mut shapes: Vec<&[u32]> = shapes.iter().map(|s| s.as_slice()).collect();
+        let sinks = [spec.heads];
+        if spec.sinks {
+            shapes.push(&sinks);
+        }
         agrees(&graph_of(&Op::Attention(spec), &shapes, seed % 1000, 2.0), &is_rich);
+    }
+
+    #[test]
+    fn maps_by_all_experts_and_sums_over_them_are_what_their_parts_are(
+        seed: u64, experts in 1u32..5, n in 1u32..6, k in 1u32..6, bias: bool,
+    ) {
+        let (x, weight, biases): (&[u32], &[u32], &[u32]) = (&[ROWS, experts, k], &[experts * n, k], &[experts * n]);
+        let inputs = if bias { vec![x, weight, biases] } else { vec![x, weight] };
+        let op = Op::ExpertLinear(ExpertLinear { experts, routed: false });
+        agrees(&graph_of(&op, &inputs, seed % 1000, 2.0), &is_rich);
+        agrees(&graph_of(&Op::ExpertSum, &[&[ROWS, experts, n], &[ROWS, experts]], seed % 1000, 2.0), &is_rich);
     }
 
     #[test]
@@ -211,6 +230,8 @@ fn rotation_and_writing_of_states_are_what_their_parts_are() {
         causal: true,
         window: None,
         soft_cap: None,
+        alibi: None,
+        sinks: false,
     };
     let look = graph.add(Op::Attention(spec), &graph.results(node), "attention").unwrap();
     graph.outputs.push(("y".into(), look.value()));

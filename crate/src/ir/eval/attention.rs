@@ -98,7 +98,17 @@ fn collect(source: &Source<'_>, sequence: i32, seen: &[Seen], width: usize) -> R
     Ok(out)
 }
 
-pub(super) fn attend(spec: &Attention, q: &View<'_>, k: Operand<'_>, v: Operand<'_>, step: &Step<'_>) -> Result<Array> {
+pub(super) fn attend(
+    spec: &Attention,
+    q: &View<'_>,
+    k: Operand<'_>,
+    v: Operand<'_>,
+    sinks: Option<&[f32]>,
+    step: &Step<'_>,
+) -> Result<Array> {
+    if sinks.is_some_and(|s| s.len() != spec.heads as usize) {
+        return Err(Fault::bug(format!("sinks for {} heads expected", spec.heads)));
+    }
     let [rows, width] = q.matrix()?;
     let [heads, kv_heads] = [spec.heads as usize, spec.kv_heads as usize];
     let [head_dim, value_dim] = [spec.head_dim as usize, spec.value_dim as usize];
@@ -118,10 +128,17 @@ pub(super) fn attend(spec: &Attention, q: &View<'_>, k: Operand<'_>, v: Operand<
         for head in 0..heads {
             let kv_head = head * kv_heads / heads;
             let query = &values[row * width + head * head_dim..][..head_dim];
+            let (p, slope) = (position_of(step, row)?, spec.slope(head as u32));
             let mut weights: Vec<f64> = (0..seen.len())
-                .map(|i| score(spec, query, &keys[i * k_width + kv_head * head_dim..][..head_dim]))
+                .map(|i| {
+                    let score = score(spec, query, &keys[i * k_width + kv_head * head_dim..][..head_dim]);
+                    score - slope * f64::from(p.abs_diff(seen[i].position))
+                })
                 .collect();
+            // A sink takes its part and gives no value.
+            weights.extend(sinks.map(|s| f64::from(s[head])));
             softmax_f64(&mut weights);
+            weights.truncate(seen.len());
             let out = &mut out[(row * heads + head) * value_dim..][..value_dim];
             for (d, out) in out.iter_mut().enumerate() {
                 let value = |i: usize| f64::from(remembered[i * v_width + kv_head * value_dim + d]);

@@ -6,6 +6,7 @@
 mod array;
 mod attention;
 mod dense;
+mod experts;
 mod layout;
 mod run;
 mod scalar;
@@ -64,7 +65,17 @@ pub fn apply(op: &Op, inputs: &[Operand<'_>], context: &Context<'_>) -> Result<V
         Op::LayerNorm { eps } => one(dense::layer_norm(&values(0)?, values(1)?.floats()?, vector(2)?, *eps)?),
         Op::Softmax => one(dense::softmax(&values(0)?)?),
         Op::Rope(rope) => one(attention::rotate(&values(0)?, values(1)?.ints()?, rope, context)?),
-        Op::Attention(spec) => one(attention::attend(spec, &values(0)?, operand(1)?, operand(2)?, &context.step)?),
+        Op::Attention(spec) => {
+            let sinks = vector(3)?;
+            one(attention::attend(spec, &values(0)?, operand(1)?, operand(2)?, sinks, &context.step)?)
+        }
+        Op::Route(routing) => experts::route(routing, &values(0)?, vector(1)?),
+        Op::ExpertLinear(spec) => {
+            let ids = if spec.routed { Some(values(2)?) } else { None };
+            let bias = vector(2 + usize::from(spec.routed))?;
+            one(experts::linear(spec, &values(0)?, operand(1)?, ids.as_ref(), bias)?)
+        }
+        Op::ExpertSum => one(experts::sum(&values(0)?, &values(1)?)?),
         Op::StateWrite(_) => one(values(0)?.to_array()),
         Op::Unary(f) => one(scalar::map(*f, &values(0)?)?),
         Op::Binary(f) => one(scalar::combine(*f, &values(0)?, &values(1)?)?),

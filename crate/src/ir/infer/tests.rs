@@ -2,7 +2,7 @@ use std::slice;
 
 use super::*;
 use crate::{
-    ir::{Pairing, Rotation, Scaling, State, Unary, Weight},
+    ir::{Gating, Pairing, Rotation, Scaling, State, Unary, Weight},
     tensor::Encoding,
 };
 
@@ -46,6 +46,8 @@ const SPEC: Attention = Attention {
     causal: true,
     window: None,
     soft_cap: None,
+    alibi: None,
+    sinks: false,
 };
 
 const ROPE: Rope = Rope { rotation: 0, head_dim: 4, dims: 4, pairing: Pairing::Halves };
@@ -109,6 +111,44 @@ fn attention_and_rotation_ask_for_whole_heads() {
     let wide = Rope { dims: 8, ..ROPE };
     refused(Op::Rope(wide), &[q.clone(), ids(Dim::Rows)], &["8 rotated values in heads of 4"]);
     refused(Op::Rope(Rope { rotation: 7, ..ROPE }), &[q, ids(Dim::Rows)], &["no such rotation"]);
+}
+
+#[test]
+fn experts_are_chosen_among_those_that_there_are() {
+    let plain = Routing {
+        used: 2,
+        gating: Gating::Softmax,
+        groups: 1,
+        groups_used: 1,
+        two_of_group: true,
+        normalise: true,
+        scale: 1.0,
+    };
+    let (scores, x) = (Fact::rows(Dim::Rows, 8), Fact::rows(Dim::Rows, 32));
+    let found = given(&Op::Route(plain), slice::from_ref(&scores)).unwrap();
+    assert_eq!(found[0], Fact::new(DType::I32, [Dim::Rows, Dim::Fixed(2)]));
+    assert_eq!(found[1], Fact::rows(Dim::Rows, 2));
+    for spec in [
+        Routing { used: 9, ..plain },
+        Routing { used: 0, ..plain },
+        Routing { groups: 3, ..plain },
+        Routing { groups: 4, groups_used: 5, ..plain },
+        Routing { groups: 4, groups_used: 1, used: 3, ..plain },
+    ] {
+        refused(Op::Route(spec), slice::from_ref(&scores), &["of 8 experts", "cannot be chosen"]);
+    }
+    let weight = matrix_of(Encoding::Q8_0, 24, 32);
+    let op = Op::ExpertLinear(ExpertLinear { experts: 8, routed: true });
+    let y = Fact::new(DType::F32, [Dim::Rows, Dim::Fixed(2), Dim::Fixed(3)]);
+    assert_eq!(given(&op, &[x.clone(), weight.clone(), found[0].clone()]).unwrap(), slice::from_ref(&y));
+    assert_eq!(given(&Op::ExpertSum, &[y.clone(), found[1].clone()]).unwrap(), [Fact::rows(Dim::Rows, 3)]);
+    refused(Op::ExpertSum, &[y, scores.clone()], &["a weight for each", "f32[rows, 8]"]);
+    refused(op.clone(), &[x.clone(), weight.clone(), scores], &["ids of experts", "f32[rows, 8]"]);
+    refused(op, &[x.clone(), matrix_of(Encoding::Q8_0, 25, 32), found[0].clone()], &["8 experts", "Q8_0[25, 32]"]);
+    let all = Op::ExpertLinear(ExpertLinear { experts: 8, routed: false });
+    let each = |n: u32| Fact::new(DType::F32, [Dim::Rows, Dim::Fixed(n), Dim::Fixed(32)]);
+    given(&all, &[each(8), weight.clone()]).unwrap();
+    refused(all, &[each(7), weight], &["8 rows for each", "f32[rows, 7, 32]"]);
 }
 
 #[test]

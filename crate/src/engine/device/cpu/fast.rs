@@ -74,6 +74,8 @@ pub(super) struct Matrix<'a> {
 pub(super) struct Seen {
     pub(super) segments: Vec<Segment>,
     pub(super) rows: usize,
+    /// From the position of the queries to that of the first row.
+    pub(super) first: f32,
 }
 
 // SAFETY: segments are only read while the step runs.
@@ -342,8 +344,12 @@ impl Fast {
         strides: [usize; 2],
         q: &Rows,
         seen: &[Seen],
+        sinks: Option<&[f32]>,
         y: &Rows,
     ) -> Result<()> {
+        if sinks.is_some_and(|s| s.len() < a.heads as usize) {
+            return Err(Fault::bug(format!("sinks of {} heads expected", a.heads)));
+        }
         let (heads, dim, value_dim) = (a.heads as usize, a.head_dim as usize, a.value_dim as usize);
         let shared = heads / (a.kv_heads as usize).max(1);
         if q.width != heads * dim || y.width != heads * value_dim || seen.len() < q.rows || q.rows != y.rows {
@@ -371,6 +377,9 @@ impl Fast {
                         strides,
                         scale: a.scale,
                         soft_cap: a.soft_cap,
+                        slope: a.slope(head as u32) as f32,
+                        first: seen[t].first,
+                        sink: sinks.map(|s| s[head]),
                     };
                     (self.kernels.attend)(&head_at, &mut own.scores, y.row(t).add(head * value_dim));
                 }

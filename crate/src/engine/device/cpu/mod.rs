@@ -20,6 +20,7 @@ mod blocks;
 mod buffer;
 mod choose;
 mod dispatch;
+mod experts;
 mod fast;
 mod lanes;
 mod linear;

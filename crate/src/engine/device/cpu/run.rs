@@ -122,6 +122,20 @@ impl CpuDevice {
                 self.remember(run, &values, &step.outputs[2])?;
             }
             Op::Attention(a) => self.attention(fast, run, a, step, &y)?,
+            Op::ExpertLinear(spec) => self.expert_linear(fast, run, spec, inputs, &y)?,
+            Op::ExpertSum => {
+                let (x, weights) = (self.activation(&inputs[0], &sizes)?, self.activation(&inputs[1], &sizes)?);
+                super::experts::sum(&x, &weights, &y)?;
+            }
+            // Side by side in rows; others by their meaning.
+            Op::Concat { axis } if Some(*axis + 1) == rank(&step.outputs[0]) => {
+                let mut at = 0;
+                for input in inputs {
+                    let x = self.activation(input, &sizes)?;
+                    copy_rows(&x, Some, &y.columns(at, x.width)?)?;
+                    at += x.width;
+                }
+            }
             Op::Gather => {
                 let x = self.activation(&inputs[0], &sizes)?;
                 let ids = self.ids(run, &inputs[1])?;
@@ -150,7 +164,7 @@ impl CpuDevice {
     }
 
     /// The values of a vector.
-    fn vector(&self, operand: &Operand) -> Result<&[f32]> {
+    pub(super) fn vector(&self, operand: &Operand) -> Result<&[f32]> {
         let Operand::View(view) = operand else { return Err(Fault::bug("a vector expected")) };
         let values = batch::floats(self.buffer(view.buffer)?)?;
         values.get(view.offset as usize..).ok_or_else(|| Fault::bug("a vector behind its buffer"))
@@ -282,8 +296,9 @@ impl CpuDevice {
         };
         if let (Operand::View(k), Operand::View(v)) = (k, v) {
             let (k, v) = (self.rows(k, &run.sizes)?, self.rows(v, &run.sizes)?);
+            let sinks = step.inputs.get(3).map(|s| self.vector(s)).transpose()?;
             let seen = (0..q.rows).map(|t| direct(batch, t, visible(t), &k, &v)).collect::<Result<Vec<_>>>()?;
-            return fast.attention(a, [k.stride, v.stride], &q, &seen, y);
+            return fast.attention(a, [k.stride, v.stride], &q, &seen, sinks, y);
         }
         let strides = [(a.kv_heads * a.head_dim) as usize, (a.kv_heads * a.value_dim) as usize];
         // What is widened for one sequence serves all its rows, which lie together.
@@ -301,11 +316,12 @@ impl CpuDevice {
             let keys = key_rows.runs(self.buffer(k)?.words()?, batch, sequence, all.clone(), ks)?;
             let values = value_rows.runs(self.buffer(v)?.words()?, batch, sequence, all.clone(), vs)?;
             for row in t..end {
-                seen.push(cut(&keys, &values, all.start, visible(row), strides));
+                seen.push(cut(&keys, &values, all.start, visible(row), strides, batch.positions[row]));
             }
             t = end;
         }
-        fast.attention(a, strides, &q, &seen, y)
+        let sinks = step.inputs.get(3).map(|s| self.vector(s)).transpose()?;
+        fast.attention(a, strides, &q, &seen, sinks, y)
     }
 
     fn sample(&mut self, run: &Run, step: &Step) -> Result<()> {
@@ -343,6 +359,11 @@ impl CpuDevice {
     }
 }
 
+/// Number of dimensions of a view.
+fn rank(operand: &Operand) -> Option<usize> {
+    if let Operand::View(view) = operand { Some(view.fact.shape.len()) } else { None }
+}
+
 /// The rows that one row sees of this step's own keys and values.
 fn direct(batch: &Batch, t: usize, range: std::ops::Range<u32>, k: &Rows, v: &Rows) -> Result<Seen> {
     let start = batch.starts[batch.sequences[t] as usize] as usize;
@@ -356,7 +377,7 @@ fn direct(batch: &Batch, t: usize, range: std::ops::Range<u32>, k: &Rows, v: &Ro
         // SAFETY: the rows exist.
         unsafe { vec![super::rows::Segment { k: k.row(first), v: v.row(first), rows }] }
     };
-    Ok(Seen { segments, rows })
+    Ok(Seen { segments, rows, first: distance(range.start, batch.positions[t]) })
 }
 
 /// Positions `range` of runs that begin at position `start`.
@@ -366,6 +387,7 @@ fn cut(
     start: u32,
     range: std::ops::Range<u32>,
     strides: [usize; 2],
+    position: u32,
 ) -> Seen {
     let clip = |runs: &[(*const f32, usize)], stride: usize| {
         let (mut skip, mut left) = ((range.start - start) as usize, range.len());
@@ -381,7 +403,13 @@ fn cut(
         out
     };
     let (keys, values) = (clip(keys, strides[0]), clip(values, strides[1]));
-    Seen { segments: batch::segments(&keys, &values, strides), rows: range.len() }
+    let first = distance(range.start, position);
+    Seen { segments: batch::segments(&keys, &values, strides), rows: range.len(), first }
+}
+
+/// From a position to another; exact up to 2^24.
+fn distance(to: u32, from: u32) -> f32 {
+    (i64::from(to) - i64::from(from)) as f32
 }
 
 /// `y[t] = x[from(t)]`.
