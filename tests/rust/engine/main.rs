@@ -3,6 +3,8 @@
 mod architectures;
 mod cpu;
 mod gpu;
+mod layouts;
+mod mixtures;
 mod plans;
 mod random;
 mod sample;

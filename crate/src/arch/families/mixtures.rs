@@ -5,7 +5,7 @@ use super::{
         Architecture, Dim, Form, Hparams, Key, Net, Numbers, Role, Row, Rule,
         tensors::{KEYS, QUERIES, needed, optional},
     },
-    ATTENTION, BASE, DENSE, ENDS, EXPERTS, HEAD_NORMS, llama, usual,
+    ATTENTION, BASE, DENSE, ENDS, EXPERTS, FUSED_ATTENTION, HEAD_NORMS, llama, usual,
 };
 use crate::{
     fault::Result,
@@ -184,3 +184,29 @@ fn hunyuan_moe<'g>(m: &Net<'g>) -> Tensor<'g> {
     m.end();
     m.logits(m.rms_norm(x.wanted_rows(), Role::OutputNorm))
 }
+
+/// Ling (llama.cpp `bailingmoe.cpp`).
+pub(super) static BAILING_MOE: Architecture = Architecture {
+    name: "bailingmoe",
+    gguf: &["bailingmoe"],
+    tensors: &[ENDS, ATTENTION, SHARED_EXPERTS, EXPERTS],
+    rules: &[SHARED_WIDTH],
+    closed: false,
+    gguf_pairing: Pairing::Interleaved,
+    routing: (Gating::Softmax, false),
+    forward: Some(normed),
+    ..BASE
+};
+
+/// Ling 2 (llama.cpp `bailingmoe2.cpp`): normed heads, experts by sigmoid and by group.
+pub(super) static BAILING_MOE2: Architecture = Architecture {
+    name: "bailingmoe2",
+    gguf: &["bailingmoe2"],
+    tensors: &[ENDS, FUSED_ATTENTION, HEAD_NORMS, SHARED_EXPERTS, EXPERTS],
+    rules: &[SHARED_WIDTH],
+    closed: false,
+    routing: (Gating::Sigmoid, false),
+    adjust: Some(without_predictors),
+    forward: Some(normed),
+    ..BASE
+};

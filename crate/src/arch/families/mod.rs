@@ -77,6 +77,8 @@ pub static ARCHITECTURES: &[&Architecture] = &[
     &mixtures::MINIMAX_M2,
     &mixtures::ERNIE4_5_MOE,
     &mixtures::HUNYUAN_MOE,
+    &mixtures::BAILING_MOE,
+    &mixtures::BAILING_MOE2,
     &mamba::MAMBA,
     &mamba::MAMBA2,
     &mamba::LFM2,

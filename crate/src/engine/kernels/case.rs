@@ -315,6 +315,10 @@ impl Case {
                 _ => {
                     let start = bytes.len();
                     bytes.extend((0..spec.block_bytes).map(|_| random.below(256) as u8));
+                    // A power of two between 2^-8 and 2^-1, where it has a byte.
+                    if encoding == Encoding::MXFP4 {
+                        bytes[start] = 119 + random.below(8) as u8;
+                    }
                     // Numbers of two bytes inside a block are its f16 scales.
                     for words in spec.words.iter().filter(|w| w.width == 2) {
                         for i in 0..words.count {

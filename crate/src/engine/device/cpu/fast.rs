@@ -34,6 +34,7 @@ const VECTORISED: &[Encoding] = &[
     Encoding::Q5_K,
     Encoding::Q6_K,
     Encoding::IQ4_NL,
+    Encoding::MXFP4,
 ];
 
 /// Inputs of an elementwise chain.
