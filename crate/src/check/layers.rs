@@ -134,6 +134,7 @@ impl<'a> Known<'a> {
             Dim::Of(key) => one(key),
             Dim::By(a, b) => format!("{} by {}", one(a), one(b)),
             Dim::Times(n, key) => format!("{n} times {}", one(key)),
+            Dim::Less(key) => format!("one less than {}", one(key)),
             Dim::Sum(dims) => dims.iter().map(|d| self.say(d)).collect::<Vec<_>>().join(" + "),
             Dim::Exactly(n) => format!("always {n}"),
         }
@@ -198,6 +199,7 @@ impl<'a> Known<'a> {
                 Need::Optional => false,
                 Need::BehindFirst => layer.is_some_and(|l| l > 0),
                 Need::Unless(other) => !have.contains(&(other, *layer)),
+                Need::OwnKeys => layer.is_some_and(|l| self.numbers.has_own_keys(l)),
             };
             let gone = slots.into_iter().filter(|layer| asked(layer) && !have.contains(&(row.role, *layer)));
             lost.extend(gone.map(|layer| names.expected(row, layer.unwrap_or(0))));

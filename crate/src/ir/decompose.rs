@@ -39,7 +39,9 @@ pub fn decompose(graph: &mut Graph, op: &Op, inputs: &[Value], label: &str) -> R
         }
         (Op::Softmax, &[x]) => parts.softmax(x).and_then(one),
         (Op::Unary(f), &[x]) => parts.function(*f, x).map(|y| y.map(|y| vec![y])),
-        (Op::Attention(spec), &[q, k, v]) => parts.attention(spec, q, k, v).map(|y| y.map(|y| vec![y])),
+        (Op::Attention(spec), &[q, k, v, ref bias @ ..]) => {
+            parts.attention(spec, [q, k, v], bias.first().copied()).map(|y| y.map(|y| vec![y]))
+        }
         (Op::Fused(Fused::Chain(links)), inputs) => parts.chain(links, inputs).and_then(one),
         (Op::Fused(Fused::LinearAdd), &[residual, ref linear @ ..]) => {
             let y = parts.add(Op::Linear, linear)?;
@@ -223,7 +225,22 @@ impl Parts<'_> {
         self.add(Op::Transpose(vec![1, 2, 0, 3]), &[x])
     }
 
-    fn attention(&mut self, spec: &Attention, q: Value, k: Value, v: Value) -> Result<Option<Value>> {
+    /// `[(2 * reach + 1) * heads]` to `[kv_heads, group, n, n]`: the value for each query and key.
+    fn distances(&mut self, spec: &Attention, reach: u32, n: u32, bias: Value) -> Result<Value> {
+        let (heads, far) = (spec.heads, i64::from(reach));
+        let table = self.reshape(&[Dim::Fixed(2 * reach + 1), Dim::Fixed(heads)], bias)?;
+        let at = |p: u32, q: u32| ((i64::from(q) - i64::from(p)).clamp(-far, far) + far) as f32;
+        let values = (0..n).flat_map(|p| (0..n).map(move |q| at(p, q))).collect();
+        let fact = Fact::new(DType::I32, [Dim::Fixed(n * n)]);
+        let ids = self.graph.add_constant(Constant { fact, values }, self.label)?;
+        let each = self.add(Op::Embed, &[table, ids.value()])?;
+        let (rows, kv_heads) = (Dim::Fixed(n), spec.kv_heads);
+        let each = self.reshape(&[rows, rows, Dim::Fixed(kv_heads), Dim::Fixed(heads / kv_heads)], each)?;
+        self.add(Op::Transpose(vec![2, 3, 0, 1]), &[each])
+    }
+
+    fn attention(&mut self, spec: &Attention, qkv: [Value; 3], bias: Option<Value>) -> Result<Option<Value>> {
+        let [q, k, v] = qkv;
         let (rows, kv_heads) = (self.shape(q)[0], spec.kv_heads);
         let Some(n) = rows.fixed().filter(|n| *n > 0 && n.checked_mul(*n).is_some_and(|n| n <= MASK_LIMIT)) else {
             return Ok(None);
@@ -238,6 +255,10 @@ impl Parts<'_> {
         let mut scores = self.unary(Unary::Scale(spec.scale), scores)?;
         if let Some(cap) = spec.soft_cap {
             scores = self.unary(Unary::SoftCap(cap), scores)?;
+        }
+        if let (Some(reach), Some(bias)) = (spec.reach, bias) {
+            let added = self.distances(spec, reach, n, bias)?;
+            scores = self.binary(Binary::Add, scores, added)?;
         }
         if spec.causal || spec.window.is_some() {
             let fact = Fact::new(DType::F32, [rows, rows]);

@@ -26,7 +26,7 @@ pub fn infer(graph: &Graph, op: &Op, inputs: &[&Fact]) -> Result<Vec<Fact>> {
         Op::Input(input) => one(Fact::new(
             DType::I32,
             [match input {
-                Input::Tokens | Input::Positions => Dim::Rows,
+                Input::Tokens | Input::Positions | Input::Types => Dim::Rows,
                 Input::Outputs => Dim::Outputs,
             }],
         )),
@@ -119,7 +119,8 @@ fn arity(op: &Op) -> std::ops::RangeInclusive<usize> {
         Op::Slice { .. } | Op::StateWrite(_) | Op::Sample | Op::Advance => 1..=1,
         Op::Embed | Op::MatMul { .. } | Op::RmsNorm { .. } | Op::Rope(_) | Op::Binary(_) | Op::Gather => 2..=2,
         Op::Linear | Op::LayerNorm { .. } => 2..=3,
-        Op::Attention(_) | Op::Select => 3..=3,
+        Op::Select => 3..=3,
+        Op::Attention(_) => 3..=4,
         Op::Concat { .. } | Op::Fused(Fused::Chain(_)) => 1..=usize::MAX,
         Op::Fused(Fused::LinearAdd) => 3..=4,
         Op::Fused(Fused::GatedLinear(_)) => 2..=3,
@@ -217,6 +218,16 @@ fn attention(a: &Attention, inputs: &[&Fact]) -> Result<Fact> {
         if matrix(floats(fact)?)?[1] != Dim::Fixed(wanted) {
             return Err(wrong(format!("rows of {wanted} values expected for attention, {fact} found")));
         }
+    }
+    let bias = |reach: u32| {
+        let n = reach.checked_mul(2).and_then(|n| n.checked_add(1)).and_then(|n| n.checked_mul(a.heads));
+        n.ok_or_else(|| wrong(format!("a bias of {} heads for distances up to {reach}", a.heads)))
+    };
+    match (a.reach, inputs.get(3)) {
+        (Some(reach), Some(fact)) => vector(floats(fact)?, bias(reach)?)?,
+        (None, None) => {}
+        (Some(_), None) => return Err(wrong("a bias by distance expected as fourth input of attention")),
+        (None, Some(fact)) => return Err(wrong(format!("a bias without a reach: {fact}"))),
     }
     if inputs[1].shape[0] != inputs[2].shape[0] {
         return Err(wrong(format!("as many keys as values expected, {} and {} found", inputs[1], inputs[2])));

@@ -41,7 +41,8 @@ pub enum Op {
     Softmax,
     /// `(x [rows, heads * head_dim], positions [rows])`: rotates pairs of each head by angles that grow with the position.
     Rope(Rope),
-    /// `(q [rows, heads * head_dim], k, v)`: k and v are what [`Op::StateWrite`] gives, or rows of this step.
+    /// `(q [rows, heads * head_dim], k, v, [bias])`: k and v are what [`Op::StateWrite`] gives, or rows of this step; the
+    /// bias is there where [`Attention::reach`] is.
     Attention(Attention),
     /// `(x [rows, width])` -> the state `[context, width]`: remembers each row at its position in its sequence.
     StateWrite(StateId),
@@ -245,4 +246,8 @@ pub struct Attention {
     pub window: Option<u32>,
     /// Scores s become `cap * tanh(s / cap)`.
     pub soft_cap: Option<f32>,
+    /// To the score of a key `d` positions behind its query (before it where d is below 0) is added what the bias
+    /// `[(2 * reach + 1) * heads]` has for the distance and the head: value `(clamp(d, -reach, reach) + reach) * heads + head`.
+    /// T5's relative positions.
+    pub reach: Option<u32>,
 }

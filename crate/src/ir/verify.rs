@@ -103,7 +103,7 @@ pub(super) fn state_of(graph: &Graph, value: Value) -> Option<StateId> {
 fn states_read(graph: &Graph, node: &Node) -> Result<(), String> {
     let states: Vec<Option<StateId>> = node.inputs.iter().map(|v| state_of(graph, *v)).collect();
     match (&node.op, states.as_slice()) {
-        (Op::Attention(spec), [None, Some(keys), Some(values)]) => {
+        (Op::Attention(spec), [None, Some(keys), Some(values)] | [None, Some(keys), Some(values), None]) => {
             [keys, values].into_iter().try_for_each(|id| keeps_window(graph, spec, *id))
         }
         (_, states) if states.iter().all(Option::is_none) => Ok(()),
@@ -261,6 +261,7 @@ mod tests {
             causal: true,
             window: Some(9),
             soft_cap: None,
+            reach: None,
         };
         let (mut g, x) = with_state(Some(8));
         g.states.push(State { name: "v".into(), width: 1, window: None });

@@ -44,6 +44,8 @@ params!(Params {
     v_scales: u32,
     y_offset: u32,
     y_stride: u32,
+    bias_offset: u32,
+    reach: u32,
 });
 
 /// Keys or values: where their rows lie.
@@ -96,7 +98,7 @@ fn takes(step: &Step, with: &Lowering<'_>) -> Result<Option<Vec<Dispatch>>> {
     let (k, v) = (Source::of("k", step.inputs.get(1), with), Source::of("v", step.inputs.get(2), with));
     let (Some(q), Some(k), Some(v), Some(y)) = (q, k, v, y) else { return Ok(None) };
     let alike = k.cache == v.cache && k.paged == v.paged && k.group == v.group && k.rows == v.rows;
-    let lanes = KERNEL.constant("WG")?;
+    let lanes = KERNEL.constant("MAX_HEAD")?;
     let heads = a.kv_heads > 0 && a.heads % a.kv_heads == 0;
     let sized = (1..=lanes).contains(&a.head_dim) && (1..=lanes).contains(&a.value_dim);
     let fits = q.width == a.heads * a.head_dim
@@ -105,7 +107,13 @@ fn takes(step: &Step, with: &Lowering<'_>) -> Result<Option<Vec<Dispatch>>> {
         && v.width == a.kv_heads * a.value_dim
         && q.rows == y.rows;
     let apart = [q.buffer, k.bind.buffer, v.bind.buffer].iter().all(|b| *b != y.buffer);
-    if !(alike && heads && sized && fits && apart) {
+    // The bias that is named is there, as a vector of its own.
+    let bias = match a.reach {
+        Some(reach) => with.vector(step.inputs.get(3), (2 * reach + 1) * a.heads).map(Some),
+        None => Some(None),
+    };
+    let (true, Some(bias)) = (alike && heads && sized && fits && apart, bias) else { return Ok(None) };
+    if bias.is_some_and(|b| b.buffer == y.buffer) {
         return Ok(None);
     }
     // A whole vec4 of a key begins at a whole word of its type.
@@ -134,12 +142,16 @@ fn takes(step: &Step, with: &Lowering<'_>) -> Result<Option<Vec<Dispatch>>> {
         v_scales: v.scales(),
         y_offset: y.offset,
         y_stride: y.stride,
+        bias_offset: bias.map_or(0, |b| b.offset),
+        reach: a.reach.unwrap_or(0),
     };
+    let mut binds = vec![with.batch(), q.bind("q"), k.bind, v.bind, y.bind("y")];
+    binds.extend(bias.map(|b| b.bind("bias")));
     Ok(Some(vec![Dispatch {
-        variant: variant(k.cache, k.paged, a.head_dim % 4 != 0 || !aligned, with.tier),
+        variant: variant(k.cache, k.paged, a.head_dim % 4 != 0 || !aligned, with.tier).flag("biased", bias.is_some()),
         grid: within([a.heads, q.rows.most, 1])?,
         params: bytes_of(&params).to_vec(),
-        binds: vec![with.batch(), q.bind("q"), k.bind, v.bind, y.bind("y")],
+        binds,
     }]))
 }
 
@@ -149,7 +161,12 @@ fn variant(cache: CacheType, paged: bool, ragged: bool, tier: Tier) -> Variant {
 
 fn variants() -> Vec<Variant> {
     let kinds = CacheType::ALL.iter().map(|c| (*c, true)).chain([(CacheType::F32, false)]);
-    kinds.flat_map(|(c, paged)| [false, true].map(|ragged| variant(c, paged, ragged, Tier::Core))).collect()
+    let forms = [(false, false), (false, true), (true, false), (true, true)];
+    kinds
+        .flat_map(|(c, paged)| {
+            forms.map(|(ragged, biased)| variant(c, paged, ragged, Tier::Core).flag("biased", biased))
+        })
+        .collect()
 }
 
 /// Query heads, key heads, values of a head.
@@ -158,7 +175,7 @@ type Heads = (u32, u32, u32);
 fn cases(all: &mut Cases) {
     // Most rows, sequences as (first position, rows), context.
     type Rows = (u32, &'static [(u32, u32)], u32);
-    const SHAPES: [(Heads, Rows); 9] = [
+    const SHAPES: [(Heads, Rows); 11] = [
         ((1, 1, 8), (1, &[(0, 1)], 16)),
         ((4, 2, 16), (5, &[(5, 3)], 64)),
         ((8, 1, 20), (9, &[(30, 3), (0, 2), (63, 1)], 64)),
@@ -168,6 +185,8 @@ fn cases(all: &mut Cases) {
         ((2, 2, 2), (4, &[(9, 2), (17, 2)], 20)),
         ((2, 1, 256), (3, &[(280, 2)], 300)),
         ((6, 3, 48), (17, &[(0, 17)], 64)),
+        ((4, 2, 512), (3, &[(30, 2)], 40)),
+        ((2, 1, 300), (2, &[(280, 2)], 300)),
     ];
     for cache in CacheType::ALL {
         for ((heads, kv_heads, head_dim), (most, runs, context)) in SHAPES {
@@ -182,12 +201,26 @@ fn cases(all: &mut Cases) {
                 let mut case = Case::new(text, most, 1);
                 case.sequences(context, 2, runs).tolerance(SUMS).quick(head_dim == 64 || head_dim == 16);
                 let scale = 1.0 / (head_dim as f32).sqrt();
-                let spec =
-                    Attention { heads, kv_heads, head_dim, value_dim: head_dim, scale, causal: true, window, soft_cap };
+                let causal = true;
+                // A bias by distance in every other shape.
+                let reach = (head_dim == 64 || head_dim == 33).then_some(7);
+                let spec = Attention {
+                    heads,
+                    kv_heads,
+                    head_dim,
+                    value_dim: head_dim,
+                    scale,
+                    causal,
+                    window,
+                    soft_cap,
+                    reach,
+                };
                 let q = case.strided(Dim::Rows, heads * head_dim, 4, heads * head_dim + 8);
                 let keys = case.state(*cache, kv_heads * head_dim, 1, 4.0);
                 let values = case.state(*cache, kv_heads * head_dim, 1, 1.0);
-                all.step("attention", case, Op::Attention(spec), &[q, keys, values], &[(Dim::Rows, heads * head_dim)]);
+                let mut inputs = vec![q, keys, values];
+                inputs.extend(reach.map(|reach| case.vector((2 * reach + 1) * heads)));
+                all.step("attention", case, Op::Attention(spec), &inputs, &[(Dim::Rows, heads * head_dim)]);
             }
         }
     }
@@ -199,15 +232,20 @@ fn cases(all: &mut Cases) {
             let mut case = Case::new(text, 24, 1);
             case.sequences(32, 1, &[(0, 7), (0, 1), (0, 12)]).tolerance(SUMS).quick(head_dim == 64);
             let scale = 1.0 / (head_dim as f32).sqrt();
-            let spec = Attention { heads, kv_heads, head_dim, value_dim, scale, causal, window, soft_cap: None };
+            let reach = (head_dim == 16 || head_dim == 33).then_some(5);
+            let soft_cap = None;
+            let spec = Attention { heads, kv_heads, head_dim, value_dim, scale, causal, window, soft_cap, reach };
             let widths = [heads * head_dim, kv_heads * head_dim, kv_heads * value_dim];
             let stride = widths.iter().sum();
             let qkv = case.strided(Dim::Rows, stride, 0, stride);
             let mut start = 0;
-            let inputs = widths.map(|w| {
-                start += w;
-                case.columns(&qkv, start - w, w)
-            });
+            let mut inputs = widths
+                .map(|w| {
+                    start += w;
+                    case.columns(&qkv, start - w, w)
+                })
+                .to_vec();
+            inputs.extend(reach.map(|reach| case.vector((2 * reach + 1) * heads)));
             all.step("attention", case, Op::Attention(spec), &inputs, &[(Dim::Rows, heads * value_dim)]);
         }
     }

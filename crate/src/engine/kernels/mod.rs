@@ -24,6 +24,8 @@ mod embed;
 mod gather;
 mod layer_norm;
 mod linear;
+mod mat_mul;
+mod reduction;
 mod rms_norm;
 mod rope;
 mod rope_write;
@@ -59,6 +61,8 @@ pub static KERNELS: &[&Kernel] = &[
     &layer_norm::KERNEL,
     &linear::MATVEC,
     &linear::MATMUL,
+    &mat_mul::KERNEL,
+    &reduction::KERNEL,
     &rms_norm::KERNEL,
     &rope::KERNEL,
     &rope_write::KERNEL,
@@ -358,6 +362,7 @@ mod tests {
             ("PAGES", batch::PAGES),
             ("SEQUENCES", batch::SEQUENCES),
             ("NONFINITE", batch::NONFINITE),
+            ("TYPES_AT", batch::TYPES_AT),
             ("HEADER", batch::HEADER),
             ("PAGE_ROWS", crate::engine::program::PAGE_ROWS as usize),
         ] {

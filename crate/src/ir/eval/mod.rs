@@ -55,6 +55,10 @@ pub fn apply(op: &Op, inputs: &[Operand<'_>], context: &Context<'_>) -> Result<V
     let vector = |i: usize| if i < inputs.len() { values(i)?.floats().map(Some) } else { Ok(None) };
     let one = |array: Array| Ok(vec![array]);
     match op {
+        // Nothing stated: all are of the first kind.
+        Op::Input(Input::Types) if context.step.types.is_empty() => {
+            one(Array::ints(vec![0; context.step.positions.len()]))
+        }
         Op::Input(input) => one(Array::ints(context.step.array(*input).to_vec())),
         Op::Weight(_) | Op::Constant(_) => Err(Fault::bug(format!("{op:?} is a value of the graph, not of a step"))),
         Op::Embed => one(dense::embed(operand(0)?, &values(1)?)?),
@@ -64,7 +68,11 @@ pub fn apply(op: &Op, inputs: &[Operand<'_>], context: &Context<'_>) -> Result<V
         Op::LayerNorm { eps } => one(dense::layer_norm(&values(0)?, values(1)?.floats()?, vector(2)?, *eps)?),
         Op::Softmax => one(dense::softmax(&values(0)?)?),
         Op::Rope(rope) => one(attention::rotate(&values(0)?, values(1)?.ints()?, rope, context)?),
-        Op::Attention(spec) => one(attention::attend(spec, &values(0)?, operand(1)?, operand(2)?, &context.step)?),
+        Op::Attention(spec) => {
+            let bias = if spec.reach.is_some() { Some(values(3)?) } else { None };
+            let bias = bias.as_ref().map(|b| b.floats()).transpose()?;
+            one(attention::attend(spec, &values(0)?, operand(1)?, operand(2)?, bias, &context.step)?)
+        }
         Op::StateWrite(_) => one(values(0)?.to_array()),
         Op::Unary(f) => one(scalar::map(*f, &values(0)?)?),
         Op::Binary(f) => one(scalar::combine(*f, &values(0)?, &values(1)?)?),
@@ -111,6 +119,7 @@ impl Step<'_> {
             Input::Tokens => self.tokens,
             Input::Positions => self.positions,
             Input::Outputs => self.outputs,
+            Input::Types => self.types,
         }
     }
 }

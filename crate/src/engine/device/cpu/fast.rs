@@ -7,7 +7,7 @@ use super::{
     dispatch::Kernels,
     linear::{Linear, Tile},
     pool::Pool,
-    rows::{ChainInput, Head, Segment},
+    rows::{Bias, ChainInput, Head, Segment},
 };
 use crate::{
     fault::{Fault, Result},
@@ -74,6 +74,8 @@ pub(super) struct Matrix<'a> {
 pub(super) struct Seen {
     pub(super) segments: Vec<Segment>,
     pub(super) rows: usize,
+    /// From the row's own position to the first that it sees.
+    pub(super) distance: i64,
 }
 
 // SAFETY: segments are only read while the step runs.
@@ -342,12 +344,17 @@ impl Fast {
         strides: [usize; 2],
         q: &Rows,
         seen: &[Seen],
+        bias: Option<&[f32]>,
         y: &Rows,
     ) -> Result<()> {
         let (heads, dim, value_dim) = (a.heads as usize, a.head_dim as usize, a.value_dim as usize);
         let shared = heads / (a.kv_heads as usize).max(1);
         if q.width != heads * dim || y.width != heads * value_dim || seen.len() < q.rows || q.rows != y.rows {
             return Err(Fault::bug(format!("{heads} heads of {dim} in rows of {} and {}", q.width, y.width)));
+        }
+        let reach = a.reach.unwrap_or(0) as usize;
+        if bias.is_some_and(|b| b.len() < (2 * reach + 1) * heads) {
+            return Err(Fault::bug(format!("a bias of {heads} heads for distances up to {reach} is too short")));
         }
         let most = seen.iter().map(|s| s.rows).max().unwrap_or(0);
         self.split(q.rows * heads, most * dim * 2, &|items, own| {
@@ -371,6 +378,7 @@ impl Fast {
                         strides,
                         scale: a.scale,
                         soft_cap: a.soft_cap,
+                        bias: bias.map(|table| Bias { table, distance: seen[t].distance, reach, heads, head }),
                     };
                     (self.kernels.attend)(&head_at, &mut own.scores, y.row(t).add(head * value_dim));
                 }

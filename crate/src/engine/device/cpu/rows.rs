@@ -362,6 +362,32 @@ pub(super) struct Head<'a> {
     pub(super) strides: [usize; 2],
     pub(super) scale: f32,
     pub(super) soft_cap: Option<f32>,
+    pub(super) bias: Option<Bias<'a>>,
+}
+
+/// What is added to scores by distance: `table[(clamp(distance) + reach) * heads + head]`.
+#[derive(Clone, Copy)]
+pub(super) struct Bias<'a> {
+    /// `(2 * reach + 1) * heads` values.
+    pub(super) table: &'a [f32],
+    /// Distance of the first row that is seen.
+    pub(super) distance: i64,
+    pub(super) reach: usize,
+    pub(super) heads: usize,
+    pub(super) head: usize,
+}
+
+impl Bias<'_> {
+    /// Adds to each score and gives the largest.
+    fn add(&self, scores: &mut [f32]) -> f32 {
+        let reach = self.reach as i64;
+        let mut top = f32::NEG_INFINITY;
+        for (score, distance) in scores.iter_mut().zip(self.distance..) {
+            *score += self.table[(distance.clamp(-reach, reach) + reach) as usize * self.heads + self.head];
+            top = top.max(*score);
+        }
+        top
+    }
 }
 
 /// Softmax of the scaled scores times the values.
@@ -391,6 +417,9 @@ pub(super) unsafe fn attend<L: Lanes>(h: &Head<'_>, scores: &mut Vec<f32>, y: *m
             *score = cap * (*score / cap).tanh();
         }
         top = cap * (top / cap).tanh();
+    }
+    if let Some(bias) = &h.bias {
+        top = bias.add(&mut scores[..seen]);
     }
     for at in (0..padded).step_by(L::N) {
         // SAFETY: `padded` is a multiple of N.

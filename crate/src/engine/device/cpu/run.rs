@@ -191,6 +191,7 @@ impl CpuDevice {
             Operand::Input(Input::Tokens) => Ok(run.batch.tokens.clone()),
             Operand::Input(Input::Positions) => Ok(run.batch.positions.clone()),
             Operand::Input(Input::Outputs) => Ok(run.batch.wanted.clone()),
+            Operand::Input(Input::Types) => Ok(run.batch.types.clone()),
             Operand::View(view) => {
                 let words = self.buffer(view.buffer)?.words()?;
                 let len = view.fact.resolve(&run.sizes).iter().product::<usize>();
@@ -275,6 +276,7 @@ impl CpuDevice {
     fn attention(&mut self, fast: &Fast, run: &Run, a: &Attention, step: &Step, y: &Rows) -> Result<()> {
         let q = self.activation(&step.inputs[0], &run.sizes)?;
         let (k, v) = (&step.inputs[1], &step.inputs[2]);
+        let bias = step.inputs.get(3).map(|b| self.vector(b)).transpose()?.map(<[f32]>::to_vec);
         let batch = &run.batch;
         let visible = |t: usize| {
             let length = batch.lengths[batch.sequences[t] as usize];
@@ -283,7 +285,7 @@ impl CpuDevice {
         if let (Operand::View(k), Operand::View(v)) = (k, v) {
             let (k, v) = (self.rows(k, &run.sizes)?, self.rows(v, &run.sizes)?);
             let seen = (0..q.rows).map(|t| direct(batch, t, visible(t), &k, &v)).collect::<Result<Vec<_>>>()?;
-            return fast.attention(a, [k.stride, v.stride], &q, &seen, y);
+            return fast.attention(a, [k.stride, v.stride], &q, &seen, bias.as_deref(), y);
         }
         let strides = [(a.kv_heads * a.head_dim) as usize, (a.kv_heads * a.value_dim) as usize];
         // What is widened for one sequence serves all its rows, which lie together.
@@ -301,11 +303,11 @@ impl CpuDevice {
             let keys = key_rows.runs(self.buffer(k)?.words()?, batch, sequence, all.clone(), ks)?;
             let values = value_rows.runs(self.buffer(v)?.words()?, batch, sequence, all.clone(), vs)?;
             for row in t..end {
-                seen.push(cut(&keys, &values, all.start, visible(row), strides));
+                seen.push(cut(&keys, &values, all.start, visible(row), strides, batch.positions[row]));
             }
             t = end;
         }
-        fast.attention(a, strides, &q, &seen, y)
+        fast.attention(a, strides, &q, &seen, bias.as_deref(), y)
     }
 
     fn sample(&mut self, run: &Run, step: &Step) -> Result<()> {
@@ -356,7 +358,12 @@ fn direct(batch: &Batch, t: usize, range: std::ops::Range<u32>, k: &Rows, v: &Ro
         // SAFETY: the rows exist.
         unsafe { vec![super::rows::Segment { k: k.row(first), v: v.row(first), rows }] }
     };
-    Ok(Seen { segments, rows })
+    Ok(Seen { segments, rows, distance: distance(&range, batch.positions[t]) })
+}
+
+/// From a row's own position to the first that it sees.
+fn distance(range: &std::ops::Range<u32>, own: u32) -> i64 {
+    i64::from(range.start) - i64::from(own)
 }
 
 /// Positions `range` of runs that begin at position `start`.
@@ -366,6 +373,7 @@ fn cut(
     start: u32,
     range: std::ops::Range<u32>,
     strides: [usize; 2],
+    own: u32,
 ) -> Seen {
     let clip = |runs: &[(*const f32, usize)], stride: usize| {
         let (mut skip, mut left) = ((range.start - start) as usize, range.len());
@@ -381,7 +389,8 @@ fn cut(
         out
     };
     let (keys, values) = (clip(keys, strides[0]), clip(values, strides[1]));
-    Seen { segments: batch::segments(&keys, &values, strides), rows: range.len() }
+    let distance = distance(&range, own);
+    Seen { segments: batch::segments(&keys, &values, strides), rows: range.len(), distance }
 }
 
 /// `y[t] = x[from(t)]`.
