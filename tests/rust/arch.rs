@@ -79,6 +79,9 @@ const RUN: &[&str] = &[
     "deepseek2",
     "bloom",
     "mpt",
+    "t5encoder",
+    "gemma3n",
+    "gemma4",
 ];
 
 fn arch_corpus() -> Option<PathBuf> {
@@ -182,7 +185,8 @@ impl Opened {
             let positions: Vec<i32> = (at..at + len).map(|p| p as i32).collect();
             let outputs: Vec<i32> = (0..*len).map(|p| p as i32).collect();
             let tokens = &prompt[at..at + len];
-            let step = Step { tokens, positions: &positions, sequences: &vec![0; *len], outputs: &outputs };
+            let step =
+                Step { tokens, positions: &positions, sequences: &vec![0; *len], outputs: &outputs, ..Step::default() };
             let results = evaluate(&built.graph, &environment, &mut states, &step).unwrap_or_else(|f| panic!("{f}"));
             let [(_, array)] = results.as_slice() else { panic!("one result expected") };
             let Data::F32(values) = &array.data else { panic!("floating-point values expected") };

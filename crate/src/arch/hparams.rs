@@ -123,6 +123,22 @@ pub struct Hparams {
     pub qkv_clamp: Option<f32>,
     /// Widths of latent attention, where keys and values are made from a narrow row.
     pub latent: Option<Latent>,
+    /// The layer whose keys and values each layer looks at: its own, or an earlier one's.
+    pub keys_of: PerLayer<u32>,
+    /// A layer that has no map for values takes what it has for keys.
+    pub keys_are_values: bool,
+    /// Width of the embedding that each layer has of its own; 0: none.
+    pub per_layer_input: u32,
+    /// Residual streams side by side (Gemma 3n); 1 elsewhere.
+    pub streams: u32,
+    /// The one that layers work on.
+    pub active_stream: u32,
+    /// What a layer adds to the other streams is scaled first.
+    pub scaled_stream: bool,
+    /// Gates below the mean of their row plus this times its standard deviation become zero; `None`: all stay.
+    pub sparsity: PerLayer<Option<f32>>,
+    /// Scores get a bias by distance.
+    pub relative: Option<Relative>,
 }
 
 /// The widths of latent attention.
@@ -136,6 +152,32 @@ pub struct Latent {
     pub rotated: u32,
     /// Of a value head.
     pub value: u32,
+}
+
+/// T5's relative positions: a bias for each bucket of distances and each head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Relative {
+    /// Buckets, half of them for keys before the query.
+    pub buckets: u32,
+    /// The distance from which on all are in one bucket.
+    pub most: u32,
+}
+
+impl Relative {
+    /// The bucket of a distance from query to key: each small distance has its own, larger ones share by their logarithm.
+    pub(super) fn bucket(self, distance: i64) -> u32 {
+        let half = self.buckets / 2;
+        let (behind, exact) = (if distance > 0 { half } else { 0 }, half / 2);
+        let n = distance.unsigned_abs() as f32;
+        if n < exact as f32 {
+            return behind + n as u32;
+        }
+        // In f32, as transformers has it.
+        let (most, exact_f) = (f64::from(self.most), f64::from(exact));
+        let share = (n / exact as f32).ln() / (most / exact_f).ln() as f32;
+        let beyond = (share * (half - exact) as f32) as u32;
+        behind + exact.saturating_add(beyond).min(half - 1)
+    }
 }
 
 impl Hparams {
@@ -202,7 +244,16 @@ impl Hparams {
             swiglu_limit: None,
             qkv_clamp: clamp(numbers)?,
             latent: None,
+            keys_of: PerLayer::Same(0),
+            keys_are_values: false,
+            per_layer_input: 0,
+            streams: 1,
+            active_stream: 0,
+            scaled_stream: false,
+            sparsity: PerLayer::Same(None),
+            relative: None,
         };
+        h.keys_of = PerLayer::collect(layers, |layer| producer(numbers, &h.windowed, layer))?;
         if let Some(adjust) = architecture.adjust {
             adjust(&mut h, numbers)?;
         }
@@ -308,6 +359,21 @@ fn clamp(numbers: &Numbers<'_>) -> Result<Option<f32>> {
         Some((_, MetaValue::Float(n, _))) if *n == 0.0 => Ok(None),
         _ => Ok(numbers.positive(Key::ClampedQkv)?.map(|n| n as f32)),
     }
+}
+
+/// The layer whose keys and values a layer looks at: the last of its kind that has some of its own.
+fn producer(numbers: &Numbers<'_>, windowed: &PerLayer<bool>, layer: u32) -> Result<u32> {
+    if numbers.has_own_keys(layer) {
+        return Ok(layer);
+    }
+    let same = |l: &u32| numbers.has_own_keys(*l) && windowed.at(*l) == windowed.at(layer);
+    (0..layer).rev().find(same).ok_or_else(|| {
+        let key = numbers.spelling(Key::SharedKvLayers);
+        Fault::new(
+            Blame::File,
+            format!("{key}: layer {layer} shares keys, and no layer of its kind has some of its own"),
+        )
+    })
 }
 
 /// The vocabulary as stated; else the rows of the embedding, which the shape check holds against everything else.

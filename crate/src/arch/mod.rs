@@ -16,7 +16,7 @@ mod tensors;
 mod weights;
 
 pub use families::ARCHITECTURES;
-pub use hparams::{Hparams, Latent, PerLayer};
+pub use hparams::{Hparams, Latent, PerLayer, Relative};
 pub use keys::{Default, KEYS, Key, KeyRow, meaning};
 pub use names::{Names, Slot, Slots, canonical};
 pub use net::{Layer, Net};

@@ -1,12 +1,15 @@
 //! The words of a forward pass: embedding, norms, projections, rotation, attention, head.
 
 use super::{
-    Hparams, Latent, Role,
+    Hparams, Latent, Relative, Role,
     weights::{Part, Share, Weights},
 };
 use crate::{
     fault::{Fault, Result},
-    ir::{Attention, Builder, Dim, ExpertLinear, Input, Op, Rope, Routing, State, StateId, Tensor, Unary, Weight},
+    ir::{
+        Attention, Builder, Constant, DType, Dim, ExpertLinear, Fact, Input, Op, Rope, Routing, State, StateId, Tensor,
+        Unary, Weight,
+    },
 };
 
 /// A model under construction: its numbers, its tensors, and the graph.
@@ -68,10 +71,16 @@ impl<'g> Net<'g> {
         let table = self.take(self.weights.matrix(Role::PositionEmbedding, 0, Some(Part::rows(first, rows))));
         self.g.op("position", Op::Embed, &[table, self.g.input(Input::Positions)])
     }
-    /// The embedding of the first kind of token, where the model has kinds: `[hidden_size]`.
-    pub fn first_token_type(&self) -> Option<Tensor<'g>> {
-        let has = self.weights.has(Role::TokenTypes, 0);
-        has.then(|| self.take(self.weights.row_of(Role::TokenTypes, 0, 0)))
+    /// The embedding of each token's kind, where the model has kinds: `[rows, hidden_size]`; of one kind, `[hidden_size]`.
+    pub fn token_types(&self) -> Option<Tensor<'g>> {
+        if !self.weights.has(Role::TokenTypes, 0) {
+            return None;
+        }
+        if self.weights.rows(Role::TokenTypes) == Some(1) {
+            return Some(self.take(self.weights.row_of(Role::TokenTypes, 0, 0)));
+        }
+        let table = self.take(self.weights.matrix(Role::TokenTypes, 0, None));
+        Some(self.g.op("kind", Op::Embed, &[table, self.g.input(Input::Types)]))
     }
     /// RMSNorm of each row.
     pub fn rms_norm(&self, x: Tensor<'g>, role: Role) -> Tensor<'g> {
@@ -111,6 +120,50 @@ impl<'g> Net<'g> {
         let x = self.h.logit_scale.map_or(x, |scale| x.map(Unary::Scale(scale)));
         self.h.logit_cap.map_or(x, |cap| x.map(Unary::SoftCap(cap)))
     }
+    /// RMSNorm of each group of values, without weights.
+    pub fn plain_norm(&self, x: Tensor<'g>, group: u32) -> Tensor<'g> {
+        let ones = self.values(&vec![1.0; group as usize]);
+        x.op("norm", Op::RmsNorm { eps: self.h.norm_eps, group }, &[ones])
+    }
+    /// Values known now, `[n]`.
+    pub fn values(&self, values: &[f32]) -> Tensor<'g> {
+        let fact = Fact::new(DType::F32, [Dim::Fixed(values.len() as u32)]);
+        self.g.constant(Constant { fact, values: values.into() })
+    }
+    /// `x W^T` by one of several maps of a role.
+    pub fn linear_item(&self, x: Tensor<'g>, role: Role, item: u32) -> Tensor<'g> {
+        x.linear("projected", self.take(self.weights.item(role, 0, item)), None)
+    }
+    /// `x W^T`, before or behind the layers.
+    pub fn project(&self, x: Tensor<'g>, role: Role) -> Tensor<'g> {
+        self.linear("projected", x, role, 0, None)
+    }
+    /// RMSNorm of each group of values.
+    pub fn group_norm(&self, x: Tensor<'g>, role: Role, group: u32) -> Tensor<'g> {
+        self.rms(x, role, 0, group)
+    }
+    /// A row of another table for each token.
+    pub fn embed_by(&self, role: Role) -> Tensor<'g> {
+        let table = self.take(self.weights.matrix(role, 0, None));
+        self.g.op("embedding", Op::Embed, &[table, self.g.input(Input::Tokens)])
+    }
+    /// Several values side by side.
+    pub fn beside(&self, parts: &[Tensor<'g>]) -> Tensor<'g> {
+        self.g.op("beside", Op::Concat { axis: 1 }, parts)
+    }
+    /// Sums of the `from` parts of each row of x by weights: part `i` of the result is the sum over j of
+    /// `weights[i, j] * part j`; weights are `[rows, to * from]`, or constants `[to * from]`.
+    pub fn mix(&self, weights: Tensor<'g>, x: Tensor<'g>, from: u32, to: u32) -> Tensor<'g> {
+        let width = x.width() / from.max(1);
+        let (dims, rank) = ([Dim::Fixed(to), Dim::Fixed(from)], self.g.fact(weights).shape.len());
+        let weights = match rank {
+            1 => weights.reshape(&dims),
+            _ => weights.reshape(&[Dim::Rows, dims[0], dims[1]]),
+        };
+        let parts = x.reshape(&[Dim::Rows, Dim::Fixed(from), Dim::Fixed(width)]);
+        let y = weights.op("mixed", Op::MatMul { transposed: false }, &[parts]);
+        y.reshape(&[Dim::Rows, Dim::Fixed(to * width)])
+    }
     /// Names what follows the layers, for people.
     pub fn end(&self) {
         self.g.set_label("");
@@ -133,6 +186,10 @@ impl<'g> Layer<'_, 'g> {
     pub fn activation(&self) -> Unary {
         self.h().activation
     }
+    /// How many standard deviations above the mean of its row a gate must be to open, where some stay shut.
+    pub fn sparsity(&self) -> Option<f32> {
+        self.h().sparsity.at(self.index)
+    }
     /// True where the layer has the role's tensor.
     pub fn has(&self, role: Role) -> bool {
         self.net.weights.has(role, self.index)
@@ -140,6 +197,10 @@ impl<'g> Layer<'_, 'g> {
     /// RMSNorm of each row.
     pub fn rms_norm(&self, x: Tensor<'g>, role: Role) -> Tensor<'g> {
         self.net.rms(x, role, self.index, x.width())
+    }
+    /// The values of a vector of the layer.
+    pub fn vector(&self, role: Role) -> Tensor<'g> {
+        self.net.take(self.net.weights.vector(role, self.index))
     }
     /// RMSNorm of each head.
     pub fn head_norm(&self, x: Tensor<'g>, role: Role) -> Tensor<'g> {
@@ -212,6 +273,18 @@ impl<'g> Layer<'_, 'g> {
     }
     /// Attention: to all that came before and itself, within the layer's window; in encoders to all rows.
     pub fn attention(&self, q: Tensor<'g>, k: Tensor<'g>, v: Tensor<'g>) -> Tensor<'g> {
+        self.attend(q, self.remember(k, v))
+    }
+    /// Keys and values as attention looks at them: remembered by sequence; in encoders those of the step.
+    pub fn remember(&self, k: Tensor<'g>, v: Tensor<'g>) -> [Tensor<'g>; 2] {
+        let (h, l) = (self.h(), self.index);
+        match h.causal {
+            false => [k, v],
+            true => [k.remember(self.state("k", h.k_width(l))), v.remember(self.state("v", h.v_width(l)))],
+        }
+    }
+    /// Attention to keys and values of this layer, or of another one.
+    pub fn attend(&self, q: Tensor<'g>, [k, v]: [Tensor<'g>; 2]) -> Tensor<'g> {
         let (h, l) = (self.h(), self.index);
         let head_dim = h.head_dim.at(l);
         let spec = Attention {
@@ -223,15 +296,17 @@ impl<'g> Layer<'_, 'g> {
             causal: h.causal,
             window: h.window.at(l),
             soft_cap: h.score_cap,
+            reach: h.relative.map(|r| r.most),
             alibi: h.slopes,
             sinks: self.has(Role::AttnSinks),
         };
         let sinks = spec.sinks.then(|| self.net.take(self.net.weights.vector(Role::AttnSinks, l)));
-        if !h.causal {
-            return q.attention(spec, k, v, sinks);
-        }
-        let (k, v) = (k.remember(self.state("k", h.k_width(l))), v.remember(self.state("v", h.v_width(l))));
-        q.attention(spec, k, v, sinks)
+        q.attention(spec, k, v, h.relative.map(|r| self.by_distance(r)), sinks)
+    }
+    /// The bias of scores by distance: the layer's own, or the first one's.
+    fn by_distance(&self, relative: Relative) -> Tensor<'g> {
+        let own = if self.has(Role::RelativeBias) { self.index } else { 0 };
+        self.net.take(self.net.weights.by_distance(Role::RelativeBias, own, relative))
     }
     fn state(&self, what: &str, width: u32) -> StateId {
         let name = format!("blk.{}.{what}", self.index).into();
@@ -306,7 +381,7 @@ impl<'g> Layer<'_, 'g> {
     /// Rows of heads by matrices of their own: `x [rows, heads * k]` to `[rows, heads * n]`.
     fn by_heads(&self, name: &str, x: Tensor<'g>, heads: u32, weight: Result<Weight>) -> Tensor<'g> {
         let each = x.width() / heads.max(1);
-        let x = x.shaped(&[Dim::Rows, Dim::Fixed(heads), Dim::Fixed(each)]);
+        let x = x.reshape(&[Dim::Rows, Dim::Fixed(heads), Dim::Fixed(each)]);
         x.op(name, Op::ExpertLinear(ExpertLinear { experts: heads, routed: false }), &[self.net.take(weight)])
     }
     /// Latent attention and its output map: what is remembered of a row is `rank` values and one rotated key. The maps from there to
@@ -335,10 +410,10 @@ impl<'g> Layer<'_, 'g> {
             ),
         };
         let q = self.by_heads("q_latent", q, heads, k_high);
-        let in_heads = |x: Tensor<'g>, n| x.shaped(&[Dim::Rows, Dim::Fixed(heads), Dim::Fixed(n)]);
+        let in_heads = |x: Tensor<'g>, n| x.reshape(&[Dim::Rows, Dim::Fixed(heads), Dim::Fixed(n)]);
         let q_rotated = in_heads(self.rope_of(q_rotated, rotated), rotated);
         let q = q.op("q_whole", Op::Concat { axis: 2 }, &[q_rotated]);
-        let q = q.shaped(&[Dim::Rows, Dim::Fixed(heads * (rank + rotated))]);
+        let q = q.reshape(&[Dim::Rows, Dim::Fixed(heads * (rank + rotated))]);
         let k = c.op("k", Op::Concat { axis: 1 }, &[k_rotated]);
         let spec = Attention {
             heads,
@@ -349,12 +424,13 @@ impl<'g> Layer<'_, 'g> {
             causal: true,
             window: h.window.at(l),
             soft_cap: None,
+            reach: None,
             alibi: None,
             sinks: false,
         };
         let (k, v) = (k.remember(self.state("k", rank + rotated)), c.remember(self.state("v", rank)));
-        let y = self.by_heads("v_latent", q.attention(spec, k, v, None), heads, v_high);
-        self.linear(y.shaped(&[Dim::Rows, Dim::Fixed(heads * value)]), Role::AttnOutput)
+        let y = self.by_heads("v_latent", q.attention(spec, k, v, None, None), heads, v_high);
+        self.linear(y.reshape(&[Dim::Rows, Dim::Fixed(heads * value)]), Role::AttnOutput)
     }
     /// Rotates heads of a width of their own.
     fn rope_of(&self, x: Tensor<'g>, head_dim: u32) -> Tensor<'g> {

@@ -1,5 +1,7 @@
 //! What a model states of its hyper-parameters, and what follows where it states nothing.
 
+mod apart;
+
 use super::{Architecture, Dim, Form, Key, Role, Rule, keys::Default};
 use crate::{
     fault::{Blame, Fault, Result},
@@ -107,6 +109,7 @@ impl<'a> Numbers<'a> {
             Dim::Of(key) => self.at(key, layer),
             Dim::By(a, b) => self.at(a, layer)?.checked_mul(self.at(b, layer)?),
             Dim::Times(n, key) => self.at(key, layer)?.checked_mul(u64::from(n)),
+            Dim::Less(key) => self.at(key, layer)?.checked_sub(1),
             Dim::Sum(dims) => dims.iter().try_fold(0u64, |sum, d| sum.checked_add(self.dim(d, layer)?)),
             Dim::Beyond(a, b) => self.at(a, layer)?.checked_sub(self.at(b, layer)?),
             Dim::Exactly(n) => Some(n),
@@ -115,7 +118,9 @@ impl<'a> Numbers<'a> {
     /// True where layers may differ in a dimension.
     pub fn dim_varies(&self, dim: &Dim) -> bool {
         match *dim {
-            Dim::Of(key) | Dim::Times(_, key) => self.varies(key) || self.leads(key).is_some_and(|k| self.varies(k)),
+            Dim::Of(key) | Dim::Times(_, key) | Dim::Less(key) => {
+                self.varies(key) || self.leads(key).is_some_and(|k| self.varies(k))
+            }
             Dim::By(a, b) | Dim::Beyond(a, b) => self.dim_varies(&Dim::Of(a)) || self.dim_varies(&Dim::Of(b)),
             Dim::Sum(dims) => dims.iter().any(|d| self.dim_varies(d)),
             Dim::Exactly(_) => false,
@@ -148,6 +153,12 @@ impl<'a> Numbers<'a> {
                 None => self.embedding_rows(),
             },
             Key::TokenTypes => meta.unsigned("tokenizer.ggml.token_type_count"),
+            Key::PerLayerVocab => self.at(Key::VocabSize, layer),
+            // transformers `configuration_gemma3n.py`, `configuration_t5.py`; llama.cpp knows no others.
+            Key::AltupInputs => Some(4),
+            Key::LaurelRank => Some(64),
+            Key::RelativeBuckets => Some(32),
+            Key::RelativeDistance => Some(128),
             _ => None,
         }
     }
@@ -157,45 +168,6 @@ impl<'a> Numbers<'a> {
         let table = self.model.tensors.iter().find(|t| is(super::canonical(self.form, &t.name)))?;
         table.shape.rows()
     }
-    /// Layers (or one layer) that state it apart: gemma 4's full layers have wider heads.
-    fn special(&self, key: Key, layer: Option<u32>) -> bool {
-        match (self.form, layer) {
-            (Form::Folder, None) => {
-                let ends: Vec<String> = self.spellings(key).iter().map(|n| format!(".{n}")).collect();
-                let apart = |k: &str| k.contains(".per_layer_config.") && ends.iter().any(|e| k.ends_with(e.as_str()));
-                self.model.metadata.iter().any(|(k, _)| apart(k))
-            }
-            (Form::Gguf, _) => matches!(key, Key::HeadDim | Key::ValueDim) && self.narrow(key).is_some(),
-            _ => false,
-        }
-    }
-    /// GGUF's number for layers with a window.
-    fn narrow(&self, key: Key) -> Option<u64> {
-        let name = format!("{}{}_swa", self.prefixes.first()?, self.spellings(key).first()?);
-        self.model.metadata.unsigned(&name)
-    }
-    fn stated_at(&self, key: Key, layer: u32) -> Option<u64> {
-        if self.form == Form::Folder {
-            let apart = self
-                .prefixes
-                .iter()
-                .flat_map(|p| self.spellings(key).iter().map(move |n| format!("{p}per_layer_config.{layer}.{n}")));
-            if let Some(n) = apart.into_iter().find_map(|k| self.model.metadata.unsigned(&k)) {
-                return Some(n);
-            }
-        }
-        if self.special(key, Some(layer))
-            && let Some((_, MetaValue::Array(pattern))) = self.find(Key::WindowPattern)
-            && item(pattern, layer) == Some(&MetaValue::Bool(true))
-        {
-            return self.narrow(key);
-        }
-        match self.find(key)?.1 {
-            MetaValue::Array(array) => whole(item(array, layer)?),
-            value => whole(value),
-        }
-    }
-
     // What follows is for running: values that are not what they must be are faults.
 
     /// A whole number from 1 to 2^31 - 1 of one layer, stated or derived.
@@ -322,7 +294,8 @@ fn whole(value: &MetaValue) -> Option<u64> {
     }
 }
 
-fn real(value: &MetaValue) -> Option<f64> {
+/// A number.
+pub(super) fn real(value: &MetaValue) -> Option<f64> {
     match value {
         MetaValue::Unsigned(n, _) => Some(*n as f64),
         MetaValue::Signed(n, _) => Some(*n as f64),

@@ -17,10 +17,12 @@ pub enum Dim {
     Sum(&'static [Dim]),
     /// What one is more than another.
     Beyond(Key, Key),
+    /// One less.
+    Less(Key),
     /// A number.
     Exactly(u64),
 }
-use Dim::{By, Exactly, Of, Sum, Times};
+use Dim::{By, Exactly, Less, Of, Sum, Times};
 
 /// Width of the residual stream.
 pub(super) const WIDTH: Dim = Of(Key::HiddenSize);
@@ -48,6 +50,10 @@ pub(super) const EXPERTS: Dim = Of(Key::Experts);
 pub(super) const EXPERT_FFN: Dim = Of(Key::ExpertSize);
 /// Width of the expert that all tokens share.
 pub(super) const SHARED_FFN: Dim = Of(Key::SharedExpertSize);
+/// Residual streams side by side.
+const STREAMS: Dim = Of(Key::AltupInputs);
+/// A map for each stream but the first.
+const OTHER_STREAMS: &[Dim] = &[Less(Key::AltupInputs), WIDTH, WIDTH];
 
 /// What a tensor is for: what [`ROLES`] has a row for, in the same order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -337,8 +343,13 @@ pub static ROLES: &[RoleRow] = &[
     ),
     role(
         Role::FfnGate,
-        &["blk.{l}.ffn_gate"],
-        &["layers.{l}.mlp.gate_proj", "layers.{l}.feed_forward.w1", "layers.{l}.mlp.fc12"],
+        &["blk.{l}.ffn_gate", "enc.blk.{l}.ffn_gate"],
+        &[
+            "layers.{l}.mlp.gate_proj",
+            "layers.{l}.feed_forward.w1",
+            "layers.{l}.mlp.fc12",
+            "block.{l}.layer.1.DenseReluDense.wi_0",
+        ],
         &[FFN, WIDTH],
     ),
     role(
@@ -358,6 +369,7 @@ pub static ROLES: &[RoleRow] = &[
             "h.{l}.mlp.dense_h_to_4h",
             "blocks.{l}.ffn.up_proj",
             "block.{l}.layer.1.DenseReluDense.wi",
+            "block.{l}.layer.1.DenseReluDense.wi_1",
         ],
         &[FFN, WIDTH],
     ),
@@ -494,7 +506,7 @@ pub static ROLES: &[RoleRow] = &[
         Role::RelativeBias,
         &["enc.blk.{l}.attn_rel_b"],
         &["block.{l}.layer.0.SelfAttention.relative_attention_bias"],
-        &[],
+        &[Of(Key::RelativeBuckets), Of(Key::Heads)],
     ),
     role(Role::QLow, &["blk.{l}.attn_q_a"], &["layers.{l}.self_attn.q_a_proj"], &[Of(Key::QRank), WIDTH]),
     role(Role::QLowNorm, &["blk.{l}.attn_q_a_norm"], &["layers.{l}.self_attn.q_a_layernorm"], &[Of(Key::QRank)]),
@@ -569,7 +581,7 @@ pub static ROLES: &[RoleRow] = &[
         Role::PerLayerEmbedding,
         &["per_layer_token_embd"],
         &["embed_tokens_per_layer"],
-        &[VOCABULARY, By(Key::Layers, Key::PerLayerInput)],
+        &[Of(Key::PerLayerVocab), By(Key::Layers, Key::PerLayerInput)],
     ),
     role(
         Role::PerLayerProjection,
@@ -591,20 +603,25 @@ pub static ROLES: &[RoleRow] = &[
     ),
     role(Role::PerLayerOut, &["blk.{l}.proj"], &["layers.{l}.per_layer_projection"], &[WIDTH, Of(Key::PerLayerInput)]),
     role(Role::PerLayerOutNorm, &["blk.{l}.post_norm"], &["layers.{l}.post_per_layer_input_norm"], &[WIDTH]),
-    role(Role::AltupProjection, &["altup_proj"], &["altup_projections.{e}"], &[Exactly(3), WIDTH, WIDTH]),
-    role(
-        Role::AltupUnembedding,
-        &["altup_unembd_proj"],
-        &["altup_unembed_projections.{e}"],
-        &[Exactly(3), WIDTH, WIDTH],
-    ),
+    role(Role::AltupProjection, &["altup_proj"], &["altup_projections.{e}"], OTHER_STREAMS),
+    role(Role::AltupUnembedding, &["altup_unembd_proj"], &["altup_unembed_projections.{e}"], OTHER_STREAMS),
     role(Role::AltupScale, &["blk.{l}.altup_correct_scale"], &["layers.{l}.altup.correct_output_scale"], &[WIDTH]),
-    role(Role::AltupCorrect, &["blk.{l}.altup_correct_coef"], &["layers.{l}.altup.correction_coefs"], &[]),
-    role(Role::AltupPredict, &["blk.{l}.altup_predict_coef"], &["layers.{l}.altup.prediction_coefs"], &[]),
-    role(Role::AltupRouter, &["blk.{l}.altup_router"], &["layers.{l}.altup.modality_router"], &[]),
+    role(
+        Role::AltupCorrect,
+        &["blk.{l}.altup_correct_coef"],
+        &["layers.{l}.altup.correction_coefs"],
+        &[STREAMS, STREAMS],
+    ),
+    role(
+        Role::AltupPredict,
+        &["blk.{l}.altup_predict_coef"],
+        &["layers.{l}.altup.prediction_coefs"],
+        &[By(Key::AltupInputs, Key::AltupInputs), STREAMS],
+    ),
+    role(Role::AltupRouter, &["blk.{l}.altup_router"], &["layers.{l}.altup.modality_router"], &[STREAMS, WIDTH]),
     role(Role::AltupRouterNorm, &["blk.{l}.altup_router_norm"], &["layers.{l}.altup.router_norm"], &[WIDTH]),
-    role(Role::LaurelLeft, &["blk.{l}.laurel_l"], &["layers.{l}.laurel.linear_left"], &[]),
-    role(Role::LaurelRight, &["blk.{l}.laurel_r"], &["layers.{l}.laurel.linear_right"], &[]),
+    role(Role::LaurelLeft, &["blk.{l}.laurel_l"], &["layers.{l}.laurel.linear_left"], &[Of(Key::LaurelRank), WIDTH]),
+    role(Role::LaurelRight, &["blk.{l}.laurel_r"], &["layers.{l}.laurel.linear_right"], &[WIDTH, Of(Key::LaurelRank)]),
     role(Role::LaurelNorm, &["blk.{l}.laurel_post_norm"], &["layers.{l}.laurel.post_laurel_norm"], &[WIDTH]),
 ];
 
@@ -660,6 +677,8 @@ pub enum Need {
     Unless(Role),
     /// In every layer that has no tensor of any of the other roles.
     UnlessAny(&'static [Role]),
+    /// In every layer that looks at keys and values of its own.
+    OwnKeys,
 }
 
 /// What must be done to the tensor of a Hugging Face folder to have that of a GGUF file.
@@ -710,6 +729,9 @@ impl Row {
     }
     pub(super) const fn unless_any(self, others: &'static [Role]) -> Self {
         Self { need: Need::UnlessAny(others), ..self }
+    }
+    pub(super) const fn with_own_keys(self) -> Self {
+        Self { need: Need::OwnKeys, ..self }
     }
     pub(super) const fn shape(self, shape: &'static [Dim]) -> Self {
         Self { shape: Some(shape), ..self }

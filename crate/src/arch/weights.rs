@@ -1,6 +1,6 @@
 //! A model's tensors in their roles: found by name, held against the shape that the metadata asks for.
 
-use super::{Architecture, Form, Names, Numbers, Role, Row, tensors::Dim};
+use super::{Architecture, Form, Names, Numbers, Relative, Role, Row, tensors::Dim};
 use crate::{
     fault::{Blame, Fault, Result},
     ir::{DType, Dim as Size, Fact, Source, Stack, Stored, Weight},
@@ -75,6 +75,10 @@ impl<'a> Weights<'a> {
     pub(super) fn has(&self, role: Role, layer: u32) -> bool {
         self.row(role).is_some_and(|row| self.names.weight(row, layer, 0).is_some())
     }
+    /// Rows of a role's tensor, as the metadata has them.
+    pub(super) fn rows(&self, role: Role) -> Option<u64> {
+        self.row(role).and_then(|row| self.numbers.dim(row.dims().first()?, 0))
+    }
     /// True where a fused tensor's rows follow each other head by head.
     pub(super) fn by_head(&self, role: Role) -> bool {
         self.numbers.form() == Form::Folder && self.row(role).is_some_and(|row| row.folder.by_head)
@@ -117,6 +121,50 @@ impl<'a> Weights<'a> {
         let stored = if by_input { Stored::ByInput } else { Stored::ByOutput };
         let fact = Fact::new(DType::Block(entry.encoding), [Size::Fixed(part.count()), Size::Fixed(row_len)]);
         self.weight(tensor, fact, Source { stored, ..source(tensor, part) }, u64::from(rows))
+    }
+    /// One of several matrices `[rows, row_len]` of a role whose shape counts them first: a tensor of its own, or rows of one
+    /// that holds all.
+    pub(super) fn item(&self, role: Role, layer: u32, item: u32) -> Result<Weight> {
+        let row = self.row(role).ok_or_else(|| Fault::bug(format!("{} has no {role:?}", self.architecture.name)))?;
+        let &[items, rows, row_len] = self.sizes(row, row.dims(), layer)?.as_slice() else {
+            return Err(Fault::bug(format!("{role:?} is no list of matrices")));
+        };
+        let single = row.names(self.numbers.form()).iter().any(|n| n.contains("{e}"));
+        let tensor = self
+            .names
+            .weight(row, layer, item)
+            .ok_or_else(|| Fault::unsupported(format!("tensor {} is missing", self.names.expected(row, layer))))?;
+        let (lies, first) = match single {
+            true => (vec![rows, row_len], Some(0)),
+            false => (vec![items, rows, row_len], item.checked_mul(rows)),
+        };
+        self.shaped(tensor, &lies)?;
+        self.readable(tensor)?;
+        let entry = &self.numbers.model().tensors[tensor];
+        let block = entry.encoding.spec().map_or(1, |s| s.block_len);
+        if row_len % block != 0 {
+            let what = format!("tensor {}: rows of {row_len} values are no whole blocks of {block}", entry.name);
+            return Err(Fault::new(Blame::File, what));
+        }
+        let first = first.ok_or_else(|| Fault::limit(format!("{items} matrices of {rows} rows")))?;
+        let fact = Fact::new(DType::Block(entry.encoding), [Size::Fixed(rows), Size::Fixed(row_len)]);
+        let all = lies[..lies.len() - 1].iter().map(|n| u64::from(*n)).product();
+        self.weight(tensor, fact, source(tensor, Part::rows(first, rows)), all)
+    }
+    /// A bias for each distance and head, `[(2 * reach + 1) * heads]`, from a table of `[buckets, heads]`.
+    pub(super) fn by_distance(&self, role: Role, layer: u32, relative: Relative) -> Result<Weight> {
+        let (row, tensor) = self.named(role, layer)?;
+        let &[buckets, heads] = self.sizes(row, row.dims(), layer)?.as_slice() else {
+            return Err(Fault::bug(format!("{role:?} is no matrix")));
+        };
+        self.shaped(tensor, &[buckets, heads])?;
+        self.readable(tensor)?;
+        let reach = i64::from(relative.most);
+        let row_of = |d: i64| Source::rows(tensor, relative.bucket(d) * heads, heads);
+        let sources: Vec<Source> = (-reach..=reach).map(row_of).collect();
+        let fact = Fact::new(DType::F32, [Size::Fixed(sources.len() as u32 * heads)]);
+        let name = self.numbers.model().tensors[tensor].name.clone();
+        Ok(Weight { name: format!("{name} by distance").into(), fact, sources })
     }
     /// A vector `[len]`, brought to f32 at load.
     pub(super) fn vector(&self, role: Role, layer: u32) -> Result<Weight> {

@@ -140,6 +140,7 @@ impl<'a> Known<'a> {
             Dim::By(a, b) => format!("{} by {}", one(a), one(b)),
             Dim::Beyond(a, b) => format!("{} less {}", one(a), one(b)),
             Dim::Times(n, key) => format!("{n} times {}", one(key)),
+            Dim::Less(key) => format!("one less than {}", one(key)),
             Dim::Sum(dims) => dims.iter().map(|d| self.say(d)).collect::<Vec<_>>().join(" + "),
             Dim::Exactly(n) => format!("always {n}"),
         }
@@ -207,6 +208,7 @@ impl<'a> Known<'a> {
                 Need::BehindFirst => layer.is_some_and(|l| l > 0),
                 Need::Unless(other) => !have.contains(&(other, *layer)),
                 Need::UnlessAny(others) => !others.iter().any(|o| have.contains(&(*o, *layer))),
+                Need::OwnKeys => layer.is_some_and(|l| self.numbers.has_own_keys(l)),
             };
             let gone = slots.into_iter().filter(|layer| asked(layer) && !have.contains(&(row.role, *layer)));
             lost.extend(gone.map(|layer| names.expected(row, layer.unwrap_or(0))));

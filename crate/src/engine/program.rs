@@ -160,6 +160,8 @@ pub mod batch {
     pub const SEQUENCES: usize = 11;
     /// Logits of the step that were NaN or infinite: choosing adds to it, advancing records and clears it.
     pub const NONFINITE: usize = 12;
+    /// Where `types[rows]` begins: kinds of tokens, 0 where the host writes none.
+    pub const TYPES_AT: usize = 13;
     /// Words of the header.
     pub const HEADER: usize = 16;
 }
@@ -214,6 +216,7 @@ impl BatchLayout {
             (batch::TOKENS_AT, self.rows.max(self.sequences)),
             (batch::POSITIONS_AT, self.rows.max(self.sequences)),
             (batch::SEQUENCES_AT, self.rows.max(self.sequences)),
+            (batch::TYPES_AT, self.rows.max(self.sequences)),
             (batch::OUTPUTS_AT, self.outputs.max(self.sequences)),
             (batch::LENGTHS_AT, self.sequences),
             (batch::STARTS_AT, self.sequences),
@@ -389,13 +392,17 @@ impl Program {
     pub fn plan(&self, want: Want) -> impl Iterator<Item = &Step> {
         self.steps.iter().filter(move |s| s.needed_by & (1 << want as u8) != 0)
     }
-    /// Number of tokens that the model has an embedding for; 0 where it reads none.
+    /// Number of tokens that the model has an embedding for (in every table of such); 0 where it reads none.
     pub fn known_tokens(&self) -> u32 {
         let table = |step: &Step| match (&step.op, step.inputs.as_slice()) {
             (Op::Embed, [Operand::Matrix { rows, .. }, Operand::Input(Input::Tokens)]) => Some(*rows),
             _ => None,
         };
-        self.steps.iter().find_map(table).unwrap_or(0)
+        self.steps.iter().filter_map(table).min().unwrap_or(0)
+    }
+    /// Whether a step reads this array of the batch.
+    pub fn reads(&self, input: Input) -> bool {
+        self.steps.iter().any(|s| s.inputs.contains(&Operand::Input(input)))
     }
     /// The most rows of a step in numbers.
     pub fn sizes(&self, key: StepKey) -> Sizes {

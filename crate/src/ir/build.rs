@@ -9,7 +9,7 @@ use std::{
 use super::{
     fact::{DType, Dim, Fact},
     graph::{Constant, Graph, Input, State, StateId, Value, Weight, WeightId},
-    op::{Attention, Binary, Op, Rope, Unary},
+    op::{Attention, Binary, Op, Reduction, Rope, Unary},
     rotation::Rotation,
 };
 use crate::fault::{Fault, Result};
@@ -190,14 +190,11 @@ impl<'g> Tensor<'g> {
         spec: Attention,
         keys: Tensor<'g>,
         values: Tensor<'g>,
+        bias: Option<Tensor<'g>>,
         sinks: Option<Tensor<'g>>,
     ) -> Tensor<'g> {
-        let inputs: Vec<Tensor<'g>> = [Some(keys), Some(values), sinks].into_iter().flatten().collect();
+        let inputs: Vec<Tensor<'g>> = [Some(keys), Some(values), bias, sinks].into_iter().flatten().collect();
         self.op("attention", Op::Attention(spec), &inputs)
-    }
-    /// The same values in another shape.
-    pub fn shaped(self, shape: &[Dim]) -> Tensor<'g> {
-        self.op("shaped", Op::Reshape(shape.to_vec()), &[])
     }
     /// Remembers each row at its position.
     pub fn remember(self, state: StateId) -> Tensor<'g> {
@@ -211,6 +208,14 @@ impl<'g> Tensor<'g> {
     pub fn columns(self, start: u32, len: u32) -> Tensor<'g> {
         let axis = self.builder.fact(self).shape.len().saturating_sub(1);
         self.op("columns", Op::Slice { axis, start, len }, &[])
+    }
+    /// The same values in another shape.
+    pub fn reshape(self, shape: &[Dim]) -> Tensor<'g> {
+        self.op("reshaped", Op::Reshape(shape.to_vec()), &[])
+    }
+    /// The mean of each row, `[rows, 1]`.
+    pub fn mean(self) -> Tensor<'g> {
+        self.op("mean", Op::Reduce(Reduction::Mean), &[])
     }
     /// The rows that want a result.
     pub fn wanted_rows(self) -> Tensor<'g> {

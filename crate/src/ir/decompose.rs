@@ -39,8 +39,8 @@ pub fn decompose(graph: &mut Graph, op: &Op, inputs: &[Value], label: &str) -> R
         }
         (Op::Softmax, &[x]) => parts.softmax(x).and_then(one),
         (Op::Unary(f), &[x]) => parts.function(*f, x).map(|y| y.map(|y| vec![y])),
-        (Op::Attention(spec), &[q, k, v, ref sinks @ ..]) => {
-            parts.attention(spec, [q, k, v], sinks.first().copied()).map(|y| y.map(|y| vec![y]))
+        (Op::Attention(spec), &[q, k, v, ref others @ ..]) => {
+            parts.attention(spec, [q, k, v], others).map(|y| y.map(|y| vec![y]))
         }
         (Op::ExpertLinear(spec), &[x, weight, ref bias @ ..]) if !spec.routed && facts[0].shape.len() == 3 => {
             parts.all_experts(spec, x, weight, bias.first().copied()).and_then(one)
@@ -229,6 +229,20 @@ impl Parts<'_> {
         self.add(Op::Transpose(vec![1, 2, 0, 3]), &[x])
     }
 
+    /// `[(2 * reach + 1) * heads]` to `[kv_heads, group, n, n]`: the value for each query and key.
+    fn distances(&mut self, spec: &Attention, reach: u32, n: u32, bias: Value) -> Result<Value> {
+        let (heads, far) = (spec.heads, i64::from(reach));
+        let table = self.reshape(&[Dim::Fixed(2 * reach + 1), Dim::Fixed(heads)], bias)?;
+        let at = |p: u32, q: u32| ((i64::from(q) - i64::from(p)).clamp(-far, far) + far) as f32;
+        let values = (0..n).flat_map(|p| (0..n).map(move |q| at(p, q))).collect();
+        let fact = Fact::new(DType::I32, [Dim::Fixed(n * n)]);
+        let ids = self.graph.add_constant(Constant { fact, values }, self.label)?;
+        let each = self.add(Op::Embed, &[table, ids.value()])?;
+        let (rows, kv_heads) = (Dim::Fixed(n), spec.kv_heads);
+        let each = self.reshape(&[rows, rows, Dim::Fixed(kv_heads), Dim::Fixed(heads / kv_heads)], each)?;
+        self.add(Op::Transpose(vec![2, 3, 0, 1]), &[each])
+    }
+
     /// Known values added.
     fn plus(&mut self, x: Value, fact: Fact, values: std::rc::Rc<[f32]>) -> Result<Value> {
         let known = self.graph.add_constant(Constant { fact, values }, self.label)?;
@@ -275,7 +289,9 @@ impl Parts<'_> {
         self.reshape(&[shape[0], shape[2]], y)
     }
 
-    fn attention(&mut self, spec: &Attention, [q, k, v]: [Value; 3], sinks: Option<Value>) -> Result<Option<Value>> {
+    fn attention(&mut self, spec: &Attention, [q, k, v]: [Value; 3], others: &[Value]) -> Result<Option<Value>> {
+        let sinks = spec.sinks_at().and_then(|at| others.get(at - 3)).copied();
+        let bias = spec.reach.and_then(|_| others.first()).copied();
         let (rows, kv_heads) = (self.shape(q)[0], spec.kv_heads);
         let masks = if spec.alibi.is_some() { spec.heads } else { 1 };
         let fits =
@@ -291,6 +307,10 @@ impl Parts<'_> {
         let mut scores = self.unary(Unary::Scale(spec.scale), scores)?;
         if let Some(cap) = spec.soft_cap {
             scores = self.unary(Unary::SoftCap(cap), scores)?;
+        }
+        if let (Some(reach), Some(bias)) = (spec.reach, bias) {
+            let added = self.distances(spec, reach, n, bias)?;
+            scores = self.binary(Binary::Add, scores, added)?;
         }
         if spec.causal || spec.window.is_some() {
             let fact = Fact::new(DType::F32, [rows, rows]);

@@ -39,6 +39,8 @@ pub enum Input {
     Positions,
     /// Rows that want a result, `i32[outputs]`.
     Outputs,
+    /// Kinds of tokens (BERT's segments: 0, and 1 for the second of two texts), `i32[rows]`.
+    Types,
 }
 
 /// One operation, what it reads and what is known of its results.

@@ -26,7 +26,7 @@ pub fn infer(graph: &Graph, op: &Op, inputs: &[&Fact]) -> Result<Vec<Fact>> {
         Op::Input(input) => one(Fact::new(
             DType::I32,
             [match input {
-                Input::Tokens | Input::Positions => Dim::Rows,
+                Input::Tokens | Input::Positions | Input::Types => Dim::Rows,
                 Input::Outputs => Dim::Outputs,
             }],
         )),
@@ -130,8 +130,11 @@ fn arity(op: &Op) -> std::ops::RangeInclusive<usize> {
         Op::Slice { .. } | Op::StateWrite(_) | Op::Sample | Op::Advance => 1..=1,
         Op::Embed | Op::MatMul { .. } | Op::RmsNorm { .. } | Op::Rope(_) | Op::Binary(_) | Op::Gather => 2..=2,
         Op::Linear | Op::LayerNorm { .. } => 2..=3,
-        Op::Attention(a) if a.sinks => 4..=4,
-        Op::Attention(_) | Op::Select => 3..=3,
+        Op::Select => 3..=3,
+        Op::Attention(a) => {
+            let all = 3 + usize::from(a.reach.is_some()) + usize::from(a.sinks);
+            all..=all
+        }
         Op::Route(_) => 1..=2,
         Op::ExpertLinear(spec) => 2 + usize::from(spec.routed)..=3 + usize::from(spec.routed),
         Op::ExpertSum => 2..=2,
@@ -233,7 +236,14 @@ fn attention(a: &Attention, inputs: &[&Fact]) -> Result<Fact> {
             return Err(wrong(format!("rows of {wanted} values expected for attention, {fact} found")));
         }
     }
-    if let Some(sinks) = inputs.get(3) {
+    let bias = |reach: u32| {
+        let n = reach.checked_mul(2).and_then(|n| n.checked_add(1)).and_then(|n| n.checked_mul(a.heads));
+        n.ok_or_else(|| wrong(format!("a bias of {} heads for distances up to {reach}", a.heads)))
+    };
+    if let (Some(reach), Some(fact)) = (a.reach, inputs.get(3)) {
+        vector(floats(fact)?, bias(reach)?)?;
+    }
+    if let Some(sinks) = a.sinks_at().and_then(|at| inputs.get(at)) {
         vector(floats(sinks)?, a.heads)?;
     }
     if inputs[1].shape[0] != inputs[2].shape[0] {

@@ -41,7 +41,8 @@ pub enum Op {
     Softmax,
     /// `(x [rows, heads * head_dim], positions [rows])`: rotates pairs of each head by angles that grow with the position.
     Rope(Rope),
-    /// `(q [rows, heads * head_dim], k, v, [sinks [heads]])`: k and v are what [`Op::StateWrite`] gives, or rows of this step.
+    /// `(q [rows, heads * head_dim], k, v, [bias], [sinks [heads]])`: k and v are what [`Op::StateWrite`] gives, or rows of this
+    /// step; the bias is there where [`Attention::reach`] is, the sinks where [`Attention::sinks`] says so.
     Attention(Attention),
     /// `(x [rows, width])` -> the state `[context, width]`: remembers each row at its position in its sequence.
     StateWrite(StateId),
@@ -257,6 +258,10 @@ pub struct Attention {
     pub window: Option<u32>,
     /// Scores s become `cap * tanh(s / cap)`.
     pub soft_cap: Option<f32>,
+    /// To the score of a key `d` positions behind its query (before it where d is below 0) is added what the bias
+    /// `[(2 * reach + 1) * heads]` has for the distance and the head: value `(clamp(d, -reach, reach) + reach) * heads + head`.
+    /// T5's relative positions.
+    pub reach: Option<u32>,
     /// ALiBi: from each score the distance of the two positions is taken, times the head's slope ([`Attention::slope`]). The
     /// number is the largest exponent: 8 in the paper.
     pub alibi: Option<f32>,
@@ -272,6 +277,10 @@ impl Attention {
         let n = self.slope_heads();
         let step = if head < n { f64::from(head) + 1.0 } else { f64::from(head - n) + 0.5 };
         (-f64::from(most) * step / f64::from(n)).exp2()
+    }
+    /// Which input the sinks are.
+    pub fn sinks_at(&self) -> Option<usize> {
+        self.sinks.then_some(3 + usize::from(self.reach.is_some()))
     }
     /// The greatest power of two up to the number of heads.
     pub fn slope_heads(&self) -> u32 {

@@ -167,6 +167,7 @@ fn attention(a: &Attention) -> Vec<String> {
     all.push(if a.causal { "causal" } else { "both ways" }.into());
     all.extend(a.window.map(|w| format!("window {w}")));
     all.extend(a.soft_cap.map(|c| format!("soft cap {c}")));
+    all.extend(a.reach.map(|r| format!("bias by distance up to {r}")));
     all.extend(a.alibi.map(|most| format!("slopes up to 2^-{most}")));
     all
 }

@@ -263,6 +263,7 @@ mod tests {
             soft_cap: None,
             alibi: None,
             sinks: false,
+            reach: None,
         };
         let (mut g, x) = with_state(Some(8));
         g.states.push(State { name: "v".into(), width: 1, window: None });

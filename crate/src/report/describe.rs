@@ -55,6 +55,7 @@ impl<'a> ModelReport<'a> {
                 cache_per_token: s.cache_per_token,
                 scratch: s.scratch,
                 context: u64::from(s.context),
+                vectors: !s.generates,
             }),
             encodings: encodings(model),
             metadata: model.metadata.iter().map(|(k, v)| metadata(k, v)).collect(),

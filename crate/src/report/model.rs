@@ -164,6 +164,10 @@ pub struct FitReport {
     /// The longest context the model was made for.
     #[cfg_attr(test, ts(type = "number"))]
     pub context: u64,
+    /// It turns texts into vectors; absent where it writes text.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
+    pub vectors: bool,
 }
 
 /// Totals of one encoding.

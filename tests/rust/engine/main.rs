@@ -2,6 +2,7 @@
 
 mod architectures;
 mod cpu;
+mod encoders;
 mod gpu;
 mod layouts;
 mod mixtures;

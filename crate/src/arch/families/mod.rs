@@ -5,6 +5,7 @@ mod cohere;
 mod deepseek;
 mod falcon;
 mod gemma;
+mod gemma3n;
 mod gpt2;
 mod gptneox;
 mod granite;
@@ -41,8 +42,8 @@ pub static ARCHITECTURES: &[&Architecture] = &[
     &t5::T5_ENCODER,
     &gemma::GEMMA,
     &gemma::GEMMA2,
-    &gemma::GEMMA3N,
-    &gemma::GEMMA4,
+    &gemma3n::GEMMA3N,
+    &gemma3n::GEMMA4,
     &gemma::GEMMA_EMBEDDING,
     &phi::PHI2,
     &qwen::QWEN2_MOE,

@@ -421,6 +421,7 @@ impl Case {
         };
         put(batch::TOKENS_AT, self.rows.iter().map(|r| r.token).collect());
         put(batch::POSITIONS_AT, self.rows.iter().map(|r| r.position).collect());
+        put(batch::TYPES_AT, self.rows.iter().map(|r| (r.position + 1) % 3).collect());
         put(batch::SEQUENCES_AT, self.rows.iter().map(|r| r.sequence).collect());
         put(batch::OUTPUTS_AT, self.outputs.clone());
         put(batch::LENGTHS_AT, self.lengths.clone());

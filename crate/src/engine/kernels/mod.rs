@@ -26,6 +26,8 @@ mod experts;
 mod gather;
 mod layer_norm;
 mod linear;
+mod mat_mul;
+mod reduction;
 mod rms_norm;
 mod rope;
 mod rope_write;
@@ -65,6 +67,8 @@ pub static KERNELS: &[&Kernel] = &[
     &layer_norm::KERNEL,
     &linear::MATVEC,
     &linear::MATMUL,
+    &mat_mul::KERNEL,
+    &reduction::KERNEL,
     &rms_norm::KERNEL,
     &rope::KERNEL,
     &rope_write::KERNEL,
@@ -365,6 +369,7 @@ mod tests {
             ("PAGES", batch::PAGES),
             ("SEQUENCES", batch::SEQUENCES),
             ("NONFINITE", batch::NONFINITE),
+            ("TYPES_AT", batch::TYPES_AT),
             ("HEADER", batch::HEADER),
             ("PAGE_ROWS", crate::engine::program::PAGE_ROWS as usize),
         ] {

@@ -67,6 +67,7 @@ pub static PARTS: &[Part] = &[
 const FLAGS: &[&str] = &[
     "atomic_batch",
     "bias",
+    "biased",
     "counts",
     "gated",
     "in_place",
@@ -74,7 +75,6 @@ const FLAGS: &[&str] = &[
     "ragged",
     "routed",
     "sinks",
-    "wide",
     "with_a",
     "with_b",
     "with_c",

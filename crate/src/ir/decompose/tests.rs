@@ -48,7 +48,7 @@ fn graph_of(op: &Op, shapes: &[&[u32]], seed: u64, size: f32) -> Graph {
 fn result(graph: &Graph) -> Vec<f32> {
     verify(graph).unwrap();
     let environment = Environment { weight: &|_: WeightId| unreachable!(), tensor: &|_| None };
-    let step = Step { positions: &[0, 1, 2], sequences: &[0; 3], tokens: &[0; 3], outputs: &[2] };
+    let step = Step { positions: &[0, 1, 2], sequences: &[0; 3], tokens: &[0; 3], outputs: &[2], ..Step::default() };
     let results = evaluate(graph, &environment, &mut States::default(), &step).unwrap();
     let mut all = Vec::new();
     for (_, array) in results {
@@ -113,19 +113,23 @@ fn binary() -> impl Strategy<Value = Binary> {
 
 fn spec() -> impl Strategy<Value = Attention> {
     let numbers = (1u32..3, 1u32..4, 1u32..6, 1u32..6, 0.1f32..1.0);
+    let some = (proptest::option::of(1u32..4), proptest::option::of(1.0f32..30.0), proptest::option::of(0u32..5));
     let slopes = (proptest::option::of(1.0f32..9.0), any::<bool>());
-    (numbers, any::<bool>(), proptest::option::of(1u32..4), proptest::option::of(1.0f32..30.0), slopes).prop_map(
-        |((kv_heads, group, head_dim, value_dim, scale), causal, window, soft_cap, (alibi, sinks))| Attention {
-            heads: kv_heads * group,
-            kv_heads,
-            head_dim,
-            value_dim,
-            scale,
-            causal,
-            window,
-            soft_cap,
-            alibi,
-            sinks,
+    (numbers, any::<bool>(), some, slopes).prop_map(
+        |((kv_heads, group, head_dim, value_dim, scale), causal, (window, soft_cap, reach), (alibi, sinks))| {
+            Attention {
+                heads: kv_heads * group,
+                kv_heads,
+                head_dim,
+                value_dim,
+                scale,
+                causal,
+                window,
+                soft_cap,
+                reach,
+                alibi,
+                sinks,
+            }
         },
     )
 }
@@ -165,7 +169,9 @@ proptest! {
     fn attention_of_one_sequence_is_what_its_parts_are(spec in spec(), seed: u64) {
         let widths = [spec.heads * spec.head_dim, spec.kv_heads * spec.head_dim, spec.kv_heads * spec.value_dim];
         let shapes = widths.map(|w| [ROWS, w]);
+        let bias = spec.reach.map(|reach| [(2 * reach + 1) * spec.heads]);
         let mut shapes: Vec<&[u32]> = shapes.iter().map(|s| s.as_slice()).collect();
+        shapes.extend(bias.iter().map(|b| b.as_slice()));
         let sinks = [spec.heads];
         if spec.sinks {
             shapes.push(&sinks);
@@ -232,6 +238,7 @@ fn rotation_and_writing_of_states_are_what_their_parts_are() {
         soft_cap: None,
         alibi: None,
         sinks: false,
+        reach: None,
     };
     let look = graph.add(Op::Attention(spec), &graph.results(node), "attention").unwrap();
     graph.outputs.push(("y".into(), look.value()));

@@ -56,6 +56,10 @@ pub fn apply(op: &Op, inputs: &[Operand<'_>], context: &Context<'_>) -> Result<V
     let vector = |i: usize| if i < inputs.len() { values(i)?.floats().map(Some) } else { Ok(None) };
     let one = |array: Array| Ok(vec![array]);
     match op {
+        // Nothing stated: all are of the first kind.
+        Op::Input(Input::Types) if context.step.types.is_empty() => {
+            one(Array::ints(vec![0; context.step.positions.len()]))
+        }
         Op::Input(input) => one(Array::ints(context.step.array(*input).to_vec())),
         Op::Weight(_) | Op::Constant(_) => Err(Fault::bug(format!("{op:?} is a value of the graph, not of a step"))),
         Op::Embed => one(dense::embed(operand(0)?, &values(1)?)?),
@@ -66,8 +70,10 @@ pub fn apply(op: &Op, inputs: &[Operand<'_>], context: &Context<'_>) -> Result<V
         Op::Softmax => one(dense::softmax(&values(0)?)?),
         Op::Rope(rope) => one(attention::rotate(&values(0)?, values(1)?.ints()?, rope, context)?),
         Op::Attention(spec) => {
-            let sinks = vector(3)?;
-            one(attention::attend(spec, &values(0)?, operand(1)?, operand(2)?, sinks, &context.step)?)
+            let bias = if spec.reach.is_some() { Some(values(3)?) } else { None };
+            let bias = bias.as_ref().map(|b| b.floats()).transpose()?;
+            let sinks = spec.sinks_at().map_or(Ok(None), vector)?;
+            one(attention::attend(spec, &values(0)?, operand(1)?, operand(2)?, [bias, sinks], &context.step)?)
         }
         Op::Route(routing) => experts::route(routing, &values(0)?, vector(1)?),
         Op::ExpertLinear(spec) => {
@@ -122,6 +128,7 @@ impl Step<'_> {
             Input::Tokens => self.tokens,
             Input::Positions => self.positions,
             Input::Outputs => self.outputs,
+            Input::Types => self.types,
         }
     }
 }

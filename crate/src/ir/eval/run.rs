@@ -27,6 +27,8 @@ pub struct Step<'a> {
     pub sequences: &'a [i32],
     /// Rows that want a result.
     pub outputs: &'a [i32],
+    /// Kind of each row's token; empty: all of the first.
+    pub types: &'a [i32],
 }
 
 /// Where the values of a model come from.

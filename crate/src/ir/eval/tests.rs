@@ -77,6 +77,7 @@ const SPEC: Attention = Attention {
     soft_cap: None,
     alibi: None,
     sinks: false,
+    reach: None,
 };
 
 #[test]
@@ -94,6 +95,24 @@ fn rows_see_their_own_sequence_within_window_and_causality() {
     assert_eq!(seen(true, Some(2)), [1.0, 1.5, 3.0, 6.0, 100.0, 150.0]);
     assert_eq!(seen(false, None), [3.75, 3.75, 3.75, 3.75, 150.0, 150.0]);
     assert_eq!(seen(false, Some(2)), [1.5, 7.0 / 3.0, 14.0 / 3.0, 6.0, 150.0, 150.0]);
+}
+
+#[test]
+fn a_bias_counts_by_distance_and_stays_beyond_its_reach() {
+    // Queries of zero: each weight is e to the bias. Distances -1, 0 and 1 for one head each of two.
+    let spec = Attention { heads: 2, causal: false, reach: Some(1), ..SPEC };
+    let step = Step { positions: &[0, 1, 2], sequences: &[0, 0, 0], ..Step::default() };
+    let context = Context { step, angles: &[] };
+    let (q, k) = (floats(&[3, 2], &[0.0; 6]), floats(&[3, 1], &[0.0; 3]));
+    let v = floats(&[3, 1], &[1.0, 10.0, 100.0]);
+    let ln = f32::ln;
+    let bias = floats(&[6], &[ln(1.0), ln(4.0), ln(2.0), ln(5.0), ln(3.0), ln(6.0)]);
+    let out = run(&Op::Attention(spec), &[&q, &k, &v, &bias], &context);
+    let mean = |w: [f32; 3]| (w[0] + 10.0 * w[1] + 100.0 * w[2]) / w.iter().sum::<f32>();
+    let want = [[2.0, 3.0, 3.0], [5.0, 6.0, 6.0], [1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [1.0, 1.0, 2.0], [4.0, 4.0, 5.0]];
+    for (got, want) in out.view().floats().unwrap().iter().zip(want.map(mean)) {
+        assert!((got - want).abs() < 1e-4, "{got} {want}");
+    }
 }
 
 #[test]

@@ -48,6 +48,7 @@ const SPEC: Attention = Attention {
     soft_cap: None,
     alibi: None,
     sinks: false,
+    reach: None,
 };
 
 const ROPE: Rope = Rope { rotation: 0, head_dim: 4, dims: 4, pairing: Pairing::Halves };
@@ -102,6 +103,13 @@ fn attention_and_rotation_ask_for_whole_heads() {
     assert_eq!(given(&op, &[q.clone(), k.clone(), k.clone()]).unwrap(), slice::from_ref(&q));
     refused(op.clone(), &[q.clone(), q.clone(), k.clone()], &["rows of 8", "f32[rows, 16]"]);
     refused(op, &[q.clone(), k.clone(), fixed(&[3, 8])], &["as many keys as values", "f32[3, 8]"]);
+    let near = Op::Attention(Attention { reach: Some(2), ..SPEC });
+    let three = [q.clone(), k.clone(), k.clone()];
+    let with = |bias: Fact| [three.to_vec(), vec![bias]].concat();
+    assert!(given(&near, &with(fixed(&[20]))).is_ok());
+    refused(near.clone(), &three, &["bias by distance expected"]);
+    refused(near, &with(fixed(&[16])), &["vector of 20", "f32[16]"]);
+    refused(Op::Attention(SPEC), &with(fixed(&[20])), &["bias without a reach"]);
     let uneven = Attention { kv_heads: 3, ..SPEC };
     refused(Op::Attention(uneven), &[q.clone(), k.clone(), k.clone()], &["4 query heads", "3 key heads"]);
     let huge = Attention { heads: 1 << 31, head_dim: 4, kv_heads: 1, ..SPEC };

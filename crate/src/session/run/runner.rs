@@ -13,7 +13,7 @@ use crate::{
         sampler::Sampling,
     },
     fault::{Fault, Result},
-    ir::{Angles, Graph, passes},
+    ir::{Angles, Graph, Input, passes},
 };
 
 use super::loader;
@@ -252,6 +252,20 @@ impl Runner {
     /// # Errors
     /// More rows than a step has; the device fails.
     pub(super) async fn step(&mut self, rows: &[Row], wanted: &[u32], want: Want) -> Result<()> {
+        self.step_of_kinds(rows, &[], wanted, want).await
+    }
+
+    /// As [`Runner::step`], with a kind for each row's token; none: all are of the first.
+    ///
+    /// # Errors
+    /// As [`Runner::step`].
+    pub(super) async fn step_of_kinds(
+        &mut self,
+        rows: &[Row],
+        kinds: &[u32],
+        wanted: &[u32],
+        want: Want,
+    ) -> Result<()> {
         let layout = self.program.layout;
         if rows.is_empty() || rows.len() > layout.rows as usize || wanted.len() > layout.outputs as usize {
             return Err(Fault::bug(format!("a step of {} rows that wants {} results", rows.len(), wanted.len())));
@@ -268,6 +282,10 @@ impl Runner {
         self.device.write(id, header[batch::TOKENS_AT], &column(|r| r.token))?;
         self.device.write(id, header[batch::POSITIONS_AT], &column(|r| r.position))?;
         self.device.write(id, header[batch::SEQUENCES_AT], &column(|r| r.sequence))?;
+        if self.program.reads(Input::Types) {
+            let kinds: Vec<u32> = (0..rows.len()).map(|i| kinds.get(i).copied().unwrap_or(0)).collect();
+            self.device.write(id, header[batch::TYPES_AT], &kinds)?;
+        }
         if !wanted.is_empty() {
             self.device.write(id, header[batch::OUTPUTS_AT], wanted)?;
         }

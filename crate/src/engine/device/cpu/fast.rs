@@ -7,7 +7,7 @@ use super::{
     dispatch::Kernels,
     linear::{Linear, Tile},
     pool::Pool,
-    rows::{ChainInput, Head, Segment},
+    rows::{Bias, ChainInput, Head, Segment},
 };
 use crate::{
     fault::{Fault, Result},
@@ -75,8 +75,8 @@ pub(super) struct Matrix<'a> {
 pub(super) struct Seen {
     pub(super) segments: Vec<Segment>,
     pub(super) rows: usize,
-    /// From the position of the queries to that of the first row.
-    pub(super) first: f32,
+    /// From the row's own position to the first that it sees.
+    pub(super) distance: i64,
 }
 
 // SAFETY: segments are only read while the step runs.
@@ -345,6 +345,7 @@ impl Fast {
         strides: [usize; 2],
         q: &Rows,
         seen: &[Seen],
+        bias: Option<&[f32]>,
         sinks: Option<&[f32]>,
         y: &Rows,
     ) -> Result<()> {
@@ -355,6 +356,10 @@ impl Fast {
         let shared = heads / (a.kv_heads as usize).max(1);
         if q.width != heads * dim || y.width != heads * value_dim || seen.len() < q.rows || q.rows != y.rows {
             return Err(Fault::bug(format!("{heads} heads of {dim} in rows of {} and {}", q.width, y.width)));
+        }
+        let reach = a.reach.unwrap_or(0) as usize;
+        if bias.is_some_and(|b| b.len() < (2 * reach + 1) * heads) {
+            return Err(Fault::bug(format!("a bias of {heads} heads for distances up to {reach} is too short")));
         }
         let most = seen.iter().map(|s| s.rows).max().unwrap_or(0);
         self.split(q.rows * heads, most * dim * 2, &|items, own| {
@@ -378,8 +383,9 @@ impl Fast {
                         strides,
                         scale: a.scale,
                         soft_cap: a.soft_cap,
+                        bias: bias.map(|table| Bias { table, distance: seen[t].distance, reach, heads, head }),
                         slope: a.slope(head as u32) as f32,
-                        first: seen[t].first,
+                        distance: seen[t].distance as f32,
                         sink: sinks.map(|s| s[head]),
                     };
                     (self.kernels.attend)(&head_at, &mut own.scores, y.row(t).add(head * value_dim));

@@ -120,9 +120,15 @@ fn computed(device: &mut CpuDevice, run: &Run, op: &Op, inputs: &[Operand]) -> R
     let ints = |values: &[u32]| values.iter().map(|v| *v as i32).collect::<Vec<_>>();
     let batch = &run.batch;
     let (tokens, positions) = (ints(&batch.tokens), ints(&batch.positions));
-    let (sequences, outputs) = (ints(&batch.sequences), ints(&batch.wanted));
+    let (sequences, outputs, types) = (ints(&batch.sequences), ints(&batch.wanted), ints(&batch.types));
     let context = Context {
-        step: eval::Step { tokens: &tokens, positions: &positions, sequences: &sequences, outputs: &outputs },
+        step: eval::Step {
+            tokens: &tokens,
+            positions: &positions,
+            sequences: &sequences,
+            outputs: &outputs,
+            types: &types,
+        },
         angles: &[],
     };
     eval::apply(op, &operands, &context)

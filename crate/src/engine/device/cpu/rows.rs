@@ -367,9 +367,35 @@ pub(super) struct Head<'a> {
     /// What a score loses for each position of distance.
     pub(super) slope: f32,
     /// Distance from the query's position to that of the first row, below 0 for what came before.
-    pub(super) first: f32,
+    pub(super) distance: f32,
     /// A score that takes part in the softmax and stands for no row.
     pub(super) sink: Option<f32>,
+    pub(super) bias: Option<Bias<'a>>,
+}
+
+/// What is added to scores by distance: `table[(clamp(distance) + reach) * heads + head]`.
+#[derive(Clone, Copy)]
+pub(super) struct Bias<'a> {
+    /// `(2 * reach + 1) * heads` values.
+    pub(super) table: &'a [f32],
+    /// Distance of the first row that is seen.
+    pub(super) distance: i64,
+    pub(super) reach: usize,
+    pub(super) heads: usize,
+    pub(super) head: usize,
+}
+
+impl Bias<'_> {
+    /// Adds to each score and gives the largest.
+    fn add(&self, scores: &mut [f32]) -> f32 {
+        let reach = self.reach as i64;
+        let mut top = f32::NEG_INFINITY;
+        for (score, distance) in scores.iter_mut().zip(self.distance..) {
+            *score += self.table[(distance.clamp(-reach, reach) + reach) as usize * self.heads + self.head];
+            top = top.max(*score);
+        }
+        top
+    }
 }
 
 /// Softmax of the scaled scores times the values.
@@ -400,10 +426,13 @@ pub(super) unsafe fn attend<L: Lanes>(h: &Head<'_>, scores: &mut Vec<f32>, y: *m
         }
         top = cap * (top / cap).tanh();
     }
+    if let Some(bias) = &h.bias {
+        top = bias.add(&mut scores[..seen]);
+    }
     if h.slope > 0.0 {
         top = f32::NEG_INFINITY;
         for (row, score) in scores.iter_mut().take(seen).enumerate() {
-            *score -= h.slope * (h.first + row as f32).abs();
+            *score -= h.slope * (h.distance + row as f32).abs();
             top = top.max(*score);
         }
     }

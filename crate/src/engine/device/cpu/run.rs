@@ -205,6 +205,7 @@ impl CpuDevice {
             Operand::Input(Input::Tokens) => Ok(run.batch.tokens.clone()),
             Operand::Input(Input::Positions) => Ok(run.batch.positions.clone()),
             Operand::Input(Input::Outputs) => Ok(run.batch.wanted.clone()),
+            Operand::Input(Input::Types) => Ok(run.batch.types.clone()),
             Operand::View(view) => {
                 let words = self.buffer(view.buffer)?.words()?;
                 let len = view.fact.resolve(&run.sizes).iter().product::<usize>();
@@ -289,6 +290,7 @@ impl CpuDevice {
     fn attention(&mut self, fast: &Fast, run: &Run, a: &Attention, step: &Step, y: &Rows) -> Result<()> {
         let q = self.activation(&step.inputs[0], &run.sizes)?;
         let (k, v) = (&step.inputs[1], &step.inputs[2]);
+        let bias = a.reach.and_then(|_| step.inputs.get(3)).map(|b| self.vector(b)).transpose()?.map(<[f32]>::to_vec);
         let batch = &run.batch;
         let visible = |t: usize| {
             let length = batch.lengths[batch.sequences[t] as usize];
@@ -296,9 +298,9 @@ impl CpuDevice {
         };
         if let (Operand::View(k), Operand::View(v)) = (k, v) {
             let (k, v) = (self.rows(k, &run.sizes)?, self.rows(v, &run.sizes)?);
-            let sinks = step.inputs.get(3).map(|s| self.vector(s)).transpose()?;
+            let sinks = a.sinks_at().and_then(|at| step.inputs.get(at)).map(|s| self.vector(s)).transpose()?;
             let seen = (0..q.rows).map(|t| direct(batch, t, visible(t), &k, &v)).collect::<Result<Vec<_>>>()?;
-            return fast.attention(a, [k.stride, v.stride], &q, &seen, sinks, y);
+            return fast.attention(a, [k.stride, v.stride], &q, &seen, bias.as_deref(), sinks, y);
         }
         let strides = [(a.kv_heads * a.head_dim) as usize, (a.kv_heads * a.value_dim) as usize];
         // What is widened for one sequence serves all its rows, which lie together.
@@ -320,8 +322,8 @@ impl CpuDevice {
             }
             t = end;
         }
-        let sinks = step.inputs.get(3).map(|s| self.vector(s)).transpose()?;
-        fast.attention(a, strides, &q, &seen, sinks, y)
+        let sinks = a.sinks_at().and_then(|at| step.inputs.get(at)).map(|s| self.vector(s)).transpose()?;
+        fast.attention(a, strides, &q, &seen, bias.as_deref(), sinks, y)
     }
 
     fn sample(&mut self, run: &Run, step: &Step) -> Result<()> {
@@ -377,7 +379,12 @@ fn direct(batch: &Batch, t: usize, range: std::ops::Range<u32>, k: &Rows, v: &Ro
         // SAFETY: the rows exist.
         unsafe { vec![super::rows::Segment { k: k.row(first), v: v.row(first), rows }] }
     };
-    Ok(Seen { segments, rows, first: distance(range.start, batch.positions[t]) })
+    Ok(Seen { segments, rows, distance: distance(&range, batch.positions[t]) })
+}
+
+/// From a row's own position to the first that it sees.
+fn distance(range: &std::ops::Range<u32>, own: u32) -> i64 {
+    i64::from(range.start) - i64::from(own)
 }
 
 /// Positions `range` of runs that begin at position `start`.
@@ -387,7 +394,7 @@ fn cut(
     start: u32,
     range: std::ops::Range<u32>,
     strides: [usize; 2],
-    position: u32,
+    own: u32,
 ) -> Seen {
     let clip = |runs: &[(*const f32, usize)], stride: usize| {
         let (mut skip, mut left) = ((range.start - start) as usize, range.len());
@@ -403,13 +410,8 @@ fn cut(
         out
     };
     let (keys, values) = (clip(keys, strides[0]), clip(values, strides[1]));
-    let first = distance(range.start, position);
-    Seen { segments: batch::segments(&keys, &values, strides), rows: range.len(), first }
-}
-
-/// From a position to another; exact up to 2^24.
-fn distance(to: u32, from: u32) -> f32 {
-    (i64::from(to) - i64::from(from)) as f32
+    let distance = distance(&range, own);
+    Seen { segments: batch::segments(&keys, &values, strides), rows: range.len(), distance }
 }
 
 /// `y[t] = x[from(t)]`.
