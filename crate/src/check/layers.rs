@@ -102,7 +102,10 @@ impl<'a> Known<'a> {
             let row = self.rows[r];
             let key = (r, found.layer, found.bias, found.single);
             let sizes: &Option<Vec<u64>> = asked.entry(key).or_insert_with(|| self.sizes(row, found));
-            let Some(sizes) = sizes.clone().filter(|sizes| *sizes != tensor.shape.0) else { continue };
+            // Where files arrange values in different shapes, their number counts.
+            let as_many = |sizes: &Vec<u64>| row.flat && Shape(sizes.clone()).elements() == tensor.shape.elements();
+            let differ = |sizes: &Vec<u64>| *sizes != tensor.shape.0 && !as_many(sizes);
+            let Some(sizes) = sizes.clone().filter(differ) else { continue };
             let dims = self.dims(row, found);
             let told: Vec<String> = dims.iter().zip(&sizes).map(|(d, n)| format!("{n} ({})", self.say(d))).collect();
             let what = format!(
@@ -198,6 +201,7 @@ impl<'a> Known<'a> {
                 Need::Optional => false,
                 Need::BehindFirst => layer.is_some_and(|l| l > 0),
                 Need::Unless(other) => !have.contains(&(other, *layer)),
+                Need::UnlessEither(a, b) => !have.contains(&(a, *layer)) && !have.contains(&(b, *layer)),
             };
             let gone = slots.into_iter().filter(|layer| asked(layer) && !have.contains(&(row.role, *layer)));
             lost.extend(gone.map(|layer| names.expected(row, layer.unwrap_or(0))));

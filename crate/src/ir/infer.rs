@@ -1,5 +1,7 @@
 //! Facts of an operation's results from the facts of its inputs: one function, called while a graph is built.
 
+mod recur;
+
 use super::{
     fact::{DType, Dim, Fact},
     graph::{Graph, Input, StateId},
@@ -57,6 +59,7 @@ pub fn infer(graph: &Graph, op: &Op, inputs: &[&Fact]) -> Result<Vec<Fact>> {
         }
         Op::Attention(a) => one(attention(a, inputs)?),
         Op::StateWrite(id) => one(state_write(graph, *id, floats(inputs[0])?)?),
+        Op::Recur(r) => recur::recur(graph, r, inputs),
         Op::Binary(_) => {
             let fact = broadcast(inputs[0], inputs[1])?;
             match fact.dtype {
@@ -119,6 +122,7 @@ fn arity(op: &Op) -> std::ops::RangeInclusive<usize> {
         Op::Slice { .. } | Op::StateWrite(_) | Op::Sample | Op::Advance => 1..=1,
         Op::Embed | Op::MatMul { .. } | Op::RmsNorm { .. } | Op::Rope(_) | Op::Binary(_) | Op::Gather => 2..=2,
         Op::Linear | Op::LayerNorm { .. } => 2..=3,
+        Op::Recur(r) => recur::arity(&r.rule),
         Op::Attention(_) | Op::Select => 3..=3,
         Op::Concat { .. } | Op::Fused(Fused::Chain(_)) => 1..=usize::MAX,
         Op::Fused(Fused::LinearAdd) => 3..=4,
@@ -226,6 +230,9 @@ fn attention(a: &Attention, inputs: &[&Fact]) -> Result<Fact> {
 
 fn state_write(graph: &Graph, id: StateId, x: &Fact) -> Result<Fact> {
     let state = graph.states.get(id.0 as usize).ok_or_else(|| wrong("no such state"))?;
+    if state.carried {
+        return Err(wrong(format!("{} has one row a sequence, not one a position", state.name)));
+    }
     if matrix(x)?[1] != Dim::Fixed(state.width) {
         return Err(wrong(format!("rows of {} values expected for {}, {x} found", state.width, state.name)));
     }

@@ -24,6 +24,7 @@ mod embed;
 mod gather;
 mod layer_norm;
 mod linear;
+mod recur;
 mod rms_norm;
 mod rope;
 mod rope_write;
@@ -59,6 +60,11 @@ pub static KERNELS: &[&Kernel] = &[
     &layer_norm::KERNEL,
     &linear::MATVEC,
     &linear::MATMUL,
+    &recur::conv::KERNEL,
+    &recur::delta::KERNEL,
+    &recur::scan::KERNEL,
+    &recur::wkv::KERNEL,
+    &recur::wkv4::KERNEL,
     &rms_norm::KERNEL,
     &rope::KERNEL,
     &rope_write::KERNEL,

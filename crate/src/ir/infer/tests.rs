@@ -8,7 +8,7 @@ use crate::{
 
 fn graph() -> Graph {
     Graph {
-        states: vec![State { name: "blk.0.k".into(), width: 8, window: None }],
+        states: vec![State { name: "blk.0.k".into(), width: 8, window: None, carried: false }],
         rotations: vec![Rotation { dims: 4, base: 10000.0, scaling: Scaling::None }],
         weights: vec![Weight { name: "w".into(), fact: matrix_of(Encoding::Q8_0, 64, 32), sources: Vec::new() }],
         ..Graph::default()

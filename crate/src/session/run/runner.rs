@@ -8,7 +8,8 @@ use crate::{
         compile::{self, Options},
         device::{Device, DeviceChoice, DeviceInfo, Fetch},
         program::{
-            Bucket, BufferKind, CacheType, PAGE_ROWS, Program, RING, StepKey, TABLE_STEP, Want, batch, sampling,
+            Bucket, BufferKind, CHECKPOINTS, CacheType, PAGE_ROWS, Program, RING, StepKey, TABLE_STEP, Want, batch,
+            sampling,
         },
         sampler::Sampling,
     },
@@ -23,6 +24,9 @@ use crate::session::{GpuOptions, Inspection, Progress, devices::open_device};
 const DEFAULT_CONTEXT: u32 = 4096;
 /// Rows of a step, unless fewer are asked for.
 const ROWS: u32 = 256;
+
+/// Steps in flight on a GPU before the host waits for an id.
+const GPU_DEPTH: usize = 3;
 
 /// How a model is to be run.
 #[derive(Debug, Clone)]
@@ -78,6 +82,7 @@ pub(super) struct Runner {
     tables: Vec<Option<Angles>>,
     /// Choices submitted so far: the ring's next record.
     choices: u32,
+    carried: Carried,
     /// What the architecture wants told.
     pub(super) notes: Vec<String>,
 }
@@ -128,6 +133,7 @@ impl Runner {
             device,
             factors,
             choices: 0,
+            carried: Carried::default(),
             notes: built.notes,
         };
         this.fill(on_progress).await?;
@@ -144,6 +150,7 @@ impl Runner {
         self.device.write(self.program.batch, at, &self.page_tables())?;
         self.tables.fill(None);
         self.choices = 0;
+        self.carried = Carried::of(&self.program);
         self.set_length(1)
     }
 
@@ -179,10 +186,11 @@ impl Runner {
         (rows / PAGE_ROWS / self.program.layout.sequences).max(1)
     }
 
-    /// How many of `known` remembered positions can be kept when a sequence goes on differently from `common`.
+    /// How many of `known` remembered positions of the first sequence can be kept when it goes on differently from `common`.
     pub(super) fn reusable(&self, known: u32, common: u32) -> u32 {
         // Positions that runs ahead may have written beyond those known.
         const AHEAD: u32 = 8;
+        let common = self.carried.reusable(0, common);
         let whole = self.graph.states.iter().all(|state| {
             let Some(window) = state.window.filter(|w| *w < self.program.context) else { return true };
             let pages = ((window + self.program.layout.rows).div_ceil(PAGE_ROWS) + 1).min(self.program.layout.pages);
@@ -190,6 +198,15 @@ impl Runner {
             (known + AHEAD).saturating_sub(pages * PAGE_ROWS) <= common.saturating_sub(window)
         });
         if whole { common } else { 0 }
+    }
+
+    /// Steps that may be in flight before the host has seen an id: as many as can be left out again.
+    pub(super) fn depth(&self) -> usize {
+        match self.info().tier {
+            None => 1,
+            Some(_) if self.program.carries() => CHECKPOINTS as usize,
+            Some(_) => GPU_DEPTH,
+        }
     }
 
     pub(super) fn info(&self) -> &DeviceInfo {
@@ -259,6 +276,7 @@ impl Runner {
         if let Some(row) = rows.iter().find(|r| r.position >= self.program.context || r.sequence >= layout.sequences) {
             return Err(Fault::bug(format!("a row beyond the context or the sequences: {row:?}")));
         }
+        self.carried.step(rows, wanted)?;
         let key = key_of(rows.len(), wanted.len(), want);
         self.device.compile(key).await?;
         let header = layout.header();
@@ -286,6 +304,7 @@ impl Runner {
     pub(super) async fn again(&mut self, sequences: usize) -> Result<()> {
         let key = key_of(sequences, sequences, Want::Choice);
         self.device.compile(key).await?;
+        self.carried.again();
         self.submit(key)
     }
 
@@ -338,6 +357,63 @@ impl Runner {
         let words = self.device.read(Fetch { buffer: view.buffer, at, words }).await?;
         let row = |row: &[u32]| row[..width as usize].iter().map(|w| f32::from_bits(*w)).collect();
         Ok(words.chunks(view.stride as usize).map(row).collect())
+    }
+}
+
+/// After which positions the device keeps what sequences carry. Empty where they carry nothing.
+#[derive(Debug, Default)]
+struct Carried {
+    /// Of each sequence, by position modulo [`CHECKPOINTS`].
+    kept: Vec<[Option<u32>; CHECKPOINTS as usize]>,
+    /// Sequences of the last step that want a result, and their last positions.
+    last: Vec<(u32, u32)>,
+}
+
+impl Carried {
+    fn of(program: &Program) -> Self {
+        let sequences = if program.carries() { program.layout.sequences } else { 0 };
+        Self { kept: vec![[None; CHECKPOINTS as usize]; sequences as usize], last: Vec::new() }
+    }
+    fn keep(&mut self, sequence: u32, position: u32) {
+        if let Some(kept) = self.kept.get_mut(sequence as usize) {
+            kept[(position % CHECKPOINTS) as usize] = Some(position);
+        }
+    }
+    /// A step of these rows.
+    ///
+    /// # Errors
+    /// A sequence goes on from a position after which nothing is kept: the result would be wrong.
+    fn step(&mut self, rows: &[Row], wanted: &[u32]) -> Result<()> {
+        if self.kept.is_empty() {
+            return Ok(());
+        }
+        for run in rows.chunk_by(|a, b| a.sequence == b.sequence && a.position + 1 == b.position) {
+            let (first, last) = (run[0], run[run.len() - 1]);
+            let kept = self.kept.get(first.sequence as usize);
+            let goes_on =
+                kept.is_some_and(|kept| first.position.checked_sub(1).is_none_or(|p| kept.contains(&Some(p))));
+            if !goes_on {
+                return Err(Fault::bug(format!("nothing is kept to go on from: {first:?}, {kept:?}")));
+            }
+            self.keep(last.sequence, last.position);
+        }
+        let row = |w: &u32| rows.get(*w as usize).map(|r| (r.sequence, r.position));
+        self.last = wanted.iter().filter_map(row).collect();
+        Ok(())
+    }
+    /// A step of the tokens that the last one chose.
+    fn again(&mut self) {
+        for (sequence, position) in std::mem::take(&mut self.last) {
+            self.keep(sequence, position + 1);
+            self.last.push((sequence, position + 1));
+        }
+    }
+    /// How many tokens, at most `most`, a sequence can keep.
+    fn reusable(&self, sequence: u32, most: u32) -> u32 {
+        match self.kept.get(sequence as usize) {
+            None => most,
+            Some(kept) => kept.iter().flatten().map(|p| p + 1).filter(|n| *n <= most).max().unwrap_or(0),
+        }
     }
 }
 

@@ -122,6 +122,7 @@ impl CpuDevice {
                 self.remember(run, &values, &step.outputs[2])?;
             }
             Op::Attention(a) => self.attention(fast, run, a, step, &y)?,
+            Op::Recur(recur) => self.recur(fast, run, &recur.rule, step, &y)?,
             Op::Gather => {
                 let x = self.activation(&inputs[0], &sizes)?;
                 let ids = self.ids(run, &inputs[1])?;
