@@ -272,6 +272,28 @@ mod tests {
     }
 
     #[test]
+    fn what_a_recurrence_carries_is_read_by_itself_alone() {
+        let mut g = graph();
+        g.states.push(State { name: "s".into(), width: 1, window: None, carried: true });
+        let fact = Fact::new(DType::F32, [Dim::Fixed(2)]);
+        let weight = g.add_constant(Constant { fact, values: [1.0, 2.0].into() }, "w").unwrap();
+        let shape: Shape = vec![Dim::Rows, Dim::Fixed(1)];
+        let x = g.add(Op::Reshape(shape), &[NodeId(2).value()], "x").unwrap();
+        let rule = crate::ir::Rule::Conv { channels: 1, taps: 2 };
+        let op = Op::Recur(crate::ir::Recur { rule, state: StateId(0) });
+        let y = g.add(op.clone(), &[x.value(), weight.value()], "conv").unwrap();
+        verify(&g).unwrap();
+        let mut twice = g.clone();
+        twice.add(op, &[x.value(), weight.value()], "again").unwrap();
+        says(&verify(&twice).unwrap_err().what, &["again", "state s a second time"]);
+        let mut read = g.clone();
+        read.add(Op::Unary(Unary::Exp), &[y.result(1)], "exp").unwrap();
+        says(&verify(&read).unwrap_err().what, &["exp", "attention alone"]);
+        g.outputs.push(("s".into(), y.result(1)));
+        says(&verify(&g).unwrap_err().what, &["result s", "a state found"]);
+    }
+
+    #[test]
     fn a_chain_keeps_its_bounds_and_reads_all_its_inputs() {
         let chain = |links: Vec<Link>, inputs: usize| {
             broken(|g| {

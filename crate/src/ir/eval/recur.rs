@@ -214,3 +214,6 @@ fn wkv(heads: usize, dim: usize, tables: &[Table<'_>], row: usize, held: &mut [f
         *y = sum as f32;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -395,6 +395,10 @@ impl Carried {
             if !goes_on {
                 return Err(Fault::bug(format!("nothing is kept to go on from: {first:?}, {kept:?}")));
             }
+            // What was kept of another way that the sequence went is no longer its own.
+            if let Some(kept) = self.kept.get_mut(first.sequence as usize) {
+                kept.iter_mut().filter(|k| k.is_some_and(|p| p >= first.position)).for_each(|k| *k = None);
+            }
             self.keep(last.sequence, last.position);
         }
         let row = |w: &u32| rows.get(*w as usize).map(|r| (r.sequence, r.position));
@@ -464,5 +468,39 @@ impl Runner {
     /// Dispatches of a plan.
     pub(super) fn dispatches(&self, key: StepKey) -> u32 {
         self.device.dispatches(key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(sequence: u32, positions: std::ops::Range<u32>) -> Vec<Row> {
+        positions.map(|position| Row { token: 0, position, sequence }).collect()
+    }
+
+    #[test]
+    fn a_state_goes_on_from_positions_that_are_kept_and_from_nothing() {
+        let mut carried = Carried { kept: vec![[None; CHECKPOINTS as usize]; 2], last: Vec::new() };
+        assert_eq!(carried.reusable(0, 9), 0);
+        carried.step(&[rows(0, 0..5), rows(1, 0..3)].concat(), &[4, 7]).unwrap();
+        assert_eq!((carried.reusable(0, 9), carried.reusable(0, 4), carried.reusable(1, 9)), (5, 0, 3));
+        // Two steps of chosen tokens: the last two positions are kept, those before are not.
+        carried.again();
+        carried.again();
+        assert_eq!((carried.reusable(0, 9), carried.reusable(0, 6), carried.reusable(0, 5)), (7, 6, 0));
+        assert!(carried.step(&rows(0, 5..6), &[]).is_err(), "what position 4 left is gone");
+        carried.step(&rows(0, 6..8), &[]).unwrap();
+        // From its beginning a sequence always can.
+        carried.step(&rows(1, 0..1), &[0]).unwrap();
+        assert_eq!(carried.reusable(1, 4), 1, "what was kept of its first way is forgotten");
+    }
+
+    #[test]
+    fn programs_that_carry_nothing_keep_all_that_is_common() {
+        let mut carried = Carried::default();
+        carried.step(&rows(0, 7..9), &[1]).unwrap();
+        carried.again();
+        assert_eq!(carried.reusable(0, 6), 6);
     }
 }
