@@ -82,6 +82,12 @@ const RUN: &[&str] = &[
     "t5encoder",
     "gemma3n",
     "gemma4",
+    "mamba",
+    "mamba2",
+    "lfm2",
+    "granitehybrid",
+    "qwen35",
+    "qwen3next",
 ];
 
 fn arch_corpus() -> Option<PathBuf> {
@@ -255,7 +261,7 @@ fn every_family_gives_the_values_of_its_own_library_from_a_folder_and_from_gguf(
 #[test]
 fn a_prompt_in_pieces_gives_what_it_gives_at_once() {
     let Some(corpus) = arch_corpus() else { return };
-    for name in ["llama", "gemma3", "gpt2", "mistral-window"] {
+    for name in ["llama", "gemma3", "gpt2", "mistral-window", "mamba", "mamba2", "lfm2", "qwen35"] {
         let opened = folder(&corpus.join(name).join("hf"));
         let built = arch::build(&opened.model).expect("builds");
         let prompt = prompt(&corpus.join(name));
@@ -398,10 +404,7 @@ fn what_a_model_lacks_is_told_with_names_and_shapes() {
             |f| f.set("general.architecture", Value::text("made-up")),
             "architecture \"made-up\" cannot be run yet (known: llama",
         ),
-        (
-            |f| f.set("general.architecture", Value::text("mamba")),
-            "architecture \"mamba\" cannot be run yet: it needs selective scans",
-        ),
+        (|f| f.set("general.architecture", Value::text("mamba")), "the metadata has no mamba.embedding_length"),
     ];
     for (harm, words) in harms {
         let harm = |f: &mut Gguf| {

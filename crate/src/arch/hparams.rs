@@ -1,7 +1,7 @@
 //! The hyper-parameters of a model that is to be run: typed, checked, by layer where layers may differ.
 
 use super::{
-    Architecture, Form, Key, Numbers,
+    Architecture, Form, Key, Numbers, Ssm,
     numbers::{item, say, wrong},
 };
 use crate::{
@@ -139,6 +139,14 @@ pub struct Hparams {
     pub sparsity: PerLayer<Option<f32>>,
     /// Scores get a bias by distance.
     pub relative: Option<Relative>,
+    /// Layers that carry a state, where there are such.
+    pub ssm: Option<Ssm>,
+    /// What a selective scan is steered by is normed without weights, with this under the root.
+    pub scan_eps: Option<f32>,
+    /// A recurrence's decay is stored as `log(-w)`.
+    pub decay_log: bool,
+    /// Rows that a short convolution looks at.
+    pub conv_taps: u32,
 }
 
 /// The widths of latent attention.
@@ -192,7 +200,13 @@ impl Hparams {
             let found = layers.to_string();
             return Err(wrong(&numbers.spelling(Key::Layers), &format!("at most {MAX_LAYERS} layers"), &found));
         }
-        let each = |key: Key| PerLayer::collect(layers, |l| numbers.count(key, l));
+        // Layers without attention, or without a feed-forward layer, have none of its numbers.
+        let each = |key: Key| {
+            PerLayer::collect(layers, |l| match architecture.recurrent {
+                true => Ok(numbers.optional(key, l)?.unwrap_or(0)),
+                false => numbers.count(key, l),
+            })
+        };
         let context = numbers.count(Key::Context, 0)?;
         let eps = if architecture.layer_norm { Key::LayerNormEps } else { Key::RmsEps };
         let pairing = match numbers.form() {
@@ -252,6 +266,10 @@ impl Hparams {
             scaled_stream: false,
             sparsity: PerLayer::Same(None),
             relative: None,
+            ssm: None,
+            scan_eps: None,
+            decay_log: false,
+            conv_taps: 0,
         };
         h.keys_of = PerLayer::collect(layers, |layer| producer(numbers, &h.windowed, layer))?;
         if let Some(adjust) = architecture.adjust {
@@ -283,7 +301,7 @@ impl Hparams {
         let bad = |what: String| Err(Fault::new(Blame::File, what));
         for layer in 0..self.layers {
             let (heads, kv_heads) = (self.heads.at(layer), self.kv_heads.at(layer));
-            if heads % kv_heads != 0 {
+            if kv_heads > 0 && heads % kv_heads != 0 {
                 return bad(format!("{heads} query heads cannot share {kv_heads} key heads evenly"));
             }
             let wide = |n: u32| u64::from(heads) * u64::from(n);

@@ -15,6 +15,7 @@ const PREFIXES: &[&str] = &[
     "distilbert.",
     "gpt_neox.",
     "backbone.",
+    "rwkv.",
     "encoder.",
 ];
 

@@ -2,7 +2,7 @@
 
 use super::{
     Hparams, Latent, Relative, Role,
-    weights::{Part, Share, Weights},
+    weights::{Part, Share, Values, Weights},
 };
 use crate::{
     fault::{Fault, Result},
@@ -171,16 +171,46 @@ impl<'g> Net<'g> {
 }
 
 impl<'g> Layer<'_, 'g> {
-    fn h(&self) -> &'g Hparams {
+    pub(super) fn h(&self) -> &'g Hparams {
         self.net.h
     }
     /// The numbers.
     pub fn hparams(&self) -> &'g Hparams {
         self.net.h
     }
+    pub(super) fn builder(&self) -> &'g Builder {
+        self.net.g
+    }
     /// Keeps a fault, unless there is one already, and gives a placeholder.
-    pub fn fail(&self, fault: Fault) -> Tensor<'g> {
+    pub(super) fn fail(&self, fault: Fault) -> Tensor<'g> {
         self.net.fail(fault)
+    }
+    /// Values of tensors one behind the other, whatever their shapes.
+    pub(super) fn values(&self, all: &[Values]) -> Tensor<'g> {
+        self.net.take(self.net.weights.joined(self.index, all))
+    }
+    /// Rows of a matrix as it is stored, for widths that nothing states; 1 where there is none.
+    pub(super) fn rows_of(&self, role: Role) -> u32 {
+        self.net.weights.stored_rows(role, self.index).unwrap_or(1)
+    }
+    /// The bias beside a tensor, where the model has one.
+    pub(super) fn bias_of(&self, role: Role, len: u32) -> Option<Tensor<'g>> {
+        let has = self.net.weights.has_bias(role, self.index);
+        has.then(|| self.values(&[Values::bias(role, len)]))
+    }
+    /// `x W^T` by a tensor of this many rows, the bias added where the model has one.
+    pub fn map(&self, x: Tensor<'g>, role: Role, rows: u32) -> Tensor<'g> {
+        self.map_parts(x, role, rows, &[Part::rows(0, rows)])
+    }
+    /// The same by parts of the tensor's rows, in this order.
+    pub(super) fn map_parts(&self, x: Tensor<'g>, role: Role, rows: u32, parts: &[Part]) -> Tensor<'g> {
+        let weights = self.net.weights;
+        let weight = self.net.take(weights.parts(role, self.index, [rows, x.width()], parts));
+        let bias = match weights.has_bias(role, self.index) {
+            true => Some(self.net.take(weights.bias_parts(role, self.index, rows, parts))),
+            false => None,
+        };
+        x.linear("projected", weight, bias)
     }
     /// The function between the two maps of the feed-forward layer.
     pub fn activation(&self) -> Unary {
@@ -310,7 +340,7 @@ impl<'g> Layer<'_, 'g> {
     }
     fn state(&self, what: &str, width: u32) -> StateId {
         let name = format!("blk.{}.{what}", self.index).into();
-        self.net.g.state(State { name, width, window: self.h().window.at(self.index) })
+        self.net.g.state(State { name, width, window: self.h().window.at(self.index), carried: false })
     }
 
     /// Gate and up of the expert that all tokens share: halves of one tensor, or a tensor each.

@@ -5,7 +5,7 @@ mod apart;
 use super::{Architecture, Dim, Form, Key, Role, Rule, keys::Default};
 use crate::{
     fault::{Blame, Fault, Result},
-    model::{MetaArray, MetaValue, ModelFile},
+    model::{FormatId, MetaArray, MetaValue, ModelFile},
 };
 
 /// The largest whole number that is read: sizes and counts are held as 32 bits.
@@ -30,6 +30,7 @@ impl<'a> Numbers<'a> {
         let (name, architecture) = super::named(model, form).unwrap_or_default();
         let prefixes = match form {
             Form::Gguf => vec![format!("{name}.")],
+            Form::Folder if model.format == FormatId::Ggml => vec!["ggml.".into()],
             // Models of text and images keep what is the text's apart.
             Form::Folder if model.metadata.iter().any(|(k, _)| k.starts_with(TEXT)) => vec![TEXT.into(), CONFIG.into()],
             Form::Folder => vec![CONFIG.into()],
@@ -91,6 +92,9 @@ impl<'a> Numbers<'a> {
     }
     /// The same for one layer.
     pub fn at(&self, key: Key, layer: u32) -> Option<u64> {
+        if let Some(n) = self.architecture.and_then(|a| (a.worked_out)(self, key, layer)) {
+            return Some(n);
+        }
         let rule = self.architecture.and_then(|a| a.rules.iter().find(|r| r.key == key && self.applies(r)));
         if let Some(rule) = rule.filter(|r| r.always) {
             return self.dim(&rule.value, layer);
@@ -148,6 +152,10 @@ impl<'a> Numbers<'a> {
             }
             Key::ValueDim => self.at(Key::HeadDim, layer),
             Key::ExpertSize => self.at(Key::IntermediateSize, layer),
+            Key::SsmGroups => Some(1),
+            Key::SsmHeadDim => self.at(Key::SsmInner, layer)?.checked_div(self.at(Key::SsmHeads, layer)?),
+            Key::SsmRank => Some(self.at(Key::HiddenSize, layer)?.div_ceil(16)),
+            Key::SsmExpand => Some(2),
             Key::VocabSize => match meta.array("tokenizer.ggml.tokens") {
                 Some(tokens) => Some(tokens.len),
                 None => self.embedding_rows(),
@@ -268,6 +276,22 @@ impl<'a> Numbers<'a> {
         match items.filter(|items| items.iter().all(|n| n.is_finite() && *n > 0.0)) {
             Some(items) => Ok(Some(items)),
             None => Err(wrong(&name, "a list of numbers above zero", &say(value))),
+        }
+    }
+    /// Two numbers between which something is kept, where stated and some are kept out; an infinite one is none.
+    ///
+    /// # Errors
+    /// It is stated as something else.
+    pub fn limits(&self, key: Key) -> Result<Option<(f32, f32)>> {
+        let Some((name, value)) = self.find(key) else { return Ok(None) };
+        let array = if let MetaValue::Array(array) = value { Some(array) } else { None };
+        match array.map(|a| (a.len, a.head.as_slice())) {
+            Some((2, [low, high])) => {
+                let (low, high) = (real(low).unwrap_or(0.0), real(high).unwrap_or(f64::INFINITY));
+                let none = low <= 0.0 && high == f64::INFINITY;
+                Ok((!none).then_some((low as f32, high.min(f64::from(f32::MAX)) as f32)))
+            }
+            _ => Err(wrong(&name, "two numbers", &say(value))),
         }
     }
     /// The fault of a missing key.

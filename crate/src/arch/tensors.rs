@@ -55,6 +55,17 @@ const STREAMS: Dim = Of(Key::AltupInputs);
 /// A map for each stream but the first.
 const OTHER_STREAMS: &[Dim] = &[Less(Key::AltupInputs), WIDTH, WIDTH];
 
+/// Channels of a recurrence.
+pub(super) const INNER: Dim = Of(Key::SsmInner);
+/// Heads of a recurrence.
+pub(super) const SSM_HEADS: Dim = Of(Key::SsmHeads);
+/// B or C of all groups, or queries or keys of a delta net.
+pub(super) const SSM_SHARED: Dim = By(Key::SsmGroups, Key::SsmSize);
+/// What goes through a convolution beside channels.
+pub(super) const CONVOLVED: Dim = Sum(&[INNER, SSM_SHARED, SSM_SHARED]);
+/// Rows that a convolution looks at.
+pub(super) const TAPS: Dim = Of(Key::ConvKernel);
+
 /// What a tensor is for: what [`ROLES`] has a row for, in the same order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "the rows of the table say it")]
@@ -119,6 +130,9 @@ pub enum Role {
     SsmX,
     SsmDt,
     SsmDtBias,
+    SsmDtNorm,
+    SsmBNorm,
+    SsmCNorm,
     SsmA,
     SsmD,
     SsmNorm,
@@ -126,6 +140,15 @@ pub enum Role {
     SsmAlpha,
     SsmBeta,
     SsmBetaAlpha,
+    TimeDecay,
+    TimeFirst,
+    TimeMixK,
+    TimeMixV,
+    TimeMixR,
+    Receptance,
+    ChannelMixK,
+    ChannelMixR,
+    ChannelReceptance,
     ShortConv,
     ShortConvIn,
     ShortConvOut,
@@ -546,6 +569,9 @@ pub static ROLES: &[RoleRow] = &[
         &["layers.{l}.mixer.dt_bias", "layers.{l}.mamba.dt_bias", "layers.{l}.linear_attn.dt_bias"],
         &[],
     ),
+    role(Role::SsmDtNorm, &["blk.{l}.ssm_dt_norm"], &["layers.{l}.mamba.dt_layernorm"], &[]),
+    role(Role::SsmBNorm, &["blk.{l}.ssm_b_norm"], &["layers.{l}.mamba.b_layernorm"], &[]),
+    role(Role::SsmCNorm, &["blk.{l}.ssm_c_norm"], &["layers.{l}.mamba.c_layernorm"], &[]),
     role(
         Role::SsmA,
         &["blk.{l}.ssm_a"],
@@ -568,6 +594,15 @@ pub static ROLES: &[RoleRow] = &[
     role(Role::SsmAlpha, &["blk.{l}.ssm_alpha"], &["layers.{l}.linear_attn.in_proj_a"], &[]),
     role(Role::SsmBeta, &["blk.{l}.ssm_beta"], &["layers.{l}.linear_attn.in_proj_b"], &[]),
     role(Role::SsmBetaAlpha, &["blk.{l}.ssm_ba"], &["layers.{l}.linear_attn.in_proj_ba"], &[]),
+    role(Role::TimeDecay, &[], &["blocks.{l}.att.time_decay", "blocks.{l}.attention.time_decay"], &[]),
+    role(Role::TimeFirst, &[], &["blocks.{l}.att.time_first", "blocks.{l}.attention.time_first"], &[]),
+    role(Role::TimeMixK, &[], &["blocks.{l}.att.time_mix_k", "blocks.{l}.attention.time_mix_key"], &[]),
+    role(Role::TimeMixV, &[], &["blocks.{l}.att.time_mix_v", "blocks.{l}.attention.time_mix_value"], &[]),
+    role(Role::TimeMixR, &[], &["blocks.{l}.att.time_mix_r", "blocks.{l}.attention.time_mix_receptance"], &[]),
+    role(Role::Receptance, &[], &["blocks.{l}.att.receptance", "blocks.{l}.attention.receptance"], &[]),
+    role(Role::ChannelMixK, &[], &["blocks.{l}.ffn.time_mix_k", "blocks.{l}.feed_forward.time_mix_key"], &[]),
+    role(Role::ChannelMixR, &[], &["blocks.{l}.ffn.time_mix_r", "blocks.{l}.feed_forward.time_mix_receptance"], &[]),
+    role(Role::ChannelReceptance, &[], &["blocks.{l}.ffn.receptance", "blocks.{l}.feed_forward.receptance"], &[]),
     role(Role::ShortConv, &["blk.{l}.shortconv.conv"], &["layers.{l}.conv.conv"], &[]),
     role(
         Role::ShortConvIn,
@@ -707,12 +742,14 @@ pub struct Row {
     shape: Option<&'static [Dim]>,
     /// What a folder's tensor needs.
     pub folder: Folder,
+    /// Files arrange its values in different shapes: their number counts.
+    pub flat: bool,
 }
 
 /// A tensor that must be there.
 pub(super) const fn needed(role: Role) -> Row {
     let folder = Folder { by_input: false, by_head: false, plus: 0.0 };
-    Row { role, need: Need::Always, gguf: None, hf: None, shape: None, folder }
+    Row { role, need: Need::Always, gguf: None, hf: None, shape: None, folder, flat: false }
 }
 
 /// A tensor that may be there.
@@ -732,6 +769,9 @@ impl Row {
     }
     pub(super) const fn with_own_keys(self) -> Self {
         Self { need: Need::OwnKeys, ..self }
+    }
+    pub(super) const fn flat(self) -> Self {
+        Self { flat: true, ..self }
     }
     pub(super) const fn shape(self, shape: &'static [Dim]) -> Self {
         Self { shape: Some(shape), ..self }

@@ -56,6 +56,25 @@ impl Share {
     }
 }
 
+/// Values of a layer that are part of a vector: a tensor's, or those of the bias beside it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Values {
+    role: Role,
+    bias: bool,
+    len: u32,
+}
+
+impl Values {
+    /// So many values of a tensor.
+    pub(super) fn weight(role: Role, len: u32) -> Self {
+        Self { role, bias: false, len }
+    }
+    /// Of the bias beside it.
+    pub(super) fn bias(role: Role, len: u32) -> Self {
+        Self { role, bias: true, len }
+    }
+}
+
 /// The tensors of a model that is built.
 pub(super) struct Weights<'a> {
     numbers: &'a Numbers<'a>,
@@ -102,6 +121,14 @@ impl<'a> Weights<'a> {
         let &[rows, row_len] = self.sizes(row, row.dims(), layer)?.as_slice() else {
             return Err(Fault::bug(format!("{role:?} is no matrix")));
         };
+        let whole = self.whole(row, tensor, [rows, row_len])?;
+        let part = part.unwrap_or(Part::rows(0, rows));
+        let fact = Fact::new(whole.fact.dtype, [Size::Fixed(part.count()), Size::Fixed(row_len)]);
+        let stored = whole.sources[0].stored;
+        self.weight(tensor, fact, Source { stored, ..source(tensor, part) }, u64::from(rows))
+    }
+    /// All rows of a matrix, checked to be of this shape.
+    fn whole(&self, row: &Row, tensor: usize, [rows, row_len]: [u32; 2]) -> Result<Weight> {
         let by_input = self.numbers.form() == Form::Folder && row.folder.by_input;
         let lies = if by_input { [row_len, rows] } else { [rows, row_len] };
         self.shaped(tensor, &lies)?;
@@ -117,10 +144,9 @@ impl<'a> Weights<'a> {
             let what = format!("tensor {}: rows of {row_len} values are no whole blocks of {block}", entry.name);
             return Err(Fault::new(Blame::File, what));
         }
-        let part = part.unwrap_or(Part::rows(0, rows));
         let stored = if by_input { Stored::ByInput } else { Stored::ByOutput };
-        let fact = Fact::new(DType::Block(entry.encoding), [Size::Fixed(part.count()), Size::Fixed(row_len)]);
-        self.weight(tensor, fact, Source { stored, ..source(tensor, part) }, u64::from(rows))
+        let fact = Fact::new(DType::Block(entry.encoding), [Size::Fixed(rows), Size::Fixed(row_len)]);
+        self.weight(tensor, fact, Source { stored, ..Source::rows(tensor, 0, rows) }, u64::from(rows))
     }
     /// One of several matrices `[rows, row_len]` of a role whose shape counts them first: a tensor of its own, or rows of one
     /// that holds all.
@@ -360,6 +386,76 @@ impl<'a> Weights<'a> {
             return Err(Fault::bug(format!("the bias of {role:?} is no vector")));
         };
         self.values(tensor, &[len], part.unwrap_or(Part::rows(0, len)), 0.0).map(Some)
+    }
+    /// Rows of a matrix as it is stored.
+    pub(super) fn stored_rows(&self, role: Role, layer: u32) -> Option<u32> {
+        let tensor = self.names.weight(self.row(role)?, layer, 0)?;
+        let rows = self.numbers.model().tensors[tensor].shape.rows()?;
+        u32::try_from(rows).ok().filter(|n| (1..1 << 24).contains(n))
+    }
+    /// True where the model has a bias beside the role's tensor.
+    pub(super) fn has_bias(&self, role: Role, layer: u32) -> bool {
+        self.row(role).is_some_and(|row| self.names.bias(row, layer, 0).is_some())
+    }
+    /// Values of tensors of any shape one behind the other, as one vector.
+    pub(super) fn joined(&self, layer: u32, all: &[Values]) -> Result<Weight> {
+        let (mut sources, mut names, mut len) = (Vec::new(), Vec::new(), 0u32);
+        for values in all {
+            let (tensor, plus) = self.tensor_of(values, layer)?;
+            let entry = &self.numbers.model().tensors[tensor];
+            if entry.shape.elements() != Some(u64::from(values.len)) {
+                let what = format!("{} values expected from the metadata, {} found", values.len, entry.shape);
+                return Err(Fault::new(Blame::File, format!("tensor {}: {what}", entry.name)));
+            }
+            self.readable(tensor)?;
+            sources.push(Source { plus, ..Source::rows(tensor, 0, values.len) });
+            names.push(entry.name.as_str());
+            len = len.checked_add(values.len).ok_or_else(|| Fault::limit("a vector beyond 2^32 values"))?;
+        }
+        Ok(Weight { name: names.join("+").into(), fact: Fact::new(DType::F32, [Size::Fixed(len)]), sources })
+    }
+    fn tensor_of(&self, values: &Values, layer: u32) -> Result<(usize, f32)> {
+        if !values.bias {
+            let (row, tensor) = self.named(values.role, layer)?;
+            return Ok((tensor, if self.numbers.form() == Form::Folder { row.folder.plus } else { 0.0 }));
+        }
+        let missing = || Fault::unsupported(format!("the bias of {:?} is missing in layer {layer}", values.role));
+        let row = self.row(values.role).ok_or_else(missing)?;
+        Ok((self.names.bias(row, layer, 0).ok_or_else(missing)?, 0.0))
+    }
+    /// Parts of the rows of a matrix of this shape, in order.
+    pub(super) fn parts(&self, role: Role, layer: u32, shape: [u32; 2], parts: &[Part]) -> Result<Weight> {
+        let (row, tensor) = self.named(role, layer)?;
+        let whole = self.whole(row, tensor, shape)?;
+        let sources: Vec<Source> =
+            parts.iter().map(|part| Source { stored: whole.sources[0].stored, ..source(tensor, *part) }).collect();
+        self.from_sources(whole.fact.dtype, u64::from(shape[0]), shape[1], sources)
+    }
+    /// The same values of the bias beside it.
+    pub(super) fn bias_parts(&self, role: Role, layer: u32, rows: u32, parts: &[Part]) -> Result<Weight> {
+        let whole = self.joined(layer, &[Values::bias(role, rows)])?;
+        let tensor = whole.sources[0].tensor;
+        let sources: Vec<Source> = parts.iter().map(|part| source(tensor, *part)).collect();
+        let len = sources.iter().map(Source::count).sum();
+        self.within(&sources, u64::from(rows))?;
+        Ok(Weight { fact: Fact::new(DType::F32, [Size::Fixed(len)]), sources, ..whole })
+    }
+    fn from_sources(&self, dtype: DType, all: u64, row_len: u32, sources: Vec<Source>) -> Result<Weight> {
+        self.within(&sources, all)?;
+        let rows: u32 = sources.iter().map(Source::count).sum();
+        let name = &self.numbers.model().tensors[sources[0].tensor].name;
+        let name = if u64::from(rows) == all { name.clone() } else { format!("{name}[{}..]", sources[0].first) };
+        Ok(Weight { name: name.into(), fact: Fact::new(dtype, [Size::Fixed(rows), Size::Fixed(row_len)]), sources })
+    }
+    /// Whether sources lie within a tensor of `all` rows.
+    fn within(&self, sources: &[Source], all: u64) -> Result<()> {
+        let last = |s: &Source| {
+            u64::from(s.first) + u64::from(s.step) * u64::from(s.runs.saturating_sub(1)) + u64::from(s.run)
+        };
+        match sources.iter().all(|s| s.count() > 0 && last(s) <= all) && !sources.is_empty() {
+            true => Ok(()),
+            false => Err(Fault::bug(format!("parts beyond the {all} rows of a tensor"))),
+        }
     }
     fn values(&self, tensor: usize, shape: &[u32], part: Part, plus: f32) -> Result<Weight> {
         self.shaped(tensor, shape)?;

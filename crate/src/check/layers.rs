@@ -106,7 +106,10 @@ impl<'a> Known<'a> {
             let sizes: &Option<Vec<u64>> = asked.entry(key).or_insert_with(|| self.sizes(row, found));
             // Converters leave a first dimension of one away, or add one.
             let one = |sizes: &[u64], other: &[u64]| matches!(sizes, [1, n] if other == [*n]);
-            let same = |s: &[u64]| s == tensor.shape.0 || one(s, &tensor.shape.0) || one(&tensor.shape.0, s);
+            // Where files arrange values in different shapes, their number counts.
+            let as_many = |s: &[u64]| row.flat && Shape(s.to_vec()).elements() == tensor.shape.elements();
+            let found = &tensor.shape.0;
+            let same = |s: &[u64]| s == found || one(s, found) || one(found, s) || as_many(s);
             let Some(sizes) = sizes.clone().filter(|s| !same(s)) else { continue };
             let dims = self.dims(row, found);
             let told: Vec<String> = dims.iter().zip(&sizes).map(|(d, n)| format!("{n} ({})", self.say(d))).collect();

@@ -58,6 +58,16 @@ pub enum BufferKind {
         /// Which page table places its rows.
         group: u32,
     },
+    /// What sequences carry from row to row, `[sequences, CHECKPOINTS, width]` of f32: what a sequence has after position p
+    /// lies at `p % CHECKPOINTS`. Zero at first.
+    Carried {
+        /// Which state of the graph.
+        state: StateId,
+        /// Sequences.
+        sequences: u32,
+        /// Values of one.
+        width: u32,
+    },
     /// The step's inputs: [`batch`] says what lies where.
     Batch {
         /// Number of words.
@@ -119,6 +129,8 @@ impl CacheType {
 
 /// Rows of a state that lie together.
 pub const PAGE_ROWS: u32 = 16;
+/// Positions after which a carried state is kept: a step that ran ahead of the host by one can be left out again.
+pub const CHECKPOINTS: u32 = 2;
 /// Records of choices that a device keeps before the host must have read them.
 pub const RING: u32 = 256;
 /// Positions of a rotary table's fine part.
@@ -404,6 +416,10 @@ impl Program {
     pub fn reads(&self, input: Input) -> bool {
         self.steps.iter().any(|s| s.inputs.contains(&Operand::Input(input)))
     }
+    /// Whether sequences carry states from row to row, which cannot go back to any earlier position.
+    pub fn carries(&self) -> bool {
+        self.buffers.iter().any(|b| matches!(b.kind, BufferKind::Carried { .. }))
+    }
     /// The most rows of a step in numbers.
     pub fn sizes(&self, key: StepKey) -> Sizes {
         let many = |bucket, n| if bucket == Bucket::One { 1 } else { n };
@@ -424,6 +440,9 @@ impl BufferKind {
                 (u64::from(*rows) * row).div_ceil(4)
             }
             Self::State { cache, rows, width, .. } => u64::from(*rows) * u64::from(cache.row_words(*width)),
+            Self::Carried { sequences, width, .. } => {
+                u64::from(*sequences) * u64::from(CHECKPOINTS) * u64::from(*width)
+            }
             Self::Vector { len }
             | Self::Constant { len }
             | Self::RotaryTable { len, .. }
@@ -438,7 +457,12 @@ impl BufferKind {
     pub fn is_written(&self) -> bool {
         matches!(
             self,
-            Self::Activation { .. } | Self::State { .. } | Self::Batch { .. } | Self::Counts { .. } | Self::Ring { .. }
+            Self::Activation { .. }
+                | Self::State { .. }
+                | Self::Carried { .. }
+                | Self::Batch { .. }
+                | Self::Counts { .. }
+                | Self::Ring { .. }
         )
     }
 }

@@ -204,8 +204,11 @@ impl Sums {
             }
             _ => words,
         };
-        let exact =
-            case.tolerance == 0.0 || !matches!(spec.kind, BufferKind::Activation { .. } | BufferKind::State { .. });
+        let exact = case.tolerance == 0.0
+            || !matches!(
+                spec.kind,
+                BufferKind::Activation { .. } | BufferKind::State { .. } | BufferKind::Carried { .. }
+            );
         let name = &spec.name;
         for (at, ((&found, &before), &after)) in words[0].iter().zip(words[1]).zip(words[2]).enumerate() {
             if found == after {

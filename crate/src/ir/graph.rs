@@ -133,7 +133,7 @@ impl Source {
     }
 }
 
-/// Memory of sequences between steps: one row a position.
+/// Memory of sequences between steps: one row a position, or one row that each step makes anew.
 #[derive(Debug, Clone, PartialEq)]
 pub struct State {
     /// For people: "blk.0.k".
@@ -142,6 +142,8 @@ pub struct State {
     pub width: u32,
     /// Positions that are looked back at, this one included; `None`: all.
     pub window: Option<u32>,
+    /// One row a sequence, which [`super::Op::Recur`] carries on; else one row a position.
+    pub carried: bool,
 }
 
 /// Values known when the graph is built.

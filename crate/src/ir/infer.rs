@@ -1,5 +1,7 @@
 //! Facts of an operation's results from the facts of its inputs: one function, called while a graph is built.
 
+mod recur;
+
 use super::{
     fact::{DType, Dim, Fact},
     graph::{Graph, Input, StateId},
@@ -57,6 +59,7 @@ pub fn infer(graph: &Graph, op: &Op, inputs: &[&Fact]) -> Result<Vec<Fact>> {
         }
         Op::Attention(a) => one(attention(a, inputs)?),
         Op::StateWrite(id) => one(state_write(graph, *id, floats(inputs[0])?)?),
+        Op::Recur(r) => recur::recur(graph, r, inputs),
         Op::Binary(_) => {
             let fact = broadcast(inputs[0], inputs[1])?;
             match fact.dtype {
@@ -138,6 +141,7 @@ fn arity(op: &Op) -> std::ops::RangeInclusive<usize> {
         Op::Route(_) => 1..=2,
         Op::ExpertLinear(spec) => 2 + usize::from(spec.routed)..=3 + usize::from(spec.routed),
         Op::ExpertSum => 2..=2,
+        Op::Recur(r) => recur::arity(&r.rule),
         Op::Concat { .. } | Op::Fused(Fused::Chain(_)) => 1..=usize::MAX,
         Op::Fused(Fused::LinearAdd) => 3..=4,
         Op::Fused(Fused::GatedLinear(_)) => 2..=3,
@@ -295,6 +299,9 @@ fn expert_linear(spec: &ExpertLinear, inputs: &[&Fact]) -> Result<Fact> {
 
 fn state_write(graph: &Graph, id: StateId, x: &Fact) -> Result<Fact> {
     let state = graph.states.get(id.0 as usize).ok_or_else(|| wrong("no such state"))?;
+    if state.carried {
+        return Err(wrong(format!("{} has one row a sequence, not one a position", state.name)));
+    }
     if matrix(x)?[1] != Dim::Fixed(state.width) {
         return Err(wrong(format!("rows of {} values expected for {}, {x} found", state.width, state.name)));
     }

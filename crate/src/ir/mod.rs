@@ -21,8 +21,8 @@ pub use fact::{DType, Dim, Fact, Shape, Sizes};
 pub use graph::{Constant, Graph, Input, Node, NodeId, Source, Stack, State, StateId, Stored, Value, Weight, WeightId};
 pub use infer::infer;
 pub use op::{
-    Attention, Binary, CHAIN_INPUTS, CHAIN_LINKS, ExpertLinear, Fused, Gating, Link, Op, Pairing, Reduction, Rope,
-    Routing, Unary,
+    Attention, Binary, CHAIN_INPUTS, CHAIN_LINKS, Delta, ExpertLinear, Fused, Gating, Link, Op, Pairing, Recur,
+    Reduction, Rope, Routing, Rule, Scan, Unary,
 };
 pub use rotation::{Angles, Factors, Rotation, Scaling};
 pub use verify::verify;

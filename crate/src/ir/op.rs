@@ -46,6 +46,9 @@ pub enum Op {
     Attention(Attention),
     /// `(x [rows, width])` -> the state `[context, width]`: remembers each row at its position in its sequence.
     StateWrite(StateId),
+    /// `(inputs of the rule)` -> `[rows, ..]` and the state: rows of a sequence one after the other, each with what the one
+    /// before it left. A sequence begins with zeros.
+    Recur(Recur),
 
     /// One value to one value.
     Unary(Unary),
@@ -104,7 +107,7 @@ impl Op {
     /// The states that it writes, in the order of its results.
     pub fn states_written(&self) -> Vec<StateId> {
         match self {
-            Self::StateWrite(id) => vec![*id],
+            Self::StateWrite(id) | Self::Recur(Recur { state: id, .. }) => vec![*id],
             Self::Fused(Fused::RopeWrite { keys, values, .. }) => vec![*keys, *values],
             _ => Vec::new(),
         }
@@ -325,4 +328,113 @@ pub struct ExpertLinear {
     pub experts: u32,
     /// An input says which expert each choice is; else all are used, in order.
     pub routed: bool,
+}
+
+/// A recurrence over the rows of each sequence, and the state that it carries from one to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recur {
+    /// What is computed.
+    pub rule: Rule,
+    /// What is carried: a state of one row a sequence, of [`Rule::width`] values.
+    pub state: StateId,
+}
+
+/// What a recurrence computes of row `t` of a sequence. `S` is its state, zeros at first; indices are of a row's values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// `(x [rows, channels], weight [channels * taps], [bias [channels]])` -> `[rows, channels]`:
+    /// `y[c] = sum over j of weight[c, j] x_{t - taps + 1 + j}[c] + bias[c]`. S `[taps - 1, channels]`: the last rows of x.
+    Conv {
+        /// Values of a row.
+        channels: u32,
+        /// Rows that a result looks at, its own included.
+        taps: u32,
+    },
+    /// `(x [rows, heads * head_dim], dt [rows, heads], b [rows, groups * size], c [rows, groups * size], a)` -> as x:
+    /// Mamba's selective scan. Of head h in group g: `S[p, s] = exp(dt A[s]) S[p, s] + dt x[p] b[g, s]`, then
+    /// `y[p] = sum over s of S[p, s] c[g, s] + D x[p]`. The vector `a` holds A, then D `[heads]`.
+    Scan(Scan),
+    /// `(q [rows, key_heads * key_dim], k, v [rows, heads * value_dim], decay [rows, heads], beta [rows, heads])` -> as v: the
+    /// gated delta rule. Of each head: `S = exp(decay) S`, `S[i, j] += k[i] beta (v[j] - sum over i of S[i, j] k[i])`,
+    /// `y[j] = sum over i of S[i, j] q[i]`.
+    Delta(Delta),
+    /// `(k [rows, channels], v [rows, channels], u [2 * channels])` -> `[rows, channels]`: RWKV 4's weighted mean of values with
+    /// weights exp(k), decayed by exp(w) a row, with a bonus of exp(u) for the own row; `u` holds w, then u. S `[3, channels]`:
+    /// numerator and denominator, both divided by e to the third, the largest exponent so far.
+    Wkv4 {
+        /// Values of a row.
+        channels: u32,
+        /// What is stored for w is `log(-w)`.
+        log: bool,
+    },
+    /// `(r [rows, heads * dim], k, v, w [rows, heads * dim] or [heads * dim], u [heads * dim])` -> as v: RWKV 5 and 6. Of each head:
+    /// `y[j] = sum over i of r[i] (S[i, j] + u[i] k[i] v[j])`, then `S[i, j] = w[i] S[i, j] + k[i] v[j]`.
+    Wkv {
+        /// Heads.
+        heads: u32,
+        /// Values of a head.
+        dim: u32,
+    },
+}
+
+/// The numbers of a selective scan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scan {
+    /// Heads: each has a step `dt` of its own. Of Mamba 1 every channel is one.
+    pub heads: u32,
+    /// Channels of a head.
+    pub head_dim: u32,
+    /// Numbers that a channel remembers.
+    pub size: u32,
+    /// Heads in a row share `b` and `c`: so many different ones there are.
+    pub groups: u32,
+    /// A is `[heads, size]`, not `[heads]`.
+    pub full: bool,
+    /// What is stored for A is `log(-A)`.
+    pub log: bool,
+}
+
+/// The numbers of a gated delta rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Delta {
+    /// Heads of queries and keys.
+    pub key_heads: u32,
+    /// Heads of values; a multiple.
+    pub heads: u32,
+    /// Values of a query or key head.
+    pub key_dim: u32,
+    /// Values of a value head.
+    pub value_dim: u32,
+    /// Value head h has key head `h % key_heads`; else `h / (heads / key_heads)`.
+    pub tiled: bool,
+}
+
+impl Rule {
+    /// Values of the state of one sequence; `None` beyond 2^32.
+    pub fn width(&self) -> Option<u32> {
+        let product = |all: &[u32]| all.iter().try_fold(1u32, |n, d| n.checked_mul(*d));
+        match self {
+            Self::Conv { channels, taps } => product(&[*channels, taps.checked_sub(1)?]),
+            Self::Scan(s) => product(&[s.heads, s.head_dim, s.size]),
+            Self::Delta(d) => product(&[d.heads, d.value_dim, d.key_dim]),
+            Self::Wkv4 { channels, .. } => product(&[3, *channels]),
+            Self::Wkv { heads, dim } => product(&[*heads, *dim, *dim]),
+        }
+    }
+    /// Values of a row of the result; `None` beyond 2^32.
+    pub fn outputs(&self) -> Option<u32> {
+        match self {
+            Self::Conv { channels, .. } | Self::Wkv4 { channels, .. } => Some(*channels),
+            Self::Scan(s) => s.heads.checked_mul(s.head_dim),
+            Self::Delta(d) => d.heads.checked_mul(d.value_dim),
+            Self::Wkv { heads, dim } => heads.checked_mul(*dim),
+        }
+    }
+}
+
+impl Delta {
+    /// The key head of a value head.
+    pub fn key_head(&self, head: u32) -> u32 {
+        if self.tiled { head % self.key_heads } else { head / (self.heads / self.key_heads) }
+    }
 }

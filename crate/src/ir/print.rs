@@ -9,7 +9,7 @@ use std::fmt;
 
 use super::{
     graph::{Graph, Node, State, StateId, Value, Weight},
-    op::{Attention, Fused, Gating, Link, Op, Pairing, Rope, Routing, Unary},
+    op::{Attention, Fused, Gating, Link, Op, Pairing, Recur, Rope, Routing, Rule, Unary},
     rotation::{Factors, Rotation, Scaling},
 };
 
@@ -84,6 +84,7 @@ fn name(op: &Op) -> String {
         Op::Cast(dtype) => format!("Cast {dtype}"),
         Op::Reduce(kind) => format!("Reduce {kind:?}"),
         Op::Fused(Fused::GatedLinear(f)) => format!("GatedLinear {}", function(*f).0),
+        Op::Recur(Recur { rule, .. }) => first_word(&format!("{rule:?}")),
         Op::Fused(fused) => first_word(&format!("{fused:?}")),
         other => first_word(&format!("{other:?}")),
     }
@@ -117,6 +118,11 @@ fn numbers(graph: &Graph, node: &Node) -> Vec<String> {
         Op::ExpertLinear(e) if e.routed => vec![format!("of {} experts", e.experts)],
         Op::ExpertLinear(e) => vec![format!("all of {} experts", e.experts)],
         Op::StateWrite(id) => vec![state(*id)],
+        Op::Recur(r) => {
+            let mut all = rule(&r.rule);
+            all.push(format!("carries {}", state(r.state)));
+            all
+        }
         Op::Transpose(order) => vec![format!("{order:?}")],
         Op::Slice { axis, start, len } => vec![format!("{start}..{} of dimension {axis}", start.saturating_add(*len))],
         Op::Concat { axis } => vec![format!("dimension {axis}")],
@@ -192,7 +198,32 @@ fn routing(r: &Routing) -> Vec<String> {
     all
 }
 
+fn rule(rule: &Rule) -> Vec<String> {
+    match rule {
+        Rule::Conv { channels, taps } => vec![format!("{taps} taps of {channels}")],
+        Rule::Scan(s) => {
+            let mut all = vec![format!("{} heads of {} by {}", s.heads, s.head_dim, s.size)];
+            all.extend((s.groups > 1).then(|| format!("{} groups", s.groups)));
+            all.extend(s.log.then(|| "logarithms of A".to_owned()));
+            all
+        }
+        Rule::Delta(d) => {
+            let keys = format!("{} heads of {} on {} of {}", d.heads, d.value_dim, d.key_heads, d.key_dim);
+            vec![keys, if d.tiled { "keys in turn" } else { "keys in runs" }.into()]
+        }
+        Rule::Wkv4 { channels, log } => {
+            let mut all = vec![format!("{channels} channels")];
+            all.extend(log.then(|| "logarithms of w".to_owned()));
+            all
+        }
+        Rule::Wkv { heads, dim } => vec![format!("{heads} heads of {dim}")],
+    }
+}
+
 fn state(state: &State) -> String {
+    if state.carried {
+        return format!("{}: {} a sequence", state.name, state.width);
+    }
     let window = state.window.map_or_else(String::new, |w| format!(", window {w}"));
     format!("{}: rows of {}{window}", state.name, state.width)
 }

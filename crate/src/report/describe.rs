@@ -53,6 +53,7 @@ impl<'a> ModelReport<'a> {
             fit: runnable.as_ref().ok().map(|s| FitReport {
                 weights: s.weights,
                 cache_per_token: s.cache_per_token,
+                states: s.carried,
                 scratch: s.scratch,
                 context: u64::from(s.context),
                 vectors: !s.generates,

@@ -158,6 +158,9 @@ pub struct FitReport {
     /// Key and value cache bytes per token of context (f32 here).
     #[cfg_attr(test, ts(type = "number"))]
     pub cache_per_token: u64,
+    /// Bytes that a sequence takes whatever its length: states of recurrent layers.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub states: u64,
     /// Activations and other scratch.
     #[cfg_attr(test, ts(type = "number"))]
     pub scratch: u64,

@@ -16,7 +16,10 @@ mod modernbert;
 mod olmo;
 mod phi;
 mod qwen;
+mod rwkv;
 mod t5;
+
+pub(super) use rwkv::RWKV;
 
 use super::{
     Architecture, Dim, Form, Hparams, Key, Net, Numbers, Role, Row, Rule,
@@ -83,6 +86,7 @@ pub static ARCHITECTURES: &[&Architecture] = &[
     &mamba::MAMBA,
     &mamba::MAMBA2,
     &mamba::LFM2,
+    &RWKV,
 ];
 
 /// What an architecture is where its row says nothing: a decoder with RMSNorm, rotary positions and SiLU.
@@ -94,8 +98,10 @@ const BASE: Architecture = Architecture {
     extras: &[],
     closed: true,
     rules: &[],
+    worked_out: |_, _, _| None,
     layer_norm: false,
     encoder: false,
+    recurrent: false,
     rotary: true,
     gguf_pairing: Pairing::Halves,
     folder_pairing: Pairing::Halves,

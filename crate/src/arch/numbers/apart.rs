@@ -66,7 +66,7 @@ impl Numbers<'_> {
         u64::from(layer) < layers.saturating_sub(shared)
     }
     /// What is stated for one layer.
-    pub(super) fn stated_at(&self, key: Key, layer: u32) -> Option<u64> {
+    pub(in crate::arch) fn stated_at(&self, key: Key, layer: u32) -> Option<u64> {
         if self.form == Form::Folder {
             let apart = self
                 .prefixes

@@ -2,8 +2,8 @@
 
 use crate::{
     engine::program::{
-        BatchLayout, Bucket, BufferId, BufferKind, BufferSpec, CacheType, Operand, PAGE_ROWS, Part, Program, RING,
-        Step, StepKey, TABLE_STEP, View, Want, batch, sampling, table_words,
+        BatchLayout, Bucket, BufferId, BufferKind, BufferSpec, CHECKPOINTS, CacheType, Operand, PAGE_ROWS, Part,
+        Program, RING, Step, StepKey, TABLE_STEP, View, Want, batch, sampling, table_words,
     },
     ir::{DType, Dim, Fact, Input, Op, Rotation, Scaling, StateId},
     tensor::{Encoding, float},
@@ -288,6 +288,13 @@ impl Case {
         self.uploads.push((buffer, bytes));
         Operand::View(View { buffer, offset: 0, stride: len, fact: Fact::new(DType::F32, [Dim::Fixed(len)]) })
     }
+    /// A vector weight of random values below zero.
+    pub(crate) fn falling(&mut self, len: u32) -> Operand {
+        let buffer = self.buffer("vector", BufferKind::Vector { len });
+        let bytes = (0..len).flat_map(|_| (-0.1 - self.random.value().abs()).to_le_bytes()).collect();
+        self.uploads.push((buffer, bytes));
+        Operand::View(View { buffer, offset: 0, stride: len, fact: Fact::new(DType::F32, [Dim::Fixed(len)]) })
+    }
     /// A weight matrix of random blocks in `parts` buffers: any bits for quants, scales of moderate size and either sign.
     pub(crate) fn matrix(&mut self, encoding: Encoding, rows: u32, row_len: u32, parts: u32) -> Operand {
         self.encoding = Some(encoding);
@@ -345,6 +352,15 @@ impl Case {
         for _ in 0..rows {
             self.state_row(cache, width as usize, scale, &mut words);
         }
+        self.writes.push((buffer, words));
+        Operand::State(buffer)
+    }
+    /// What sequences carry, filled. Values above zero, so that a mean's weights are some.
+    pub(crate) fn carried(&mut self, width: u32) -> Operand {
+        let sequences = self.program.layout.sequences;
+        let state = StateId(self.program.buffers.len() as u32);
+        let buffer = self.buffer("carried", BufferKind::Carried { state, sequences, width });
+        let words = (0..sequences * CHECKPOINTS * width).map(|_| (self.random.value().abs() + 0.1).to_bits()).collect();
         self.writes.push((buffer, words));
         Operand::State(buffer)
     }

@@ -27,6 +27,7 @@ mod gather;
 mod layer_norm;
 mod linear;
 mod mat_mul;
+mod recur;
 mod reduction;
 mod rms_norm;
 mod rope;
@@ -68,6 +69,11 @@ pub static KERNELS: &[&Kernel] = &[
     &linear::MATVEC,
     &linear::MATMUL,
     &mat_mul::KERNEL,
+    &recur::conv::KERNEL,
+    &recur::delta::KERNEL,
+    &recur::scan::KERNEL,
+    &recur::wkv::KERNEL,
+    &recur::wkv4::KERNEL,
     &reduction::KERNEL,
     &rms_norm::KERNEL,
     &rope::KERNEL,

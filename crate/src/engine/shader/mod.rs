@@ -46,6 +46,8 @@ pub(crate) use part;
 pub static PARTS: &[Part] = &[
     part!("lib/batch"),
     part!("lib/bits"),
+    part!("lib/carry"),
+    part!("lib/columns"),
     part!("lib/dot"),
     part!("lib/epilogue"),
     part!("lib/grid"),

@@ -30,7 +30,7 @@ fn numbers(seed: u64, n: u32, size: f32) -> Vec<f32> {
 /// A graph of one operation on constants of the given shapes.
 fn graph_of(op: &Op, shapes: &[&[u32]], seed: u64, size: f32) -> Graph {
     let mut graph = Graph {
-        states: ["k", "v"].map(|name| State { name: name.into(), width: 8, window: None }).to_vec(),
+        states: ["k", "v"].map(|name| State { name: name.into(), width: 8, window: None, carried: false }).to_vec(),
         rotations: vec![Rotation { dims: 4, base: 100.0, scaling: Scaling::None }],
         ..Graph::default()
     };
@@ -215,7 +215,7 @@ fn rotation_and_writing_of_states_are_what_their_parts_are() {
     let rope = Rope { rotation: 0, head_dim: 8, dims: 4, pairing: Pairing::Halves };
     let op = Op::Fused(Fused::RopeWrite { rope, q: 16, k: 8, v: 8, keys: StateId(0), values: StateId(1) });
     let mut graph = Graph {
-        states: ["k", "v"].map(|name| State { name: name.into(), width: 8, window: None }).to_vec(),
+        states: ["k", "v"].map(|name| State { name: name.into(), width: 8, window: None, carried: false }).to_vec(),
         rotations: vec![Rotation { dims: 4, base: 100.0, scaling: Scaling::None }],
         ..Graph::default()
     };

@@ -8,10 +8,12 @@ mod attention;
 mod dense;
 mod experts;
 mod layout;
+mod recur;
 mod run;
 mod scalar;
 
 pub use array::{Array, Blocks, Data, Operand, Remembered, Rows, Slice, View};
+pub use recur::{Run, runs};
 pub(super) use run::constant;
 pub use run::{Environment, States, Step, evaluate};
 pub use scalar::{binary, erf, unary};
@@ -46,6 +48,8 @@ impl Context<'_> {
 ///
 /// Of an operation that writes states, the result in place of a state is the rows to be remembered, one for each row
 /// of the step: the caller puts them at their positions, and gives [`Operand::State`] to the attention that reads it.
+/// Of a recurrence it is what each sequence of the step carries on, in the order of [`runs`]: the caller puts it at the last
+/// position of each, and gives the state, as it was before, as the last operand.
 ///
 /// # Errors
 /// The operands do not fit the operation (a graph that [`super::infer`] accepted does not cause it); an id, a row or a
@@ -83,6 +87,7 @@ pub fn apply(op: &Op, inputs: &[Operand<'_>], context: &Context<'_>) -> Result<V
         }
         Op::ExpertSum => one(experts::sum(&values(0)?, &values(1)?)?),
         Op::StateWrite(_) => one(values(0)?.to_array()),
+        Op::Recur(r) => recur::recur(&r.rule, inputs, &context.step),
         Op::Unary(f) => one(scalar::map(*f, &values(0)?)?),
         Op::Binary(f) => one(scalar::combine(*f, &values(0)?, &values(1)?)?),
         Op::Select => one(layout::select(&values(0)?, &values(1)?, &values(2)?)?),

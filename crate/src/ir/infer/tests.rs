@@ -2,13 +2,13 @@ use std::slice;
 
 use super::*;
 use crate::{
-    ir::{Gating, Pairing, Rotation, Scaling, State, Unary, Weight},
+    ir::{Gating, Pairing, Recur, Rotation, Rule, Scaling, Scan, State, Unary, Weight},
     tensor::Encoding,
 };
 
 fn graph() -> Graph {
     Graph {
-        states: vec![State { name: "blk.0.k".into(), width: 8, window: None }],
+        states: vec![State { name: "blk.0.k".into(), width: 8, window: None, carried: false }],
         rotations: vec![Rotation { dims: 4, base: 10000.0, scaling: Scaling::None }],
         weights: vec![Weight { name: "w".into(), fact: matrix_of(Encoding::Q8_0, 64, 32), sources: Vec::new() }],
         ..Graph::default()
@@ -191,4 +191,38 @@ fn an_encoded_weight_is_no_number_to_compute_with() {
     refused(Op::Unary(Unary::Exp), slice::from_ref(&weight), &["floating-point", "Q8_0[64, 32]"]);
     refused(Op::Binary(Binary::Add), &[weight.clone(), weight], &["numbers expected", "Q8_0[64, 32]"]);
     refused(Op::Weight(crate::ir::WeightId(3)), &[], &["no such weight"]);
+}
+
+#[test]
+fn a_recurrence_carries_a_state_of_its_own_and_takes_rows_of_its_widths() {
+    let mut graph = graph();
+    let rule = Rule::Conv { channels: 6, taps: 4 };
+    for (name, width, carried) in [("s", 18, true), ("short", 17, true), ("k", 18, false)] {
+        graph.states.push(State { name: name.into(), width, window: None, carried });
+    }
+    let of = |state: u32, rule: Rule, inputs: &[Fact]| {
+        let op = Op::Recur(Recur { rule, state: StateId(state) });
+        infer(&graph, &op, &inputs.iter().collect::<Vec<_>>())
+    };
+    let x = Fact::rows(Dim::Rows, 6);
+    let inputs = [x.clone(), fixed(&[24]), fixed(&[6])];
+    assert_eq!(of(1, rule, &inputs).unwrap(), [x.clone(), fixed(&[18])]);
+    let why = |state, rule, inputs: &[Fact]| of(state, rule, inputs).unwrap_err().what;
+    for (what, words) in [
+        (why(2, rule, &inputs), "one row of 18 values a sequence expected, short of 17"),
+        (why(3, rule, &inputs), "k of 18 found"),
+        (why(9, rule, &inputs), "no such state"),
+        (why(1, rule, &inputs[..1]), "2 to 3 inputs"),
+        (why(1, rule, &[x.clone(), fixed(&[23])]), "vector of 24"),
+        (why(1, Rule::Conv { channels: u32::MAX, taps: 4 }, &inputs), "more values than 32 bits count"),
+        (why(1, rule, &[Fact::rows(Dim::Rows, 5), fixed(&[24])]), "rows of 6 values"),
+    ] {
+        assert!(what.contains(words), "{what:?} lacks {words:?}");
+    }
+    let scan = Scan { heads: 3, head_dim: 1, size: 6, groups: 2, full: false, log: false };
+    let rows = [Fact::rows(Dim::Rows, 3), x.clone(), x.clone(), x, fixed(&[6])];
+    assert!(why(1, Rule::Scan(scan), &rows).contains("3 heads cannot share 2 groups evenly"));
+    // A state by position is not carried, and the other way about.
+    let write = infer(&graph, &Op::StateWrite(StateId(1)), &[&Fact::rows(Dim::Rows, 18)]).unwrap_err().what;
+    assert!(write.contains("one row a sequence"), "{write}");
 }

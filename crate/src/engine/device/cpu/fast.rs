@@ -42,15 +42,15 @@ const MOST_INPUTS: usize = 8;
 
 /// What one thread needs to itself.
 #[derive(Default)]
-struct Own {
+pub(super) struct Own {
     tile: Tile,
     scores: Vec<f32>,
-    row: Vec<f32>,
+    pub(super) row: Vec<f32>,
 }
 
 /// Kernels, threads and their scratch memory.
 pub(super) struct Fast {
-    kernels: &'static Kernels,
+    pub(super) kernels: &'static Kernels,
     pool: Pool,
     own: Vec<Mutex<Own>>,
     /// A mat-mul's input, packed.
@@ -84,7 +84,7 @@ unsafe impl Sync for Seen {}
 
 /// A pointer that tasks may share: they write different places.
 #[derive(Clone, Copy)]
-struct Shared(*mut f32);
+pub(super) struct Shared(pub(super) *mut f32);
 
 // SAFETY: every task writes its own range, and the pool joins before the range is read.
 unsafe impl Send for Shared {}
@@ -396,7 +396,7 @@ impl Fast {
     }
 
     /// Splits `items` of about `cost` multiply-adds each over the threads, several pieces for each.
-    fn split(&self, items: usize, cost: usize, work: &(dyn Fn(std::ops::Range<usize>, &mut Own) + Sync)) {
+    pub(super) fn split(&self, items: usize, cost: usize, work: &(dyn Fn(std::ops::Range<usize>, &mut Own) + Sync)) {
         let least = WORTH_SPLITTING.div_ceil(cost.max(1));
         let piece = items.div_ceil(self.pool.threads() * 4).max(least).max(1).next_multiple_of(4).min(items.max(1));
         let piece = if self.pool.threads() == 1 { items.max(1) } else { piece };

@@ -19,6 +19,7 @@ mod batch;
 mod blocks;
 mod buffer;
 mod choose;
+mod columns;
 mod dispatch;
 mod experts;
 mod fast;
@@ -28,6 +29,7 @@ mod plain;
 mod pool;
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 mod portable;
+mod recur;
 mod rows;
 mod run;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]

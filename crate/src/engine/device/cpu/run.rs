@@ -136,6 +136,7 @@ impl CpuDevice {
                     at += x.width;
                 }
             }
+            Op::Recur(recur) => self.recur(fast, run, &recur.rule, step, &y)?,
             Op::Gather => {
                 let x = self.activation(&inputs[0], &sizes)?;
                 let ids = self.ids(run, &inputs[1])?;

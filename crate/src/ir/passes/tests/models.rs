@@ -200,7 +200,7 @@ fn decoder(d: Decoder) -> Model {
             true => [norm!(name("attn_q_norm"), "q_norm", q, 4), norm!(name("attn_k_norm"), "k_norm", k, 4)],
             false => [q, k],
         };
-        let state = |part: &str| g.state(State { name: name(part).into(), width: 4, window: d.window });
+        let state = |part: &str| g.state(State { name: name(part).into(), width: 4, window: d.window, carried: false });
         let (q, k, keys, values) = (q.rope(rope), k.rope(rope), state("k"), state("v"));
         let spec = Attention { window: d.window, soft_cap: d.soft_cap, ..SPEC };
         let y = q.attention(spec, k.remember(keys), v.remember(values), None, None);
@@ -248,7 +248,9 @@ fn gpt2() -> Model {
         g.set_label(format!("h.{l}"));
         let h = x.op("ln_1", Op::LayerNorm { eps: 1e-5 }, &norm(&mut t, "ln_1"));
         let [q, k, v] = ["q", "k", "v"].map(|part| t.linear(&g, part, h, WIDTH, true));
-        let state = |part: &str| g.state(State { name: format!("h.{l}.{part}").into(), width: WIDTH, window: None });
+        let state = |part: &str| {
+            g.state(State { name: format!("h.{l}.{part}").into(), width: WIDTH, window: None, carried: false })
+        };
         let (keys, values) = (state("k"), state("v"));
         let y = q.attention(Attention { kv_heads: 2, ..SPEC }, k.remember(keys), v.remember(values), None, None);
         x += t.linear(&g, "c_proj", y, WIDTH, true);
