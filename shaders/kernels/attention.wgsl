@@ -3,7 +3,9 @@
 // `paged`: k and v are states, rows placed by their group's page table; else rows of this step, from the sequence's first on.
 // A workgroup takes one head of one row and walks the positions WG at a time with a running maximum and sum: first each
 // lane scores one position, then teams of lanes, a lane to a dimension, add up the weighted values.
-// head_dim and value_dim are at most WG. `ragged`: heads are no whole vec4s.
+// head_dim is at most MAX_HEAD, value_dim twice WG: two dimensions to a lane above WG. `ragged`: heads are no whole vec4s.
+// `biased`: to each score is added what `bias` [(2 * reach + 1), heads] has for the distance of the two positions. `sinks`: a
+// score for each head that takes part in the softmax and stands for no value.
 #import reduce
 #import lib/batch
 #import ops/elementwise
@@ -32,6 +34,11 @@ struct Params {
     v_scales: u32,
     y_offset: u32,
     y_stride: u32,
+    bias_offset: u32,
+    reach: u32,
+    alibi: f32,
+    slope_heads: u32,
+    sinks_offset: u32,
 }
 
 #import load
@@ -42,23 +49,30 @@ struct Params {
 @group(0) @binding(3) var<storage, read> k: Keys;
 @group(0) @binding(4) var<storage, read> v: Values;
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;
+#if biased
+@group(0) @binding(6) var<storage, read> bias: array<f32>;
+#endif
+#if sinks
+@group(0) @binding(7) var<storage, read> sinks: array<f32>;
+#endif
 
 const WG: u32 = 256u;
+const MAX_HEAD: u32 = 1024u;
 // Less than any score; finite, because WGSL leaves infinities undefined.
 const LOWEST: f32 = -3.0e38;
 
 #if ragged
-var<workgroup> query: array<f32, WG>;
+var<workgroup> query: array<f32, MAX_HEAD>;
 #else
-var<workgroup> query: array<vec4<f32>, WG / 4u>;
+var<workgroup> query: array<vec4<f32>, MAX_HEAD / 4u>;
 #endif
 var<workgroup> weights: array<f32, WG>;
 var<workgroup> rows: array<u32, WG>;
 
 #if ragged
 fn load_query(lane: u32, base: u32) {
-    if (lane < p.head_dim) {
-        query[lane] = q[base + lane];
+    for (var i = lane; i < p.head_dim; i += WG) {
+        query[i] = q[base + i];
     }
 }
 
@@ -86,6 +100,15 @@ fn product(row: u32, column: u32) -> f32 {
 }
 #endif
 
+// What a head's scores lose for each position of distance: ALiBi.
+fn slope_of(head: u32) -> f32 {
+    if (p.alibi <= 0.0) {
+        return 0.0;
+    }
+    let step = select(f32(head) + 1.0, f32(head - p.slope_heads) + 0.5, head >= p.slope_heads);
+    return exp2(-p.alibi * step / f32(p.slope_heads));
+}
+
 fn score(row: u32, column: u32) -> f32 {
     let s = product(row, column) * p.scale;
     if (p.soft_cap > 0.0) {
@@ -93,6 +116,15 @@ fn score(row: u32, column: u32) -> f32 {
     }
     return s;
 }
+
+#if biased
+// What is added to the score of a key at `other` for a query at `own`.
+fn by_distance(own: u32, other: u32, head: u32) -> f32 {
+    let reach = i32(p.reach);
+    let distance = clamp(i32(other) - i32(own), -reach, reach) + reach;
+    return bias[p.bias_offset + u32(distance) * p.heads + head];
+}
+#endif
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3<u32>, lane: Lane) {
@@ -120,15 +152,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, lane: Lane) {
     load_query(lane.index, p.q_offset + t * p.q_stride + head * p.head_dim);
     workgroupBarrier();
 
-    // A team has as many lanes as the next power of two above value_dim.
-    let team_bits = 32u - countLeadingZeros(p.value_dim - 1u);
+    let slope = slope_of(head);
+    var top = LOWEST;
+    var total = 0.0;
+    // A team has as many lanes as the next power of two above value_dim, up to all.
+    let team_bits = min(32u - countLeadingZeros(p.value_dim - 1u), 8u);
     let dimension = lane.index & ((1u << team_bits) - 1u);
     let team = lane.index >> team_bits;
     let teams = WG >> team_bits;
-
-    var top = LOWEST;
-    var total = 0.0;
     var sum = 0.0;
+    // Of the dimension WG further on.
+    var sum_above = 0.0;
     for (var first = begin; first < end; first += WG) {
         let n = min(WG, end - first);
         var s = LOWEST;
@@ -139,7 +173,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, lane: Lane) {
 #else
             row = min(start + first + lane.index, p.k_rows - 1u);
 #endif
-            s = score(row, kv_head * p.head_dim);
+            s = score(row, kv_head * p.head_dim) - slope * abs(f32(first + lane.index) - f32(at));
+#if biased
+            s += by_distance(at, first + lane.index, head);
+#endif
         }
         let new_top = max(top, group_max(lane, s));
         var e = 0.0;
@@ -151,23 +188,42 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, lane: Lane) {
         let keep = exp(top - new_top);
         total = total * keep + group_sum(lane, e);
         sum *= keep;
+        sum_above *= keep;
         if (dimension < p.value_dim) {
             for (var j = team; j < n; j += teams) {
                 sum += weights[j] * value_at(rows[j], kv_head * p.value_dim + dimension);
             }
         }
+        if (dimension + WG < p.value_dim) {
+            for (var j = team; j < n; j += teams) {
+                sum_above += weights[j] * value_at(rows[j], kv_head * p.value_dim + dimension + WG);
+            }
+        }
         top = new_top;
     }
+#if sinks
+    let sink = sinks[p.sinks_offset + head];
+    let with_sink = max(top, sink);
+    let kept = exp(top - with_sink);
+    total = total * kept + exp(sink - with_sink);
+    sum *= kept;
+    sum_above *= kept;
+#endif
 
     workgroupBarrier();
     weights[lane.index] = sum;
     workgroupBarrier();
+    let to = p.y_offset + t * p.y_stride + head * p.value_dim + lane.index;
+    // Then there is one team alone.
+    if (lane.index + WG < p.value_dim) {
+        y[to + WG] = select(0.0, sum_above / total, total > 0.0);
+    }
     if (lane.index < p.value_dim) {
         var all = 0.0;
         for (var i = 0u; i < teams; i++) {
             all += weights[(i << team_bits) + lane.index];
         }
         // A row that sees no position gives zeros.
-        y[p.y_offset + t * p.y_stride + head * p.value_dim + lane.index] = select(0.0, all / total, total > 0.0);
+        y[to] = select(0.0, all / total, total > 0.0);
     }
 }

@@ -14,6 +14,7 @@ const PAGES_AT: u32 = 9u;
 const PAGES: u32 = 10u;
 const SEQUENCES: u32 = 11u;
 const NONFINITE: u32 = 12u;
+const TYPES_AT: u32 = 13u;
 const HEADER: u32 = 16u;
 // Rows of a state that lie together.
 const PAGE_ROWS: u32 = 16u;

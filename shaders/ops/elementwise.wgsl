@@ -13,6 +13,14 @@ fn op_soft_cap(x: f32, s: f32) -> f32 {
     return s * op_tanh(x / s);
 }
 
+fn op_at_least(x: f32, s: f32) -> f32 {
+    return max(x, s);
+}
+
+fn op_at_most(x: f32, s: f32) -> f32 {
+    return min(x, s);
+}
+
 fn op_neg(x: f32) -> f32 {
     return -x;
 }

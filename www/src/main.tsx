@@ -15,6 +15,7 @@ import * as tensors from "./state/tensors.ts";
 import * as talk from "./state/talk.ts";
 import { isTheme, theme } from "./state/theme.ts";
 import * as tokens from "./state/tokens.ts";
+import * as vectors from "./state/vectors.ts";
 import * as vocabulary from "./state/vocabulary.ts";
 import * as xray from "./state/xray.ts";
 import { App } from "./views/App/index.tsx";
@@ -57,7 +58,7 @@ model.attach({ reader, runner }, openRemote);
 for (const watch of [
   bytes.watchModel, join.watchModel, tensors.watchModel, metadata.watchModel, tokens.watchModel, run.watchModel, fit.watchModel, chat.watchModel, talk.watchModel,
   xray.watchModel, vocabulary.watchModel, beside.watchModel, xray.watchPicked, vocabulary.watchQuery, beside.watchBoth,
-  tensors.watchSelection, tokens.watchText, tokens.watchSelection, chat.watchConversation, talk.watchMode,
+  vectors.watchModel, tensors.watchSelection, tokens.watchText, tokens.watchSelection, chat.watchConversation, talk.watchMode,
 ]) watch();
 
 const root = document.getElementById("app");

@@ -1,7 +1,10 @@
 //! Blocks that many architectures share.
 
 use super::{Role, net::Layer};
-use crate::ir::Tensor;
+use crate::{
+    fault::Fault,
+    ir::{Op, Tensor, Unary},
+};
 
 impl<'g> Layer<'_, 'g> {
     /// `down(f(gate(x)) * up(x))`: SwiGLU, GeGLU, by the model's activation.
@@ -12,6 +15,42 @@ impl<'g> Layer<'_, 'g> {
     /// `down(f(up(x)))`.
     pub fn mlp(&self, x: Tensor<'g>) -> Tensor<'g> {
         self.linear(self.linear(x, Role::FfnUp).map(self.activation()), Role::FfnDown)
+    }
+    /// The feed-forward layer of models with experts: those that the router chooses, and the one that all tokens share where the
+    /// layer has it; in layers without experts a gated one.
+    pub fn mixture(&self, x: Tensor<'g>) -> Tensor<'g> {
+        if !self.has(Role::Router) {
+            return self.gated_mlp(x);
+        }
+        let y = self.experts(x);
+        if self.has(Role::SharedDown) { y + self.shared_expert(x) } else { y }
+    }
+    /// The sum of what the chosen experts give, weighted: each a gated feed-forward layer.
+    pub fn experts(&self, x: Tensor<'g>) -> Tensor<'g> {
+        self.experts_by(x, false, |gate, up| gate.map(self.activation()) * up)
+    }
+    /// The same with another gate; `woven`: rows of gate and up of one tensor take turns.
+    pub fn experts_by(
+        &self,
+        x: Tensor<'g>,
+        woven: bool,
+        gate: impl Fn(Tensor<'g>, Tensor<'g>) -> Tensor<'g>,
+    ) -> Tensor<'g> {
+        let Some(routing) = self.hparams().routing else {
+            return self.fail(Fault::unsupported("the metadata states no number of experts, and a layer has them"));
+        };
+        let [ids, weights] = self.route(x, routing);
+        let [g, up] = self.expert_gate_up(x, ids, woven);
+        self.expert_down(gate(g, up), ids).op("experts", Op::ExpertSum, &[weights])
+    }
+    /// The expert that all tokens share; behind a sigmoid of its own router's score where it has one.
+    pub fn shared_expert(&self, x: Tensor<'g>) -> Tensor<'g> {
+        let [gate, up] = self.shared_gate_up(x);
+        let y = self.linear(gate.map(self.activation()) * up, Role::SharedDown);
+        match self.has(Role::SharedRouter) {
+            true => y * self.linear(x, Role::SharedRouter).map(Unary::Sigmoid),
+            false => y,
+        }
     }
     /// Attention with rotated queries and keys, and its output map.
     pub fn rotary_attention(&self, x: Tensor<'g>) -> Tensor<'g> {

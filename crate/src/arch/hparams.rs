@@ -1,12 +1,12 @@
 //! The hyper-parameters of a model that is to be run: typed, checked, by layer where layers may differ.
 
 use super::{
-    Architecture, Form, Key, Numbers,
+    Architecture, Form, Key, Numbers, Ssm,
     numbers::{item, say, wrong},
 };
 use crate::{
     fault::{Blame, Fault, Result},
-    ir::{Pairing, Rotation, Unary},
+    ir::{Gating, Pairing, Rotation, Routing, Unary},
     model::MetaValue,
 };
 
@@ -111,6 +111,81 @@ pub struct Hparams {
     pub tied: Option<bool>,
     /// The row of the table of learned positions that position 0 has.
     pub first_position: u32,
+    /// Experts of a layer; 0 where there are none.
+    pub experts: u32,
+    /// How experts are chosen, where there are any.
+    pub routing: Option<Routing>,
+    /// The largest exponent of the slopes by which scores fall with distance, where positions are told so.
+    pub slopes: Option<f32>,
+    /// Values between the maps of an expert are kept below this.
+    pub swiglu_limit: Option<f32>,
+    /// Queries, keys and values are kept within plus and minus this.
+    pub qkv_clamp: Option<f32>,
+    /// Widths of latent attention, where keys and values are made from a narrow row.
+    pub latent: Option<Latent>,
+    /// The layer whose keys and values each layer looks at: its own, or an earlier one's.
+    pub keys_of: PerLayer<u32>,
+    /// A layer that has no map for values takes what it has for keys.
+    pub keys_are_values: bool,
+    /// Width of the embedding that each layer has of its own; 0: none.
+    pub per_layer_input: u32,
+    /// Residual streams side by side (Gemma 3n); 1 elsewhere.
+    pub streams: u32,
+    /// The one that layers work on.
+    pub active_stream: u32,
+    /// What a layer adds to the other streams is scaled first.
+    pub scaled_stream: bool,
+    /// Gates below the mean of their row plus this times its standard deviation become zero; `None`: all stay.
+    pub sparsity: PerLayer<Option<f32>>,
+    /// Scores get a bias by distance.
+    pub relative: Option<Relative>,
+    /// Layers that carry a state, where there are such.
+    pub ssm: Option<Ssm>,
+    /// What a selective scan is steered by is normed without weights, with this under the root.
+    pub scan_eps: Option<f32>,
+    /// A recurrence's decay is stored as `log(-w)`.
+    pub decay_log: bool,
+    /// Rows that a short convolution looks at.
+    pub conv_taps: u32,
+}
+
+/// The widths of latent attention.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Latent {
+    /// Of the row that is remembered, from which keys and values are made.
+    pub rank: u32,
+    /// Of the part of a query or key head that is made from it, and not rotated.
+    pub plain: u32,
+    /// Of the part of a head that is rotated; its key is one for all heads.
+    pub rotated: u32,
+    /// Of a value head.
+    pub value: u32,
+}
+
+/// T5's relative positions: a bias for each bucket of distances and each head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Relative {
+    /// Buckets, half of them for keys before the query.
+    pub buckets: u32,
+    /// The distance from which on all are in one bucket.
+    pub most: u32,
+}
+
+impl Relative {
+    /// The bucket of a distance from query to key: each small distance has its own, larger ones share by their logarithm.
+    pub(super) fn bucket(self, distance: i64) -> u32 {
+        let half = self.buckets / 2;
+        let (behind, exact) = (if distance > 0 { half } else { 0 }, half / 2);
+        let n = distance.unsigned_abs() as f32;
+        if n < exact as f32 {
+            return behind + n as u32;
+        }
+        // In f32, as transformers has it.
+        let (most, exact_f) = (f64::from(self.most), f64::from(exact));
+        let share = (n / exact as f32).ln() / (most / exact_f).ln() as f32;
+        let beyond = (share * (half - exact) as f32) as u32;
+        behind + exact.saturating_add(beyond).min(half - 1)
+    }
 }
 
 impl Hparams {
@@ -125,7 +200,13 @@ impl Hparams {
             let found = layers.to_string();
             return Err(wrong(&numbers.spelling(Key::Layers), &format!("at most {MAX_LAYERS} layers"), &found));
         }
-        let each = |key: Key| PerLayer::collect(layers, |l| numbers.count(key, l));
+        // Layers without attention, or without a feed-forward layer, have none of its numbers.
+        let each = |key: Key| {
+            PerLayer::collect(layers, |l| match architecture.recurrent {
+                true => Ok(numbers.optional(key, l)?.unwrap_or(0)),
+                false => numbers.count(key, l),
+            })
+        };
         let context = numbers.count(Key::Context, 0)?;
         let eps = if architecture.layer_norm { Key::LayerNormEps } else { Key::RmsEps };
         let pairing = match numbers.form() {
@@ -168,7 +249,29 @@ impl Hparams {
             causal: !architecture.encoder,
             tied: numbers.flag(Key::TiedHead)?,
             first_position: 0,
+            experts: numbers.optional(Key::Experts, 0)?.unwrap_or(0),
+            routing: routing(numbers, architecture)?,
+            slopes: match architecture.slopes {
+                Some(usual) => Some(multiplier(Key::SlopeExponent)?.unwrap_or(usual)),
+                None => None,
+            },
+            swiglu_limit: None,
+            qkv_clamp: clamp(numbers)?,
+            latent: None,
+            keys_of: PerLayer::Same(0),
+            keys_are_values: false,
+            per_layer_input: 0,
+            streams: 1,
+            active_stream: 0,
+            scaled_stream: false,
+            sparsity: PerLayer::Same(None),
+            relative: None,
+            ssm: None,
+            scan_eps: None,
+            decay_log: false,
+            conv_taps: 0,
         };
+        h.keys_of = PerLayer::collect(layers, |layer| producer(numbers, &h.windowed, layer))?;
         if let Some(adjust) = architecture.adjust {
             adjust(&mut h, numbers)?;
         }
@@ -198,7 +301,7 @@ impl Hparams {
         let bad = |what: String| Err(Fault::new(Blame::File, what));
         for layer in 0..self.layers {
             let (heads, kv_heads) = (self.heads.at(layer), self.kv_heads.at(layer));
-            if heads % kv_heads != 0 {
+            if kv_heads > 0 && heads % kv_heads != 0 {
                 return bad(format!("{heads} query heads cannot share {kv_heads} key heads evenly"));
             }
             let wide = |n: u32| u64::from(heads) * u64::from(n);
@@ -219,6 +322,76 @@ impl Hparams {
             _ => Ok(()),
         }
     }
+}
+
+/// How experts are chosen, where the model has any.
+fn routing(numbers: &Numbers<'_>, architecture: &Architecture) -> Result<Option<Routing>> {
+    if numbers.optional(Key::Experts, 0)?.is_none() {
+        return Ok(None);
+    }
+    let (gating, normalise) = architecture.routing;
+    let gating = match numbers.find(Key::Gating) {
+        None => gating,
+        // llama.cpp `llama_expert_gating_func_type`; 0 is none stated.
+        Some((key, MetaValue::Unsigned(n, _))) => match *n {
+            0 => gating,
+            1 => Gating::Softmax,
+            2 => Gating::Sigmoid,
+            3 => Gating::SoftmaxOfChosen,
+            n => return Err(Fault::unsupported(format!("experts weighed by function {n} cannot be run yet ({key})"))),
+        },
+        Some((key, MetaValue::String(name))) => match name.as_str() {
+            "softmax" => Gating::Softmax,
+            "sigmoid" => Gating::Sigmoid,
+            other => {
+                let other: String = other.chars().take(40).collect();
+                return Err(Fault::unsupported(format!("experts weighed by {other:?} cannot be run yet ({key})")));
+            }
+        },
+        Some((key, other)) => return Err(wrong(&key, "a function of scores", &say(other))),
+    };
+    // Experts of one width may be used all; a group is all there is where none are stated.
+    let count = |key| Ok::<_, Fault>(numbers.optional(key, 0)?.unwrap_or(1));
+    Ok(Some(Routing {
+        used: numbers.count(Key::ExpertsUsed, 0)?,
+        gating,
+        groups: count(Key::ExpertGroups)?,
+        groups_used: count(Key::ExpertGroupsUsed)?,
+        two_of_group: true,
+        normalise: numbers.flag(Key::NormalisedWeights)?.unwrap_or(normalise),
+        scale: scale(numbers)?,
+    }))
+}
+
+/// What multiplies experts' weights: of GGUF files 0 is none stated.
+fn scale(numbers: &Numbers<'_>) -> Result<f32> {
+    match numbers.find(Key::WeightScale) {
+        Some((_, MetaValue::Float(n, _))) if *n == 0.0 => Ok(1.0),
+        _ => Ok(numbers.positive(Key::WeightScale)?.map_or(1.0, |n| n as f32)),
+    }
+}
+
+/// What queries, keys and values are kept within; 0 is none.
+fn clamp(numbers: &Numbers<'_>) -> Result<Option<f32>> {
+    match numbers.find(Key::ClampedQkv) {
+        Some((_, MetaValue::Float(n, _))) if *n == 0.0 => Ok(None),
+        _ => Ok(numbers.positive(Key::ClampedQkv)?.map(|n| n as f32)),
+    }
+}
+
+/// The layer whose keys and values a layer looks at: the last of its kind that has some of its own.
+fn producer(numbers: &Numbers<'_>, windowed: &PerLayer<bool>, layer: u32) -> Result<u32> {
+    if numbers.has_own_keys(layer) {
+        return Ok(layer);
+    }
+    let same = |l: &u32| numbers.has_own_keys(*l) && windowed.at(*l) == windowed.at(layer);
+    (0..layer).rev().find(same).ok_or_else(|| {
+        let key = numbers.spelling(Key::SharedKvLayers);
+        Fault::new(
+            Blame::File,
+            format!("{key}: layer {layer} shares keys, and no layer of its kind has some of its own"),
+        )
+    })
 }
 
 /// The vocabulary as stated; else the rows of the embedding, which the shape check holds against everything else.

@@ -10,17 +10,19 @@ mod keys;
 mod names;
 mod net;
 mod numbers;
+mod recurrent;
 mod rope;
 mod support;
 mod tensors;
 mod weights;
 
 pub use families::ARCHITECTURES;
-pub use hparams::{Hparams, PerLayer};
+pub use hparams::{Hparams, Latent, PerLayer, Relative};
 pub use keys::{Default, KEYS, Key, KeyRow, meaning};
 pub use names::{Names, Slot, Slots, canonical};
 pub use net::{Layer, Net};
 pub use numbers::Numbers;
+pub use recurrent::Ssm;
 pub use support::{Support, support};
 pub use tensors::{Dim, Folder, Need, ROLES, Role, RoleRow, Row};
 
@@ -29,7 +31,7 @@ use weights::Weights;
 
 use crate::{
     fault::{Fault, Result},
-    ir::{Builder, Graph, Pairing, Tensor, Unary},
+    ir::{Builder, Gating, Graph, Pairing, Source, Tensor, Unary},
     model::{FormatId, MetaValue, ModelFile},
 };
 
@@ -38,7 +40,8 @@ use crate::{
 pub enum Form {
     /// A GGUF file.
     Gguf,
-    /// Weights with a `config.json` beside them, as the transformers library saves them.
+    /// Weights with a `config.json` beside them, as the transformers library saves them; files of rwkv.cpp, whose tensors have
+    /// the names that training gave them.
     Folder,
 }
 
@@ -50,6 +53,7 @@ impl Form {
         match model.format {
             FormatId::Gguf => Some(Self::Gguf),
             FormatId::Safetensors | FormatId::PyTorch if configured() => Some(Self::Folder),
+            FormatId::Ggml if model.metadata.string("ggml.program") == Some("rwkv.cpp") => Some(Self::Folder),
             _ => None,
         }
     }
@@ -90,10 +94,14 @@ pub struct Architecture {
     pub closed: bool,
     /// Numbers that do not follow the table of hyper-parameters.
     pub rules: &'static [Rule],
+    /// Numbers that must be worked out from others; `None` for all that need not.
+    pub worked_out: fn(&Numbers<'_>, Key, u32) -> Option<u64>,
     /// LayerNorm instead of RMSNorm.
     pub layer_norm: bool,
     /// Rows see all rows of their sequence, and the results are hidden states.
     pub encoder: bool,
+    /// Some layers have no attention, or none has.
+    pub recurrent: bool,
     /// Positions rotate queries and keys; else they are added to the embedding, or left out.
     pub rotary: bool,
     /// Which values of a head rotate together in GGUF files.
@@ -102,6 +110,10 @@ pub struct Architecture {
     pub folder_pairing: Pairing,
     /// Which part of a head is rotated where nothing says so.
     pub rotary_part: f64,
+    /// How experts are weighed where the model does not say, and whether the weights of the chosen are divided by their sum.
+    pub routing: (Gating, bool),
+    /// The largest exponent of the slopes by which scores fall with distance, where positions are told so and the model says none.
+    pub slopes: Option<f32>,
     /// Layers with a window have rotary angles of their own.
     pub local_rope: bool,
     /// The activation where the model names none.
@@ -138,6 +150,11 @@ fn named(model: &ModelFile, form: Form) -> Option<(&str, Option<&'static Archite
     if form == Form::Gguf {
         let name = meta.string("general.architecture")?;
         return Some((name, ARCHITECTURES.iter().copied().find(|a| a.gguf.contains(&name))));
+    }
+    if model.format == FormatId::Ggml {
+        // Later versions have the norm of heads.
+        let later = model.tensors.iter().any(|t| t.name.contains(".att.ln_x."));
+        return Some(if later { ("rwkv5 or later", None) } else { ("rwkv", Some(&families::RWKV)) });
     }
     let by_type = |name: &str| ARCHITECTURES.iter().copied().find(|a| a.model_types.contains(&name));
     let stated = meta.string("config.model_type");
@@ -241,7 +258,7 @@ pub fn build(model: &ModelFile) -> Result<Built> {
 /// Tensors that the architecture has and the graph does not read.
 fn unread(model: &ModelFile, architecture: &'static Architecture, form: Form, graph: &Graph) -> Vec<String> {
     let mut read = vec![false; model.tensors.len()];
-    let sources = graph.weights.iter().flat_map(|w| w.sources.iter().map(|s| s.tensor));
+    let sources = graph.weights.iter().flat_map(|w| w.sources.iter().flat_map(Source::tensors));
     for tensor in sources.chain(graph.rotations.iter().flat_map(|r| r.tensors())) {
         read[tensor] = true;
     }

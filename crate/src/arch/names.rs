@@ -15,6 +15,7 @@ const PREFIXES: &[&str] = &[
     "distilbert.",
     "gpt_neox.",
     "backbone.",
+    "rwkv.",
     "encoder.",
 ];
 
@@ -49,8 +50,8 @@ pub struct Slot {
     pub layer: Option<u32>,
     /// It is the bias beside the weight.
     pub bias: bool,
-    /// One of several that others keep in one tensor: an expert's.
-    pub single: bool,
+    /// Which, of several that others keep in one tensor: an expert's.
+    pub item: Option<u32>,
 }
 
 /// The slots of an architecture, by name.
@@ -81,8 +82,8 @@ impl Slots {
             None => cut(BIAS).map_or((name, false), |stem| (stem, true)),
         };
         self.patterns.get(&alike(stem))?.iter().find_map(|(pattern, row)| {
-            let (layer, single) = matches(pattern, stem)?;
-            Some(Slot { row: *row, layer, bias, single })
+            let (layer, item) = matches(pattern, stem)?;
+            Some(Slot { row: *row, layer, bias, item })
         })
     }
 }
@@ -100,18 +101,15 @@ fn alike(name: &str) -> String {
     out
 }
 
-/// The layer, and whether an item is named, where a name is of a pattern.
-fn matches(pattern: &str, name: &str) -> Option<(Option<u32>, bool)> {
-    let (mut layer, mut single) = (None, false);
+/// The layer and the item, where a name is of a pattern.
+fn matches(pattern: &str, name: &str) -> Option<(Option<u32>, Option<u32>)> {
+    let (mut layer, mut item) = (None, None);
     let (mut wanted, mut found) = (pattern.split('.'), name.split('.'));
     loop {
         match (wanted.next(), found.next()) {
-            (None, None) => return Some((layer, single)),
+            (None, None) => return Some((layer, item)),
             (Some("{l}"), Some(n)) => layer = Some(number(n)?),
-            (Some("{e}"), Some(n)) => {
-                number(n)?;
-                single = true;
-            }
+            (Some("{e}"), Some(n)) => item = Some(number(n)?),
             (Some(a), Some(b)) if a == b => {}
             _ => return None,
         }
@@ -163,6 +161,10 @@ impl<'a> Names<'a> {
     }
     /// The name that a missing weight would have, in the spelling of the model's other layers.
     pub fn expected(&self, row: &Row, layer: u32) -> String {
+        self.expected_item(row, layer, 0)
+    }
+    /// The same of one of several.
+    pub fn expected_item(&self, row: &Row, layer: u32, item: u32) -> String {
         let names = row.names(self.form);
         let usual = names.iter().find(|pattern| {
             let others = (0..8).map(|l| fill(pattern, l, 0));
@@ -175,7 +177,7 @@ impl<'a> Names<'a> {
                 self.by_name.keys().any(|name| first_word(name) == word)
             })
         };
-        let stem = usual.or_else(like).or(names.first()).map_or_else(String::new, |p| fill(p, layer, 0));
+        let stem = usual.or_else(like).or(names.first()).map_or_else(String::new, |p| fill(p, layer, item));
         let known = |fits: &dyn Fn(&str) -> bool| self.prefixes.iter().find(|(word, _)| fits(word));
         let word = first_word(&stem);
         // Heads are beside the model that the prefix names.
@@ -218,9 +220,9 @@ mod tests {
     #[test]
     fn patterns_tell_the_layer_and_the_expert() {
         let p = "layers.{l}.mlp.experts.{e}.up_proj";
-        assert_eq!(matches(p, "layers.3.mlp.experts.7.up_proj"), Some((Some(3), true)));
+        assert_eq!(matches(p, "layers.3.mlp.experts.7.up_proj"), Some((Some(3), Some(7))));
         assert_eq!(matches(p, "layers.3.mlp.experts.up_proj"), None);
-        assert_eq!(matches("block.{l}.layer.0.x", "block.2.layer.0.x"), Some((Some(2), false)));
+        assert_eq!(matches("block.{l}.layer.0.x", "block.2.layer.0.x"), Some((Some(2), None)));
         assert_eq!(matches("block.{l}.layer.0.x", "block.2.layer.1.x"), None);
         assert_eq!(matches("h.{l}.ln_1", "h.99999999999.ln_1"), None);
     }

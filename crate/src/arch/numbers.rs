@@ -1,9 +1,11 @@
 //! What a model states of its hyper-parameters, and what follows where it states nothing.
 
+mod apart;
+
 use super::{Architecture, Dim, Form, Key, Role, Rule, keys::Default};
 use crate::{
     fault::{Blame, Fault, Result},
-    model::{MetaArray, MetaValue, ModelFile},
+    model::{FormatId, MetaArray, MetaValue, ModelFile},
 };
 
 /// The largest whole number that is read: sizes and counts are held as 32 bits.
@@ -28,6 +30,7 @@ impl<'a> Numbers<'a> {
         let (name, architecture) = super::named(model, form).unwrap_or_default();
         let prefixes = match form {
             Form::Gguf => vec![format!("{name}.")],
+            Form::Folder if model.format == FormatId::Ggml => vec!["ggml.".into()],
             // Models of text and images keep what is the text's apart.
             Form::Folder if model.metadata.iter().any(|(k, _)| k.starts_with(TEXT)) => vec![TEXT.into(), CONFIG.into()],
             Form::Folder => vec![CONFIG.into()],
@@ -89,6 +92,9 @@ impl<'a> Numbers<'a> {
     }
     /// The same for one layer.
     pub fn at(&self, key: Key, layer: u32) -> Option<u64> {
+        if let Some(n) = self.architecture.and_then(|a| (a.worked_out)(self, key, layer)) {
+            return Some(n);
+        }
         let rule = self.architecture.and_then(|a| a.rules.iter().find(|r| r.key == key && self.applies(r)));
         if let Some(rule) = rule.filter(|r| r.always) {
             return self.dim(&rule.value, layer);
@@ -107,15 +113,19 @@ impl<'a> Numbers<'a> {
             Dim::Of(key) => self.at(key, layer),
             Dim::By(a, b) => self.at(a, layer)?.checked_mul(self.at(b, layer)?),
             Dim::Times(n, key) => self.at(key, layer)?.checked_mul(u64::from(n)),
+            Dim::Less(key) => self.at(key, layer)?.checked_sub(1),
             Dim::Sum(dims) => dims.iter().try_fold(0u64, |sum, d| sum.checked_add(self.dim(d, layer)?)),
+            Dim::Beyond(a, b) => self.at(a, layer)?.checked_sub(self.at(b, layer)?),
             Dim::Exactly(n) => Some(n),
         }
     }
     /// True where layers may differ in a dimension.
     pub fn dim_varies(&self, dim: &Dim) -> bool {
         match *dim {
-            Dim::Of(key) | Dim::Times(_, key) => self.varies(key) || self.leads(key).is_some_and(|k| self.varies(k)),
-            Dim::By(a, b) => self.dim_varies(&Dim::Of(a)) || self.dim_varies(&Dim::Of(b)),
+            Dim::Of(key) | Dim::Times(_, key) | Dim::Less(key) => {
+                self.varies(key) || self.leads(key).is_some_and(|k| self.varies(k))
+            }
+            Dim::By(a, b) | Dim::Beyond(a, b) => self.dim_varies(&Dim::Of(a)) || self.dim_varies(&Dim::Of(b)),
             Dim::Sum(dims) => dims.iter().any(|d| self.dim_varies(d)),
             Dim::Exactly(_) => false,
         }
@@ -142,11 +152,21 @@ impl<'a> Numbers<'a> {
             }
             Key::ValueDim => self.at(Key::HeadDim, layer),
             Key::ExpertSize => self.at(Key::IntermediateSize, layer),
+            Key::SsmGroups => Some(1),
+            Key::SsmHeadDim => self.at(Key::SsmInner, layer)?.checked_div(self.at(Key::SsmHeads, layer)?),
+            Key::SsmRank => Some(self.at(Key::HiddenSize, layer)?.div_ceil(16)),
+            Key::SsmExpand => Some(2),
             Key::VocabSize => match meta.array("tokenizer.ggml.tokens") {
                 Some(tokens) => Some(tokens.len),
                 None => self.embedding_rows(),
             },
             Key::TokenTypes => meta.unsigned("tokenizer.ggml.token_type_count"),
+            Key::PerLayerVocab => self.at(Key::VocabSize, layer),
+            // transformers `configuration_gemma3n.py`, `configuration_t5.py`; llama.cpp knows no others.
+            Key::AltupInputs => Some(4),
+            Key::LaurelRank => Some(64),
+            Key::RelativeBuckets => Some(32),
+            Key::RelativeDistance => Some(128),
             _ => None,
         }
     }
@@ -156,45 +176,6 @@ impl<'a> Numbers<'a> {
         let table = self.model.tensors.iter().find(|t| is(super::canonical(self.form, &t.name)))?;
         table.shape.rows()
     }
-    /// Layers (or one layer) that state it apart: gemma 4's full layers have wider heads.
-    fn special(&self, key: Key, layer: Option<u32>) -> bool {
-        match (self.form, layer) {
-            (Form::Folder, None) => {
-                let ends: Vec<String> = self.spellings(key).iter().map(|n| format!(".{n}")).collect();
-                let apart = |k: &str| k.contains(".per_layer_config.") && ends.iter().any(|e| k.ends_with(e.as_str()));
-                self.model.metadata.iter().any(|(k, _)| apart(k))
-            }
-            (Form::Gguf, _) => matches!(key, Key::HeadDim | Key::ValueDim) && self.narrow(key).is_some(),
-            _ => false,
-        }
-    }
-    /// GGUF's number for layers with a window.
-    fn narrow(&self, key: Key) -> Option<u64> {
-        let name = format!("{}{}_swa", self.prefixes.first()?, self.spellings(key).first()?);
-        self.model.metadata.unsigned(&name)
-    }
-    fn stated_at(&self, key: Key, layer: u32) -> Option<u64> {
-        if self.form == Form::Folder {
-            let apart = self
-                .prefixes
-                .iter()
-                .flat_map(|p| self.spellings(key).iter().map(move |n| format!("{p}per_layer_config.{layer}.{n}")));
-            if let Some(n) = apart.into_iter().find_map(|k| self.model.metadata.unsigned(&k)) {
-                return Some(n);
-            }
-        }
-        if self.special(key, Some(layer))
-            && let Some((_, MetaValue::Array(pattern))) = self.find(Key::WindowPattern)
-            && item(pattern, layer) == Some(&MetaValue::Bool(true))
-        {
-            return self.narrow(key);
-        }
-        match self.find(key)?.1 {
-            MetaValue::Array(array) => whole(item(array, layer)?),
-            value => whole(value),
-        }
-    }
-
     // What follows is for running: values that are not what they must be are faults.
 
     /// A whole number from 1 to 2^31 - 1 of one layer, stated or derived.
@@ -297,6 +278,22 @@ impl<'a> Numbers<'a> {
             None => Err(wrong(&name, "a list of numbers above zero", &say(value))),
         }
     }
+    /// Two numbers between which something is kept, where stated and some are kept out; an infinite one is none.
+    ///
+    /// # Errors
+    /// It is stated as something else.
+    pub fn limits(&self, key: Key) -> Result<Option<(f32, f32)>> {
+        let Some((name, value)) = self.find(key) else { return Ok(None) };
+        let array = if let MetaValue::Array(array) = value { Some(array) } else { None };
+        match array.map(|a| (a.len, a.head.as_slice())) {
+            Some((2, [low, high])) => {
+                let (low, high) = (real(low).unwrap_or(0.0), real(high).unwrap_or(f64::INFINITY));
+                let none = low <= 0.0 && high == f64::INFINITY;
+                Ok((!none).then_some((low as f32, high.min(f64::from(f32::MAX)) as f32)))
+            }
+            _ => Err(wrong(&name, "two numbers", &say(value))),
+        }
+    }
     /// The fault of a missing key.
     pub fn missing(&self, key: Key) -> Fault {
         Fault::unsupported(format!("the metadata has no {}", self.spelling(key)))
@@ -321,7 +318,8 @@ fn whole(value: &MetaValue) -> Option<u64> {
     }
 }
 
-fn real(value: &MetaValue) -> Option<f64> {
+/// A number.
+pub(super) fn real(value: &MetaValue) -> Option<f64> {
     match value {
         MetaValue::Unsigned(n, _) => Some(*n as f64),
         MetaValue::Signed(n, _) => Some(*n as f64),

@@ -18,30 +18,53 @@ pub(super) fn read(
     rotary_part: f64,
     local: bool,
 ) -> Result<(Rotation, Option<Rotation>)> {
-    let head_dim = h.head_dim.at(0);
-    let dims = match numbers.optional(Key::RopeDims, 0)? {
-        Some(dims) => dims,
-        None => {
-            let part = numbers.positive(Key::RotaryPart)?.unwrap_or(rotary_part);
-            (f64::from(head_dim) * part) as u32
-        }
-    };
-    if dims == 0 || dims % 2 != 0 || dims > head_dim {
-        let what = format!("{dims} rotated values in heads of {head_dim}: an even number up to it expected");
-        return Err(Fault::new(Blame::File, what));
-    }
+    // Layers with a window may have heads of another width.
+    let full = (0..h.layers).find(|l| !h.windowed.at(*l)).unwrap_or(0);
+    let part = numbers.positive(Key::RotaryPart)?;
+    let proportional = numbers.text(Key::ScalingType)? == Some("proportional");
+    let dims = rotated(numbers, h, full, if proportional { 1.0 } else { part.unwrap_or(rotary_part) })?;
     let mut base = numbers.need(Key::RopeBase)?;
-    let mut scaling = scaling(numbers, weights, h, dims)?;
+    let mut scaling = match proportional {
+        true => share(dims, part.unwrap_or(1.0), numbers.positive(Key::ScalingFactor)?.unwrap_or(1.0)),
+        false => scaling(numbers, weights, h, dims)?,
+    };
     // HunYuan's: a base that is larger at any length.
     if let (Scaling::Dynamic { .. }, Some(alpha)) = (&scaling, numbers.positive(Key::RopeAlpha)?) {
         base *= alpha.powf(f64::from(dims) / (f64::from(dims) - 2.0));
         scaling = Scaling::None;
     }
-    let near = match local {
-        true => Some(Rotation { dims, base: numbers.need(Key::RopeBaseLocal)?, scaling: Scaling::None }),
-        false => None,
+    let windowed = (0..h.layers).find(|l| h.windowed.at(*l));
+    let near = match (local, windowed) {
+        (true, Some(near)) => {
+            let part = if proportional { 1.0 } else { part.unwrap_or(rotary_part) };
+            let dims = rotated(numbers, h, near, part)?;
+            Some(Rotation { dims, base: numbers.need(Key::RopeBaseLocal)?, scaling: Scaling::None })
+        }
+        _ => None,
     };
     Ok((Rotation { dims, base, scaling }, near))
+}
+
+/// Values of a layer's heads that are rotated.
+fn rotated(numbers: &Numbers<'_>, h: &Hparams, layer: u32, part: f64) -> Result<u32> {
+    let head_dim = h.head_dim.at(layer);
+    let stated = numbers.optional(Key::RopeDims, layer)?;
+    let dims = stated.unwrap_or((f64::from(head_dim) * part) as u32);
+    if dims == 0 || dims % 2 != 0 || dims > head_dim {
+        let what = format!("{dims} rotated values in heads of {head_dim}: an even number up to it expected");
+        return Err(Fault::new(Blame::File, what));
+    }
+    Ok(dims)
+}
+
+/// Divides a frequency to zero, as llama.cpp's converter writes it.
+const STILL: f32 = 1e30;
+
+/// Gemma 4's "proportional": frequencies of whole heads, of which only the first part turns.
+fn share(dims: u32, part: f64, factor: f64) -> Scaling {
+    let turning = (f64::from(dims) * part / 2.0) as u32;
+    let factors = (0..dims / 2).map(|i| if i < turning { factor as f32 } else { STILL });
+    Scaling::Factors(Factors::Values(factors.collect()))
 }
 
 fn scaling(numbers: &Numbers<'_>, weights: &Weights<'_>, h: &Hparams, dims: u32) -> Result<Scaling> {
@@ -87,6 +110,8 @@ fn yarn(numbers: &Numbers<'_>, h: &Hparams) -> Result<Scaling> {
     let given = numbers.positive(Key::AttentionFactor)?;
     let magnitude = match (numbers.form(), given) {
         // The file's factor comes on top of the paper's.
+        // A multiplier stands for factors that cancel each other out (llama.cpp `llama-context.cpp`, deepseek2).
+        (Form::Gguf, given) if numbers.find(Key::YarnLogMultiplier).is_some() => given.unwrap_or(1.0),
         (Form::Gguf, given) => given.unwrap_or(1.0) * scale(1.0),
         (Form::Folder, Some(given)) => given,
         (Form::Folder, None) => {

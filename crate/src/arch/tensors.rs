@@ -15,10 +15,14 @@ pub enum Dim {
     Times(u32, Key),
     /// A sum.
     Sum(&'static [Dim]),
+    /// What one is more than another.
+    Beyond(Key, Key),
+    /// One less.
+    Less(Key),
     /// A number.
     Exactly(u64),
 }
-use Dim::{By, Exactly, Of, Sum, Times};
+use Dim::{By, Exactly, Less, Of, Sum, Times};
 
 /// Width of the residual stream.
 pub(super) const WIDTH: Dim = Of(Key::HiddenSize);
@@ -36,12 +40,31 @@ pub(super) const VALUES: Dim = By(Key::KvHeads, Key::ValueDim);
 pub(super) const MIXED: Dim = By(Key::Heads, Key::ValueDim);
 /// Width of a head of queries or keys.
 pub(super) const HEAD: Dim = Of(Key::HeadDim);
+/// Width of a row of queries whose keys come from a latent row.
+pub(super) const LATENT_QUERIES: Dim = By(Key::Heads, Key::LatentKeyDim);
+/// Width of what latent attention gives.
+pub(super) const LATENT_MIXED: Dim = By(Key::Heads, Key::LatentValueDim);
 /// Number of experts.
 pub(super) const EXPERTS: Dim = Of(Key::Experts);
 /// Width of an expert.
 pub(super) const EXPERT_FFN: Dim = Of(Key::ExpertSize);
 /// Width of the expert that all tokens share.
 pub(super) const SHARED_FFN: Dim = Of(Key::SharedExpertSize);
+/// Residual streams side by side.
+const STREAMS: Dim = Of(Key::AltupInputs);
+/// A map for each stream but the first.
+const OTHER_STREAMS: &[Dim] = &[Less(Key::AltupInputs), WIDTH, WIDTH];
+
+/// Channels of a recurrence.
+pub(super) const INNER: Dim = Of(Key::SsmInner);
+/// Heads of a recurrence.
+pub(super) const SSM_HEADS: Dim = Of(Key::SsmHeads);
+/// B or C of all groups, or queries or keys of a delta net.
+pub(super) const SSM_SHARED: Dim = By(Key::SsmGroups, Key::SsmSize);
+/// What goes through a convolution beside channels.
+pub(super) const CONVOLVED: Dim = Sum(&[INNER, SSM_SHARED, SSM_SHARED]);
+/// Rows that a convolution looks at.
+pub(super) const TAPS: Dim = Of(Key::ConvKernel);
 
 /// What a tensor is for: what [`ROLES`] has a row for, in the same order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -75,12 +98,17 @@ pub enum Role {
     PostFfnNorm,
     LayerOutputNorm,
     Router,
+    RouterBias,
     GateExperts,
     UpExperts,
     GateUpExperts,
     DownExperts,
     GateUpExpertsBias,
     DownExpertsBias,
+    GateUpBlocks,
+    GateUpScales,
+    DownBlocks,
+    DownScales,
     SharedGate,
     SharedUp,
     SharedGateUp,
@@ -102,6 +130,9 @@ pub enum Role {
     SsmX,
     SsmDt,
     SsmDtBias,
+    SsmDtNorm,
+    SsmBNorm,
+    SsmCNorm,
     SsmA,
     SsmD,
     SsmNorm,
@@ -109,6 +140,15 @@ pub enum Role {
     SsmAlpha,
     SsmBeta,
     SsmBetaAlpha,
+    TimeDecay,
+    TimeFirst,
+    TimeMixK,
+    TimeMixV,
+    TimeMixR,
+    Receptance,
+    ChannelMixK,
+    ChannelMixR,
+    ChannelReceptance,
     ShortConv,
     ShortConvIn,
     ShortConvOut,
@@ -326,8 +366,13 @@ pub static ROLES: &[RoleRow] = &[
     ),
     role(
         Role::FfnGate,
-        &["blk.{l}.ffn_gate"],
-        &["layers.{l}.mlp.gate_proj", "layers.{l}.feed_forward.w1", "layers.{l}.mlp.fc12"],
+        &["blk.{l}.ffn_gate", "enc.blk.{l}.ffn_gate"],
+        &[
+            "layers.{l}.mlp.gate_proj",
+            "layers.{l}.feed_forward.w1",
+            "layers.{l}.mlp.fc12",
+            "block.{l}.layer.1.DenseReluDense.wi_0",
+        ],
         &[FFN, WIDTH],
     ),
     role(
@@ -347,6 +392,7 @@ pub static ROLES: &[RoleRow] = &[
             "h.{l}.mlp.dense_h_to_4h",
             "blocks.{l}.ffn.up_proj",
             "block.{l}.layer.1.DenseReluDense.wi",
+            "block.{l}.layer.1.DenseReluDense.wi_1",
         ],
         &[FFN, WIDTH],
     ),
@@ -401,6 +447,12 @@ pub static ROLES: &[RoleRow] = &[
         &[EXPERTS, WIDTH],
     ),
     role(
+        Role::RouterBias,
+        &["blk.{l}.exp_probs_b"],
+        &["layers.{l}.mlp.gate.e_score_correction_bias", "layers.{l}.mlp.gate.expert_bias"],
+        &[EXPERTS],
+    ),
+    role(
         Role::GateExperts,
         &["blk.{l}.ffn_gate_exps", "blk.{l}.ffn_gate.{e}"],
         &["layers.{l}.mlp.experts.{e}.gate_proj", "layers.{l}.block_sparse_moe.experts.{e}.w1"],
@@ -416,7 +468,7 @@ pub static ROLES: &[RoleRow] = &[
         Role::GateUpExperts,
         &["blk.{l}.ffn_gate_up_exps"],
         &["layers.{l}.mlp.experts.gate_up_proj", "layers.{l}.block_sparse_moe.input_linear"],
-        &[],
+        &[EXPERTS, Times(2, Key::ExpertSize), WIDTH],
     ),
     role(
         Role::DownExperts,
@@ -429,8 +481,18 @@ pub static ROLES: &[RoleRow] = &[
         ],
         &[EXPERTS, WIDTH, EXPERT_FFN],
     ),
-    role(Role::GateUpExpertsBias, &[], &["layers.{l}.mlp.experts.gate_up_proj_bias"], &[]),
+    role(
+        Role::GateUpExpertsBias,
+        &[],
+        &["layers.{l}.mlp.experts.gate_up_proj_bias"],
+        &[EXPERTS, Times(2, Key::ExpertSize)],
+    ),
     role(Role::DownExpertsBias, &[], &["layers.{l}.mlp.experts.down_proj_bias"], &[EXPERTS, WIDTH]),
+    // MXFP4 as folders have it: 16 bytes for 32 values, and their scales in a tensor beside.
+    role(Role::GateUpBlocks, &[], &["layers.{l}.mlp.experts.gate_up_proj_blocks"], &[]),
+    role(Role::GateUpScales, &[], &["layers.{l}.mlp.experts.gate_up_proj_scales"], &[]),
+    role(Role::DownBlocks, &[], &["layers.{l}.mlp.experts.down_proj_blocks"], &[]),
+    role(Role::DownScales, &[], &["layers.{l}.mlp.experts.down_proj_scales"], &[]),
     role(
         Role::SharedGate,
         &["blk.{l}.ffn_gate_shexp"],
@@ -459,7 +521,7 @@ pub static ROLES: &[RoleRow] = &[
         &["blk.{l}.ffn_gate_inp_shexp"],
         &["layers.{l}.mlp.shared_expert_gate"],
         // Converters leave the dimension of one away, or not.
-        &[],
+        &[Exactly(1), WIDTH],
     ),
     role(Role::AttnSinks, &["blk.{l}.attn_sinks"], &["layers.{l}.self_attn.sinks"], &[Of(Key::Heads)]),
     role(Role::AttnGate, &["blk.{l}.attn_gate"], &["layers.{l}.linear_attn.in_proj_z"], &[]),
@@ -467,16 +529,26 @@ pub static ROLES: &[RoleRow] = &[
         Role::RelativeBias,
         &["enc.blk.{l}.attn_rel_b"],
         &["block.{l}.layer.0.SelfAttention.relative_attention_bias"],
-        &[],
+        &[Of(Key::RelativeBuckets), Of(Key::Heads)],
     ),
-    role(Role::QLow, &["blk.{l}.attn_q_a"], &["layers.{l}.self_attn.q_a_proj"], &[]),
-    role(Role::QLowNorm, &["blk.{l}.attn_q_a_norm"], &["layers.{l}.self_attn.q_a_layernorm"], &[]),
-    role(Role::QHigh, &["blk.{l}.attn_q_b"], &["layers.{l}.self_attn.q_b_proj"], &[]),
-    role(Role::KvLow, &["blk.{l}.attn_kv_a_mqa"], &["layers.{l}.self_attn.kv_a_proj_with_mqa"], &[]),
-    role(Role::KvLowNorm, &["blk.{l}.attn_kv_a_norm"], &["layers.{l}.self_attn.kv_a_layernorm"], &[]),
-    role(Role::KvHigh, &["blk.{l}.attn_kv_b"], &["layers.{l}.self_attn.kv_b_proj"], &[]),
-    role(Role::KHigh, &["blk.{l}.attn_k_b"], &[], &[]),
-    role(Role::VHigh, &["blk.{l}.attn_v_b"], &[], &[]),
+    role(Role::QLow, &["blk.{l}.attn_q_a"], &["layers.{l}.self_attn.q_a_proj"], &[Of(Key::QRank), WIDTH]),
+    role(Role::QLowNorm, &["blk.{l}.attn_q_a_norm"], &["layers.{l}.self_attn.q_a_layernorm"], &[Of(Key::QRank)]),
+    role(Role::QHigh, &["blk.{l}.attn_q_b"], &["layers.{l}.self_attn.q_b_proj"], &[LATENT_QUERIES, Of(Key::QRank)]),
+    role(
+        Role::KvLow,
+        &["blk.{l}.attn_kv_a_mqa"],
+        &["layers.{l}.self_attn.kv_a_proj_with_mqa"],
+        &[Sum(&[Of(Key::KvRank), Of(Key::RotatedDim)]), WIDTH],
+    ),
+    role(Role::KvLowNorm, &["blk.{l}.attn_kv_a_norm"], &["layers.{l}.self_attn.kv_a_layernorm"], &[Of(Key::KvRank)]),
+    role(
+        Role::KvHigh,
+        &["blk.{l}.attn_kv_b"],
+        &["layers.{l}.self_attn.kv_b_proj"],
+        &[Sum(&[By(Key::Heads, Key::UnrotatedDim), LATENT_MIXED]), Of(Key::KvRank)],
+    ),
+    role(Role::KHigh, &["blk.{l}.attn_k_b"], &[], &[Of(Key::Heads), Of(Key::KvRank), Of(Key::UnrotatedDim)]),
+    role(Role::VHigh, &["blk.{l}.attn_v_b"], &[], &[Of(Key::Heads), Of(Key::LatentValueDim), Of(Key::KvRank)]),
     role(
         Role::SsmIn,
         &["blk.{l}.ssm_in"],
@@ -497,6 +569,9 @@ pub static ROLES: &[RoleRow] = &[
         &["layers.{l}.mixer.dt_bias", "layers.{l}.mamba.dt_bias", "layers.{l}.linear_attn.dt_bias"],
         &[],
     ),
+    role(Role::SsmDtNorm, &["blk.{l}.ssm_dt_norm"], &["layers.{l}.mamba.dt_layernorm"], &[]),
+    role(Role::SsmBNorm, &["blk.{l}.ssm_b_norm"], &["layers.{l}.mamba.b_layernorm"], &[]),
+    role(Role::SsmCNorm, &["blk.{l}.ssm_c_norm"], &["layers.{l}.mamba.c_layernorm"], &[]),
     role(
         Role::SsmA,
         &["blk.{l}.ssm_a"],
@@ -519,6 +594,15 @@ pub static ROLES: &[RoleRow] = &[
     role(Role::SsmAlpha, &["blk.{l}.ssm_alpha"], &["layers.{l}.linear_attn.in_proj_a"], &[]),
     role(Role::SsmBeta, &["blk.{l}.ssm_beta"], &["layers.{l}.linear_attn.in_proj_b"], &[]),
     role(Role::SsmBetaAlpha, &["blk.{l}.ssm_ba"], &["layers.{l}.linear_attn.in_proj_ba"], &[]),
+    role(Role::TimeDecay, &[], &["blocks.{l}.att.time_decay", "blocks.{l}.attention.time_decay"], &[]),
+    role(Role::TimeFirst, &[], &["blocks.{l}.att.time_first", "blocks.{l}.attention.time_first"], &[]),
+    role(Role::TimeMixK, &[], &["blocks.{l}.att.time_mix_k", "blocks.{l}.attention.time_mix_key"], &[]),
+    role(Role::TimeMixV, &[], &["blocks.{l}.att.time_mix_v", "blocks.{l}.attention.time_mix_value"], &[]),
+    role(Role::TimeMixR, &[], &["blocks.{l}.att.time_mix_r", "blocks.{l}.attention.time_mix_receptance"], &[]),
+    role(Role::Receptance, &[], &["blocks.{l}.att.receptance", "blocks.{l}.attention.receptance"], &[]),
+    role(Role::ChannelMixK, &[], &["blocks.{l}.ffn.time_mix_k", "blocks.{l}.feed_forward.time_mix_key"], &[]),
+    role(Role::ChannelMixR, &[], &["blocks.{l}.ffn.time_mix_r", "blocks.{l}.feed_forward.time_mix_receptance"], &[]),
+    role(Role::ChannelReceptance, &[], &["blocks.{l}.ffn.receptance", "blocks.{l}.feed_forward.receptance"], &[]),
     role(Role::ShortConv, &["blk.{l}.shortconv.conv"], &["layers.{l}.conv.conv"], &[]),
     role(
         Role::ShortConvIn,
@@ -532,7 +616,7 @@ pub static ROLES: &[RoleRow] = &[
         Role::PerLayerEmbedding,
         &["per_layer_token_embd"],
         &["embed_tokens_per_layer"],
-        &[VOCABULARY, By(Key::Layers, Key::PerLayerInput)],
+        &[Of(Key::PerLayerVocab), By(Key::Layers, Key::PerLayerInput)],
     ),
     role(
         Role::PerLayerProjection,
@@ -554,20 +638,25 @@ pub static ROLES: &[RoleRow] = &[
     ),
     role(Role::PerLayerOut, &["blk.{l}.proj"], &["layers.{l}.per_layer_projection"], &[WIDTH, Of(Key::PerLayerInput)]),
     role(Role::PerLayerOutNorm, &["blk.{l}.post_norm"], &["layers.{l}.post_per_layer_input_norm"], &[WIDTH]),
-    role(Role::AltupProjection, &["altup_proj"], &["altup_projections.{e}"], &[Exactly(3), WIDTH, WIDTH]),
-    role(
-        Role::AltupUnembedding,
-        &["altup_unembd_proj"],
-        &["altup_unembed_projections.{e}"],
-        &[Exactly(3), WIDTH, WIDTH],
-    ),
+    role(Role::AltupProjection, &["altup_proj"], &["altup_projections.{e}"], OTHER_STREAMS),
+    role(Role::AltupUnembedding, &["altup_unembd_proj"], &["altup_unembed_projections.{e}"], OTHER_STREAMS),
     role(Role::AltupScale, &["blk.{l}.altup_correct_scale"], &["layers.{l}.altup.correct_output_scale"], &[WIDTH]),
-    role(Role::AltupCorrect, &["blk.{l}.altup_correct_coef"], &["layers.{l}.altup.correction_coefs"], &[]),
-    role(Role::AltupPredict, &["blk.{l}.altup_predict_coef"], &["layers.{l}.altup.prediction_coefs"], &[]),
-    role(Role::AltupRouter, &["blk.{l}.altup_router"], &["layers.{l}.altup.modality_router"], &[]),
+    role(
+        Role::AltupCorrect,
+        &["blk.{l}.altup_correct_coef"],
+        &["layers.{l}.altup.correction_coefs"],
+        &[STREAMS, STREAMS],
+    ),
+    role(
+        Role::AltupPredict,
+        &["blk.{l}.altup_predict_coef"],
+        &["layers.{l}.altup.prediction_coefs"],
+        &[By(Key::AltupInputs, Key::AltupInputs), STREAMS],
+    ),
+    role(Role::AltupRouter, &["blk.{l}.altup_router"], &["layers.{l}.altup.modality_router"], &[STREAMS, WIDTH]),
     role(Role::AltupRouterNorm, &["blk.{l}.altup_router_norm"], &["layers.{l}.altup.router_norm"], &[WIDTH]),
-    role(Role::LaurelLeft, &["blk.{l}.laurel_l"], &["layers.{l}.laurel.linear_left"], &[]),
-    role(Role::LaurelRight, &["blk.{l}.laurel_r"], &["layers.{l}.laurel.linear_right"], &[]),
+    role(Role::LaurelLeft, &["blk.{l}.laurel_l"], &["layers.{l}.laurel.linear_left"], &[Of(Key::LaurelRank), WIDTH]),
+    role(Role::LaurelRight, &["blk.{l}.laurel_r"], &["layers.{l}.laurel.linear_right"], &[WIDTH, Of(Key::LaurelRank)]),
     role(Role::LaurelNorm, &["blk.{l}.laurel_post_norm"], &["layers.{l}.laurel.post_laurel_norm"], &[WIDTH]),
 ];
 
@@ -621,6 +710,10 @@ pub enum Need {
     BehindFirst,
     /// In every layer that has no tensor of the other role.
     Unless(Role),
+    /// In every layer that has no tensor of any of the other roles.
+    UnlessAny(&'static [Role]),
+    /// In every layer that looks at keys and values of its own.
+    OwnKeys,
 }
 
 /// What must be done to the tensor of a Hugging Face folder to have that of a GGUF file.
@@ -649,12 +742,14 @@ pub struct Row {
     shape: Option<&'static [Dim]>,
     /// What a folder's tensor needs.
     pub folder: Folder,
+    /// Files arrange its values in different shapes: their number counts.
+    pub flat: bool,
 }
 
 /// A tensor that must be there.
 pub(super) const fn needed(role: Role) -> Row {
     let folder = Folder { by_input: false, by_head: false, plus: 0.0 };
-    Row { role, need: Need::Always, gguf: None, hf: None, shape: None, folder }
+    Row { role, need: Need::Always, gguf: None, hf: None, shape: None, folder, flat: false }
 }
 
 /// A tensor that may be there.
@@ -668,6 +763,15 @@ impl Row {
     }
     pub(super) const fn unless(self, other: Role) -> Self {
         Self { need: Need::Unless(other), ..self }
+    }
+    pub(super) const fn unless_any(self, others: &'static [Role]) -> Self {
+        Self { need: Need::UnlessAny(others), ..self }
+    }
+    pub(super) const fn with_own_keys(self) -> Self {
+        Self { need: Need::OwnKeys, ..self }
+    }
+    pub(super) const fn flat(self) -> Self {
+        Self { flat: true, ..self }
     }
     pub(super) const fn shape(self, shape: &'static [Dim]) -> Self {
         Self { shape: Some(shape), ..self }

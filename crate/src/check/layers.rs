@@ -1,6 +1,6 @@
 //! Configuration against tensors: which tensors an architecture has, in which shapes.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::Subject;
 use crate::{
@@ -28,7 +28,8 @@ struct Found {
     row: Option<usize>,
     layer: Option<u32>,
     bias: bool,
-    single: bool,
+    /// Which, of several.
+    item: Option<u32>,
 }
 
 /// Holds tensors against the stated sizes.
@@ -62,7 +63,7 @@ impl<'a> Known<'a> {
         let all = subject.model.tensors.iter().enumerate();
         let found = all.filter_map(|(tensor, t)| {
             let s = slots.find(&t.name)?;
-            Some(Found { tensor, row: s.row, layer: s.layer, bias: s.bias, single: s.single })
+            Some(Found { tensor, row: s.row, layer: s.layer, bias: s.bias, item: s.item })
         });
         let found = found.collect();
         Self { subject, numbers, rows: architecture.rows().collect(), found }
@@ -73,13 +74,14 @@ impl<'a> Known<'a> {
     /// The dimensions that a tensor of a row has, the slowest first; empty where nothing is asked.
     fn dims(&self, row: &Row, found: &Found) -> Vec<Dim> {
         // Several in one tensor have the dimension that counts them.
-        let one = |dims: &'static [Dim]| if found.single { dims.get(1..).unwrap_or(dims) } else { dims }.to_vec();
+        let one =
+            |dims: &'static [Dim]| if found.item.is_some() { dims.get(1..).unwrap_or(dims) } else { dims }.to_vec();
         if found.bias {
             return one(row.bias_dims());
         }
         let mut dims = one(row.dims());
-        if !self.gguf() && row.folder.by_input {
-            dims.reverse();
+        if let (false, true, [.., outputs, inputs]) = (self.gguf(), row.folder.by_input, dims.as_mut_slice()) {
+            std::mem::swap(outputs, inputs);
         }
         dims
     }
@@ -100,9 +102,15 @@ impl<'a> Known<'a> {
             let tensor = &self.subject.model.tensors[found.tensor];
             let Some(r) = found.row.filter(|_| tensor.encoding != Encoding::Unknown) else { continue };
             let row = self.rows[r];
-            let key = (r, found.layer, found.bias, found.single);
+            let key = (r, found.layer, found.bias, found.item.is_some());
             let sizes: &Option<Vec<u64>> = asked.entry(key).or_insert_with(|| self.sizes(row, found));
-            let Some(sizes) = sizes.clone().filter(|sizes| *sizes != tensor.shape.0) else { continue };
+            // Converters leave a first dimension of one away, or add one.
+            let one = |sizes: &[u64], other: &[u64]| matches!(sizes, [1, n] if other == [*n]);
+            // Where files arrange values in different shapes, their number counts.
+            let as_many = |s: &[u64]| row.flat && Shape(s.to_vec()).elements() == tensor.shape.elements();
+            let found = &tensor.shape.0;
+            let same = |s: &[u64]| s == found || one(s, found) || one(found, s) || as_many(s);
+            let Some(sizes) = sizes.clone().filter(|s| !same(s)) else { continue };
             let dims = self.dims(row, found);
             let told: Vec<String> = dims.iter().zip(&sizes).map(|(d, n)| format!("{n} ({})", self.say(d))).collect();
             let what = format!(
@@ -133,7 +141,9 @@ impl<'a> Known<'a> {
         match *dim {
             Dim::Of(key) => one(key),
             Dim::By(a, b) => format!("{} by {}", one(a), one(b)),
+            Dim::Beyond(a, b) => format!("{} less {}", one(a), one(b)),
             Dim::Times(n, key) => format!("{n} times {}", one(key)),
+            Dim::Less(key) => format!("one less than {}", one(key)),
             Dim::Sum(dims) => dims.iter().map(|d| self.say(d)).collect::<Vec<_>>().join(" + "),
             Dim::Exactly(n) => format!("always {n}"),
         }
@@ -188,7 +198,9 @@ impl<'a> Known<'a> {
         let form = self.numbers.form();
         let names = Names::new(self.subject.model, form);
         let mut lost = Vec::new();
-        for row in self.rows.iter().filter(|row| !row.names(form).is_empty()) {
+        let mixed = self.numbers.varies(Key::Experts) || self.numbers.get(Key::Experts).is_some_and(|n| n > 0);
+        let of_experts = |row: &Row| matches!(row.dims(), [Dim::Of(Key::Experts), ..]);
+        for row in self.rows.iter().filter(|row| !row.names(form).is_empty() && (mixed || !of_experts(row))) {
             let slots: Vec<Option<u32>> = match row.layered(form) {
                 true => layers.iter().copied().map(Some).collect(),
                 false => vec![None],
@@ -198,9 +210,31 @@ impl<'a> Known<'a> {
                 Need::Optional => false,
                 Need::BehindFirst => layer.is_some_and(|l| l > 0),
                 Need::Unless(other) => !have.contains(&(other, *layer)),
+                Need::UnlessAny(others) => !others.iter().any(|o| have.contains(&(*o, *layer))),
+                Need::OwnKeys => layer.is_some_and(|l| self.numbers.has_own_keys(l)),
             };
             let gone = slots.into_iter().filter(|layer| asked(layer) && !have.contains(&(row.role, *layer)));
             lost.extend(gone.map(|layer| names.expected(row, layer.unwrap_or(0))));
+        }
+        lost.extend(self.lost_items(layers, &names));
+        lost
+    }
+    /// Names of single experts that are not there beside others of their layer.
+    fn lost_items(&self, layers: &[u32], names: &Names<'_>) -> Vec<String> {
+        let mut items: BTreeMap<(usize, u32), BTreeSet<u32>> = BTreeMap::new();
+        for found in self.found.iter().filter(|f| !f.bias) {
+            if let (Some(row), Some(layer), Some(item)) = (found.row, found.layer, found.item) {
+                items.entry((row, layer)).or_default().insert(item);
+            }
+        }
+        let mut lost = Vec::new();
+        for ((row, layer), have) in items.iter().filter(|((_, layer), _)| layers.contains(layer)) {
+            let row = self.rows[*row];
+            let count = row.dims().first().and_then(|d| self.numbers.dim(d, *layer)).unwrap_or(0);
+            // No more than there are tensors: the number is the file's.
+            let count = u32::try_from(count).unwrap_or(u32::MAX).min(self.subject.model.tensors.len() as u32);
+            let gone = (0..count).filter(|item| !have.contains(item));
+            lost.extend(gone.map(|item| names.expected_item(row, *layer, item)));
         }
         lost
     }

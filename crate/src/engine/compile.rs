@@ -134,7 +134,7 @@ struct Compiler<'a> {
 impl<'a> Compiler<'a> {
     fn new(graph: &'a Graph, options: &'a Options) -> Result<Self> {
         let mut windows = vec![None];
-        for state in &graph.states {
+        for state in graph.states.iter().filter(|s| !s.carried) {
             // A window that holds the whole context is none.
             let window = state.window.filter(|w| *w < options.context);
             if !windows.contains(&window) {
@@ -201,6 +201,13 @@ impl<'a> Compiler<'a> {
             self.program.rotations.push((rotation.clone(), table));
         }
         for (i, state) in self.graph.states.iter().enumerate() {
+            if state.carried {
+                let (sequences, width) = (layout.sequences, state.width);
+                let kind = BufferKind::Carried { state: StateId(i as u32), sequences, width };
+                let id = self.buffer(Rc::clone(&state.name), kind)?;
+                self.states.push(id);
+                continue;
+            }
             let window = state.window.filter(|w| *w < self.options.context);
             let group = self.windows.iter().position(|w| *w == window).unwrap_or(0) as u32;
             let rows = self.state_pages(window) * PAGE_ROWS * layout.sequences;
@@ -358,6 +365,9 @@ impl<'a> Compiler<'a> {
             self.operands.insert(value, operand.clone());
             outputs.push(operand);
         }
+        if let Op::Recur(recur) = &node.op {
+            inputs.push(Operand::State(self.states[recur.state.0 as usize]));
+        }
         self.push(node.op.clone(), inputs, outputs, &node.label, self.needed[id.0 as usize]);
         Ok(())
     }
@@ -370,6 +380,7 @@ impl<'a> Compiler<'a> {
     fn state_of(&self, node: &Node, output: usize) -> Option<StateId> {
         match (&node.op, output) {
             (Op::StateWrite(id), 0) => Some(*id),
+            (Op::Recur(recur), 1) => Some(recur.state),
             (Op::Fused(Fused::RopeWrite { keys, .. }), 1) => Some(*keys),
             (Op::Fused(Fused::RopeWrite { values, .. }), 2) => Some(*values),
             _ => None,

@@ -10,7 +10,7 @@ use crate::ir::{Fused, Op};
 pub struct Memory {
     /// Weights.
     pub weights: u64,
-    /// What sequences remember: keys and values.
+    /// What sequences remember: keys and values, and what recurrences carry.
     pub states: u64,
     /// Activations, constants, tables, the step's inputs.
     pub scratch: u64,
@@ -24,7 +24,7 @@ impl Program {
             let bytes = buffer.kind.words() * 4;
             match buffer.kind {
                 BufferKind::Weight { .. } | BufferKind::Vector { .. } => m.weights += bytes,
-                BufferKind::State { .. } => m.states += bytes,
+                BufferKind::State { .. } | BufferKind::Carried { .. } => m.states += bytes,
                 _ => m.scratch += bytes,
             }
         }
@@ -41,6 +41,7 @@ impl Program {
                     let seen = u64::from(position + 1).min(u64::from(rows / self.layout.sequences.max(1)));
                     seen * u64::from(cache.row_words(width)) * 4
                 }
+                BufferKind::Carried { width, .. } => u64::from(width) * 4,
                 _ => 0,
             },
             Operand::View(view) if matches!(self.buffer(view.buffer).kind, BufferKind::Vector { .. }) => {
@@ -88,6 +89,7 @@ fn name(step: &Step) -> String {
         Op::RmsNorm { group, .. } => format!("rms norm of {group}"),
         Op::LayerNorm { .. } => "layer norm".to_owned(),
         Op::StateWrite(_) => "write".to_owned(),
+        Op::Recur(recur) => format!("{:?}", recur.rule).to_lowercase(),
         Op::Rope(_) => "rope".to_owned(),
         Op::Slice { .. } => "copy".to_owned(),
         Op::Unary(f) => format!("{f:?}").to_lowercase(),

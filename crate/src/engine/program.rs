@@ -58,6 +58,16 @@ pub enum BufferKind {
         /// Which page table places its rows.
         group: u32,
     },
+    /// What sequences carry from row to row, `[sequences, CHECKPOINTS, width]` of f32: what a sequence has after position p
+    /// lies at `p % CHECKPOINTS`. Zero at first.
+    Carried {
+        /// Which state of the graph.
+        state: StateId,
+        /// Sequences.
+        sequences: u32,
+        /// Values of one.
+        width: u32,
+    },
     /// The step's inputs: [`batch`] says what lies where.
     Batch {
         /// Number of words.
@@ -119,6 +129,8 @@ impl CacheType {
 
 /// Rows of a state that lie together.
 pub const PAGE_ROWS: u32 = 16;
+/// Positions after which a carried state is kept: a step that ran ahead of the host by one can be left out again.
+pub const CHECKPOINTS: u32 = 2;
 /// Records of choices that a device keeps before the host must have read them.
 pub const RING: u32 = 256;
 /// Words that a record tells of one sequence's choice besides its id: its probability (f32; -1 where none was asked for), then
@@ -169,6 +181,8 @@ pub mod batch {
     pub const SEQUENCES: usize = 11;
     /// Logits of the step that were NaN or infinite: choosing adds to it, advancing records and clears it.
     pub const NONFINITE: usize = 12;
+    /// Where `types[rows]` begins: kinds of tokens, 0 where the host writes none.
+    pub const TYPES_AT: usize = 13;
     /// Words of the header.
     pub const HEADER: usize = 16;
 }
@@ -225,6 +239,7 @@ impl BatchLayout {
             (batch::TOKENS_AT, self.rows.max(self.sequences)),
             (batch::POSITIONS_AT, self.rows.max(self.sequences)),
             (batch::SEQUENCES_AT, self.rows.max(self.sequences)),
+            (batch::TYPES_AT, self.rows.max(self.sequences)),
             (batch::OUTPUTS_AT, self.outputs.max(self.sequences)),
             (batch::LENGTHS_AT, self.sequences),
             (batch::STARTS_AT, self.sequences),
@@ -402,13 +417,21 @@ impl Program {
     pub fn plan(&self, want: Want) -> impl Iterator<Item = &Step> {
         self.steps.iter().filter(move |s| s.needed_by & (1 << want as u8) != 0)
     }
-    /// Number of tokens that the model has an embedding for; 0 where it reads none.
+    /// Number of tokens that the model has an embedding for (in every table of such); 0 where it reads none.
     pub fn known_tokens(&self) -> u32 {
         let table = |step: &Step| match (&step.op, step.inputs.as_slice()) {
             (Op::Embed, [Operand::Matrix { rows, .. }, Operand::Input(Input::Tokens)]) => Some(*rows),
             _ => None,
         };
-        self.steps.iter().find_map(table).unwrap_or(0)
+        self.steps.iter().filter_map(table).min().unwrap_or(0)
+    }
+    /// Whether a step reads this array of the batch.
+    pub fn reads(&self, input: Input) -> bool {
+        self.steps.iter().any(|s| s.inputs.contains(&Operand::Input(input)))
+    }
+    /// Whether sequences carry states from row to row, which cannot go back to any earlier position.
+    pub fn carries(&self) -> bool {
+        self.buffers.iter().any(|b| matches!(b.kind, BufferKind::Carried { .. }))
     }
     /// The plan for a step of so many rows and wanted results.
     pub fn key(&self, rows: usize, outputs: usize, want: Want) -> StepKey {
@@ -435,6 +458,9 @@ impl BufferKind {
                 (u64::from(*rows) * row).div_ceil(4)
             }
             Self::State { cache, rows, width, .. } => u64::from(*rows) * u64::from(cache.row_words(*width)),
+            Self::Carried { sequences, width, .. } => {
+                u64::from(*sequences) * u64::from(CHECKPOINTS) * u64::from(*width)
+            }
             Self::Vector { len }
             | Self::Constant { len }
             | Self::RotaryTable { len, .. }
@@ -449,7 +475,12 @@ impl BufferKind {
     pub fn is_written(&self) -> bool {
         matches!(
             self,
-            Self::Activation { .. } | Self::State { .. } | Self::Batch { .. } | Self::Counts { .. } | Self::Ring { .. }
+            Self::Activation { .. }
+                | Self::State { .. }
+                | Self::Carried { .. }
+                | Self::Batch { .. }
+                | Self::Counts { .. }
+                | Self::Ring { .. }
         )
     }
 }

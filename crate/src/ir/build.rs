@@ -7,9 +7,9 @@ use std::{
 };
 
 use super::{
-    fact::{DType, Fact},
+    fact::{DType, Dim, Fact},
     graph::{Constant, Graph, Input, State, StateId, Value, Weight, WeightId},
-    op::{Attention, Binary, Op, Rope, Unary},
+    op::{Attention, Binary, Op, Reduction, Rope, Unary},
     rotation::Rotation,
 };
 use crate::fault::{Fault, Result};
@@ -68,7 +68,9 @@ impl Builder {
     /// What is known of a value.
     pub fn fact(&self, x: Tensor<'_>) -> Fact {
         let inner = self.inner.borrow();
-        inner.graph.nodes.get(x.value.node.0 as usize).map_or_else(|| Fact::new(DType::F32, []), |n| n.facts[0].clone())
+        let fact =
+            inner.graph.nodes.get(x.value.node.0 as usize).and_then(|n| n.facts.get(usize::from(x.value.output)));
+        fact.cloned().unwrap_or_else(|| Fact::new(DType::F32, []))
     }
     /// Any operation.
     pub fn op(&self, name: &str, op: Op, inputs: &[Tensor<'_>]) -> Tensor<'_> {
@@ -163,6 +165,10 @@ impl<'g> Tensor<'g> {
     pub fn value(self) -> Value {
         self.value
     }
+    /// Another result of the operation that this value is the first result of.
+    pub fn result(self, output: u8) -> Tensor<'g> {
+        Tensor { value: self.value.node.result(output), ..self }
+    }
     /// Values of a row; 0 after a fault.
     pub fn width(self) -> u32 {
         self.builder.fact(self).width().unwrap_or(0)
@@ -179,8 +185,16 @@ impl<'g> Tensor<'g> {
         self.op("rope", Op::Rope(rope), &[self.builder.input(Input::Positions)])
     }
     /// Attention of these queries.
-    pub fn attention(self, spec: Attention, keys: Tensor<'g>, values: Tensor<'g>) -> Tensor<'g> {
-        self.op("attention", Op::Attention(spec), &[keys, values])
+    pub fn attention(
+        self,
+        spec: Attention,
+        keys: Tensor<'g>,
+        values: Tensor<'g>,
+        bias: Option<Tensor<'g>>,
+        sinks: Option<Tensor<'g>>,
+    ) -> Tensor<'g> {
+        let inputs: Vec<Tensor<'g>> = [Some(keys), Some(values), bias, sinks].into_iter().flatten().collect();
+        self.op("attention", Op::Attention(spec), &inputs)
     }
     /// Remembers each row at its position.
     pub fn remember(self, state: StateId) -> Tensor<'g> {
@@ -194,6 +208,14 @@ impl<'g> Tensor<'g> {
     pub fn columns(self, start: u32, len: u32) -> Tensor<'g> {
         let axis = self.builder.fact(self).shape.len().saturating_sub(1);
         self.op("columns", Op::Slice { axis, start, len }, &[])
+    }
+    /// The same values in another shape.
+    pub fn reshape(self, shape: &[Dim]) -> Tensor<'g> {
+        self.op("reshaped", Op::Reshape(shape.to_vec()), &[])
+    }
+    /// The mean of each row, `[rows, 1]`.
+    pub fn mean(self) -> Tensor<'g> {
+        self.op("mean", Op::Reduce(Reduction::Mean), &[])
     }
     /// The rows that want a result.
     pub fn wanted_rows(self) -> Tensor<'g> {

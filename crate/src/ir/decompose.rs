@@ -6,7 +6,7 @@
 use super::{
     fact::{DType, Dim, Fact},
     graph::{Constant, Graph, Node, Value},
-    op::{Attention, Binary, Fused, Link, Op, Reduction, Unary},
+    op::{Attention, Binary, ExpertLinear, Fused, Link, Op, Reduction, Unary},
     rewrite::rewrite,
 };
 use crate::fault::Result;
@@ -39,7 +39,13 @@ pub fn decompose(graph: &mut Graph, op: &Op, inputs: &[Value], label: &str) -> R
         }
         (Op::Softmax, &[x]) => parts.softmax(x).and_then(one),
         (Op::Unary(f), &[x]) => parts.function(*f, x).map(|y| y.map(|y| vec![y])),
-        (Op::Attention(spec), &[q, k, v]) => parts.attention(spec, q, k, v).map(|y| y.map(|y| vec![y])),
+        (Op::Attention(spec), &[q, k, v, ref others @ ..]) => {
+            parts.attention(spec, [q, k, v], others).map(|y| y.map(|y| vec![y]))
+        }
+        (Op::ExpertLinear(spec), &[x, weight, ref bias @ ..]) if !spec.routed && facts[0].shape.len() == 3 => {
+            parts.all_experts(spec, x, weight, bias.first().copied()).and_then(one)
+        }
+        (Op::ExpertSum, &[x, weights]) => parts.expert_sum(x, weights).and_then(one),
         (Op::Fused(Fused::Chain(links)), inputs) => parts.chain(links, inputs).and_then(one),
         (Op::Fused(Fused::LinearAdd), &[residual, ref linear @ ..]) => {
             let y = parts.add(Op::Linear, linear)?;
@@ -223,11 +229,74 @@ impl Parts<'_> {
         self.add(Op::Transpose(vec![1, 2, 0, 3]), &[x])
     }
 
-    fn attention(&mut self, spec: &Attention, q: Value, k: Value, v: Value) -> Result<Option<Value>> {
-        let (rows, kv_heads) = (self.shape(q)[0], spec.kv_heads);
-        let Some(n) = rows.fixed().filter(|n| *n > 0 && n.checked_mul(*n).is_some_and(|n| n <= MASK_LIMIT)) else {
-            return Ok(None);
+    /// `[(2 * reach + 1) * heads]` to `[kv_heads, group, n, n]`: the value for each query and key.
+    fn distances(&mut self, spec: &Attention, reach: u32, n: u32, bias: Value) -> Result<Value> {
+        let (heads, far) = (spec.heads, i64::from(reach));
+        let table = self.reshape(&[Dim::Fixed(2 * reach + 1), Dim::Fixed(heads)], bias)?;
+        let at = |p: u32, q: u32| ((i64::from(q) - i64::from(p)).clamp(-far, far) + far) as f32;
+        let values = (0..n).flat_map(|p| (0..n).map(move |q| at(p, q))).collect();
+        let fact = Fact::new(DType::I32, [Dim::Fixed(n * n)]);
+        let ids = self.graph.add_constant(Constant { fact, values }, self.label)?;
+        let each = self.add(Op::Embed, &[table, ids.value()])?;
+        let (rows, kv_heads) = (Dim::Fixed(n), spec.kv_heads);
+        let each = self.reshape(&[rows, rows, Dim::Fixed(kv_heads), Dim::Fixed(heads / kv_heads)], each)?;
+        self.add(Op::Transpose(vec![2, 3, 0, 1]), &[each])
+    }
+
+    /// Known values added.
+    fn plus(&mut self, x: Value, fact: Fact, values: std::rc::Rc<[f32]>) -> Result<Value> {
+        let known = self.graph.add_constant(Constant { fact, values }, self.label)?;
+        self.binary(Binary::Add, x, known.value())
+    }
+
+    /// Softmax of scores `[kv_heads, group, n, n]` with a further score for each head, which is dropped afterwards.
+    fn softmax_beside(&mut self, scores: Value, sinks: Value, [kv_heads, group, n]: [u32; 3]) -> Result<Value> {
+        let fixed = |dims: [u32; 4]| dims.map(Dim::Fixed);
+        let sinks = self.reshape(&fixed([kv_heads, group, 1, 1]), sinks)?;
+        let zeros = vec![0f32; n as usize].into();
+        let sinks = self.plus(sinks, Fact::new(DType::F32, fixed([1, 1, n, 1])), zeros)?;
+        let all = self.add(Op::Concat { axis: 3 }, &[scores, sinks])?;
+        let shares = self.add(Op::Softmax, &[all])?;
+        self.columns(shares, 0, n)
+    }
+
+    /// Each expert's rows times its own rows of x: matrices side by side.
+    fn all_experts(&mut self, spec: &ExpertLinear, x: Value, weight: Value, bias: Option<Value>) -> Result<Value> {
+        let (shape, fact) = (self.shape(x), self.graph.fact(weight).clone());
+        let (experts, k) = (Dim::Fixed(spec.experts), shape[2]);
+        let n = Dim::Fixed(fact.shape[0].fixed().map_or(0, |all| all / spec.experts));
+        let weight = match fact.dtype {
+            DType::Block(_) => self.add(Op::Cast(DType::F32), &[weight])?,
+            _ => weight,
         };
+        let weight = self.reshape(&[experts, n, k], weight)?;
+        let x = self.add(Op::Transpose(vec![1, 0, 2]), &[x])?;
+        let y = self.add(Op::MatMul { transposed: true }, &[x, weight])?;
+        let y = self.add(Op::Transpose(vec![1, 0, 2]), &[y])?;
+        match bias {
+            Some(bias) => {
+                let bias = self.reshape(&[experts, n], bias)?;
+                self.binary(Binary::Add, y, bias)
+            }
+            None => Ok(y),
+        }
+    }
+
+    fn expert_sum(&mut self, x: Value, weights: Value) -> Result<Value> {
+        let shape = self.shape(x);
+        let weights = self.reshape(&[shape[0], Dim::Fixed(1), shape[1]], weights)?;
+        let y = self.add(Op::MatMul { transposed: false }, &[weights, x])?;
+        self.reshape(&[shape[0], shape[2]], y)
+    }
+
+    fn attention(&mut self, spec: &Attention, [q, k, v]: [Value; 3], others: &[Value]) -> Result<Option<Value>> {
+        let sinks = spec.sinks_at().and_then(|at| others.get(at - 3)).copied();
+        let bias = spec.reach.and_then(|_| others.first()).copied();
+        let (rows, kv_heads) = (self.shape(q)[0], spec.kv_heads);
+        let masks = if spec.alibi.is_some() { spec.heads } else { 1 };
+        let fits =
+            |n: &u32| *n > 0 && n.checked_mul(*n).and_then(|n| n.checked_mul(masks)).is_some_and(|n| n <= MASK_LIMIT);
+        let Some(n) = rows.fixed().filter(fits) else { return Ok(None) };
         if self.shape(k)[0] != rows {
             return Ok(None);
         }
@@ -239,15 +308,27 @@ impl Parts<'_> {
         if let Some(cap) = spec.soft_cap {
             scores = self.unary(Unary::SoftCap(cap), scores)?;
         }
+        if let (Some(reach), Some(bias)) = (spec.reach, bias) {
+            let added = self.distances(spec, reach, n, bias)?;
+            scores = self.binary(Binary::Add, scores, added)?;
+        }
         if spec.causal || spec.window.is_some() {
             let fact = Fact::new(DType::F32, [rows, rows]);
             let sees = |p: u32, q: u32| (!spec.causal || q <= p) && spec.window.is_none_or(|w| p.abs_diff(q) < w);
             let at = |p: u32, q: u32| if sees(p, q) { 0.0 } else { f32::NEG_INFINITY };
             let values = (0..n).flat_map(|p| (0..n).map(move |q| at(p, q))).collect();
-            let mask = self.graph.add_constant(Constant { fact, values }, self.label)?;
-            scores = self.binary(Binary::Add, scores, mask.value())?;
+            scores = self.plus(scores, fact, values)?;
         }
-        let shares = self.add(Op::Softmax, &[scores])?;
+        if spec.alibi.is_some() {
+            let heads = [Dim::Fixed(kv_heads), Dim::Fixed(spec.heads / kv_heads), rows, rows];
+            let at = |h: u32, p: u32, q: u32| (-spec.slope(h) * f64::from(p.abs_diff(q))) as f32;
+            let all = (0..spec.heads).flat_map(|h| (0..n).flat_map(move |p| (0..n).map(move |q| at(h, p, q))));
+            scores = self.plus(scores, Fact::new(DType::F32, heads), all.collect())?;
+        }
+        let shares = match sinks {
+            Some(sinks) => self.softmax_beside(scores, sinks, [kv_heads, spec.heads / kv_heads, n])?,
+            None => self.add(Op::Softmax, &[scores])?,
+        };
         let y = self.add(Op::MatMul { transposed: false }, &[shares, v])?;
         let y = self.add(Op::Transpose(vec![2, 0, 1, 3]), &[y])?;
         self.reshape(&[rows, Dim::Fixed(spec.heads * spec.value_dim)], y).map(Some)

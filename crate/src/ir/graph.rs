@@ -39,6 +39,8 @@ pub enum Input {
     Positions,
     /// Rows that want a result, `i32[outputs]`.
     Outputs,
+    /// Kinds of tokens (BERT's segments: 0, and 1 for the second of two texts), `i32[rows]`.
+    Types,
 }
 
 /// One operation, what it reads and what is known of its results.
@@ -92,6 +94,27 @@ pub enum Stored {
     ByOutput,
     /// `[inputs, outputs]`: to be transposed at load.
     ByInput,
+    /// Matrices `[inputs, outputs]` one behind the other, each to be transposed at load. Row `r` of the weight is output
+    /// `r % outputs` of matrix `r / outputs`.
+    Stacked(Stack),
+    /// `[rows, row_len / 32, 16]`: the bytes of MXFP4, two values each, whose scales are another tensor `[rows, row_len / 32]`.
+    Mxfp4 {
+        /// The tensor of the scales.
+        scales: usize,
+    },
+}
+
+/// Where matrices lie in a tensor: in its rows, all outer dimensions together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stack {
+    /// Rows from one matrix to the next.
+    pub pitch: u32,
+    /// First row of a matrix.
+    pub first: u32,
+    /// Its rows: the inputs.
+    pub inputs: u32,
+    /// Values of a row: the outputs.
+    pub outputs: u32,
 }
 
 impl Source {
@@ -99,13 +122,18 @@ impl Source {
     pub fn rows(tensor: usize, first: u32, rows: u32) -> Self {
         Self { tensor, first, run: rows, step: rows, runs: 1, stored: Stored::ByOutput, plus: 0.0 }
     }
+    /// The tensors that are read.
+    pub fn tensors(&self) -> impl Iterator<Item = usize> {
+        let scales = if let Stored::Mxfp4 { scales } = self.stored { Some(scales) } else { None };
+        std::iter::once(self.tensor).chain(scales)
+    }
     /// Number of rows taken.
     pub fn count(&self) -> u32 {
         self.run * self.runs
     }
 }
 
-/// Memory of sequences between steps: one row a position.
+/// Memory of sequences between steps: one row a position, or one row that each step makes anew.
 #[derive(Debug, Clone, PartialEq)]
 pub struct State {
     /// For people: "blk.0.k".
@@ -114,6 +142,8 @@ pub struct State {
     pub width: u32,
     /// Positions that are looked back at, this one included; `None`: all.
     pub window: Option<u32>,
+    /// One row a sequence, which [`super::Op::Recur`] carries on; else one row a position.
+    pub carried: bool,
 }
 
 /// Values known when the graph is built.

@@ -1,9 +1,11 @@
 //! Facts of an operation's results from the facts of its inputs: one function, called while a graph is built.
 
+mod recur;
+
 use super::{
     fact::{DType, Dim, Fact},
     graph::{Graph, Input, StateId},
-    op::{Attention, Binary, Fused, Link, Op, Rope},
+    op::{Attention, Binary, ExpertLinear, Fused, Link, Op, Rope, Routing},
 };
 use crate::fault::{Fault, Result};
 
@@ -26,7 +28,7 @@ pub fn infer(graph: &Graph, op: &Op, inputs: &[&Fact]) -> Result<Vec<Fact>> {
         Op::Input(input) => one(Fact::new(
             DType::I32,
             [match input {
-                Input::Tokens | Input::Positions => Dim::Rows,
+                Input::Tokens | Input::Positions | Input::Types => Dim::Rows,
                 Input::Outputs => Dim::Outputs,
             }],
         )),
@@ -57,6 +59,7 @@ pub fn infer(graph: &Graph, op: &Op, inputs: &[&Fact]) -> Result<Vec<Fact>> {
         }
         Op::Attention(a) => one(attention(a, inputs)?),
         Op::StateWrite(id) => one(state_write(graph, *id, floats(inputs[0])?)?),
+        Op::Recur(r) => recur::recur(graph, r, inputs),
         Op::Binary(_) => {
             let fact = broadcast(inputs[0], inputs[1])?;
             match fact.dtype {
@@ -102,6 +105,17 @@ pub fn infer(graph: &Graph, op: &Op, inputs: &[&Fact]) -> Result<Vec<Fact>> {
             let width = matrix(inputs[0])?[1];
             one(Fact::new(inputs[0].dtype, [rows_of_ids(inputs[1])?, width]))
         }
+        Op::Route(routing) => route(routing, inputs),
+        Op::ExpertLinear(spec) => one(expert_linear(spec, inputs)?),
+        Op::ExpertSum => match (floats(inputs[0])?.shape.as_slice(), floats(inputs[1])?.shape.as_slice()) {
+            (&[rows, used, n], &[also, weighed]) if rows == also && used == weighed => {
+                one(Fact::new(DType::F32, [rows, n]))
+            }
+            _ => Err(wrong(format!(
+                "a weight for each of [rows, used, n] expected, {} and {} found",
+                inputs[0], inputs[1]
+            ))),
+        },
         Op::Sample { alternatives } => {
             let rows = matrix(floats(inputs[0])?)?[0];
             Ok(vec![
@@ -126,7 +140,15 @@ fn arity(op: &Op) -> std::ops::RangeInclusive<usize> {
         Op::Slice { .. } | Op::StateWrite(_) | Op::Sample { .. } => 1..=1,
         Op::Embed | Op::MatMul { .. } | Op::RmsNorm { .. } | Op::Rope(_) | Op::Binary(_) | Op::Gather => 2..=2,
         Op::Linear | Op::LayerNorm { .. } => 2..=3,
-        Op::Attention(_) | Op::Select | Op::Advance => 3..=3,
+        Op::Select | Op::Advance => 3..=3,
+        Op::Attention(a) => {
+            let all = 3 + usize::from(a.reach.is_some()) + usize::from(a.sinks);
+            all..=all
+        }
+        Op::Route(_) => 1..=2,
+        Op::ExpertLinear(spec) => 2 + usize::from(spec.routed)..=3 + usize::from(spec.routed),
+        Op::ExpertSum => 2..=2,
+        Op::Recur(r) => recur::arity(&r.rule),
         Op::Concat { .. } | Op::Fused(Fused::Chain(_)) => 1..=usize::MAX,
         Op::Fused(Fused::LinearAdd) => 3..=4,
         Op::Fused(Fused::GatedLinear(_)) => 2..=3,
@@ -225,14 +247,68 @@ fn attention(a: &Attention, inputs: &[&Fact]) -> Result<Fact> {
             return Err(wrong(format!("rows of {wanted} values expected for attention, {fact} found")));
         }
     }
+    let bias = |reach: u32| {
+        let n = reach.checked_mul(2).and_then(|n| n.checked_add(1)).and_then(|n| n.checked_mul(a.heads));
+        n.ok_or_else(|| wrong(format!("a bias of {} heads for distances up to {reach}", a.heads)))
+    };
+    if let (Some(reach), Some(fact)) = (a.reach, inputs.get(3)) {
+        vector(floats(fact)?, bias(reach)?)?;
+    }
+    if let Some(sinks) = a.sinks_at().and_then(|at| inputs.get(at)) {
+        vector(floats(sinks)?, a.heads)?;
+    }
     if inputs[1].shape[0] != inputs[2].shape[0] {
         return Err(wrong(format!("as many keys as values expected, {} and {} found", inputs[1], inputs[2])));
     }
     Ok(Fact::new(DType::F32, [rows, Dim::Fixed(width(a.heads, a.value_dim)?)]))
 }
 
+fn route(r: &Routing, inputs: &[&Fact]) -> Result<Vec<Fact>> {
+    let [rows, _] = matrix(floats(inputs[0])?)?;
+    let experts = width(inputs[0])?;
+    if let Some(bias) = inputs.get(1) {
+        vector(bias, experts)?;
+    }
+    let whole = r.groups > 0 && experts % r.groups == 0 && (1..=r.groups).contains(&r.groups_used);
+    if !whole || r.used == 0 || r.used > experts / r.groups * r.groups_used {
+        let what = format!("{} of {experts} experts, from {} of {} groups", r.used, r.groups_used, r.groups);
+        return Err(wrong(format!("{what}, cannot be chosen")));
+    }
+    let used = Dim::Fixed(r.used);
+    Ok(vec![Fact::new(DType::I32, [rows, used]), Fact::new(DType::F32, [rows, used])])
+}
+
+fn expert_linear(spec: &ExpertLinear, inputs: &[&Fact]) -> Result<Fact> {
+    let [all, k] = matrix(inputs[1])?;
+    let n = all.fixed().filter(|n| spec.experts > 0 && *n > 0 && n % spec.experts == 0).map(|n| n / spec.experts);
+    let n = n.ok_or_else(|| wrong(format!("rows of {} experts expected, {} found", spec.experts, inputs[1])))?;
+    let x = floats(inputs[0])?;
+    let (rows, each) = match *x.shape.as_slice() {
+        [rows, width] if width == k => (rows, None),
+        [rows, used, width] if width == k => (rows, Some(used)),
+        _ => return Err(wrong(format!("rows of {k} values expected, {x} found"))),
+    };
+    let used = match inputs.get(2).filter(|_| spec.routed) {
+        Some(ids) => match (ids.dtype, ids.shape.as_slice()) {
+            (DType::I32, &[also, used]) if also == rows => used,
+            _ => return Err(wrong(format!("ids of experts for each of {rows} expected, {ids} found"))),
+        },
+        None => Dim::Fixed(spec.experts),
+    };
+    if each.is_some_and(|each| each != used) {
+        return Err(wrong(format!("{used} rows for each of {rows} expected, {x} found")));
+    }
+    if let Some(bias) = inputs.get(2 + usize::from(spec.routed)) {
+        vector(bias, spec.experts * n)?;
+    }
+    Ok(Fact::new(DType::F32, [rows, used, Dim::Fixed(n)]))
+}
+
 fn state_write(graph: &Graph, id: StateId, x: &Fact) -> Result<Fact> {
     let state = graph.states.get(id.0 as usize).ok_or_else(|| wrong("no such state"))?;
+    if state.carried {
+        return Err(wrong(format!("{} has one row a sequence, not one a position", state.name)));
+    }
     if matrix(x)?[1] != Dim::Fixed(state.width) {
         return Err(wrong(format!("rows of {} values expected for {}, {x} found", state.width, state.name)));
     }

@@ -18,8 +18,11 @@ mod verify;
 
 pub use build::{Builder, Tensor};
 pub use fact::{DType, Dim, Fact, Shape, Sizes};
-pub use graph::{Constant, Graph, Input, Node, NodeId, Source, State, StateId, Stored, Value, Weight, WeightId};
+pub use graph::{Constant, Graph, Input, Node, NodeId, Source, Stack, State, StateId, Stored, Value, Weight, WeightId};
 pub use infer::infer;
-pub use op::{Attention, Binary, CHAIN_INPUTS, CHAIN_LINKS, Fused, Link, Op, Pairing, Reduction, Rope, Unary};
+pub use op::{
+    Attention, Binary, CHAIN_INPUTS, CHAIN_LINKS, Delta, ExpertLinear, Fused, Gating, Link, Op, Pairing, Recur,
+    Reduction, Rope, Routing, Rule, Scan, Unary,
+};
 pub use rotation::{Angles, Factors, Rotation, Scaling};
 pub use verify::verify;

@@ -41,10 +41,14 @@ pub enum Op {
     Softmax,
     /// `(x [rows, heads * head_dim], positions [rows])`: rotates pairs of each head by angles that grow with the position.
     Rope(Rope),
-    /// `(q [rows, heads * head_dim], k, v)`: k and v are what [`Op::StateWrite`] gives, or rows of this step.
+    /// `(q [rows, heads * head_dim], k, v, [bias], [sinks [heads]])`: k and v are what [`Op::StateWrite`] gives, or rows of this
+    /// step; the bias is there where [`Attention::reach`] is, the sinks where [`Attention::sinks`] says so.
     Attention(Attention),
     /// `(x [rows, width])` -> the state `[context, width]`: remembers each row at its position in its sequence.
     StateWrite(StateId),
+    /// `(inputs of the rule)` -> `[rows, ..]` and the state: rows of a sequence one after the other, each with what the one
+    /// before it left. A sequence begins with zeros.
+    Recur(Recur),
 
     /// One value to one value.
     Unary(Unary),
@@ -78,6 +82,14 @@ pub enum Op {
     /// `(x [rows, width], ids [outputs])` -> `[outputs, width]`: the rows that want a result.
     Gather,
 
+    /// `(scores [rows, experts], [bias [experts]])` -> ids `[rows, used]`, weights `[rows, used]`: the experts of each row, best first.
+    Route(Routing),
+    /// `(x, weight [experts * n, k], [ids [rows, used]], [bias [experts * n]])` -> `[rows, used, n]`: a linear map by the chosen
+    /// experts' rows. x is `[rows, used, k]`, a row for each choice, or `[rows, k]`, one for all of them.
+    ExpertLinear(ExpertLinear),
+    /// `(x [rows, used, n], weights [rows, used])` -> `[rows, n]`: the weighted sum over what was used.
+    ExpertSum,
+
     /// `(logits [outputs, vocab])` -> ids `[outputs]`, the next token of each by the step's sampling settings; `[outputs, alternatives]`, the ids of
     /// the likeliest; `[outputs, 1 + alternatives]`, the probability of the token chosen and of those.
     Sample {
@@ -99,7 +111,7 @@ impl Op {
     /// The states that it writes, in the order of its results.
     pub fn states_written(&self) -> Vec<StateId> {
         match self {
-            Self::StateWrite(id) => vec![*id],
+            Self::StateWrite(id) | Self::Recur(Recur { state: id, .. }) => vec![*id],
             Self::Fused(Fused::RopeWrite { keys, values, .. }) => vec![*keys, *values],
             _ => Vec::new(),
         }
@@ -158,6 +170,10 @@ pub enum Unary {
     Shift(f32),
     /// `s * tanh(x / s)`: Gemma's soft cap.
     SoftCap(f32),
+    /// `max(x, s)`.
+    AtLeast(f32),
+    /// `min(x, s)`.
+    AtMost(f32),
     Neg,
     Abs,
     Exp,
@@ -249,4 +265,180 @@ pub struct Attention {
     pub window: Option<u32>,
     /// Scores s become `cap * tanh(s / cap)`.
     pub soft_cap: Option<f32>,
+    /// To the score of a key `d` positions behind its query (before it where d is below 0) is added what the bias
+    /// `[(2 * reach + 1) * heads]` has for the distance and the head: value `(clamp(d, -reach, reach) + reach) * heads + head`.
+    /// T5's relative positions.
+    pub reach: Option<u32>,
+    /// ALiBi: from each score the distance of the two positions is taken, times the head's slope ([`Attention::slope`]). The
+    /// number is the largest exponent: 8 in the paper.
+    pub alibi: Option<f32>,
+    /// A further input has a score for each head that takes part in the softmax and stands for no value.
+    pub sinks: bool,
+}
+
+impl Attention {
+    /// What a head's scores lose for each position of distance: `2^(-alibi * (head + 1) / heads)`; of other numbers of heads than
+    /// powers of two the heads beyond the greatest power below fill the gaps. 0 without ALiBi.
+    pub fn slope(&self, head: u32) -> f64 {
+        let Some(most) = self.alibi else { return 0.0 };
+        let n = self.slope_heads();
+        let step = if head < n { f64::from(head) + 1.0 } else { f64::from(head - n) + 0.5 };
+        (-f64::from(most) * step / f64::from(n)).exp2()
+    }
+    /// Which input the sinks are.
+    pub fn sinks_at(&self) -> Option<usize> {
+        self.sinks.then_some(3 + usize::from(self.reach.is_some()))
+    }
+    /// The greatest power of two up to the number of heads.
+    pub fn slope_heads(&self) -> u32 {
+        1 << self.heads.max(1).ilog2()
+    }
+}
+
+/// How experts are chosen and weighed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Routing {
+    /// Experts of each row.
+    pub used: u32,
+    /// From scores to weights.
+    pub gating: Gating,
+    /// Experts lie in this many groups of equal size; 1: in none.
+    pub groups: u32,
+    /// Experts of this many groups alone are chosen.
+    pub groups_used: u32,
+    /// A group counts by the sum of its two best experts, else by its best.
+    pub two_of_group: bool,
+    /// The chosen experts' weights are divided by their sum.
+    pub normalise: bool,
+    /// Multiplies the weights at last.
+    pub scale: f32,
+}
+
+/// From the scores of experts to their weights. A bias is added for the choice alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gating {
+    /// Softmax over all experts.
+    Softmax,
+    /// Each score's sigmoid.
+    Sigmoid,
+    /// The choice is by scores; softmax over the chosen ones.
+    SoftmaxOfChosen,
+}
+
+/// A linear map of which each choice has rows of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExpertLinear {
+    /// Experts whose rows follow each other in the weight.
+    pub experts: u32,
+    /// An input says which expert each choice is; else all are used, in order.
+    pub routed: bool,
+}
+
+/// A recurrence over the rows of each sequence, and the state that it carries from one to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recur {
+    /// What is computed.
+    pub rule: Rule,
+    /// What is carried: a state of one row a sequence, of [`Rule::width`] values.
+    pub state: StateId,
+}
+
+/// What a recurrence computes of row `t` of a sequence. `S` is its state, zeros at first; indices are of a row's values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// `(x [rows, channels], weight [channels * taps], [bias [channels]])` -> `[rows, channels]`:
+    /// `y[c] = sum over j of weight[c, j] x_{t - taps + 1 + j}[c] + bias[c]`. S `[taps - 1, channels]`: the last rows of x.
+    Conv {
+        /// Values of a row.
+        channels: u32,
+        /// Rows that a result looks at, its own included.
+        taps: u32,
+    },
+    /// `(x [rows, heads * head_dim], dt [rows, heads], b [rows, groups * size], c [rows, groups * size], a)` -> as x:
+    /// Mamba's selective scan. Of head h in group g: `S[p, s] = exp(dt A[s]) S[p, s] + dt x[p] b[g, s]`, then
+    /// `y[p] = sum over s of S[p, s] c[g, s] + D x[p]`. The vector `a` holds A, then D `[heads]`.
+    Scan(Scan),
+    /// `(q [rows, key_heads * key_dim], k, v [rows, heads * value_dim], decay [rows, heads], beta [rows, heads])` -> as v: the
+    /// gated delta rule. Of each head: `S = exp(decay) S`, `S[i, j] += k[i] beta (v[j] - sum over i of S[i, j] k[i])`,
+    /// `y[j] = sum over i of S[i, j] q[i]`.
+    Delta(Delta),
+    /// `(k [rows, channels], v [rows, channels], u [2 * channels])` -> `[rows, channels]`: RWKV 4's weighted mean of values with
+    /// weights exp(k), decayed by exp(w) a row, with a bonus of exp(u) for the own row; `u` holds w, then u. S `[3, channels]`:
+    /// numerator and denominator, both divided by e to the third, the largest exponent so far.
+    Wkv4 {
+        /// Values of a row.
+        channels: u32,
+        /// What is stored for w is `log(-w)`.
+        log: bool,
+    },
+    /// `(r [rows, heads * dim], k, v, w [rows, heads * dim] or [heads * dim], u [heads * dim])` -> as v: RWKV 5 and 6. Of each head:
+    /// `y[j] = sum over i of r[i] (S[i, j] + u[i] k[i] v[j])`, then `S[i, j] = w[i] S[i, j] + k[i] v[j]`.
+    Wkv {
+        /// Heads.
+        heads: u32,
+        /// Values of a head.
+        dim: u32,
+    },
+}
+
+/// The numbers of a selective scan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scan {
+    /// Heads: each has a step `dt` of its own. Of Mamba 1 every channel is one.
+    pub heads: u32,
+    /// Channels of a head.
+    pub head_dim: u32,
+    /// Numbers that a channel remembers.
+    pub size: u32,
+    /// Heads in a row share `b` and `c`: so many different ones there are.
+    pub groups: u32,
+    /// A is `[heads, size]`, not `[heads]`.
+    pub full: bool,
+    /// What is stored for A is `log(-A)`.
+    pub log: bool,
+}
+
+/// The numbers of a gated delta rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Delta {
+    /// Heads of queries and keys.
+    pub key_heads: u32,
+    /// Heads of values; a multiple.
+    pub heads: u32,
+    /// Values of a query or key head.
+    pub key_dim: u32,
+    /// Values of a value head.
+    pub value_dim: u32,
+    /// Value head h has key head `h % key_heads`; else `h / (heads / key_heads)`.
+    pub tiled: bool,
+}
+
+impl Rule {
+    /// Values of the state of one sequence; `None` beyond 2^32.
+    pub fn width(&self) -> Option<u32> {
+        let product = |all: &[u32]| all.iter().try_fold(1u32, |n, d| n.checked_mul(*d));
+        match self {
+            Self::Conv { channels, taps } => product(&[*channels, taps.checked_sub(1)?]),
+            Self::Scan(s) => product(&[s.heads, s.head_dim, s.size]),
+            Self::Delta(d) => product(&[d.heads, d.value_dim, d.key_dim]),
+            Self::Wkv4 { channels, .. } => product(&[3, *channels]),
+            Self::Wkv { heads, dim } => product(&[*heads, *dim, *dim]),
+        }
+    }
+    /// Values of a row of the result; `None` beyond 2^32.
+    pub fn outputs(&self) -> Option<u32> {
+        match self {
+            Self::Conv { channels, .. } | Self::Wkv4 { channels, .. } => Some(*channels),
+            Self::Scan(s) => s.heads.checked_mul(s.head_dim),
+            Self::Delta(d) => d.heads.checked_mul(d.value_dim),
+            Self::Wkv { heads, dim } => heads.checked_mul(*dim),
+        }
+    }
+}
+
+impl Delta {
+    /// The key head of a value head.
+    pub fn key_head(&self, head: u32) -> u32 {
+        if self.tiled { head % self.key_heads } else { head / (self.heads / self.key_heads) }
+    }
 }

@@ -9,7 +9,7 @@ use std::fmt;
 
 use super::{
     graph::{Graph, Node, State, StateId, Value, Weight},
-    op::{Attention, Fused, Link, Op, Pairing, Rope, Unary},
+    op::{Attention, Fused, Gating, Link, Op, Pairing, Recur, Rope, Routing, Rule, Unary},
     rotation::{Factors, Rotation, Scaling},
 };
 
@@ -84,6 +84,7 @@ fn name(op: &Op) -> String {
         Op::Cast(dtype) => format!("Cast {dtype}"),
         Op::Reduce(kind) => format!("Reduce {kind:?}"),
         Op::Fused(Fused::GatedLinear(f)) => format!("GatedLinear {}", function(*f).0),
+        Op::Recur(Recur { rule, .. }) => first_word(&format!("{rule:?}")),
         Op::Fused(fused) => first_word(&format!("{fused:?}")),
         other => first_word(&format!("{other:?}")),
     }
@@ -97,7 +98,7 @@ fn first_word(debug: &str) -> String {
 /// Name and number of a function of one value.
 fn function(f: Unary) -> (String, Option<f32>) {
     let number = match f {
-        Unary::Scale(s) | Unary::Shift(s) | Unary::SoftCap(s) => Some(s),
+        Unary::Scale(s) | Unary::Shift(s) | Unary::SoftCap(s) | Unary::AtLeast(s) | Unary::AtMost(s) => Some(s),
         _ => None,
     };
     (first_word(&format!("{f:?}")), number)
@@ -113,7 +114,15 @@ fn numbers(graph: &Graph, node: &Node) -> Vec<String> {
         Op::LayerNorm { eps } => vec![format!("eps {eps:e}")],
         Op::Rope(r) => rope(r),
         Op::Attention(a) => attention(a),
+        Op::Route(r) => routing(r),
+        Op::ExpertLinear(e) if e.routed => vec![format!("of {} experts", e.experts)],
+        Op::ExpertLinear(e) => vec![format!("all of {} experts", e.experts)],
         Op::StateWrite(id) => vec![state(*id)],
+        Op::Recur(r) => {
+            let mut all = rule(&r.rule);
+            all.push(format!("carries {}", state(r.state)));
+            all
+        }
         Op::Transpose(order) => vec![format!("{order:?}")],
         Op::Slice { axis, start, len } => vec![format!("{start}..{} of dimension {axis}", start.saturating_add(*len))],
         Op::Concat { axis } => vec![format!("dimension {axis}")],
@@ -164,10 +173,57 @@ fn attention(a: &Attention) -> Vec<String> {
     all.push(if a.causal { "causal" } else { "both ways" }.into());
     all.extend(a.window.map(|w| format!("window {w}")));
     all.extend(a.soft_cap.map(|c| format!("soft cap {c}")));
+    all.extend(a.reach.map(|r| format!("bias by distance up to {r}")));
+    all.extend(a.alibi.map(|most| format!("slopes up to 2^-{most}")));
     all
 }
 
+fn routing(r: &Routing) -> Vec<String> {
+    let gating = match r.gating {
+        Gating::Softmax => "softmax",
+        Gating::Sigmoid => "sigmoid",
+        Gating::SoftmaxOfChosen => "softmax of the chosen",
+    };
+    let mut all = vec![format!("best {}", r.used), gating.into()];
+    if r.groups > 1 {
+        let by = if r.two_of_group { "their two best" } else { "their best" };
+        all.push(format!("of the best {} of {} groups by {by}", r.groups_used, r.groups));
+    }
+    if r.normalise {
+        all.push("normalised".into());
+    }
+    if r.scale.to_bits() != 1f32.to_bits() {
+        all.push(format!("times {}", r.scale));
+    }
+    all
+}
+
+fn rule(rule: &Rule) -> Vec<String> {
+    match rule {
+        Rule::Conv { channels, taps } => vec![format!("{taps} taps of {channels}")],
+        Rule::Scan(s) => {
+            let mut all = vec![format!("{} heads of {} by {}", s.heads, s.head_dim, s.size)];
+            all.extend((s.groups > 1).then(|| format!("{} groups", s.groups)));
+            all.extend(s.log.then(|| "logarithms of A".to_owned()));
+            all
+        }
+        Rule::Delta(d) => {
+            let keys = format!("{} heads of {} on {} of {}", d.heads, d.value_dim, d.key_heads, d.key_dim);
+            vec![keys, if d.tiled { "keys in turn" } else { "keys in runs" }.into()]
+        }
+        Rule::Wkv4 { channels, log } => {
+            let mut all = vec![format!("{channels} channels")];
+            all.extend(log.then(|| "logarithms of w".to_owned()));
+            all
+        }
+        Rule::Wkv { heads, dim } => vec![format!("{heads} heads of {dim}")],
+    }
+}
+
 fn state(state: &State) -> String {
+    if state.carried {
+        return format!("{}: {} a sequence", state.name, state.width);
+    }
     let window = state.window.map_or_else(String::new, |w| format!(", window {w}"));
     format!("{}: rows of {}{window}", state.name, state.width)
 }

@@ -14,7 +14,7 @@ use crate::fault::{Fault, Result};
 /// - A node reads results of earlier nodes only, and its facts are those that [`super::infer`] gives.
 /// - Weights, constants and the tables' own entries are whole: fixed dimensions, as many values or rows as they say.
 /// - A state is written at most once, and read by attention alone, whose window it keeps; keys and values both come from states, or
-///   neither does. The tokens are advanced at most once.
+///   neither does. What a recurrence carries is read by itself alone. The tokens are advanced at most once.
 /// - A chain has inputs and links within its bounds, and its first input has the result's shape.
 /// - Results have names of their own and are values of a step.
 ///
@@ -91,6 +91,7 @@ fn inputs<'g>(graph: &'g Graph, at: usize, node: &Node) -> Result<Vec<&'g Fact>,
 pub(super) fn state_of(graph: &Graph, value: Value) -> Option<StateId> {
     match &graph.maker(value).op {
         Op::StateWrite(id) => Some(*id),
+        Op::Recur(recur) => (value.output == 1).then_some(recur.state),
         Op::Fused(Fused::RopeWrite { keys, values, .. }) => match value.output {
             1 => Some(*keys),
             2 => Some(*values),
@@ -103,7 +104,7 @@ pub(super) fn state_of(graph: &Graph, value: Value) -> Option<StateId> {
 fn states_read(graph: &Graph, node: &Node) -> Result<(), String> {
     let states: Vec<Option<StateId>> = node.inputs.iter().map(|v| state_of(graph, *v)).collect();
     match (&node.op, states.as_slice()) {
-        (Op::Attention(spec), [None, Some(keys), Some(values)]) => {
+        (Op::Attention(spec), [None, Some(keys), Some(values), rest @ ..]) if rest.iter().all(Option::is_none) => {
             [keys, values].into_iter().try_for_each(|id| keeps_window(graph, spec, *id))
         }
         (_, states) if states.iter().all(Option::is_none) => Ok(()),
@@ -230,7 +231,7 @@ mod tests {
     /// A graph in which one state is written, by the Cast's values.
     fn with_state(window: Option<u32>) -> (Graph, NodeId) {
         let mut g = graph();
-        g.states.push(State { name: "k".into(), width: 1, window });
+        g.states.push(State { name: "k".into(), width: 1, window, carried: false });
         let shape: Shape = vec![Dim::Rows, Dim::Fixed(1)];
         let x = g.add(Op::Reshape(shape), &[NodeId(2).value()], "x").unwrap();
         (g, x)
@@ -261,13 +262,38 @@ mod tests {
             causal: true,
             window: Some(9),
             soft_cap: None,
+            alibi: None,
+            sinks: false,
+            reach: None,
         };
         let (mut g, x) = with_state(Some(8));
-        g.states.push(State { name: "v".into(), width: 1, window: None });
+        g.states.push(State { name: "v".into(), width: 1, window: None, carried: false });
         let k = g.add(Op::StateWrite(StateId(0)), &[x.value()], "k").unwrap();
         let v = g.add(Op::StateWrite(StateId(1)), &[x.value()], "v").unwrap();
         g.add(Op::Attention(spec), &[x.value(), k.value(), v.value()], "look").unwrap();
         says(&verify(&g).unwrap_err().what, &["look", "last 9", "k keeps 8"]);
+    }
+
+    #[test]
+    fn what_a_recurrence_carries_is_read_by_itself_alone() {
+        let mut g = graph();
+        g.states.push(State { name: "s".into(), width: 1, window: None, carried: true });
+        let fact = Fact::new(DType::F32, [Dim::Fixed(2)]);
+        let weight = g.add_constant(Constant { fact, values: [1.0, 2.0].into() }, "w").unwrap();
+        let shape: Shape = vec![Dim::Rows, Dim::Fixed(1)];
+        let x = g.add(Op::Reshape(shape), &[NodeId(2).value()], "x").unwrap();
+        let rule = crate::ir::Rule::Conv { channels: 1, taps: 2 };
+        let op = Op::Recur(crate::ir::Recur { rule, state: StateId(0) });
+        let y = g.add(op.clone(), &[x.value(), weight.value()], "conv").unwrap();
+        verify(&g).unwrap();
+        let mut twice = g.clone();
+        twice.add(op, &[x.value(), weight.value()], "again").unwrap();
+        says(&verify(&twice).unwrap_err().what, &["again", "state s a second time"]);
+        let mut read = g.clone();
+        read.add(Op::Unary(Unary::Exp), &[y.result(1)], "exp").unwrap();
+        says(&verify(&read).unwrap_err().what, &["exp", "attention alone"]);
+        g.outputs.push(("s".into(), y.result(1)));
+        says(&verify(&g).unwrap_err().what, &["result s", "a state found"]);
     }
 
     #[test]

@@ -53,8 +53,10 @@ impl<'a> ModelReport<'a> {
             fit: runnable.as_ref().ok().map(|s| FitReport {
                 weights: s.weights,
                 cache_per_token: s.cache_per_token,
+                states: s.carried,
                 scratch: s.scratch,
                 context: u64::from(s.context),
+                vectors: !s.generates,
             }),
             encodings: encodings(model),
             metadata: model.metadata.iter().map(|(k, v)| metadata(k, v)).collect(),

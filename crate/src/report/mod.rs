@@ -17,6 +17,7 @@ mod kinds;
 mod map;
 mod model;
 mod ops;
+mod scores;
 mod tensors;
 mod tokens;
 #[cfg(test)]
@@ -34,6 +35,7 @@ pub use generation::*;
 pub use map::*;
 pub use model::*;
 pub use ops::*;
+pub use scores::*;
 pub use tensors::*;
 pub use tokens::*;
 pub use vocabulary::*;

@@ -158,12 +158,19 @@ pub struct FitReport {
     /// Key and value cache bytes per token of context (f32 here).
     #[cfg_attr(test, ts(type = "number"))]
     pub cache_per_token: u64,
+    /// Bytes that a sequence takes whatever its length: states of recurrent layers.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub states: u64,
     /// Activations and other scratch.
     #[cfg_attr(test, ts(type = "number"))]
     pub scratch: u64,
     /// The longest context the model was made for.
     #[cfg_attr(test, ts(type = "number"))]
     pub context: u64,
+    /// It turns texts into vectors; absent where it writes text.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
+    pub vectors: bool,
 }
 
 /// Totals of one encoding.

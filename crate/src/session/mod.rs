@@ -21,8 +21,8 @@ pub use companions::{Beside, Need, complete, complete_from_folder, open_with_mis
 pub use devices::{DeviceEntry, GpuOptions, dispatch_gap, list_devices, test_ops};
 pub use inspection::{Inspection, Peek};
 pub use run::{
-    Alternative, Embedder, Embedding, Generated, Generation, GenerationOptions, OnToken, OnTokenOf, Outcome, Pooling,
-    RunSettings, Speed, StopReason, bench,
+    Alternative, Asked, Classifier, EmbedOptions, Embedder, Embedding, Generated, Generation, GenerationOptions,
+    OnToken, OnTokenOf, Outcome, Pooling, Prompt, RunSettings, Scored, Scoring, Speed, StopReason, bench,
 };
 pub use support::{Support, graph_text, passes, program_text, support};
 pub use timing::{Progress, Stopwatch, Timing};

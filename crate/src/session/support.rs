@@ -5,7 +5,7 @@ use crate::{
     arch,
     engine::{
         compile::{self, Options, Plan},
-        program::table_words,
+        program::{CHECKPOINTS, table_words},
     },
     fault::Result,
     ir::{Fact, Graph, Op, Sizes, Weight, passes},
@@ -30,6 +30,8 @@ pub struct Support {
     pub weights: u64,
     /// Bytes of states (keys and values) per token of a short context, as f32; layers with a window stop growing at it.
     pub cache_per_token: u64,
+    /// Bytes of what a sequence carries whatever its length: states of recurrences, with the one before.
+    pub carried: u64,
     /// Bytes of activations, logits and tables for the model's context.
     pub scratch: u64,
 }
@@ -56,9 +58,15 @@ pub fn support(model: &ModelFile) -> Result<Support> {
         context,
         generates: graph.output("logits").is_some(),
         weights: graph.weights.iter().map(bytes).sum(),
-        cache_per_token: graph.states.iter().map(|s| u64::from(s.width) * 4).sum(),
+        cache_per_token: states(&graph, false),
+        carried: states(&graph, true) * u64::from(CHECKPOINTS),
         scratch: scratch(&graph, context),
     })
+}
+
+/// Bytes of one row of each state of a kind.
+fn states(graph: &Graph, carried: bool) -> u64 {
+    graph.states.iter().filter(|s| s.carried == carried).map(|s| u64::from(s.width) * 4).sum()
 }
 
 /// Bytes of the values that are alive at once in a step of [`ROWS`] tokens, at most, and of the rotary tables.
@@ -75,8 +83,10 @@ fn scratch(graph: &Graph, context: u32) -> u64 {
         let node = &graph.nodes[i];
         let is_kept = matches!(node.op, Op::Input(_) | Op::Weight(_) | Op::Constant(_) | Op::StateWrite(_));
         let values = |f: &Fact| f.shape.iter().map(|d| u64::from(d.resolve(&sizes))).product::<u64>();
-        // A slice is a view of what it is cut from.
-        if is_kept || matches!(node.op, Op::Slice { .. }) { 0 } else { node.facts.iter().map(values).sum::<u64>() * 4 }
+        // A slice is a view of what it is cut from; of a recurrence the second result is its state.
+        let kept = if matches!(node.op, Op::Recur(_)) { 1 } else { node.facts.len() };
+        let all = node.facts.iter().take(kept).map(values).sum::<u64>() * 4;
+        if is_kept || matches!(node.op, Op::Slice { .. }) { 0 } else { all }
     };
     let (mut alive, mut most) = (0u64, 0u64);
     for (i, node) in graph.nodes.iter().enumerate() {

@@ -106,6 +106,11 @@ impl SourceSet {
         let files = self.files.iter().filter(|file| file.name() != name).cloned().collect();
         Self { files, read: Rc::clone(&self.read), unread: self.unread.clone() }
     }
+    /// The file of this name alone.
+    pub fn only(&self, name: &str) -> Self {
+        let files = self.files.iter().filter(|file| file.name() == name).cloned().collect();
+        Self { files, read: Rc::clone(&self.read), unread: Vec::new() }
+    }
     /// All files, in the order given.
     pub fn files(&self) -> &[SourceFile] {
         &self.files

@@ -126,6 +126,7 @@ pub(super) fn build(keys: &GgufVocabulary) -> Result<Vocabulary> {
         joiner,
         before,
         after,
+        pair: None,
         end_ids,
         bos: defaults.bos,
         eos: defaults.eos,

@@ -14,6 +14,7 @@ use super::{
     json_steps::{self, Normals, Splits},
     limits,
     memo::Shared,
+    pairs::{self, Part},
     pipeline::Pipeline,
     routes::Route,
     specials::Specials,
@@ -80,6 +81,7 @@ pub(super) fn build(json: &[u8]) -> Result<Vocabulary> {
     let (joiner, spelling) = joiner(file.decoder)?;
     let table = table(&built, &added, spelling)?;
     let (before, after) = template(&file.post_processor, &table)?;
+    let pair = pair(&file.post_processor);
     let title = format!("{} (tokenizer.json)", built.name);
     let end_ids = end_ids(&table, &after);
     let (route, route_normalizes) = Route::of(&normal_steps, &split_steps, &built.model, added.has_normalized());
@@ -93,6 +95,7 @@ pub(super) fn build(json: &[u8]) -> Result<Vocabulary> {
         joiner,
         before,
         after,
+        pair,
         end_ids,
         bos: None,
         eos: None,
@@ -277,6 +280,25 @@ fn template(processor: &Value, table: &Table) -> Result<(Vec<u32>, Vec<u32>)> {
         )));
     }
     Ok((before, after))
+}
+
+/// How two texts become one sequence; `None` where the processor does not say.
+fn pair(processor: &Value) -> Option<Vec<Part>> {
+    let bert = |kind: u32, twice: bool| {
+        let (cls, sep) = (pair_id(processor, "cls").ok()?, pair_id(processor, "sep").ok()?);
+        let between = if twice { vec![sep, sep] } else { vec![sep] };
+        let ends = |ids, kind| Part::Added(ids, kind);
+        let texts = [Part::Text(false, 0), Part::Text(true, kind)];
+        let [a, b] = texts;
+        Some(vec![ends(vec![cls], 0), a, ends(between, 0), b, ends(vec![sep], kind)])
+    };
+    match kind(processor) {
+        "BertProcessing" => bert(1, false),
+        "RobertaProcessing" => bert(0, true),
+        "Sequence" => processor.get("processors")?.as_array()?.iter().find_map(pair),
+        "TemplateProcessing" => pairs::template(processor, |item| special_ids(processor, item).ok()),
+        _ => None,
+    }
 }
 
 /// The id in `["[CLS]", 101]`.

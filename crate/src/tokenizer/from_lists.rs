@@ -62,7 +62,7 @@ pub(super) fn word_piece(vocab: &[u8], config: Option<&[u8]>) -> Result<Vocabula
         crate::order::sort_by_key(&mut list, |token| token["id"].as_u64());
     }
     let processor = match (id_of(&cls), id_of(&sep)) {
-        (Some(first), Some(last)) => template(Some((&cls, first)), Some((&sep, last))),
+        (Some(first), Some(last)) => json!({"type": "BertProcessing", "cls": [cls, first], "sep": [sep, last]}),
         _ => Value::Null,
     };
     let file = json!({

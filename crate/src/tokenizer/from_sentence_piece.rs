@@ -195,6 +195,7 @@ pub(super) fn build(bytes: &[u8]) -> Result<Vocabulary> {
         joiner: Joiner::Bytes(first),
         before: Vec::new(),
         after: Vec::new(),
+        pair: None,
         end_ids: eos.into_iter().collect(),
         bos,
         eos,

@@ -31,6 +31,7 @@ mod memo;
 mod merges;
 mod meta;
 mod model;
+mod pairs;
 mod pipeline;
 mod plamo2;
 mod prefixes;
@@ -65,6 +66,7 @@ pub use self::{
     compare::{Comparison, Difference, Stretch},
     explain::{Aligned, Candidate, Choice, Explanation, Merge, Part, PartKind, Word, WordToken},
     families::{PROBES, are_same_rules, looks_like},
+    pairs::Fitted,
     streaming::TextStream,
     tokenized::Tokenized,
 };
@@ -202,6 +204,8 @@ pub struct Vocabulary {
     joiner: Joiner,
     before: Vec<u32>,
     after: Vec<u32>,
+    /// How two texts become one sequence, where the file says so.
+    pair: Option<Vec<pairs::Part>>,
     end_ids: Vec<u32>,
     bos: Option<u32>,
     eos: Option<u32>,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use glassbox::session::{Embedder, RunSettings, Sampling, passes};
+use glassbox::session::{EmbedOptions, Embedder, RunSettings, Sampling, passes};
 
 use super::support::{
     PLACES, Place, block_on, corpus, everything, generate, gpu_options, ids, json, load, npy, off_by, on_device, open,
@@ -12,8 +12,11 @@ use super::support::{
 /// Folders of the corpus whose architecture runs, and whether a fair part of the tests on a software GPU has them.
 const MODELS: &[(&str, bool)] = &[
     ("bert", true),
+    ("bloom", true),
     ("cohere", false),
     ("cohere2", false),
+    ("deepseek2", true),
+    ("distilbert", false),
     ("embeddinggemma", false),
     ("ernie45", false),
     ("exaone4", false),
@@ -21,33 +24,49 @@ const MODELS: &[(&str, bool)] = &[
     ("gemma", false),
     ("gemma2", false),
     ("gemma3", true),
+    ("gemma3n", true),
+    ("gemma4", false),
     ("glm4", false),
     ("gpt2", true),
     ("gptj", false),
     ("gptneox", true),
     ("gptneox-serial", false),
+    ("gptoss", true),
     ("granite", false),
+    ("granitehybrid", true),
+    ("granitemoe", false),
     ("hunyuan", false),
+    ("lfm2", true),
     ("llama", true),
     ("llama-biases", false),
     ("llama-linear-rope", false),
     ("llama-llama3-rope", false),
     ("llama-yarn-rope", false),
+    ("mamba", true),
+    ("mamba2", true),
     ("mistral-window", false),
+    ("mixtral", true),
     ("modernbert", false),
+    ("mpt", false),
     ("nemotron", false),
     ("nomicbert", false),
     ("olmo2", false),
+    ("olmoe", false),
     ("phi2", false),
     ("phi3", false),
     ("phi3-longrope", true),
     ("qwen2", false),
+    ("qwen2moe", false),
     ("qwen3", true),
+    ("qwen35", true),
+    ("qwen3moe", false),
+    ("qwen3next", true),
     ("roberta", false),
     ("seedoss", false),
     ("smollm3", false),
     ("stablelm", false),
     ("starcoder2", false),
+    ("t5encoder", true),
 ];
 
 /// Per ten units of range; the README of the references says why GELU in half precision does not matter here.
@@ -73,7 +92,7 @@ fn check(folder: &Path, form: &str, place: &Place, disabled: &[&str]) -> Option<
     let path = folder.join(form);
     if about["kind"] == "encoder" || folder.join("hidden.npy").exists() {
         let (inspection, choice, gpu) = (open(&path), place.1.clone(), gpu_options(place));
-        let loaded = block_on(Embedder::load(inspection, choice, gpu, &settings, None, &mut |_| {}));
+        let loaded = block_on(Embedder::load(inspection, choice, gpu, &settings, EmbedOptions::default(), &mut |_| {}));
         let mut model = on_device(loaded, &what, place)?;
         let off = off_by(&block_on(model.hidden(&prompt)).unwrap(), &reference(folder, form, "hidden"));
         assert!(off < TOLERANCE, "{what}: hidden states are off by {off:.1e}");
@@ -124,6 +143,34 @@ fn architectures_give_the_references_logits_and_greedy_ids_on_the_gpu_in_both_ti
             if everything() {
                 check(&folder, "hf", place, &[]);
                 check(&folder, "model.gguf", place, &none);
+            }
+        }
+    }
+}
+
+/// Gemma 3n and 4 with layers that share keys and values, which the corpus has not: `tests/corpus/make/gemma.py`.
+#[test]
+fn layers_that_share_keys_and_values_give_the_logits_that_numpy_gives_on_every_device() {
+    let _turn = turn();
+    let none: Vec<&str> = passes().iter().map(|(name, _)| *name).collect();
+    let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/corpus/gemma");
+    for place in &PLACES {
+        for name in ["gemma3n", "gemma4"] {
+            let folder = home.join(name);
+            let about = json(&folder.join("reference.json"));
+            let want: Vec<Vec<f32>> = about["logits"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|row| row.as_array().unwrap().iter().map(|v| v.as_f64().unwrap() as f32).collect())
+                .collect();
+            for disabled in [&[][..], &none[..]] {
+                let disabled_passes = disabled.iter().map(|p| (*p).to_owned()).collect();
+                let settings = RunSettings { outputs: 32, rows: 32, disabled_passes, ..RunSettings::default() };
+                let Some(mut model) = load(&folder, place, &settings) else { return };
+                let off = off_by(&block_on(model.prompt_logits(&ids(&about["prompt_ids"]))).unwrap(), &want);
+                eprintln!("{name} with shared keys, {}, without {disabled:?}: off by {off:.1e}", place.0);
+                assert!(off < TOLERANCE / 10.0, "{name}, {}: logits are off by {off:.1e}", place.0);
             }
         }
     }

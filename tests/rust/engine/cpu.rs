@@ -35,6 +35,7 @@ const ENCODINGS: &[Encoding] = &[
     Encoding::Q5_K,
     Encoding::Q6_K,
     Encoding::IQ4_NL,
+    Encoding::MXFP4,
 ];
 
 /// A llama whose odd sizes leave tails everywhere: rows, lanes, tiles and panels.

@@ -1,8 +1,12 @@
 //! Whole models through the engine: references, sequences, seeds, on the CPU and on the GPU in both tiers.
 
 mod architectures;
+mod carried;
 mod cpu;
+mod encoders;
 mod gpu;
+mod layouts;
+mod mixtures;
 mod plans;
 mod random;
 mod sample;

@@ -61,10 +61,16 @@ pub(crate) fn random_rows(encoding: Encoding, values: usize, size: f32, random: 
         block => {
             let spec = block.spec().expect("a block encoding of the table");
             let blocks = values / spec.block_len as usize;
+            let len = blocks * spec.block_bytes as usize;
+            let mut bytes: Vec<u8> =
+                (0..len.div_ceil(2)).flat_map(|_| (random.word() as u16).to_le_bytes()).take(len).collect();
+            if block == Encoding::MXFP4 {
+                // A power of two in a byte; the largest value beside it is 6.
+                let e = 127.0 + (size / 6.0).log2();
+                bytes.chunks_exact_mut(17).for_each(|b| b[0] = (e as u8).saturating_sub((random.word() % 2) as u8));
+                return bytes;
+            }
             let (at, largest) = scales(block);
-            let mut bytes: Vec<u8> = (0..blocks * spec.block_bytes as usize / 2)
-                .flat_map(|_| (random.word() as u16).to_le_bytes())
-                .collect();
             for b in bytes.chunks_exact_mut(spec.block_bytes as usize) {
                 for at in at {
                     b[*at..at + 2].copy_from_slice(&half((0.5 + random.float().abs() / 2.0) * size / largest));

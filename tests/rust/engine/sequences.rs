@@ -2,7 +2,7 @@
 
 use glassbox::{
     fault::Blame,
-    session::{CacheType, Embedder, Generated, Generation, GenerationOptions, RunSettings, Sampling},
+    session::{CacheType, EmbedOptions, Embedder, Generated, Generation, GenerationOptions, RunSettings, Sampling},
 };
 
 use super::support::{PLACES, block_on, corpus, generate, gpu_options, load, on_device, open, options, sample, turn};
@@ -194,18 +194,25 @@ fn texts_of_different_lengths_in_one_step_give_each_the_vector_it_gives_alone() 
     for place in &PLACES {
         let settings = RunSettings { sequences: 4, rows: 8, ..RunSettings::default() };
         let (inspection, choice, gpu) = (open(&path), place.1.clone(), gpu_options(place));
-        let loaded = block_on(Embedder::load(inspection, choice, gpu, &settings, None, &mut |_| {}));
+        let loaded = block_on(Embedder::load(inspection, choice, gpu, &settings, EmbedOptions::default(), &mut |_| {}));
         let Some(mut model) = on_device(loaded, "bert", place) else { continue };
         // The longest one is beyond the rows that were asked for: an encoder takes a text in one step.
         let texts: Vec<Vec<u32>> = [1, 5, 30, 2].map(|n| (0..n).map(|i| (i * 11 + n) % 90).collect()).into();
-        let together = block_on(model.embed(&texts)).unwrap();
+        let together = {
+            let asked: Vec<_> = texts.iter().map(|ids| model.of_ids(ids)).collect();
+            block_on(model.embed(&asked)).unwrap()
+        };
         for (text, got) in texts.iter().zip(&together) {
             assert_eq!((&got.ids, got.cut), (text, 0), "nothing is cut, {}", place.0);
-            let alone = block_on(model.embed(std::slice::from_ref(text))).unwrap().remove(0);
+            let alone = {
+                let asked = [model.of_ids(text)];
+                block_on(model.embed(&asked)).unwrap()
+            }
+            .remove(0);
             let off = got.vector.iter().zip(&alone.vector).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
             assert!(off < 1e-5, "{} tokens, {}: off by {off}", text.len(), place.0);
         }
-        let fault = block_on(model.embed(&[vec![1, 1_000_000]])).unwrap_err();
+        let fault = block_on(model.embed(&[model.of_ids(&[1, 1_000_000])])).unwrap_err();
         assert_eq!(fault.blame, Blame::Caller);
         assert!(fault.what.contains("1000000"), "{fault}");
     }

@@ -115,7 +115,7 @@ export function llama(name: string, bytes: number): ModelReport {
       { name: "llama-cpp-python", verdict: "yes", detail: "built on llama.cpp: the same file" },
       { name: "koboldcpp", verdict: "yes", detail: "built on llama.cpp: the same file" },
     ],
-    fit: { weights: 103_667_328, cache_per_token: 46_080, scratch: 6_200_000, context: 8192 },
+    fit: { weights: 103_667_328, cache_per_token: 46_080, states: 0, scratch: 6_200_000, context: 8192 },
     encodings: encodingsOf(tensors), metadata: METADATA, tensors, graph: null,
     sections: [
       { file: 0, start: 0, end: 24, kind: "header", tensors: 0 },

@@ -19,7 +19,7 @@ export interface Plan {
 export const plan = computed<Plan | null>(() => {
   const fit = report.value?.fit;
   if (fit == null) return null;
-  const cache = fit.cache_per_token * context.value;
+  const cache = fit.cache_per_token * context.value + fit.states;
   const total = fit.weights + cache + fit.scratch;
   return { weights: fit.weights, cache, scratch: fit.scratch, total, share: total / (memory.value * 1e9) };
 });

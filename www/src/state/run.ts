@@ -2,7 +2,7 @@ import { batch, computed, effect, signal } from "@preact/signals";
 
 import type { DeviceChoice, GenerateOptions } from "../wire/calls.ts";
 import { Cancelled, faultOf } from "../wire/fault.ts";
-import type { DeviceReport, FaultReport, GeneratedReport, ProgressReport, RunReport } from "../wire/report.ts";
+import type { DeviceReport, EmbedderReport, FaultReport, GeneratedReport, ProgressReport, RunReport } from "../wire/report.ts";
 import { abandon, askModel, generation, isSample, losses, report } from "./model.ts";
 
 export const SAMPLE_PROMPT = "Once upon a time";
@@ -23,6 +23,10 @@ export const progress = signal<ProgressReport | null>(null);
 export const loadSpeed = signal<number | null>(null);
 /** The device that holds the weights. */
 export const loaded = signal<DeviceReport | null>(null);
+/** The encoder that is loaded, of models that make vectors. */
+export const encoder = signal<EmbedderReport | null>(null);
+/** Whether the model makes vectors of texts, and writes none. */
+export const makesVectors = computed(() => report.value?.fit?.vectors === true);
 export const runFault = signal<FaultReport | null>(null);
 export const finished = signal<RunReport | null>(null);
 /** The prompt of the text on show. */
@@ -128,28 +132,74 @@ export async function produce(text: () => Promise<string>, addSpecial: boolean):
   }
 }
 
+/**
+ * Does one piece of work on an encoder, loading it first where it is not loaded yet. Null after a failure, which is in `runFault`,
+ * and where it was stopped before it began.
+ */
+export async function encode<T>(work: () => Promise<T>): Promise<T | null> {
+  if (busy.value) return null;
+  const mine = generation.value;
+  const stop = new AbortController();
+  stopper = stop;
+  batch(() => {
+    phase.value = "loading";
+    runFault.value = null;
+  });
+  try {
+    if (loadedAs?.choice !== device.value || loadedAs.worker !== losses.value) await loadEncoder(stop.signal);
+    if (stop.signal.aborted || mine !== generation.value) return null;
+    phase.value = "reading";
+    const done = await work();
+    return mine === generation.value ? done : null;
+  } catch (error) {
+    if (!(error instanceof Cancelled) && mine === generation.value) runFault.value = faultOf(error);
+    return null;
+  } finally {
+    if (stopper === stop) {
+      stopper = null;
+      phase.value = "idle";
+      progress.value = null;
+    }
+  }
+}
+
 /** The text that was written so far. */
 export function written(): string {
   return chunks.value.flat().map((token) => token.text).join("");
+}
+
+/** What loading tells on the way. */
+function watchLoading(): (p: ProgressReport) => void {
+  const begun = performance.now();
+  return (p) => {
+    batch(() => {
+      progress.value = p;
+      const seconds = (performance.now() - begun) / 1000;
+      loadSpeed.value = seconds > 0.2 ? p.done / seconds : null;
+    });
+  };
 }
 
 async function load(signal: AbortSignal): Promise<void> {
   loadedAs = null;
   loaded.value = null;
   const choice = device.value;
-  const begun = performance.now();
-  const report = await askModel("load", { device: choice, tier: "" }, {
-    signal,
-    onPiece: (p) => {
-      batch(() => {
-        progress.value = p;
-        const seconds = (performance.now() - begun) / 1000;
-        loadSpeed.value = seconds > 0.2 ? p.done / seconds : null;
-      });
-    },
-  });
+  const report = await askModel("load", { device: choice, tier: "" }, { signal, onPiece: watchLoading() });
   loadedAs = { choice, worker: losses.value };
   loaded.value = report;
+}
+
+async function loadEncoder(signal: AbortSignal): Promise<void> {
+  loadedAs = null;
+  encoder.value = null;
+  loaded.value = null;
+  const choice = device.value;
+  const report = await askModel("loadEncoder", { device: choice, tier: "" }, { signal, onPiece: watchLoading() });
+  loadedAs = { choice, worker: losses.value };
+  batch(() => {
+    encoder.value = report;
+    loaded.value = report.device;
+  });
 }
 
 /** Stops after the token in the making; loading cannot stop half-way, so it is given up with its worker. */
@@ -174,6 +224,7 @@ export function watchModel(): () => void {
       phase.value = "idle";
       progress.value = null;
       loaded.value = null;
+      encoder.value = null;
       finished.value = null;
       runFault.value = null;
       chunks.value = [];

@@ -1,5 +1,5 @@
 import type {
-  BenchReport, BytesReport, ChatReport, CheckReport, CompareReport, DeviceReport, DevicesReport, ExplainReport, FaultReport, GeneratedReport, ModelReport, OpsReport, PeekReport, PiecesReport, ProgressReport, RunReport, TemplateDiffReport, TemplatesReport, TokensReport, VocabularyReport,
+  BenchReport, BytesReport, ChatReport, CheckReport, CompareReport, DeviceReport, DevicesReport, EmbedderReport, EmbedReport, ExplainReport, FaultReport, GeneratedReport, ModelReport, OpsReport, PeekReport, PiecesReport, ProgressReport, RunReport, TemplateDiffReport, TemplatesReport, TokensReport, VocabularyReport,
 } from "./report.ts";
 import type { RemoteFile } from "./remote.ts";
 
@@ -70,6 +70,10 @@ export interface RunnerCalls {
   /** `tier` forces one ("core", "subgroup"); empty takes the best that passes its self-test. */
   load: { ask: { device: DeviceChoice; tier: string }; tell: DeviceReport; piece: ProgressReport };
   generate: { ask: GenerateOptions; tell: RunReport; piece: GeneratedReport };
+  /** The same for an encoder, which makes vectors of texts. */
+  loadEncoder: { ask: { device: DeviceChoice; tier: string }; tell: EmbedderReport; piece: ProgressReport };
+  /** Vectors of texts, each behind the prompt. */
+  embed: { ask: { texts: string[]; prompt: string }; tell: EmbedReport; piece: never };
   devices: { ask: Record<never, never>; tell: DevicesReport; piece: never };
   bench: { ask: { prefill: number; decode: number; repetitions: number }; tell: BenchReport; piece: never };
   testOps: { ask: { device: string; tier: string; only: string }; tell: OpsReport; piece: never };
@@ -86,7 +90,7 @@ export const PART: { [C in keyof ReaderCalls]: "reader" } & { [C in keyof Runner
   warm: "reader", open: "reader", array: "reader", peek: "reader", check: "reader", bytes: "reader",
   warmRunner: "runner", openRunner: "runner", closeRunner: "runner", tokenize: "runner", pieces: "runner", touching: "runner", ids: "runner",
   explain: "runner", vocabulary: "runner", openOther: "runner", compare: "runner",
-  templates: "runner", chat: "runner", compareTemplates: "runner", load: "runner", generate: "runner", devices: "runner", bench: "runner", testOps: "runner",
+  templates: "runner", chat: "runner", compareTemplates: "runner", load: "runner", generate: "runner", loadEncoder: "runner", embed: "runner", devices: "runner", bench: "runner", testOps: "runner",
 };
 
 /** What the page sends. */

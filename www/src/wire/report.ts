@@ -127,6 +127,8 @@ export interface FitReport {
   weights: number;
   /** Key and value cache bytes per token of context (f32 here). */
   cache_per_token: number;
+  /** Bytes that a sequence takes whatever its length: states of recurrent layers. */
+  states: number;
   /** Activations and other scratch. */
   scratch: number;
   /** The longest context the model was made for. */

@@ -32,6 +32,8 @@ export interface RunnerModel {
   compare_templates(left: string, right: string | undefined, conversation: string, names: string[], files: BlobLike[]): Promise<string>;
   load(device: string, tier: string, progress: (json: string) => void): Promise<string>;
   generate(options: string, onToken: (json: string) => Promise<boolean> | boolean): Promise<string>;
+  load_encoder(device: string, tier: string, progress: (json: string) => void): Promise<string>;
+  embed(texts: string[], prompt: string): Promise<string>;
   bench(prefill: number, decode: number, repetitions: number): Promise<string>;
   free(): void;
 }

@@ -50,6 +50,8 @@ class Runner implements Engine<keyof RunnerCalls> {
     compareTemplates: ({ left, right, files, conversation }) => this.opened().compare_templates(left, right ?? undefined, conversation, ...blobs(files)),
     load: ({ device, tier }, emit) => this.opened().load(device, tier, emit),
     generate: (ask, emit, stop) => this.generate(ask, emit, stop),
+    loadEncoder: ({ device, tier }, emit) => this.opened().load_encoder(device, tier, emit),
+    embed: ({ texts, prompt }) => this.opened().embed(texts, prompt),
     devices: async () => (await this.wasm()).devices(),
     bench: ({ prefill, decode, repetitions }) => this.opened().bench(prefill, decode, repetitions),
     testOps: async ({ device, tier, only }) => (await this.wasm()).test_ops(device, tier, only),

@@ -45,7 +45,7 @@ pub(super) static BERT: Architecture = Architecture {
 
 fn bert<'g>(m: &Net<'g>) -> Tensor<'g> {
     let mut x = m.embed() + m.positions();
-    if let Some(kind) = m.first_token_type() {
+    if let Some(kind) = m.token_types() {
         x += kind;
     }
     x = m.layer_norm(x, Role::EmbeddingNorm);
@@ -110,7 +110,7 @@ pub(super) static NOMIC_BERT: Architecture = Architecture {
 
 fn nomic_bert<'g>(m: &Net<'g>) -> Tensor<'g> {
     let mut x = m.embed();
-    if let Some(kind) = m.first_token_type() {
+    if let Some(kind) = m.token_types() {
         x += kind;
     }
     x = m.layer_norm(x, Role::EmbeddingNorm);

@@ -4,7 +4,7 @@
 use super::{
     super::{
         Architecture, Form, Hparams, Key, Net, Numbers, Role, Row,
-        tensors::{Dim, needed, optional},
+        tensors::{needed, optional},
     },
     BASE, ENDS, llama,
 };
@@ -155,51 +155,3 @@ pub(super) static GEMMA_EMBEDDING: Architecture = Architecture {
 fn embedding<'g>(m: &Net<'g>) -> Tensor<'g> {
     m.rms_norm(gemma3_layers(m), Role::OutputNorm)
 }
-
-pub(super) static GEMMA3N: Architecture = Architecture {
-    name: "gemma3n",
-    gguf: &["gemma3n"],
-    model_types: &["gemma3n_text"],
-    tensors: &[
-        ENDS,
-        SANDWICH,
-        HEAD_NORMS,
-        LAYER,
-        PER_LAYER,
-        &[
-            needed(Role::AltupProjection),
-            needed(Role::AltupUnembedding),
-            needed(Role::AltupScale),
-            needed(Role::AltupCorrect),
-            needed(Role::AltupPredict),
-            needed(Role::AltupRouter),
-            needed(Role::AltupRouterNorm),
-            needed(Role::LaurelLeft),
-            needed(Role::LaurelRight),
-            needed(Role::LaurelNorm),
-        ],
-    ],
-    closed: false,
-    lacks: "per-layer inputs, AltUp, LAuReL and sparse activations",
-    ..BASE
-};
-
-/// An embedding of its own for each layer.
-const PER_LAYER: &[Row] = &[
-    optional(Role::PerLayerEmbedding).shape(&[Dim::Of(Key::VocabSize), Dim::By(Key::Layers, Key::PerLayerInput)]),
-    optional(Role::PerLayerProjection),
-    optional(Role::PerLayerProjectionNorm),
-    optional(Role::PerLayerGate),
-    optional(Role::PerLayerOut),
-    optional(Role::PerLayerOutNorm),
-];
-
-pub(super) static GEMMA4: Architecture = Architecture {
-    name: "gemma4",
-    gguf: &["gemma4"],
-    model_types: &["gemma4_text"],
-    tensors: &[&[optional(Role::LayerScale)], ENDS, SANDWICH, HEAD_NORMS, LAYER, PER_LAYER],
-    closed: false,
-    lacks: "per-layer inputs and proportional rotation",
-    ..BASE
-};

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     fault::{Fault, Result},
-    ir::{Pairing, Tensor, Unary},
+    ir::{Gating, Pairing, Tensor, Unary},
 };
 
 /// Llama (transformers `modeling_llama.py`; llama.cpp `src/models/llama.cpp`).
@@ -19,10 +19,20 @@ pub(super) static LLAMA: Architecture = Architecture {
     model_types: &["llama", "mistral", "mixtral"],
     tensors: &[ENDS, ATTENTION, EXPERTS],
     gguf_pairing: Pairing::Interleaved,
-    adjust: Some(no_experts),
-    forward: Some(forward),
+    forward: Some(mixtral),
     ..BASE
 };
+
+/// Llama, and with experts Mixtral (transformers `modeling_mixtral.py`).
+pub(super) fn mixtral<'g>(m: &Net<'g>) -> Tensor<'g> {
+    let mut x = m.embed();
+    for l in m.layers() {
+        x += l.rotary_attention(l.rms_norm(x, Role::AttnNorm));
+        x += l.mixture(l.rms_norm(x, Role::FfnNorm));
+    }
+    m.end();
+    m.logits(m.rms_norm(x.wanted_rows(), Role::OutputNorm))
+}
 
 pub(super) fn forward<'g>(m: &Net<'g>) -> Tensor<'g> {
     let mut x = m.embed();
@@ -32,14 +42,6 @@ pub(super) fn forward<'g>(m: &Net<'g>) -> Tensor<'g> {
     }
     m.end();
     m.logits(m.rms_norm(x.wanted_rows(), Role::OutputNorm))
-}
-
-/// Mixtures share a name with models that have none.
-pub(super) fn no_experts(_: &mut Hparams, numbers: &Numbers<'_>) -> Result<()> {
-    match numbers.optional(Key::Experts, 0)? {
-        Some(_) => Err(Fault::unsupported("mixtures of experts cannot be run yet")),
-        None => Ok(()),
-    }
 }
 
 /// SmolLM 3 (transformers `modeling_smollm3.py`): Llama with layers that do not rotate.
@@ -259,6 +261,7 @@ fn stablelm_numbers(h: &mut Hparams, numbers: &Numbers<'_>) -> Result<()> {
     no_head_norms(h, numbers)
 }
 
+/// gpt-oss (transformers `modeling_gpt_oss.py`; llama.cpp `openai-moe.cpp`): sinks, windows on every other layer, experts with biases.
 pub(super) static GPT_OSS: Architecture = Architecture {
     name: "gpt-oss",
     gguf: &["gpt-oss"],
@@ -270,16 +273,56 @@ pub(super) static GPT_OSS: Architecture = Architecture {
         &[
             needed(Role::AttnSinks),
             needed(Role::Router),
-            optional(Role::GateExperts),
-            optional(Role::UpExperts),
-            optional(Role::GateUpExperts),
+            needed(Role::GateExperts).unless_any(&[Role::GateUpExperts, Role::GateUpBlocks]),
+            needed(Role::UpExperts).unless_any(&[Role::GateUpExperts, Role::GateUpBlocks]),
             // Folders keep it turned.
-            needed(Role::DownExperts).shape(&[]),
-            optional(Role::GateUpExpertsBias),
-            optional(Role::DownExpertsBias),
+            needed(Role::GateUpExperts).by_input().unless_any(&[
+                Role::GateExperts,
+                Role::UpExperts,
+                Role::GateUpBlocks,
+            ]),
+            needed(Role::DownExperts).by_input().unless(Role::DownBlocks),
+            needed(Role::GateUpExpertsBias),
+            needed(Role::DownExpertsBias),
+            optional(Role::GateUpBlocks),
+            optional(Role::GateUpScales),
+            optional(Role::DownBlocks),
+            optional(Role::DownScales),
         ],
     ],
-    closed: false,
-    lacks: "experts, attention sinks and a clamped SwiGLU",
+    window_pattern: Some(2),
+    routing: (Gating::SoftmaxOfChosen, false),
+    adjust: Some(gpt_oss_numbers),
+    forward: Some(gpt_oss),
     ..BASE
 };
+
+/// Values between the maps of an expert are kept below this where nothing is said; GGUF has no key for it.
+const SWIGLU_LIMIT: f32 = 7.0;
+/// What multiplies a gate before its sigmoid: QuickGelu's.
+const SWIGLU_ALPHA: f64 = 1.702;
+
+fn gpt_oss<'g>(m: &Net<'g>) -> Tensor<'g> {
+    let limit = m.hparams().swiglu_limit.unwrap_or(SWIGLU_LIMIT);
+    let gated = |gate: Tensor<'g>, up: Tensor<'g>| {
+        let up = up.map(Unary::AtLeast(-limit)).map(Unary::AtMost(limit)).map(Unary::Shift(1.0));
+        gate.map(Unary::AtMost(limit)).map(Unary::QuickGelu) * up
+    };
+    let mut x = m.embed();
+    for l in m.layers() {
+        x += l.rotary_attention(l.rms_norm(x, Role::AttnNorm));
+        x += l.experts_by(l.rms_norm(x, Role::FfnNorm), true, gated);
+    }
+    m.end();
+    m.logits(m.rms_norm(x.wanted_rows(), Role::OutputNorm))
+}
+
+fn gpt_oss_numbers(h: &mut Hparams, numbers: &Numbers<'_>) -> Result<()> {
+    h.swiglu_limit = numbers.positive(Key::SwigluLimit)?.map(|n| n as f32);
+    match numbers.positive(Key::SwigluAlpha)? {
+        Some(alpha) if (alpha - SWIGLU_ALPHA).abs() > 1e-6 => {
+            Err(Fault::unsupported(format!("a gate of experts by {alpha} instead of {SWIGLU_ALPHA} cannot be run yet")))
+        }
+        _ => Ok(()),
+    }
+}

@@ -5,16 +5,21 @@ mod cohere;
 mod deepseek;
 mod falcon;
 mod gemma;
+mod gemma3n;
 mod gpt2;
 mod gptneox;
 mod granite;
 mod llama;
 mod mamba;
+mod mixtures;
 mod modernbert;
 mod olmo;
 mod phi;
 mod qwen;
+mod rwkv;
 mod t5;
+
+pub(super) use rwkv::RWKV;
 
 use super::{
     Architecture, Dim, Form, Hparams, Key, Net, Numbers, Role, Row, Rule,
@@ -22,7 +27,7 @@ use super::{
 };
 use crate::{
     fault::{Fault, Result},
-    ir::{Pairing, Tensor, Unary},
+    ir::{Gating, Pairing, Tensor, Unary},
 };
 
 /// All architectures.
@@ -40,8 +45,8 @@ pub static ARCHITECTURES: &[&Architecture] = &[
     &t5::T5_ENCODER,
     &gemma::GEMMA,
     &gemma::GEMMA2,
-    &gemma::GEMMA3N,
-    &gemma::GEMMA4,
+    &gemma3n::GEMMA3N,
+    &gemma3n::GEMMA4,
     &gemma::GEMMA_EMBEDDING,
     &phi::PHI2,
     &qwen::QWEN2_MOE,
@@ -71,9 +76,17 @@ pub static ARCHITECTURES: &[&Architecture] = &[
     &gpt2::MPT,
     &gpt2::GPTJ,
     &deepseek::DEEPSEEK2,
+    &mixtures::DOTS1,
+    &mixtures::GLM4_MOE,
+    &mixtures::MINIMAX_M2,
+    &mixtures::ERNIE4_5_MOE,
+    &mixtures::HUNYUAN_MOE,
+    &mixtures::BAILING_MOE,
+    &mixtures::BAILING_MOE2,
     &mamba::MAMBA,
     &mamba::MAMBA2,
     &mamba::LFM2,
+    &RWKV,
 ];
 
 /// What an architecture is where its row says nothing: a decoder with RMSNorm, rotary positions and SiLU.
@@ -85,12 +98,16 @@ const BASE: Architecture = Architecture {
     extras: &[],
     closed: true,
     rules: &[],
+    worked_out: |_, _, _| None,
     layer_norm: false,
     encoder: false,
+    recurrent: false,
     rotary: true,
     gguf_pairing: Pairing::Halves,
     folder_pairing: Pairing::Halves,
     rotary_part: 1.0,
+    routing: (Gating::Softmax, true),
+    slopes: None,
     local_rope: false,
     activation: Unary::Silu,
     window_pattern: None,
@@ -128,21 +145,37 @@ const GATED_MLP: &[Row] = &[needed(Role::FfnNorm), needed(Role::FfnGate), needed
 /// A feed-forward layer of two maps with its norm before it.
 const MLP: &[Row] = &[needed(Role::FfnNorm), needed(Role::FfnUp), needed(Role::FfnDown)];
 
+/// What a layer with experts has.
+const MIXED: &[Role] = &[Role::Router, Role::DownExperts, Role::DownBlocks];
+/// What a layer without experts has.
+const DENSE: &[Role] = &[Role::FfnUp, Role::FfnDown];
+
 /// A gated feed-forward layer where there are no experts, and the experts.
 const EXPERTS: &[Row] = &[
     needed(Role::FfnNorm),
-    needed(Role::FfnGate).unless(Role::DownExperts),
-    needed(Role::FfnUp).unless(Role::DownExperts),
-    needed(Role::FfnDown).unless(Role::DownExperts),
-    optional(Role::Router),
-    optional(Role::GateExperts),
-    optional(Role::UpExperts),
-    optional(Role::DownExperts),
+    needed(Role::FfnGate).unless_any(MIXED),
+    needed(Role::FfnUp).unless_any(MIXED),
+    needed(Role::FfnDown).unless_any(MIXED),
+    needed(Role::Router).unless_any(DENSE),
+    needed(Role::GateExperts).unless_any(&[Role::FfnDown, Role::FfnUp, Role::GateUpExperts, Role::GateUpBlocks]),
+    needed(Role::UpExperts).unless_any(&[Role::FfnDown, Role::FfnUp, Role::GateUpExperts, Role::GateUpBlocks]),
+    needed(Role::GateUpExperts).unless_any(&[
+        Role::FfnDown,
+        Role::FfnUp,
+        Role::GateExperts,
+        Role::UpExperts,
+        Role::GateUpBlocks,
+    ]),
+    needed(Role::DownExperts).unless_any(&[Role::FfnDown, Role::FfnUp, Role::DownBlocks]),
 ];
 
-/// The expert that all tokens share.
-const SHARED_EXPERT: &[Row] =
-    &[optional(Role::SharedGate), optional(Role::SharedUp), optional(Role::SharedDown), optional(Role::SharedRouter)];
+/// The expert that all tokens share, behind a gate of its own.
+const SHARED_EXPERT: &[Row] = &[
+    needed(Role::SharedGate).unless_any(DENSE),
+    needed(Role::SharedUp).unless_any(DENSE),
+    needed(Role::SharedDown).unless_any(DENSE),
+    needed(Role::SharedRouter).unless_any(DENSE),
+];
 
 /// As many key heads as query heads, whatever a configuration says.
 const ONE_KV_HEAD_EACH: Rule =

@@ -7,7 +7,7 @@ use super::{
     },
     ATTENTION, BASE, ENDS, EXPERTS, GATED_MLP,
 };
-use crate::ir::{Pairing, Tensor};
+use crate::ir::{Gating, Pairing, Tensor};
 
 /// Norms of whole rows of queries and keys.
 const ROW_NORMS: &[Row] = &[needed(Role::QNorm).shape(&[QUERIES]), needed(Role::KNorm).shape(&[KEYS])];
@@ -70,6 +70,21 @@ pub(super) static OLMOE: Architecture = Architecture {
     gguf: &["olmoe"],
     model_types: &["olmoe"],
     tensors: &[ENDS, ROW_NORMS, ATTENTION, EXPERTS],
-    lacks: "experts",
+    routing: (Gating::Softmax, false),
+    forward: Some(olmoe),
     ..BASE
 };
+
+/// OLMoE (transformers `modeling_olmoe.py`).
+fn olmoe<'g>(m: &Net<'g>) -> Tensor<'g> {
+    let mut x = m.embed();
+    for l in m.layers() {
+        let [q, k, v] = l.unbounded_qkv(l.rms_norm(x, Role::AttnNorm));
+        let q = l.rope(l.bounded(l.rms_norm(q, Role::QNorm)));
+        let k = l.rope(l.bounded(l.rms_norm(k, Role::KNorm)));
+        x += l.linear(l.attention(q, k, l.bounded(v)), Role::AttnOutput);
+        x += l.mixture(l.rms_norm(x, Role::FfnNorm));
+    }
+    m.end();
+    m.logits(m.rms_norm(x.wanted_rows(), Role::OutputNorm))
+}

@@ -44,6 +44,11 @@ params!(Params {
     v_scales: u32,
     y_offset: u32,
     y_stride: u32,
+    bias_offset: u32,
+    reach: u32,
+    alibi: f32,
+    slope_heads: u32,
+    sinks_offset: u32,
 });
 
 /// Keys or values: where their rows lie.
@@ -96,16 +101,28 @@ fn takes(step: &Step, with: &Lowering<'_>) -> Result<Option<Vec<Dispatch>>> {
     let (k, v) = (Source::of("k", step.inputs.get(1), with), Source::of("v", step.inputs.get(2), with));
     let (Some(q), Some(k), Some(v), Some(y)) = (q, k, v, y) else { return Ok(None) };
     let alike = k.cache == v.cache && k.paged == v.paged && k.group == v.group && k.rows == v.rows;
-    let lanes = KERNEL.constant("WG")?;
+    let (key_most, value_most) = (KERNEL.constant("MAX_HEAD")?, 2 * KERNEL.constant("WG")?);
     let heads = a.kv_heads > 0 && a.heads % a.kv_heads == 0;
-    let sized = (1..=lanes).contains(&a.head_dim) && (1..=lanes).contains(&a.value_dim);
+    let sized = (1..=key_most).contains(&a.head_dim) && (1..=value_most).contains(&a.value_dim);
     let fits = q.width == a.heads * a.head_dim
         && y.width == a.heads * a.value_dim
         && k.width == a.kv_heads * a.head_dim
         && v.width == a.kv_heads * a.value_dim
         && q.rows == y.rows;
     let apart = [q.buffer, k.bind.buffer, v.bind.buffer].iter().all(|b| *b != y.buffer);
-    if !(alike && heads && sized && fits && apart) {
+    // What is named is there, as a vector of its own.
+    let bias = match a.reach {
+        Some(reach) => with.vector(step.inputs.get(3), (2 * reach + 1) * a.heads).map(Some),
+        None => Some(None),
+    };
+    let sinks = match a.sinks_at() {
+        Some(at) => with.vector(step.inputs.get(at), a.heads).map(Some),
+        None => Some(None),
+    };
+    let (true, Some(bias), Some(sinks)) = (alike && heads && sized && fits && apart, bias, sinks) else {
+        return Ok(None);
+    };
+    if bias.iter().chain(&sinks).any(|v| v.buffer == y.buffer) {
         return Ok(None);
     }
     // A whole vec4 of a key begins at a whole word of its type.
@@ -134,22 +151,41 @@ fn takes(step: &Step, with: &Lowering<'_>) -> Result<Option<Vec<Dispatch>>> {
         v_scales: v.scales(),
         y_offset: y.offset,
         y_stride: y.stride,
+        bias_offset: bias.map_or(0, |b| b.offset),
+        reach: a.reach.unwrap_or(0),
+        alibi: a.alibi.unwrap_or(0.0),
+        slope_heads: a.slope_heads(),
+        sinks_offset: sinks.map_or(0, |s| s.offset),
     };
+    let mut binds = vec![with.batch(), q.bind("q"), k.bind, v.bind, y.bind("y")];
+    binds.extend(bias.map(|b| b.bind("bias")));
+    binds.extend(sinks.map(|s| s.bind("sinks")));
+    let kind = Kind { ragged: a.head_dim % 4 != 0 || !aligned, sinks: sinks.is_some(), biased: bias.is_some() };
     Ok(Some(vec![Dispatch {
-        variant: variant(k.cache, k.paged, a.head_dim % 4 != 0 || !aligned, with.tier),
+        variant: variant(k.cache, k.paged, kind, with.tier),
         grid: within([a.heads, q.rows.most, 1])?,
         params: bytes_of(&params).to_vec(),
-        binds: vec![with.batch(), q.bind("q"), k.bind, v.bind, y.bind("y")],
+        binds,
     }]))
 }
 
-fn variant(cache: CacheType, paged: bool, ragged: bool, tier: Tier) -> Variant {
-    Variant::of(KERNEL.source).cache(cache).tier(tier).flag("paged", paged).flag("ragged", ragged)
+/// What tells variants apart, beside the states' type.
+#[derive(Clone, Copy, Default)]
+struct Kind {
+    ragged: bool,
+    sinks: bool,
+    biased: bool,
+}
+
+fn variant(cache: CacheType, paged: bool, kind: Kind, tier: Tier) -> Variant {
+    let plain = Variant::of(KERNEL.source).cache(cache).tier(tier).flag("paged", paged);
+    plain.flag("ragged", kind.ragged).flag("sinks", kind.sinks).flag("biased", kind.biased)
 }
 
 fn variants() -> Vec<Variant> {
     let kinds = CacheType::ALL.iter().map(|c| (*c, true)).chain([(CacheType::F32, false)]);
-    kinds.flat_map(|(c, paged)| [false, true].map(|ragged| variant(c, paged, ragged, Tier::Core))).collect()
+    let flags = (0..8).map(|f| Kind { ragged: f & 1 != 0, sinks: f & 2 != 0, biased: f & 4 != 0 });
+    kinds.flat_map(|(c, paged)| flags.clone().map(move |kind| variant(c, paged, kind, Tier::Core))).collect()
 }
 
 /// Query heads, key heads, values of a head.
@@ -158,7 +194,7 @@ type Heads = (u32, u32, u32);
 fn cases(all: &mut Cases) {
     // Most rows, sequences as (first position, rows), context.
     type Rows = (u32, &'static [(u32, u32)], u32);
-    const SHAPES: [(Heads, Rows); 9] = [
+    const SHAPES: [(Heads, Rows); 11] = [
         ((1, 1, 8), (1, &[(0, 1)], 16)),
         ((4, 2, 16), (5, &[(5, 3)], 64)),
         ((8, 1, 20), (9, &[(30, 3), (0, 2), (63, 1)], 64)),
@@ -168,6 +204,8 @@ fn cases(all: &mut Cases) {
         ((2, 2, 2), (4, &[(9, 2), (17, 2)], 20)),
         ((2, 1, 256), (3, &[(280, 2)], 300)),
         ((6, 3, 48), (17, &[(0, 17)], 64)),
+        ((4, 2, 512), (3, &[(30, 2)], 40)),
+        ((2, 1, 300), (2, &[(280, 2)], 300)),
     ];
     for cache in CacheType::ALL {
         for ((heads, kv_heads, head_dim), (most, runs, context)) in SHAPES {
@@ -182,12 +220,28 @@ fn cases(all: &mut Cases) {
                 let mut case = Case::new(text, most, 1);
                 case.sequences(context, 2, runs).tolerance(SUMS).quick(head_dim == 64 || head_dim == 16);
                 let scale = 1.0 / (head_dim as f32).sqrt();
-                let spec =
-                    Attention { heads, kv_heads, head_dim, value_dim: head_dim, scale, causal: true, window, soft_cap };
+                let causal = true;
+                // A bias by distance in every other shape.
+                let reach = (head_dim == 64 || head_dim == 33).then_some(7);
+                let spec = Attention {
+                    heads,
+                    kv_heads,
+                    head_dim,
+                    value_dim: head_dim,
+                    scale,
+                    causal,
+                    window,
+                    soft_cap,
+                    reach,
+                    alibi: None,
+                    sinks: false,
+                };
                 let q = case.strided(Dim::Rows, heads * head_dim, 4, heads * head_dim + 8);
                 let keys = case.state(*cache, kv_heads * head_dim, 1, 4.0);
                 let values = case.state(*cache, kv_heads * head_dim, 1, 1.0);
-                all.step("attention", case, Op::Attention(spec), &[q, keys, values], &[(Dim::Rows, heads * head_dim)]);
+                let mut inputs = vec![q, keys, values];
+                inputs.extend(reach.map(|reach| case.vector((2 * reach + 1) * heads)));
+                all.step("attention", case, Op::Attention(spec), &inputs, &[(Dim::Rows, heads * head_dim)]);
             }
         }
     }
@@ -199,16 +253,88 @@ fn cases(all: &mut Cases) {
             let mut case = Case::new(text, 24, 1);
             case.sequences(32, 1, &[(0, 7), (0, 1), (0, 12)]).tolerance(SUMS).quick(head_dim == 64);
             let scale = 1.0 / (head_dim as f32).sqrt();
-            let spec = Attention { heads, kv_heads, head_dim, value_dim, scale, causal, window, soft_cap: None };
+            let reach = (head_dim == 16 || head_dim == 33).then_some(5);
+            let (soft_cap, alibi, sinks) = (None, None, false);
+            let spec = Attention {
+                heads,
+                kv_heads,
+                head_dim,
+                value_dim,
+                scale,
+                causal,
+                window,
+                soft_cap,
+                reach,
+                alibi,
+                sinks,
+            };
             let widths = [heads * head_dim, kv_heads * head_dim, kv_heads * value_dim];
             let stride = widths.iter().sum();
             let qkv = case.strided(Dim::Rows, stride, 0, stride);
             let mut start = 0;
-            let inputs = widths.map(|w| {
-                start += w;
-                case.columns(&qkv, start - w, w)
-            });
+            let mut inputs = widths
+                .map(|w| {
+                    start += w;
+                    case.columns(&qkv, start - w, w)
+                })
+                .to_vec();
+            inputs.extend(reach.map(|reach| case.vector((2 * reach + 1) * heads)));
             all.step("attention", case, Op::Attention(spec), &inputs, &[(Dim::Rows, heads * value_dim)]);
+        }
+    }
+    more_cases(all);
+}
+
+/// Slopes, sinks, and keys wider than values, as latent attention has them.
+fn more_cases(all: &mut Cases) {
+    // Heads, values of a value head; slopes, sinks.
+    let shapes: [(Heads, u32, Option<f32>, bool); 7] = [
+        ((4, 2, 16), 16, Some(8.0), false),
+        ((6, 3, 20), 12, Some(8.0), true),
+        ((4, 2, 64), 64, None, true),
+        ((3, 1, 33), 33, Some(4.0), true),
+        ((4, 1, 576), 512, None, false),
+        ((2, 1, 300), 260, None, true),
+        ((3, 1, 48), 32, None, false),
+    ];
+    for cache in CacheType::ALL {
+        for ((heads, kv_heads, head_dim), value_dim, alibi, sinks) in shapes {
+            // Blocks of 32 lie within heads.
+            if *cache == CacheType::Q8_0 && (head_dim % 32 != 0 || value_dim % 32 != 0) {
+                continue;
+            }
+            for window in [None, Some(5)] {
+                let text = format!(
+                    "{} heads={heads}/{kv_heads}x{head_dim}/{value_dim} window={window:?} slopes={alibi:?} sinks={sinks}",
+                    cache.name()
+                );
+                let mut case = Case::new(text, 5, 1);
+                case.sequences(300, 2, &[(280, 3), (0, 2)]).tolerance(SUMS).quick(window.is_none());
+                let scale = 1.0 / (head_dim as f32).sqrt();
+                let (causal, soft_cap) = (true, None);
+                let reach = None;
+                let spec = Attention {
+                    heads,
+                    kv_heads,
+                    head_dim,
+                    value_dim,
+                    scale,
+                    causal,
+                    window,
+                    soft_cap,
+                    reach,
+                    alibi,
+                    sinks,
+                };
+                let q = case.values(Dim::Rows, heads * head_dim);
+                let keys = case.state(*cache, kv_heads * head_dim, 1, 4.0);
+                let values = case.state(*cache, kv_heads * value_dim, 1, 1.0);
+                let mut inputs = vec![q, keys, values];
+                if sinks {
+                    inputs.push(case.vector(heads));
+                }
+                all.step("attention", case, Op::Attention(spec), &inputs, &[(Dim::Rows, heads * value_dim)]);
+            }
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::{
     engine::program::{
-        BatchLayout, Bucket, BufferId, BufferKind, BufferSpec, CacheType, Operand, PAGE_ROWS, Part, Program, RING,
-        Step, StepKey, TABLE_STEP, View, Want, batch, record_words, sampling, table_words,
+        BatchLayout, Bucket, BufferId, BufferKind, BufferSpec, CHECKPOINTS, CacheType, Operand, PAGE_ROWS, Part,
+        Program, RING, Step, StepKey, TABLE_STEP, View, Want, batch, record_words, sampling, table_words,
     },
     ir::{DType, Dim, Fact, Input, Op, Rotation, Scaling, StateId},
     tensor::{Encoding, float},
@@ -235,6 +235,25 @@ impl Case {
         let buffer = self.activation(vec![SENTINEL; (self.most(rows) * width) as usize]);
         Operand::View(View { buffer, offset: 0, stride: width, fact: Fact::new(DType::I32, [rows, Dim::Fixed(width)]) })
     }
+    /// Choices `[rows, used]` that nothing has written, or random ones below a number.
+    pub(crate) fn choices(&mut self, used: u32, below: Option<u32>) -> Operand {
+        let mut words = vec![SENTINEL; (self.program.layout.rows * used) as usize];
+        if let Some(most) = below {
+            words.iter_mut().for_each(|word| *word = f32::from_bits(self.random.below(most)));
+        }
+        let buffer = self.activation(words);
+        let fact = Fact::new(DType::I32, [Dim::Rows, Dim::Fixed(used)]);
+        Operand::View(View { buffer, offset: 0, stride: used, fact })
+    }
+    /// The values of each row in several dimensions.
+    pub(crate) fn inner(&self, operand: &Operand, dims: &[u32]) -> Operand {
+        let Operand::View(view) = operand else { return operand.clone() };
+        let mut fact = view.fact.clone();
+        fact.shape.truncate(1);
+        fact.shape.extend(dims.iter().copied().map(Dim::Fixed));
+        let stride = fact.width().unwrap_or(1);
+        Operand::View(View { stride, fact, ..view.clone() })
+    }
     /// Random values in -1 .. 1, with a tail.
     pub(crate) fn values(&mut self, rows: Dim, width: u32) -> Operand {
         self.strided(rows, width, 0, width)
@@ -274,6 +293,13 @@ impl Case {
         self.uploads.push((buffer, bytes));
         Operand::View(View { buffer, offset: 0, stride: len, fact: Fact::new(DType::F32, [Dim::Fixed(len)]) })
     }
+    /// A vector weight of random values below zero.
+    pub(crate) fn falling(&mut self, len: u32) -> Operand {
+        let buffer = self.buffer("vector", BufferKind::Vector { len });
+        let bytes = (0..len).flat_map(|_| (-0.1 - self.random.value().abs()).to_le_bytes()).collect();
+        self.uploads.push((buffer, bytes));
+        Operand::View(View { buffer, offset: 0, stride: len, fact: Fact::new(DType::F32, [Dim::Fixed(len)]) })
+    }
     /// A weight matrix of random blocks in `parts` buffers: any bits for quants, scales of moderate size and either sign.
     pub(crate) fn matrix(&mut self, encoding: Encoding, rows: u32, row_len: u32, parts: u32) -> Operand {
         self.encoding = Some(encoding);
@@ -301,6 +327,10 @@ impl Case {
                 _ => {
                     let start = bytes.len();
                     bytes.extend((0..spec.block_bytes).map(|_| random.below(256) as u8));
+                    // A power of two between 2^-8 and 2^-1, where it has a byte.
+                    if encoding == Encoding::MXFP4 {
+                        bytes[start] = 119 + random.below(8) as u8;
+                    }
                     // Numbers of two bytes inside a block are its f16 scales.
                     for words in spec.words.iter().filter(|w| w.width == 2) {
                         for i in 0..words.count {
@@ -327,6 +357,15 @@ impl Case {
         for _ in 0..rows {
             self.state_row(cache, width as usize, scale, &mut words);
         }
+        self.writes.push((buffer, words));
+        Operand::State(buffer)
+    }
+    /// What sequences carry, filled. Values above zero, so that a mean's weights are some.
+    pub(crate) fn carried(&mut self, width: u32) -> Operand {
+        let sequences = self.program.layout.sequences;
+        let state = StateId(self.program.buffers.len() as u32);
+        let buffer = self.buffer("carried", BufferKind::Carried { state, sequences, width });
+        let words = (0..sequences * CHECKPOINTS * width).map(|_| (self.random.value().abs() + 0.1).to_bits()).collect();
         self.writes.push((buffer, words));
         Operand::State(buffer)
     }
@@ -408,6 +447,7 @@ impl Case {
         };
         put(batch::TOKENS_AT, self.rows.iter().map(|r| r.token).collect());
         put(batch::POSITIONS_AT, self.rows.iter().map(|r| r.position).collect());
+        put(batch::TYPES_AT, self.rows.iter().map(|r| (r.position + 1) % 3).collect());
         put(batch::SEQUENCES_AT, self.rows.iter().map(|r| r.sequence).collect());
         put(batch::OUTPUTS_AT, self.outputs.clone());
         put(batch::LENGTHS_AT, self.lengths.clone());

@@ -58,6 +58,8 @@ fn unary(f: Unary) -> (&'static str, Option<f32>) {
         Unary::Scale(s) => return ("op_scale", Some(s)),
         Unary::Shift(s) => return ("op_shift", Some(s)),
         Unary::SoftCap(s) => return ("op_soft_cap", Some(s)),
+        Unary::AtLeast(s) => return ("op_at_least", Some(s)),
+        Unary::AtMost(s) => return ("op_at_most", Some(s)),
         Unary::Neg => "op_neg",
         Unary::Abs => "op_abs",
         Unary::Exp => "op_exp",
@@ -242,10 +244,12 @@ fn variants() -> Vec<Variant> {
     all
 }
 
-const UNARY: [Unary; 21] = [
+const UNARY: [Unary; 23] = [
     Unary::Scale(0.7),
     Unary::Shift(-0.3),
     Unary::SoftCap(1.5),
+    Unary::AtLeast(-0.4),
+    Unary::AtMost(0.3),
     Unary::Neg,
     Unary::Abs,
     Unary::Exp,

@@ -37,6 +37,7 @@ fn takes(step: &Step, with: &Lowering<'_>) -> Result<Option<Vec<Dispatch>>> {
     let ids_at = match step.inputs.get(1) {
         Some(Operand::Input(Input::Tokens)) => batch::TOKENS_AT,
         Some(Operand::Input(Input::Positions)) => batch::POSITIONS_AT,
+        Some(Operand::Input(Input::Types)) => batch::TYPES_AT,
         _ => return Ok(None),
     };
     let (Some((encoding, _, row_len, parts)), Some(y)) = (matrix(step.inputs.first()), with.view(step.outputs.first()))
@@ -82,9 +83,11 @@ fn cases(all: &mut Cases) {
             }
         }
     }
-    let mut case = Case::new("positions as ids".into(), 4, 3);
-    let table = case.matrix(crate::tensor::Encoding::F16, 40, 24, 1);
-    let ids = case.input(Input::Positions);
-    case.exact();
-    all.step("embed", case, Op::Embed, &[table, ids], &[(Dim::Rows, 24)]);
+    for (what, input) in [("positions", Input::Positions), ("types", Input::Types)] {
+        let mut case = Case::new(format!("{what} as ids"), 4, 3);
+        let table = case.matrix(crate::tensor::Encoding::F16, 40, 24, 1);
+        let ids = case.input(input);
+        case.exact();
+        all.step("embed", case, Op::Embed, &[table, ids], &[(Dim::Rows, 24)]);
+    }
 }

@@ -19,14 +19,20 @@ use super::{
 mod advance;
 mod attention;
 pub(in crate::engine) mod case;
+mod concat;
 mod elementwise;
 mod embed;
+mod experts;
 mod gather;
 mod layer_norm;
 mod linear;
+mod mat_mul;
+mod recur;
+mod reduction;
 mod rms_norm;
 mod rope;
 mod rope_write;
+mod route;
 mod sample;
 mod state_write;
 
@@ -53,15 +59,26 @@ pub type Takes = fn(&Step, &Lowering<'_>) -> Result<Option<Vec<Dispatch>>>;
 pub static KERNELS: &[&Kernel] = &[
     &advance::KERNEL,
     &attention::KERNEL,
+    &concat::KERNEL,
     &elementwise::KERNEL,
     &embed::KERNEL,
+    &experts::LINEAR,
+    &experts::SUM,
     &gather::KERNEL,
     &layer_norm::KERNEL,
     &linear::MATVEC,
     &linear::MATMUL,
+    &mat_mul::KERNEL,
+    &recur::conv::KERNEL,
+    &recur::delta::KERNEL,
+    &recur::scan::KERNEL,
+    &recur::wkv::KERNEL,
+    &recur::wkv4::KERNEL,
+    &reduction::KERNEL,
     &rms_norm::KERNEL,
     &rope::KERNEL,
     &rope_write::KERNEL,
+    &route::KERNEL,
     &sample::KERNEL,
     &state_write::KERNEL,
 ];
@@ -358,6 +375,7 @@ mod tests {
             ("PAGES", batch::PAGES),
             ("SEQUENCES", batch::SEQUENCES),
             ("NONFINITE", batch::NONFINITE),
+            ("TYPES_AT", batch::TYPES_AT),
             ("HEADER", batch::HEADER),
             ("PAGE_ROWS", crate::engine::program::PAGE_ROWS as usize),
         ] {

@@ -4,7 +4,7 @@
 use super::{Part, part};
 use crate::tensor::{
     Encoding,
-    quant::{iq4_nl, packing::Packing, q2_k, q3_k, q4_0, q4_1, q4_k, q5_0, q5_1, q5_k, q6_k, q8_0},
+    quant::{iq4_nl, mxfp4, packing::Packing, q2_k, q3_k, q4_0, q4_1, q4_k, q5_0, q5_1, q5_k, q6_k, q8_0},
 };
 
 /// An encoding that kernels read.
@@ -30,6 +30,7 @@ pub static BLOCKS: &[Block] = rows! {
     F16    "blocks/f16"    Packing::Plain;
     F32    "blocks/f32"    Packing::Plain;
     IQ4_NL "blocks/iq4_nl" iq4_nl::PACKING;
+    MXFP4  "blocks/mxfp4"  mxfp4::PACKING;
     Q2_K   "blocks/q2_k"   q2_k::PACKING;
     Q3_K   "blocks/q3_k"   q3_k::PACKING;
     Q4_0   "blocks/q4_0"   q4_0::PACKING;
@@ -119,6 +120,10 @@ mod tests {
             Encoding::Q8_0 => row.half(8 * n, i / 32) * row.signed(0, i),
             Encoding::Q4_0 => row.half(4 * n, i / 32) * (row.nibble(0, i) - 8.0),
             Encoding::IQ4_NL => row.half(4 * n, i / 32) * TABLE[row.nibble(0, i) as usize],
+            Encoding::MXFP4 => {
+                const E2M1: [f32; 16] = [0., 1., 2., 3., 4., 6., 8., 12., 0., -1., -2., -3., -4., -6., -8., -12.];
+                f32::from_bits(row.0[4 * n + i / 32]) * E2M1[row.nibble(0, i) as usize]
+            }
             Encoding::Q5_0 => row.half(5 * n, i / 32) * (row.nibble(0, i) + 16.0 * row.bit(4 * n, i) - 16.0),
             Encoding::Q4_1 => {
                 let (d, m) = pair(4 * n, i / 32);

@@ -46,6 +46,8 @@ pub(crate) use part;
 pub static PARTS: &[Part] = &[
     part!("lib/batch"),
     part!("lib/bits"),
+    part!("lib/carry"),
+    part!("lib/columns"),
     part!("lib/dot"),
     part!("lib/epilogue"),
     part!("lib/grid"),
@@ -64,8 +66,21 @@ pub static PARTS: &[Part] = &[
 ];
 
 /// Flags that `#if` may name.
-const FLAGS: &[&str] =
-    &["atomic_batch", "bias", "counts", "gated", "in_place", "paged", "ragged", "with_a", "with_b", "with_c"];
+const FLAGS: &[&str] = &[
+    "atomic_batch",
+    "bias",
+    "biased",
+    "counts",
+    "gated",
+    "in_place",
+    "paged",
+    "ragged",
+    "routed",
+    "sinks",
+    "with_a",
+    "with_b",
+    "with_c",
+];
 
 /// One call of an elementwise chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -47,6 +47,10 @@ pub(super) enum Command {
     Run(RunArgs),
     /// Turn texts into vectors with an encoder.
     Embed(EmbedArgs),
+    /// Give texts the labels of a classifier, with scores.
+    Classify(ClassifyArgs),
+    /// Order texts by how well they answer a query, with a reranker.
+    Rank(RankArgs),
     /// Print what a model computes, operation by operation.
     Graph(GraphArgs),
     /// The GPUs of this machine, their tiers and limits, and the CPU.
@@ -322,22 +326,68 @@ fn cache_type(text: &str) -> Result<CacheType, String> {
     CacheType::parse(text).ok_or_else(|| format!("\"{text}\" is none of f32, f16, q8_0"))
 }
 
+/// Texts of a command.
+#[derive(ClapArgs)]
+pub(super) struct TextArgs {
+    /// Texts; "-" reads one a line from standard input.
+    pub(super) texts: Vec<String>,
+    /// A file of texts, one a line.
+    #[arg(long, value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+}
+
 #[derive(ClapArgs)]
 #[command(
-    after_help = "Examples:\n  glassbox embed my-encoder \"A sentence.\" \"Another one.\" --json\n  glassbox embed my-encoder --prompt-ids 101,7592,102 --pooling cls --json"
+    after_help = "Examples:\n  glassbox embed my-encoder \"A sentence.\" \"Another one.\" --json\n  glassbox embed my-encoder --file texts.txt --prompt-name query --json\n  cat texts.txt | glassbox embed my-encoder - --json\n  glassbox embed my-encoder --prompt-ids 101,7592,102 --pooling cls --json"
 )]
 pub(super) struct EmbedArgs {
     /// File, folder, or http(s) address of a file.
     pub(super) path: PathBuf,
-    /// Texts, one vector each.
-    #[arg(required_unless_present = "prompt_ids")]
-    pub(super) texts: Vec<String>,
+    #[command(flatten)]
+    pub(super) texts: TextArgs,
     /// One text as token ids, separated by commas; may be repeated.
     #[arg(long, value_parser = ids)]
     pub(super) prompt_ids: Vec<Ids>,
-    /// How the hidden states become one vector: mean, cls or last; the default is what the model's files say, else mean.
+    /// The prompt of this name, of those that the model's files have, is put before each text.
+    #[arg(long, value_name = "NAME")]
+    pub(super) prompt_name: Option<String>,
+    /// A text that is put before each text.
+    #[arg(long, value_name = "TEXT", conflicts_with = "prompt_name")]
+    pub(super) prompt: Option<String>,
+    /// How the hidden states become one vector: mean, cls, last, max, mean-sqrt-len or weighted-mean; the default is what the model's files say, else mean.
     #[arg(long, value_parser = pooling)]
     pub(super) pooling: Option<Pooling>,
+    /// Whether vectors are scaled to length 1: true or false; the default is what the model's files say, else true.
+    #[arg(long, value_name = "BOOL")]
+    pub(super) normalize: Option<bool>,
+    #[command(flatten)]
+    pub(super) device: DeviceArgs,
+}
+
+#[derive(ClapArgs)]
+#[command(
+    after_help = "Examples:\n  glassbox classify my-classifier \"A sentence.\"\n  glassbox classify my-classifier --file texts.txt --json"
+)]
+pub(super) struct ClassifyArgs {
+    /// File, folder, or http(s) address of a file.
+    pub(super) path: PathBuf,
+    #[command(flatten)]
+    pub(super) texts: TextArgs,
+    #[command(flatten)]
+    pub(super) device: DeviceArgs,
+}
+
+#[derive(ClapArgs)]
+#[command(
+    after_help = "Examples:\n  glassbox rank my-reranker \"What is a fox?\" \"An animal.\" \"A tree.\"\n  glassbox rank my-reranker \"What is a fox?\" --file texts.txt --json"
+)]
+pub(super) struct RankArgs {
+    /// File, folder, or http(s) address of a file.
+    pub(super) path: PathBuf,
+    /// What the texts are to answer.
+    pub(super) query: String,
+    #[command(flatten)]
+    pub(super) texts: TextArgs,
     #[command(flatten)]
     pub(super) device: DeviceArgs,
 }
@@ -352,7 +402,8 @@ fn ids(text: &str) -> Result<Ids, String> {
 }
 
 fn pooling(text: &str) -> Result<Pooling, String> {
-    Pooling::parse(text).ok_or_else(|| format!("\"{text}\" is none of mean, cls, last"))
+    let known = "mean, cls, last, max, mean-sqrt-len, weighted-mean";
+    Pooling::parse(text).ok_or_else(|| format!("\"{text}\" is none of {known}"))
 }
 
 #[derive(ClapArgs)]

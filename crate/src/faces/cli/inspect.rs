@@ -178,7 +178,7 @@ fn place(out: &mut String, report: &ModelReport) {
     }
     if let Some(fit) = &report.fit {
         let context = fit.context.min(4096);
-        let cache = fit.cache_per_token.saturating_mul(context);
+        let cache = fit.cache_per_token.saturating_mul(context).saturating_add(fit.states);
         let _ = writeln!(
             out,
             "  {DIM}memory at context {context}: {} weights + {} cache + {} scratch = {}{DIM:#}",

@@ -19,8 +19,10 @@ mod remote;
 #[path = "no_remote.rs"]
 mod remote;
 mod run;
+mod scores;
 mod synth;
 mod terminal;
+mod texts;
 mod tokenize;
 mod vocab;
 
@@ -94,6 +96,8 @@ fn dispatch(args: Args) -> Result<Exit> {
         Command::ChatTemplate(a) => chat::run(&a, json),
         Command::Run(a) => run::run(&a, json),
         Command::Embed(a) => embed::run(&a, json),
+        Command::Classify(a) => scores::classify(&a, json),
+        Command::Rank(a) => scores::rank(&a, json),
         Command::Graph(a) => graph::run(&a, json),
         Command::Devices => run::devices(json),
         Command::Bench(a) => bench::run(&a, json),

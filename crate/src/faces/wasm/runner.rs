@@ -14,13 +14,14 @@ use wasm_bindgen_futures::JsFuture;
 use crate::{
     fault::{Blame, Fault, LocalFuture},
     report::{
-        ChatReport, CompareReport, DeviceReport, DevicesReport, ExplainReport, GeneratedReport, OpsReport,
-        PiecesReport, ProgressReport, RunReport, TemplateDiffReport, TemplatesReport, TokensReport, VocabularyReport,
+        ChatReport, CompareReport, DeviceReport, DevicesReport, EmbedReport, EmbedderReport, ExplainReport,
+        GeneratedReport, OpsReport, PiecesReport, ProgressReport, RunReport, TemplateDiffReport, TemplatesReport,
+        TokensReport, VocabularyReport,
     },
     session::{
-        self, Catalog, Chat, Comparison, Conversation, Data, DeviceChoice, Embedder, EncodeOptions, Generation,
-        GenerationOptions, GpuOptions, Inspection, Progress, RunSettings, Sampling, Search, Sort, TokenQuery,
-        TokenType, Tokenized, Vocabulary,
+        self, Catalog, Chat, Comparison, Conversation, Data, DeviceChoice, EmbedOptions, Embedder, EncodeOptions,
+        Generation, GenerationOptions, GpuOptions, Inspection, Progress, RunSettings, Sampling, Search, Sort,
+        TokenQuery, TokenType, Tokenized, Vocabulary,
     },
 };
 
@@ -28,6 +29,8 @@ use super::{inspect, json, sources, throw};
 
 /// Tokens that the first answer about a text tells one by one; the page asks for others when it shows them.
 const FIRST: usize = 2048;
+/// Texts that may share a step of an encoder.
+const TOGETHER: u32 = 8;
 
 thread_local! {
     static SUBGROUPS: Cell<bool> = const { Cell::new(false) };
@@ -71,6 +74,8 @@ pub async fn test_ops(device: String, tier: String, only: String) -> Result<Stri
 pub struct Runner {
     inspection: Rc<Inspection>,
     generation: Rc<RefCell<Option<Generation>>>,
+    /// An encoder, in place of a generation.
+    embedder: RefCell<Option<Embedder>>,
     /// The text that was tokenized last.
     tokenized: RefCell<Option<(Rc<Vocabulary>, Tokenized)>>,
     /// Made when it is first needed.
@@ -88,6 +93,7 @@ impl Runner {
         Ok(Self {
             inspection: inspect(names, files).await?,
             generation: Rc::default(),
+            embedder: RefCell::default(),
             tokenized: RefCell::default(),
             chat: RefCell::default(),
             catalog: RefCell::default(),
@@ -226,6 +232,37 @@ impl Runner {
         self.generation.replace(Some(generation));
         Ok(report)
     }
+    /// Loads an encoder's weights onto a device: an `EmbedderReport`; `progress` gets `ProgressReport`s.
+    pub async fn load_encoder(&self, device: String, tier: String, progress: Function) -> Result<String, JsValue> {
+        self.embedder.replace(None);
+        let mut on_progress = |p: Progress| {
+            if let Ok(text) = json(&ProgressReport::from(p)) {
+                // A page that throws here loses its progress bar, nothing else.
+                let _ = progress.call1(&JsValue::NULL, &text.into());
+            }
+        };
+        let settings = RunSettings { sequences: TOGETHER, ..RunSettings::default() };
+        let (inspection, choice, gpu) = (Rc::clone(&self.inspection), choice(&device)?, gpu_options(&tier));
+        let options = EmbedOptions::default();
+        let embedder = Embedder::load(inspection, choice, gpu, &settings, options, &mut on_progress).await;
+        let embedder = embedder.map_err(|f| throw(&f))?;
+        let report = json(&EmbedderReport::of(&embedder))?;
+        self.embedder.replace(Some(embedder));
+        Ok(report)
+    }
+    /// Texts, each behind a prompt, as vectors: an `EmbedReport`.
+    pub async fn embed(&self, texts: Vec<String>, prompt: String) -> Result<String, JsValue> {
+        let taken = self.embedder.take();
+        let mut embedder =
+            taken.ok_or_else(|| throw(&Fault::caller("load the model first; or it is already at work")))?;
+        let asked: Result<Vec<_>, Fault> = texts.iter().map(|text| embedder.encode(&prompt, text)).collect();
+        let report = match asked {
+            Ok(asked) => embedder.embed(&asked).await.map(|made| EmbedReport::of(&embedder, prompt, made)),
+            Err(fault) => Err(fault),
+        };
+        self.embedder.replace(Some(embedder));
+        json(&report.map_err(|f| throw(&f))?)
+    }
     /// Generates text: `on_token` gets a `GeneratedReport` and resolves to true to stop; a `RunReport` at the end.
     pub async fn generate(&self, options: String, on_token: Function) -> Result<String, JsValue> {
         let asked: Asked =
@@ -253,7 +290,7 @@ impl Runner {
             let model = Generation::load(inspection, choice, gpu, &settings, &mut |_| {}).await;
             model.map_err(|f| throw(&f))?.prompt_logits(&ids).await
         } else {
-            let model = Embedder::load(inspection, choice, gpu, &settings, None, &mut |_| {}).await;
+            let model = Embedder::load(inspection, choice, gpu, &settings, EmbedOptions::default(), &mut |_| {}).await;
             model.map_err(|f| throw(&f))?.hidden(&ids).await
         };
         json(&rows.map_err(|f| throw(&f))?)

@@ -30,7 +30,7 @@ fn numbers(seed: u64, n: u32, size: f32) -> Vec<f32> {
 /// A graph of one operation on constants of the given shapes.
 fn graph_of(op: &Op, shapes: &[&[u32]], seed: u64, size: f32) -> Graph {
     let mut graph = Graph {
-        states: ["k", "v"].map(|name| State { name: name.into(), width: 8, window: None }).to_vec(),
+        states: ["k", "v"].map(|name| State { name: name.into(), width: 8, window: None, carried: false }).to_vec(),
         rotations: vec![Rotation { dims: 4, base: 100.0, scaling: Scaling::None }],
         ..Graph::default()
     };
@@ -48,7 +48,7 @@ fn graph_of(op: &Op, shapes: &[&[u32]], seed: u64, size: f32) -> Graph {
 fn result(graph: &Graph) -> Vec<f32> {
     verify(graph).unwrap();
     let environment = Environment { weight: &|_: WeightId| unreachable!(), tensor: &|_| None };
-    let step = Step { positions: &[0, 1, 2], sequences: &[0; 3], tokens: &[0; 3], outputs: &[2] };
+    let step = Step { positions: &[0, 1, 2], sequences: &[0; 3], tokens: &[0; 3], outputs: &[2], ..Step::default() };
     let results = evaluate(graph, &environment, &mut States::default(), &step).unwrap();
     let mut all = Vec::new();
     for (_, array) in results {
@@ -74,6 +74,7 @@ fn agrees(graph: &Graph, is_rejected: &dyn Fn(&Graph, &Node) -> bool) {
 fn is_rich(_: &Graph, node: &Node) -> bool {
     match &node.op {
         Op::Linear | Op::RmsNorm { .. } | Op::LayerNorm { .. } | Op::Softmax | Op::Attention(_) | Op::Fused(_) => true,
+        Op::ExpertLinear(_) | Op::ExpertSum => true,
         Op::Unary(f) => !matches!(
             f,
             Unary::Scale(_)
@@ -112,16 +113,23 @@ fn binary() -> impl Strategy<Value = Binary> {
 
 fn spec() -> impl Strategy<Value = Attention> {
     let numbers = (1u32..3, 1u32..4, 1u32..6, 1u32..6, 0.1f32..1.0);
-    (numbers, any::<bool>(), proptest::option::of(1u32..4), proptest::option::of(1.0f32..30.0)).prop_map(
-        |((kv_heads, group, head_dim, value_dim, scale), causal, window, soft_cap)| Attention {
-            heads: kv_heads * group,
-            kv_heads,
-            head_dim,
-            value_dim,
-            scale,
-            causal,
-            window,
-            soft_cap,
+    let some = (proptest::option::of(1u32..4), proptest::option::of(1.0f32..30.0), proptest::option::of(0u32..5));
+    let slopes = (proptest::option::of(1.0f32..9.0), any::<bool>());
+    (numbers, any::<bool>(), some, slopes).prop_map(
+        |((kv_heads, group, head_dim, value_dim, scale), causal, (window, soft_cap, reach), (alibi, sinks))| {
+            Attention {
+                heads: kv_heads * group,
+                kv_heads,
+                head_dim,
+                value_dim,
+                scale,
+                causal,
+                window,
+                soft_cap,
+                reach,
+                alibi,
+                sinks,
+            }
         },
     )
 }
@@ -161,8 +169,25 @@ proptest! {
     fn attention_of_one_sequence_is_what_its_parts_are(spec in spec(), seed: u64) {
         let widths = [spec.heads * spec.head_dim, spec.kv_heads * spec.head_dim, spec.kv_heads * spec.value_dim];
         let shapes = widths.map(|w| [ROWS, w]);
-        let shapes: Vec<&[u32]> = shapes.iter().map(|s| s.as_slice()).collect();
+        let bias = spec.reach.map(|reach| [(2 * reach + 1) * spec.heads]);
+        let mut shapes: Vec<&[u32]> = shapes.iter().map(|s| s.as_slice()).collect();
+        shapes.extend(bias.iter().map(|b| b.as_slice()));
+        let sinks = [spec.heads];
+        if spec.sinks {
+            shapes.push(&sinks);
+        }
         agrees(&graph_of(&Op::Attention(spec), &shapes, seed % 1000, 2.0), &is_rich);
+    }
+
+    #[test]
+    fn maps_by_all_experts_and_sums_over_them_are_what_their_parts_are(
+        seed: u64, experts in 1u32..5, n in 1u32..6, k in 1u32..6, bias: bool,
+    ) {
+        let (x, weight, biases): (&[u32], &[u32], &[u32]) = (&[ROWS, experts, k], &[experts * n, k], &[experts * n]);
+        let inputs = if bias { vec![x, weight, biases] } else { vec![x, weight] };
+        let op = Op::ExpertLinear(ExpertLinear { experts, routed: false });
+        agrees(&graph_of(&op, &inputs, seed % 1000, 2.0), &is_rich);
+        agrees(&graph_of(&Op::ExpertSum, &[&[ROWS, experts, n], &[ROWS, experts]], seed % 1000, 2.0), &is_rich);
     }
 
     #[test]
@@ -190,7 +215,7 @@ fn rotation_and_writing_of_states_are_what_their_parts_are() {
     let rope = Rope { rotation: 0, head_dim: 8, dims: 4, pairing: Pairing::Halves };
     let op = Op::Fused(Fused::RopeWrite { rope, q: 16, k: 8, v: 8, keys: StateId(0), values: StateId(1) });
     let mut graph = Graph {
-        states: ["k", "v"].map(|name| State { name: name.into(), width: 8, window: None }).to_vec(),
+        states: ["k", "v"].map(|name| State { name: name.into(), width: 8, window: None, carried: false }).to_vec(),
         rotations: vec![Rotation { dims: 4, base: 100.0, scaling: Scaling::None }],
         ..Graph::default()
     };
@@ -211,6 +236,9 @@ fn rotation_and_writing_of_states_are_what_their_parts_are() {
         causal: true,
         window: None,
         soft_cap: None,
+        alibi: None,
+        sinks: false,
+        reach: None,
     };
     let look = graph.add(Op::Attention(spec), &graph.results(node), "attention").unwrap();
     graph.outputs.push(("y".into(), look.value()));

@@ -98,7 +98,17 @@ fn collect(source: &Source<'_>, sequence: i32, seen: &[Seen], width: usize) -> R
     Ok(out)
 }
 
-pub(super) fn attend(spec: &Attention, q: &View<'_>, k: Operand<'_>, v: Operand<'_>, step: &Step<'_>) -> Result<Array> {
+pub(super) fn attend(
+    spec: &Attention,
+    q: &View<'_>,
+    k: Operand<'_>,
+    v: Operand<'_>,
+    [bias, sinks]: [Option<&[f32]>; 2],
+    step: &Step<'_>,
+) -> Result<Array> {
+    if sinks.is_some_and(|s| s.len() != spec.heads as usize) {
+        return Err(Fault::bug(format!("sinks for {} heads expected", spec.heads)));
+    }
     let [rows, width] = q.matrix()?;
     let [heads, kv_heads] = [spec.heads as usize, spec.kv_heads as usize];
     let [head_dim, value_dim] = [spec.head_dim as usize, spec.value_dim as usize];
@@ -113,15 +123,23 @@ pub(super) fn attend(spec: &Attention, q: &View<'_>, k: Operand<'_>, v: Operand<
     let mut out = vec![0.0; rows * heads * value_dim];
     for row in 0..rows {
         let seen = seen_by(spec, row, matches!(k, Source::State(_)), step)?;
+        let own = position_of(step, row)?;
         let keys = collect(&k, step.sequences[row], &seen, k_width)?;
         let remembered = collect(&v, step.sequences[row], &seen, v_width)?;
         for head in 0..heads {
             let kv_head = head * kv_heads / heads;
             let query = &values[row * width + head * head_dim..][..head_dim];
-            let mut weights: Vec<f64> = (0..seen.len())
-                .map(|i| score(spec, query, &keys[i * k_width + kv_head * head_dim..][..head_dim]))
-                .collect();
+            let slope = spec.slope(head as u32);
+            let mut weights = Vec::with_capacity(seen.len() + 1);
+            for (i, seen) in seen.iter().enumerate() {
+                let distance = i64::from(seen.position) - i64::from(own);
+                let added = by_distance(spec, bias, distance, head)? - slope * distance.unsigned_abs() as f64;
+                weights.push(score(spec, query, &keys[i * k_width + kv_head * head_dim..][..head_dim]) + added);
+            }
+            // A sink takes its part and gives no value.
+            weights.extend(sinks.map(|s| f64::from(s[head])));
             softmax_f64(&mut weights);
+            weights.truncate(seen.len());
             let out = &mut out[(row * heads + head) * value_dim..][..value_dim];
             for (d, out) in out.iter_mut().enumerate() {
                 let value = |i: usize| f64::from(remembered[i * v_width + kv_head * value_dim + d]);
@@ -130,6 +148,16 @@ pub(super) fn attend(spec: &Attention, q: &View<'_>, k: Operand<'_>, v: Operand<
         }
     }
     Array::floats([rows, heads * value_dim], out)
+}
+
+/// What is added to the score of a key at this distance.
+fn by_distance(spec: &Attention, bias: Option<&[f32]>, distance: i64, head: usize) -> Result<f64> {
+    let (Some(reach), Some(bias)) = (spec.reach, bias) else { return Ok(0.0) };
+    let reach = i64::from(reach);
+    let at = (distance.clamp(-reach, reach) + reach) as usize * spec.heads as usize + head;
+    let value =
+        bias.get(at).ok_or_else(|| Fault::bug(format!("a bias of {} values, value {at} asked for", bias.len())))?;
+    Ok(f64::from(*value))
 }
 
 fn score(spec: &Attention, query: &[f32], key: &[f32]) -> f64 {

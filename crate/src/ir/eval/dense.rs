@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Calls with the operand as rows of a matrix.
-fn with_rows<T>(operand: Operand<'_>, f: impl FnOnce(&dyn Rows) -> Result<T>) -> Result<T> {
+pub(super) fn with_rows<T>(operand: Operand<'_>, f: impl FnOnce(&dyn Rows) -> Result<T>) -> Result<T> {
     match operand {
         Operand::Rows(rows) => f(rows),
         Operand::Values(view) => {
@@ -21,11 +21,11 @@ fn with_rows<T>(operand: Operand<'_>, f: impl FnOnce(&dyn Rows) -> Result<T>) ->
     }
 }
 
-fn dot(a: &[f32], b: &[f32]) -> f64 {
+pub(super) fn dot(a: &[f32], b: &[f32]) -> f64 {
     a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
 }
 
-fn of_length<'a>(values: &'a [f32], len: usize, what: &str) -> Result<&'a [f32]> {
+pub(super) fn of_length<'a>(values: &'a [f32], len: usize, what: &str) -> Result<&'a [f32]> {
     if values.len() != len {
         return Err(Fault::bug(format!("{len} values of the {what} expected, {} found", values.len())));
     }

@@ -6,11 +6,14 @@
 mod array;
 mod attention;
 mod dense;
+mod experts;
 mod layout;
+mod recur;
 mod run;
 mod scalar;
 
 pub use array::{Array, Blocks, Data, Operand, Remembered, Rows, Slice, View};
+pub use recur::{Run, runs};
 pub(super) use run::constant;
 pub use run::{Environment, States, Step, evaluate};
 pub use scalar::{binary, erf, unary};
@@ -45,6 +48,8 @@ impl Context<'_> {
 ///
 /// Of an operation that writes states, the result in place of a state is the rows to be remembered, one for each row
 /// of the step: the caller puts them at their positions, and gives [`Operand::State`] to the attention that reads it.
+/// Of a recurrence it is what each sequence of the step carries on, in the order of [`runs`]: the caller puts it at the last
+/// position of each, and gives the state, as it was before, as the last operand.
 ///
 /// # Errors
 /// The operands do not fit the operation (a graph that [`super::infer`] accepted does not cause it); an id, a row or a
@@ -55,6 +60,10 @@ pub fn apply(op: &Op, inputs: &[Operand<'_>], context: &Context<'_>) -> Result<V
     let vector = |i: usize| if i < inputs.len() { values(i)?.floats().map(Some) } else { Ok(None) };
     let one = |array: Array| Ok(vec![array]);
     match op {
+        // Nothing stated: all are of the first kind.
+        Op::Input(Input::Types) if context.step.types.is_empty() => {
+            one(Array::ints(vec![0; context.step.positions.len()]))
+        }
         Op::Input(input) => one(Array::ints(context.step.array(*input).to_vec())),
         Op::Weight(_) | Op::Constant(_) => Err(Fault::bug(format!("{op:?} is a value of the graph, not of a step"))),
         Op::Embed => one(dense::embed(operand(0)?, &values(1)?)?),
@@ -64,8 +73,21 @@ pub fn apply(op: &Op, inputs: &[Operand<'_>], context: &Context<'_>) -> Result<V
         Op::LayerNorm { eps } => one(dense::layer_norm(&values(0)?, values(1)?.floats()?, vector(2)?, *eps)?),
         Op::Softmax => one(dense::softmax(&values(0)?)?),
         Op::Rope(rope) => one(attention::rotate(&values(0)?, values(1)?.ints()?, rope, context)?),
-        Op::Attention(spec) => one(attention::attend(spec, &values(0)?, operand(1)?, operand(2)?, &context.step)?),
+        Op::Attention(spec) => {
+            let bias = if spec.reach.is_some() { Some(values(3)?) } else { None };
+            let bias = bias.as_ref().map(|b| b.floats()).transpose()?;
+            let sinks = spec.sinks_at().map_or(Ok(None), vector)?;
+            one(attention::attend(spec, &values(0)?, operand(1)?, operand(2)?, [bias, sinks], &context.step)?)
+        }
+        Op::Route(routing) => experts::route(routing, &values(0)?, vector(1)?),
+        Op::ExpertLinear(spec) => {
+            let ids = if spec.routed { Some(values(2)?) } else { None };
+            let bias = vector(2 + usize::from(spec.routed))?;
+            one(experts::linear(spec, &values(0)?, operand(1)?, ids.as_ref(), bias)?)
+        }
+        Op::ExpertSum => one(experts::sum(&values(0)?, &values(1)?)?),
         Op::StateWrite(_) => one(values(0)?.to_array()),
+        Op::Recur(r) => recur::recur(&r.rule, inputs, &context.step),
         Op::Unary(f) => one(scalar::map(*f, &values(0)?)?),
         Op::Binary(f) => one(scalar::combine(*f, &values(0)?, &values(1)?)?),
         Op::Select => one(layout::select(&values(0)?, &values(1)?, &values(2)?)?),
@@ -111,6 +133,7 @@ impl Step<'_> {
             Input::Tokens => self.tokens,
             Input::Positions => self.positions,
             Input::Outputs => self.outputs,
+            Input::Types => self.types,
         }
     }
 }

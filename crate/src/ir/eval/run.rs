@@ -27,6 +27,8 @@ pub struct Step<'a> {
     pub sequences: &'a [i32],
     /// Rows that want a result.
     pub outputs: &'a [i32],
+    /// Kind of each row's token; empty: all of the first.
+    pub types: &'a [i32],
 }
 
 /// Where the values of a model come from.
@@ -164,9 +166,11 @@ fn computed(
 ) -> Result<Vec<Known>> {
     let inputs = inputs.iter().map(|v| find(known, *v)).collect::<Result<Vec<_>>>()?;
     let results = {
+        let carried = if let Op::Recur(r) = op { Some(r.state) } else { None };
         let memory: Vec<StateRows<'_>> = inputs
             .iter()
             .filter_map(|k| if let Known::State(state) = k { Some(*state) } else { None })
+            .chain(carried)
             .map(|state| StateRows { states, state })
             .collect();
         let mut memory = memory.iter();
@@ -178,11 +182,16 @@ fn computed(
                 Known::State(_) => Operand::State(memory.next().ok_or_else(|| Fault::bug("a state without memory"))?),
             });
         }
+        // What is left is the state of a recurrence.
+        operands.extend(memory.map(|m| Operand::State(m)));
         super::apply(op, &operands, context)?
     };
     let states_of = written(op);
     let keep = |(at, array): (usize, Array)| match states_of.iter().find(|(i, _)| *i == at) {
-        Some((_, state)) => remember(&array, *state, states, &context.step).map(|()| Known::State(*state)),
+        Some((_, state)) => {
+            let keep = if matches!(op, Op::Recur(_)) { carry } else { remember };
+            keep(&array, *state, states, &context.step).map(|()| Known::State(*state))
+        }
         None => Ok(Known::Array(array)),
     };
     results.into_iter().enumerate().map(keep).collect()
@@ -192,6 +201,7 @@ fn computed(
 fn written(op: &Op) -> Vec<(usize, StateId)> {
     match op {
         Op::StateWrite(id) => vec![(0, *id)],
+        Op::Recur(r) => vec![(1, r.state)],
         Op::Fused(Fused::RopeWrite { keys, values, .. }) => vec![(1, *keys), (2, *values)],
         _ => Vec::new(),
     }
@@ -209,6 +219,15 @@ fn remember(rows: &Array, state: StateId, states: &mut States, step: &Step<'_>) 
         let at = u32::try_from(*position);
         let at = at.map_err(|_| Fault::caller(format!("position {position}: a number from 0 on expected")))?;
         states.write(state, *sequence, at, row);
+    }
+    Ok(())
+}
+
+/// Puts what each sequence carries on to its last position.
+fn carry(rows: &Array, state: StateId, states: &mut States, step: &Step<'_>) -> Result<()> {
+    let rows = rows.view();
+    for (row, run) in rows.floats()?.chunks_exact(rows.width().max(1)).zip(super::runs(step)?) {
+        states.write(state, run.sequence, run.last(), row);
     }
     Ok(())
 }

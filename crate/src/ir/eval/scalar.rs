@@ -22,6 +22,8 @@ pub fn unary(f: Unary, x: f64) -> f64 {
         Unary::Scale(s) => x * f64::from(s),
         Unary::Shift(s) => x + f64::from(s),
         Unary::SoftCap(s) => f64::from(s) * (x / f64::from(s)).tanh(),
+        Unary::AtLeast(s) => x.max(f64::from(s)),
+        Unary::AtMost(s) => x.min(f64::from(s)),
         Unary::Neg => -x,
         Unary::Abs => x.abs(),
         Unary::Exp => x.exp(),

@@ -2,13 +2,13 @@ use std::slice;
 
 use super::*;
 use crate::{
-    ir::{Pairing, Rotation, Scaling, State, Unary, Weight},
+    ir::{Gating, Pairing, Recur, Rotation, Rule, Scaling, Scan, State, Unary, Weight},
     tensor::Encoding,
 };
 
 fn graph() -> Graph {
     Graph {
-        states: vec![State { name: "blk.0.k".into(), width: 8, window: None }],
+        states: vec![State { name: "blk.0.k".into(), width: 8, window: None, carried: false }],
         rotations: vec![Rotation { dims: 4, base: 10000.0, scaling: Scaling::None }],
         weights: vec![Weight { name: "w".into(), fact: matrix_of(Encoding::Q8_0, 64, 32), sources: Vec::new() }],
         ..Graph::default()
@@ -46,6 +46,9 @@ const SPEC: Attention = Attention {
     causal: true,
     window: None,
     soft_cap: None,
+    alibi: None,
+    sinks: false,
+    reach: None,
 };
 
 const ROPE: Rope = Rope { rotation: 0, head_dim: 4, dims: 4, pairing: Pairing::Halves };
@@ -100,6 +103,13 @@ fn attention_and_rotation_ask_for_whole_heads() {
     assert_eq!(given(&op, &[q.clone(), k.clone(), k.clone()]).unwrap(), slice::from_ref(&q));
     refused(op.clone(), &[q.clone(), q.clone(), k.clone()], &["rows of 8", "f32[rows, 16]"]);
     refused(op, &[q.clone(), k.clone(), fixed(&[3, 8])], &["as many keys as values", "f32[3, 8]"]);
+    let near = Op::Attention(Attention { reach: Some(2), ..SPEC });
+    let three = [q.clone(), k.clone(), k.clone()];
+    let with = |bias: Fact| [three.to_vec(), vec![bias]].concat();
+    assert!(given(&near, &with(fixed(&[20]))).is_ok());
+    refused(near.clone(), &three, &["bias by distance expected"]);
+    refused(near, &with(fixed(&[16])), &["vector of 20", "f32[16]"]);
+    refused(Op::Attention(SPEC), &with(fixed(&[20])), &["bias without a reach"]);
     let uneven = Attention { kv_heads: 3, ..SPEC };
     refused(Op::Attention(uneven), &[q.clone(), k.clone(), k.clone()], &["4 query heads", "3 key heads"]);
     let huge = Attention { heads: 1 << 31, head_dim: 4, kv_heads: 1, ..SPEC };
@@ -109,6 +119,44 @@ fn attention_and_rotation_ask_for_whole_heads() {
     let wide = Rope { dims: 8, ..ROPE };
     refused(Op::Rope(wide), &[q.clone(), ids(Dim::Rows)], &["8 rotated values in heads of 4"]);
     refused(Op::Rope(Rope { rotation: 7, ..ROPE }), &[q, ids(Dim::Rows)], &["no such rotation"]);
+}
+
+#[test]
+fn experts_are_chosen_among_those_that_there_are() {
+    let plain = Routing {
+        used: 2,
+        gating: Gating::Softmax,
+        groups: 1,
+        groups_used: 1,
+        two_of_group: true,
+        normalise: true,
+        scale: 1.0,
+    };
+    let (scores, x) = (Fact::rows(Dim::Rows, 8), Fact::rows(Dim::Rows, 32));
+    let found = given(&Op::Route(plain), slice::from_ref(&scores)).unwrap();
+    assert_eq!(found[0], Fact::new(DType::I32, [Dim::Rows, Dim::Fixed(2)]));
+    assert_eq!(found[1], Fact::rows(Dim::Rows, 2));
+    for spec in [
+        Routing { used: 9, ..plain },
+        Routing { used: 0, ..plain },
+        Routing { groups: 3, ..plain },
+        Routing { groups: 4, groups_used: 5, ..plain },
+        Routing { groups: 4, groups_used: 1, used: 3, ..plain },
+    ] {
+        refused(Op::Route(spec), slice::from_ref(&scores), &["of 8 experts", "cannot be chosen"]);
+    }
+    let weight = matrix_of(Encoding::Q8_0, 24, 32);
+    let op = Op::ExpertLinear(ExpertLinear { experts: 8, routed: true });
+    let y = Fact::new(DType::F32, [Dim::Rows, Dim::Fixed(2), Dim::Fixed(3)]);
+    assert_eq!(given(&op, &[x.clone(), weight.clone(), found[0].clone()]).unwrap(), slice::from_ref(&y));
+    assert_eq!(given(&Op::ExpertSum, &[y.clone(), found[1].clone()]).unwrap(), [Fact::rows(Dim::Rows, 3)]);
+    refused(Op::ExpertSum, &[y, scores.clone()], &["a weight for each", "f32[rows, 8]"]);
+    refused(op.clone(), &[x.clone(), weight.clone(), scores], &["ids of experts", "f32[rows, 8]"]);
+    refused(op, &[x.clone(), matrix_of(Encoding::Q8_0, 25, 32), found[0].clone()], &["8 experts", "Q8_0[25, 32]"]);
+    let all = Op::ExpertLinear(ExpertLinear { experts: 8, routed: false });
+    let each = |n: u32| Fact::new(DType::F32, [Dim::Rows, Dim::Fixed(n), Dim::Fixed(32)]);
+    given(&all, &[each(8), weight.clone()]).unwrap();
+    refused(all, &[each(7), weight], &["8 rows for each", "f32[rows, 7, 32]"]);
 }
 
 #[test]
@@ -143,4 +191,38 @@ fn an_encoded_weight_is_no_number_to_compute_with() {
     refused(Op::Unary(Unary::Exp), slice::from_ref(&weight), &["floating-point", "Q8_0[64, 32]"]);
     refused(Op::Binary(Binary::Add), &[weight.clone(), weight], &["numbers expected", "Q8_0[64, 32]"]);
     refused(Op::Weight(crate::ir::WeightId(3)), &[], &["no such weight"]);
+}
+
+#[test]
+fn a_recurrence_carries_a_state_of_its_own_and_takes_rows_of_its_widths() {
+    let mut graph = graph();
+    let rule = Rule::Conv { channels: 6, taps: 4 };
+    for (name, width, carried) in [("s", 18, true), ("short", 17, true), ("k", 18, false)] {
+        graph.states.push(State { name: name.into(), width, window: None, carried });
+    }
+    let of = |state: u32, rule: Rule, inputs: &[Fact]| {
+        let op = Op::Recur(Recur { rule, state: StateId(state) });
+        infer(&graph, &op, &inputs.iter().collect::<Vec<_>>())
+    };
+    let x = Fact::rows(Dim::Rows, 6);
+    let inputs = [x.clone(), fixed(&[24]), fixed(&[6])];
+    assert_eq!(of(1, rule, &inputs).unwrap(), [x.clone(), fixed(&[18])]);
+    let why = |state, rule, inputs: &[Fact]| of(state, rule, inputs).unwrap_err().what;
+    for (what, words) in [
+        (why(2, rule, &inputs), "one row of 18 values a sequence expected, short of 17"),
+        (why(3, rule, &inputs), "k of 18 found"),
+        (why(9, rule, &inputs), "no such state"),
+        (why(1, rule, &inputs[..1]), "2 to 3 inputs"),
+        (why(1, rule, &[x.clone(), fixed(&[23])]), "vector of 24"),
+        (why(1, Rule::Conv { channels: u32::MAX, taps: 4 }, &inputs), "more values than 32 bits count"),
+        (why(1, rule, &[Fact::rows(Dim::Rows, 5), fixed(&[24])]), "rows of 6 values"),
+    ] {
+        assert!(what.contains(words), "{what:?} lacks {words:?}");
+    }
+    let scan = Scan { heads: 3, head_dim: 1, size: 6, groups: 2, full: false, log: false };
+    let rows = [Fact::rows(Dim::Rows, 3), x.clone(), x.clone(), x, fixed(&[6])];
+    assert!(why(1, Rule::Scan(scan), &rows).contains("3 heads cannot share 2 groups evenly"));
+    // A state by position is not carried, and the other way about.
+    let write = infer(&graph, &Op::StateWrite(StateId(1)), &[&Fact::rows(Dim::Rows, 18)]).unwrap_err().what;
+    assert!(write.contains("one row a sequence"), "{write}");
 }

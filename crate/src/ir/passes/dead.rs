@@ -29,6 +29,7 @@ fn rename(op: &mut Op, f: &mut dyn FnMut(Table, usize) -> usize) {
     let mut state = |id: &mut StateId| id.0 = f(Table::States, id.0 as usize) as u32;
     match op {
         Op::StateWrite(id) => state(id),
+        Op::Recur(recur) => state(&mut recur.state),
         Op::Fused(Fused::RopeWrite { rope, keys, values, .. }) => {
             state(keys);
             state(values);

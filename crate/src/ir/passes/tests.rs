@@ -126,14 +126,26 @@ fn rows_of_one_tensor_in_order_are_one_source_again() {
 fn a_sequence_gives_alone_what_it_gives_beside_others() {
     let model = models::gemma();
     let together = [
-        Step { tokens: &[1, 5, 2, 9], positions: &[0, 1, 0, 2], sequences: &[0, 0, 3, 0], outputs: &[3] },
-        Step { tokens: &[7, 4], positions: &[1, 3], sequences: &[3, 0], outputs: &[1] },
+        Step {
+            tokens: &[1, 5, 2, 9],
+            positions: &[0, 1, 0, 2],
+            sequences: &[0, 0, 3, 0],
+            outputs: &[3],
+            ..Step::default()
+        },
+        Step { tokens: &[7, 4], positions: &[1, 3], sequences: &[3, 0], outputs: &[1], ..Step::default() },
     ];
     let alone = [
-        Step { tokens: &[1, 5, 9], positions: &[0, 1, 2], sequences: &[6; 3], outputs: &[2] },
-        Step { tokens: &[4], positions: &[3], sequences: &[6], outputs: &[0] },
+        Step { tokens: &[1, 5, 9], positions: &[0, 1, 2], sequences: &[6; 3], outputs: &[2], ..Step::default() },
+        Step { tokens: &[4], positions: &[3], sequences: &[6], outputs: &[0], ..Step::default() },
     ];
-    let whole = [Step { tokens: &[1, 5, 9, 4], positions: &[0, 1, 2, 3], sequences: &[2; 4], outputs: &[2, 3] }];
+    let whole = [Step {
+        tokens: &[1, 5, 9, 4],
+        positions: &[0, 1, 2, 3],
+        sequences: &[2; 4],
+        outputs: &[2, 3],
+        ..Step::default()
+    }];
     let want = model.results_of(&model.graph, &together);
     for steps in [&alone[..], &whole] {
         assert_eq!(want, model.results_of(&model.graph, steps));

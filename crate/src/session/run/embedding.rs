@@ -2,209 +2,150 @@
 
 use std::rc::Rc;
 
-use super::runner::{Row, RunSettings, Runner};
-use crate::{
-    engine::{
-        device::{DeviceChoice, DeviceInfo},
-        program::Want,
-    },
-    fault::{Fault, Result},
-    session::{GpuOptions, Inspection, Progress},
-    tokenizer::{EncodeOptions, Vocabulary},
+use super::{
+    encoder::Encoder,
+    pipeline::{Pipeline, Prompt},
+    pooling::Pooling,
+    runner::RunSettings,
 };
-
-/// How the hidden states of a text become one vector.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pooling {
-    /// Their mean.
-    Mean,
-    /// The first token's.
-    Cls,
-    /// The last token's.
-    Last,
-}
-
-impl Pooling {
-    /// "mean", "cls", "last".
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Mean => "mean",
-            Self::Cls => "cls",
-            Self::Last => "last",
-        }
-    }
-    /// The pooling of this name.
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Mean, Self::Cls, Self::Last].into_iter().find(|p| p.name() == text)
-    }
-    /// What the model's files say: GGUF's `pooling_type`, else the folder's pooling module.
-    pub fn stated(inspection: &Inspection) -> Option<Self> {
-        let metadata = &inspection.model().metadata;
-        let architecture = metadata.string("general.architecture").unwrap_or_default();
-        // llama.cpp's enum: 1 mean, 2 cls, 3 last.
-        match metadata.unsigned(&format!("{architecture}.pooling_type")) {
-            Some(1) => return Some(Self::Mean),
-            Some(2) => return Some(Self::Cls),
-            Some(3) => return Some(Self::Last),
-            _ => {}
-        }
-        let module = |mode: &str| metadata.boolean(&format!("module.1_Pooling.pooling_mode_{mode}")) == Some(true);
-        if module("cls_token") {
-            Some(Self::Cls)
-        } else if module("lasttoken") {
-            Some(Self::Last)
-        } else if module("mean_tokens") {
-            Some(Self::Mean)
-        } else {
-            None
-        }
-    }
-}
+use crate::{
+    engine::device::{DeviceChoice, DeviceInfo},
+    fault::Result,
+    session::{GpuOptions, Inspection, Progress},
+    tokenizer::Fitted,
+};
 
 /// One text's vector.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Embedding {
     /// The text's tokens, as they were run.
     pub ids: Vec<u32>,
-    /// The vector, scaled to length 1.
+    /// The vector.
     pub vector: Vec<f32>,
     /// Tokens that were cut off because the model takes no more.
     pub cut: u32,
 }
 
+/// What is asked of an embedder beside what the model's files say.
+#[derive(Debug, Clone, Default)]
+pub struct EmbedOptions {
+    /// How hidden states become one vector.
+    pub pooling: Option<Pooling>,
+    /// Whether vectors are scaled to length 1.
+    pub normalize: Option<bool>,
+}
+
 /// An encoder loaded on a device.
 pub struct Embedder {
-    runner: Runner,
-    vocabulary: Result<Rc<Vocabulary>>,
-    pooling: Pooling,
+    encoder: Encoder,
+    pipeline: Pipeline,
 }
 
 impl Embedder {
-    /// Compiles the model for a device and streams its weights there. `pooling`: `None` takes what the files say, else the mean.
+    /// Compiles the model for a device and streams its weights there.
     ///
     /// # Errors
-    /// The model is no encoder; as for a generation.
+    /// The model is no encoder; its pipeline has a module that is not known; as for a generation.
     pub async fn load(
         inspection: Rc<Inspection>,
         choice: DeviceChoice,
         gpu: GpuOptions,
         settings: &RunSettings,
-        pooling: Option<Pooling>,
+        options: EmbedOptions,
         on_progress: &mut dyn FnMut(Progress),
     ) -> Result<Self> {
-        let vocabulary = inspection.vocabulary().await;
-        let pooling = pooling.or_else(|| Pooling::stated(&inspection)).unwrap_or(Pooling::Mean);
-        let runner = Runner::load(inspection, choice, gpu, settings, on_progress).await?;
-        if !runner.program().results.iter().any(|(name, _)| &**name == "hidden") {
-            return Err(Fault::unsupported(
-                "the model gives logits and no hidden states: it is run, not embedded with",
-            ));
+        let mut pipeline = Pipeline::of(&inspection).await?;
+        if let Some(pooling) = options.pooling {
+            pipeline.pooling = vec![pooling];
         }
-        Ok(Self { runner, vocabulary, pooling })
+        if let Some(normalize) = options.normalize {
+            pipeline.set_normalize(normalize);
+        }
+        let encoder = Encoder::load(inspection, choice, gpu, settings, on_progress).await?;
+        pipeline.check(encoder.width())?;
+        Ok(Self { encoder, pipeline })
     }
     /// The device in use.
     pub fn device(&self) -> &DeviceInfo {
-        self.runner.info()
+        self.encoder.device()
     }
-    /// How hidden states become one vector.
-    pub fn pooling(&self) -> Pooling {
-        self.pooling
+    /// How hidden states become one vector; several: side by side.
+    pub fn pooling(&self) -> &[Pooling] {
+        &self.pipeline.pooling
     }
-    /// The tokens of a text, with those that the tokenizer adds.
+    /// Whether vectors are scaled to length 1.
+    pub fn normalizes(&self) -> bool {
+        self.pipeline.normalizes()
+    }
+    /// The prompts that the model's files name.
+    pub fn prompts(&self) -> &[Prompt] {
+        &self.pipeline.prompts
+    }
+    /// The name of the prompt that the files use where none is asked for.
+    pub fn default_prompt(&self) -> Option<&str> {
+        self.pipeline.default_prompt.as_deref()
+    }
+    /// The most tokens of a text.
+    pub fn most(&self) -> u32 {
+        let most = self.encoder.most();
+        self.pipeline.most.map_or(most, |n| n.min(most))
+    }
+    /// The text of the prompt of this name; without a name, of the one that the files use by default; empty where there is none.
+    ///
+    /// # Errors
+    /// There is none of this name.
+    pub fn prompt(&self, name: Option<&str>) -> Result<String> {
+        match name.or(self.pipeline.default_prompt.as_deref()) {
+            Some(name) => self.pipeline.prompt(name).map(str::to_owned),
+            None => Ok(String::new()),
+        }
+    }
+    /// The tokens of a text behind a prompt, with those that the tokenizer adds; what the model cannot take is cut off.
     ///
     /// # Errors
     /// The model has no tokenizer.
-    pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
-        self.vocabulary.clone()?.encode(text, EncodeOptions { add_special: true, parse_special: false })
+    pub fn encode(&self, prompt: &str, text: &str) -> Result<Asked> {
+        let lower = |text: &str| if self.pipeline.lower_case { text.to_lowercase() } else { text.to_owned() };
+        let vocabulary = self.encoder.vocabulary()?;
+        let most = self.most() as usize;
+        let fitted = vocabulary.fitted(&lower(format!("{prompt}{text}").trim()), most)?;
+        let prompt = match prompt.is_empty() || self.pipeline.include_prompt {
+            true => 0,
+            false => vocabulary.fitted(&lower(prompt.trim()), most)?.ids.len() - vocabulary.added_behind(),
+        };
+        Ok(Asked { fitted, prompt })
     }
-    fn check(&self, ids: &[u32]) -> Result<()> {
-        if ids.is_empty() {
-            return Err(Fault::caller("a text without tokens has no vector"));
-        }
-        let known = self.runner.program().known_tokens();
-        match ids.iter().find(|id| **id >= known) {
-            Some(id) => Err(Fault::caller(format!("token {id} is beyond the model's vocabulary of {known}"))),
-            None => Ok(()),
-        }
+    /// A text given as tokens; what the model cannot take is cut off.
+    pub fn of_ids(&self, ids: &[u32]) -> Asked {
+        let kept = ids.len().min(self.encoder.most() as usize);
+        let fitted = Fitted { ids: ids[..kept].to_vec(), kinds: vec![0; kept], cut: (ids.len() - kept) as u32 };
+        Asked { fitted, prompt: 0 }
     }
-    /// The vectors of texts given as tokens; several texts share a step where they fit.
+    /// The vectors of texts, in their order; several texts share a step where they fit.
     ///
     /// # Errors
     /// A text without tokens; a token beyond the vocabulary; the device fails.
-    pub async fn embed(&mut self, texts: &[Vec<u32>]) -> Result<Vec<Embedding>> {
-        texts.iter().try_for_each(|ids| self.check(ids))?;
-        let mut embeddings = Vec::with_capacity(texts.len());
-        let layout = self.runner.program().layout;
-        let most = layout.rows.min(self.runner.program().context) as usize;
-        let mut next = 0;
-        while next < texts.len() {
-            let (mut rows, mut parts) = (Vec::new(), Vec::new());
-            for text in texts[next..].iter().take(layout.sequences as usize) {
-                let kept = &text[..text.len().min(most)];
-                if !rows.is_empty() && rows.len() + kept.len() > most {
-                    break;
-                }
-                let (start, sequence) = (rows.len(), parts.len() as u32);
-                rows.extend(kept.iter().enumerate().map(|(i, token)| Row {
-                    token: *token,
-                    position: i as u32,
-                    sequence,
-                }));
-                parts.push((start..rows.len(), text));
-            }
-            self.runner.step(&rows, &[], Want::Results).await?;
-            let hidden = self.runner.result("hidden", 0..rows.len() as u32).await?;
-            for (range, text) in parts {
-                let vector = pooled(self.pooling, &hidden[range.clone()])?;
-                let ids = text[..range.len()].to_vec();
-                embeddings.push(Embedding { cut: (text.len() - ids.len()) as u32, ids, vector });
-                next += 1;
-            }
-        }
-        Ok(embeddings)
+    pub async fn embed(&mut self, texts: &[Asked]) -> Result<Vec<Embedding>> {
+        let fitted: Vec<&Fitted> = texts.iter().map(|t| &t.fitted).collect();
+        let pipeline = &self.pipeline;
+        let mut take = |i: usize, hidden: &[Vec<f32>]| pipeline.vector(hidden, texts[i].prompt);
+        let vectors = self.encoder.run(&fitted, &mut take).await?;
+        let pairs = texts.iter().zip(vectors);
+        Ok(pairs.map(|(t, vector)| Embedding { ids: t.fitted.ids.clone(), vector, cut: t.fitted.cut }).collect())
     }
     /// The hidden states of one text, `[tokens, hidden size]`: for comparisons.
     ///
     /// # Errors
     /// As [`Self::embed`].
     pub async fn hidden(&mut self, ids: &[u32]) -> Result<Vec<Vec<f32>>> {
-        self.check(ids)?;
-        let rows: Vec<Row> =
-            ids.iter().enumerate().map(|(i, token)| Row { token: *token, position: i as u32, sequence: 0 }).collect();
-        self.runner.step(&rows, &[], Want::Results).await?;
-        self.runner.result("hidden", 0..rows.len() as u32).await
+        self.encoder.hidden(ids).await
     }
 }
 
-/// One vector of length 1 from hidden states; sums in f64.
-fn pooled(pooling: Pooling, hidden: &[Vec<f32>]) -> Result<Vec<f32>> {
-    let nothing = || Fault::bug("no hidden states");
-    let vector: Vec<f64> = match pooling {
-        Pooling::Cls => hidden.first().ok_or_else(nothing)?.iter().map(|v| f64::from(*v)).collect(),
-        Pooling::Last => hidden.last().ok_or_else(nothing)?.iter().map(|v| f64::from(*v)).collect(),
-        Pooling::Mean => {
-            let width = hidden.first().ok_or_else(nothing)?.len();
-            let mean = |i: usize| hidden.iter().map(|row| f64::from(row[i])).sum::<f64>() / hidden.len() as f64;
-            (0..width).map(mean).collect()
-        }
-    };
-    let length = vector.iter().map(|v| v * v).sum::<f64>().sqrt();
-    if !length.is_finite() {
-        return Err(Fault::device("hidden states are NaN or infinite: the weights overflow f32 or are damaged"));
-    }
-    let scale = if length > 0.0 { 1.0 / length } else { 0.0 };
-    Ok(vector.into_iter().map(|v| (v * scale) as f32).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn vectors_have_length_one_by_every_pooling() {
-        let hidden = vec![vec![3.0, 0.0], vec![0.0, 4.0]];
-        assert_eq!(pooled(Pooling::Cls, &hidden).unwrap(), [1.0, 0.0]);
-        assert_eq!(pooled(Pooling::Last, &hidden).unwrap(), [0.0, 1.0]);
-        assert_eq!(pooled(Pooling::Mean, &hidden).unwrap(), [0.6, 0.8]);
-    }
+/// A text to be embedded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    fitted: Fitted,
+    /// Tokens of its prompt, where they do not count.
+    prompt: usize,
 }

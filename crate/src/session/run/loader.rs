@@ -16,8 +16,14 @@ use crate::{
 
 use crate::session::{Inspection, Progress};
 
+mod turned;
+
+use turned::Target;
+
 /// Bytes in memory at a time, beyond what the device holds.
 const PIECE: u64 = 4 << 20;
+/// Values of a vector that are read at a time where not all between them are wanted.
+const VECTOR_MOST: u32 = 1 << 20;
 /// The largest matrix that is transposed at load: it is in memory as a whole meanwhile. GPT-2's largest has 41 MB.
 const TRANSPOSED_MOST: u64 = 512 << 20;
 
@@ -142,6 +148,20 @@ async fn matrix(
             match source.stored {
                 Stored::ByOutput => by_output(inspection, source, from..to, load, to_row, device, on_bytes).await?,
                 Stored::ByInput => by_input(inspection, source, from..to, load, to_row, device, on_bytes).await?,
+                Stored::Stacked(stack) => {
+                    let target = Target { load, to_row, device: &mut *device, on_bytes: &mut *on_bytes };
+                    turned::stacked(inspection, source, &stack, from..to, target).await?;
+                }
+                Stored::Mxfp4 { scales } => {
+                    turned::mxfp4(
+                        inspection,
+                        source,
+                        scales,
+                        from..to,
+                        Target { load, to_row, device: &mut *device, on_bytes: &mut *on_bytes },
+                    )
+                    .await?;
+                }
             }
         }
         before += count;
@@ -161,16 +181,63 @@ async fn by_output(
     let tensor = Tensor::of(inspection, source.tensor)?;
     let row = tensor.row_bytes()?;
     let rows_per_piece = u32::try_from((PIECE / row).max(1)).unwrap_or(u32::MAX);
-    for run in runs(source, wanted) {
-        for first in run.clone().step_by(rows_per_piece as usize) {
-            let rows = rows_per_piece.min(run.end - first);
-            let bytes = tensor.read(u64::from(first) * row..u64::from(first + rows) * row).await?;
+    for group in together(&runs(source, wanted), rows_per_piece) {
+        for first in group.span.clone().step_by(rows_per_piece as usize) {
+            let end = group.span.end.min(first.saturating_add(rows_per_piece));
+            let bytes = tensor.read(u64::from(first) * row..u64::from(end) * row).await?;
+            let bytes = group.picked(first..end, row as usize, bytes);
             device.upload(load.buffer, to_row, &bytes)?;
-            to_row += rows;
+            to_row += (bytes.len() as u64 / row) as u32;
             on_bytes(bytes.len() as u64);
         }
     }
     Ok(())
+}
+
+/// Runs of rows that are read together, though rows between them are not wanted.
+#[derive(Debug, PartialEq)]
+struct Group {
+    /// From the first to the last.
+    span: Range<u32>,
+    /// What is wanted of it.
+    runs: Vec<Range<u32>>,
+}
+
+impl Group {
+    /// The wanted rows among those of a range that was read, of `row` bytes each.
+    fn picked(&self, read: Range<u32>, row: usize, bytes: Vec<u8>) -> Vec<u8> {
+        if self.runs.len() == 1 {
+            return bytes;
+        }
+        let mut picked = Vec::with_capacity(bytes.len() / 2);
+        for run in &self.runs {
+            let (from, to) = (run.start.max(read.start), run.end.min(read.end));
+            if from < to {
+                let at = |r: u32| (r - read.start) as usize * row;
+                picked.extend_from_slice(&bytes[at(from)..at(to)]);
+            }
+        }
+        picked
+    }
+}
+
+/// Gathers short runs that lie close to each other, up to `most` rows from first to last.
+fn together(runs: &[Range<u32>], most: u32) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for run in runs {
+        match groups.last_mut() {
+            Some(last)
+                if run.start >= last.span.end
+                    && run.end - last.span.start <= most
+                    && run.start - last.span.end <= 2 * run.len() as u32 =>
+            {
+                last.span.end = run.end;
+                last.runs.push(run.clone());
+            }
+            _ => groups.push(Group { span: run.clone(), runs: vec![run.clone()] }),
+        }
+    }
+    groups
 }
 
 /// A matrix stored `[inputs, outputs]`: its columns become rows.
@@ -222,13 +289,16 @@ pub(super) async fn vector(inspection: &Inspection, weight: &Weight) -> Result<V
         let spec = encoding.spec().and_then(|s| Some((s.decode?, u64::from(s.block_len), u64::from(s.block_bytes))));
         let (decode, block_len, block_bytes) =
             spec.ok_or_else(|| Fault::unsupported(format!("{name} is in {encoding}, which cannot be decoded")))?;
-        for run in runs(source, 0..source.count()) {
-            let (from, to) = (u64::from(run.start) / block_len, u64::from(run.end).div_ceil(block_len));
+        for group in together(&runs(source, 0..source.count()), VECTOR_MOST) {
+            let span = &group.span;
+            let (from, to) = (u64::from(span.start) / block_len, u64::from(span.end).div_ceil(block_len));
             let bytes = tensor.read(from * block_bytes..to * block_bytes).await?;
             let mut decoded = vec![0f32; ((to - from) * block_len) as usize];
             decode(&bytes, &mut decoded);
-            let skip = (u64::from(run.start) - from * block_len) as usize;
-            values.extend(decoded[skip..][..run.len()].iter().map(|v| v + source.plus));
+            for run in &group.runs {
+                let skip = (u64::from(run.start) - from * block_len) as usize;
+                values.extend(decoded[skip..][..run.len()].iter().map(|v| v + source.plus));
+            }
         }
     }
     Ok(values)
@@ -249,6 +319,18 @@ pub(super) async fn factors(inspection: &Inspection, graph: &Graph) -> Result<Ve
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_that_take_turns_are_read_together_and_picked() {
+        let woven = Source { run: 1, step: 2, runs: 5, ..Source::rows(0, 1, 0) };
+        let groups = together(&runs(&woven, 0..5), 6);
+        assert_eq!(groups.iter().map(|g| g.span.clone()).collect::<Vec<_>>(), [1..6, 7..10]);
+        // Rows of two bytes: those of 1, 3 and 5 of 1 to 5.
+        let bytes = (1..6u8).flat_map(|r| [r, r]).collect();
+        assert_eq!(groups[0].picked(1..6, 2, bytes), [1, 1, 3, 3, 5, 5]);
+        // Long runs, and runs far apart, are read one by one.
+        assert_eq!(together(&[0..4, 4..8, 100..104], 6).len(), 3);
+    }
 
     #[test]
     fn rows_woven_by_head_come_as_the_runs_that_they_are() {

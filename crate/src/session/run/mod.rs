@@ -1,15 +1,25 @@
 //! A model that runs: its program on a device, the sequences on it, generations and embeddings.
 
 mod bench;
+mod classify;
+mod dense;
 mod embedding;
+mod encoder;
 mod generation;
+mod head;
 mod loader;
+mod pipeline;
+mod pooling;
 mod runner;
 mod scheduler;
 mod sequence;
 mod stop;
 
 pub use bench::{Speed, bench};
-pub use embedding::{Embedder, Embedding, Pooling};
+pub use classify::{Classifier, Scored};
+pub use embedding::{Asked, EmbedOptions, Embedder, Embedding};
 pub use generation::{Alternative, Generated, Generation, GenerationOptions, OnToken, OnTokenOf, Outcome, StopReason};
+pub use head::Scoring;
+pub use pipeline::Prompt;
+pub use pooling::Pooling;
 pub use runner::RunSettings;

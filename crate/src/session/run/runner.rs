@@ -8,13 +8,13 @@ use crate::{
         compile::{self, Options, Plan},
         device::{Device, DeviceChoice, DeviceInfo, Fetch},
         program::{
-            BufferKind, CacheType, PAGE_ROWS, Program, RING, StepKey, TABLE_STEP, TOLD_WORDS, Want, batch,
-            record_words, sampling,
+            BufferKind, CHECKPOINTS, CacheType, PAGE_ROWS, Program, RING, StepKey, TABLE_STEP, TOLD_WORDS, Want,
+            batch, record_words, sampling,
         },
         sampler::Sampling,
     },
     fault::{Fault, Result},
-    ir::{Angles, Graph, passes},
+    ir::{Angles, Graph, Input, passes},
 };
 
 use super::loader;
@@ -24,6 +24,9 @@ use crate::session::{GpuOptions, Inspection, Progress, devices::open_device};
 const DEFAULT_CONTEXT: u32 = 4096;
 /// Rows of a step, unless fewer are asked for.
 const ROWS: u32 = 256;
+
+/// Steps in flight on a GPU before the host waits for an id.
+const GPU_DEPTH: usize = 3;
 
 /// How a model is to be run.
 #[derive(Debug, Clone)]
@@ -102,6 +105,7 @@ pub(super) struct Runner {
     choices: u32,
     /// How many alternatives each sequence wants told.
     alternatives: Vec<u32>,
+    carried: Carried,
     /// What the architecture wants told.
     pub(super) notes: Vec<String>,
 }
@@ -154,6 +158,7 @@ impl Runner {
             factors,
             choices: 0,
             alternatives: vec![0; settings.sequences as usize],
+            carried: Carried::default(),
             notes: built.notes,
         };
         this.fill(on_progress).await?;
@@ -170,6 +175,7 @@ impl Runner {
         self.device.write(self.program.batch, at, &self.page_tables())?;
         self.tables.fill(None);
         self.choices = 0;
+        self.carried = Carried::of(&self.program);
         self.set_length(1)
     }
 
@@ -205,10 +211,11 @@ impl Runner {
         (rows / PAGE_ROWS / self.program.layout.sequences).max(1)
     }
 
-    /// How many of `known` remembered positions can be kept when a sequence goes on differently from `common`.
+    /// How many of `known` remembered positions of the first sequence can be kept when it goes on differently from `common`.
     pub(super) fn reusable(&self, known: u32, common: u32) -> u32 {
         // Positions that runs ahead may have written beyond those known.
         const AHEAD: u32 = 8;
+        let common = self.carried.reusable(0, common);
         let whole = self.graph.states.iter().all(|state| {
             let Some(window) = state.window.filter(|w| *w < self.program.context) else { return true };
             let pages = ((window + self.program.layout.rows).div_ceil(PAGE_ROWS) + 1).min(self.program.layout.pages);
@@ -216,6 +223,15 @@ impl Runner {
             (known + AHEAD).saturating_sub(pages * PAGE_ROWS) <= common.saturating_sub(window)
         });
         if whole { common } else { 0 }
+    }
+
+    /// Steps that may be in flight before the host has seen an id: as many as can be left out again.
+    pub(super) fn depth(&self) -> usize {
+        match self.info().tier {
+            None => 1,
+            Some(_) if self.program.carries() => CHECKPOINTS as usize,
+            Some(_) => GPU_DEPTH,
+        }
     }
 
     pub(super) fn info(&self) -> &DeviceInfo {
@@ -287,6 +303,20 @@ impl Runner {
     /// # Errors
     /// More rows than a step has; the device fails.
     pub(super) async fn step(&mut self, rows: &[Row], wanted: &[u32], want: Want) -> Result<()> {
+        self.step_of_kinds(rows, &[], wanted, want).await
+    }
+
+    /// As [`Runner::step`], with a kind for each row's token; none: all are of the first.
+    ///
+    /// # Errors
+    /// As [`Runner::step`].
+    pub(super) async fn step_of_kinds(
+        &mut self,
+        rows: &[Row],
+        kinds: &[u32],
+        wanted: &[u32],
+        want: Want,
+    ) -> Result<()> {
         let layout = self.program.layout;
         if rows.is_empty() || rows.len() > layout.rows as usize || wanted.len() > layout.outputs as usize {
             return Err(Fault::bug(format!("a step of {} rows that wants {} results", rows.len(), wanted.len())));
@@ -294,6 +324,7 @@ impl Runner {
         if let Some(row) = rows.iter().find(|r| r.position >= self.program.context || r.sequence >= layout.sequences) {
             return Err(Fault::bug(format!("a row beyond the context or the sequences: {row:?}")));
         }
+        self.carried.step(rows, wanted)?;
         let key = self.program.key(rows.len(), wanted.len(), want);
         self.device.compile(key).await?;
         let header = layout.header();
@@ -303,6 +334,10 @@ impl Runner {
         self.device.write(id, header[batch::TOKENS_AT], &column(|r| r.token))?;
         self.device.write(id, header[batch::POSITIONS_AT], &column(|r| r.position))?;
         self.device.write(id, header[batch::SEQUENCES_AT], &column(|r| r.sequence))?;
+        if self.program.reads(Input::Types) {
+            let kinds: Vec<u32> = (0..rows.len()).map(|i| kinds.get(i).copied().unwrap_or(0)).collect();
+            self.device.write(id, header[batch::TYPES_AT], &kinds)?;
+        }
         if !wanted.is_empty() {
             self.device.write(id, header[batch::OUTPUTS_AT], wanted)?;
         }
@@ -321,6 +356,7 @@ impl Runner {
     pub(super) async fn again(&mut self, sequences: usize) -> Result<()> {
         let key = self.program.key(sequences, sequences, Want::Choice);
         self.device.compile(key).await?;
+        self.carried.again();
         self.submit(key)
     }
 
@@ -382,6 +418,67 @@ impl Runner {
     }
 }
 
+/// After which positions the device keeps what sequences carry. Empty where they carry nothing.
+#[derive(Debug, Default)]
+struct Carried {
+    /// Of each sequence, by position modulo [`CHECKPOINTS`].
+    kept: Vec<[Option<u32>; CHECKPOINTS as usize]>,
+    /// Sequences of the last step that want a result, and their last positions.
+    last: Vec<(u32, u32)>,
+}
+
+impl Carried {
+    fn of(program: &Program) -> Self {
+        let sequences = if program.carries() { program.layout.sequences } else { 0 };
+        Self { kept: vec![[None; CHECKPOINTS as usize]; sequences as usize], last: Vec::new() }
+    }
+    fn keep(&mut self, sequence: u32, position: u32) {
+        if let Some(kept) = self.kept.get_mut(sequence as usize) {
+            kept[(position % CHECKPOINTS) as usize] = Some(position);
+        }
+    }
+    /// A step of these rows.
+    ///
+    /// # Errors
+    /// A sequence goes on from a position after which nothing is kept: the result would be wrong.
+    fn step(&mut self, rows: &[Row], wanted: &[u32]) -> Result<()> {
+        if self.kept.is_empty() {
+            return Ok(());
+        }
+        for run in rows.chunk_by(|a, b| a.sequence == b.sequence && a.position + 1 == b.position) {
+            let (first, last) = (run[0], run[run.len() - 1]);
+            let kept = self.kept.get(first.sequence as usize);
+            let goes_on =
+                kept.is_some_and(|kept| first.position.checked_sub(1).is_none_or(|p| kept.contains(&Some(p))));
+            if !goes_on {
+                return Err(Fault::bug(format!("nothing is kept to go on from: {first:?}, {kept:?}")));
+            }
+            // What was kept of another way that the sequence went is no longer its own.
+            if let Some(kept) = self.kept.get_mut(first.sequence as usize) {
+                kept.iter_mut().filter(|k| k.is_some_and(|p| p >= first.position)).for_each(|k| *k = None);
+            }
+            self.keep(last.sequence, last.position);
+        }
+        let row = |w: &u32| rows.get(*w as usize).map(|r| (r.sequence, r.position));
+        self.last = wanted.iter().filter_map(row).collect();
+        Ok(())
+    }
+    /// A step of the tokens that the last one chose.
+    fn again(&mut self) {
+        for (sequence, position) in std::mem::take(&mut self.last) {
+            self.keep(sequence, position + 1);
+            self.last.push((sequence, position + 1));
+        }
+    }
+    /// How many tokens, at most `most`, a sequence can keep.
+    fn reusable(&self, sequence: u32, most: u32) -> u32 {
+        match self.kept.get(sequence as usize) {
+            None => most,
+            Some(kept) => kept.iter().flatten().map(|p| p + 1).filter(|n| *n <= most).max().unwrap_or(0),
+        }
+    }
+}
+
 /// The words of a rotary table: see [`crate::engine::program::table_words`].
 fn table_of(angles: &Angles, context: u32) -> Vec<u32> {
     let half = angles.frequencies.len();
@@ -424,5 +521,39 @@ impl Runner {
     /// Dispatches of a plan.
     pub(super) fn dispatches(&self, key: StepKey) -> u32 {
         self.device.dispatches(key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(sequence: u32, positions: std::ops::Range<u32>) -> Vec<Row> {
+        positions.map(|position| Row { token: 0, position, sequence }).collect()
+    }
+
+    #[test]
+    fn a_state_goes_on_from_positions_that_are_kept_and_from_nothing() {
+        let mut carried = Carried { kept: vec![[None; CHECKPOINTS as usize]; 2], last: Vec::new() };
+        assert_eq!(carried.reusable(0, 9), 0);
+        carried.step(&[rows(0, 0..5), rows(1, 0..3)].concat(), &[4, 7]).unwrap();
+        assert_eq!((carried.reusable(0, 9), carried.reusable(0, 4), carried.reusable(1, 9)), (5, 0, 3));
+        // Two steps of chosen tokens: the last two positions are kept, those before are not.
+        carried.again();
+        carried.again();
+        assert_eq!((carried.reusable(0, 9), carried.reusable(0, 6), carried.reusable(0, 5)), (7, 6, 0));
+        assert!(carried.step(&rows(0, 5..6), &[]).is_err(), "what position 4 left is gone");
+        carried.step(&rows(0, 6..8), &[]).unwrap();
+        // From its beginning a sequence always can.
+        carried.step(&rows(1, 0..1), &[0]).unwrap();
+        assert_eq!(carried.reusable(1, 4), 1, "what was kept of its first way is forgotten");
+    }
+
+    #[test]
+    fn programs_that_carry_nothing_keep_all_that_is_common() {
+        let mut carried = Carried::default();
+        carried.step(&rows(0, 7..9), &[1]).unwrap();
+        carried.again();
+        assert_eq!(carried.reusable(0, 6), 6);
     }
 }

@@ -14,9 +14,6 @@ use crate::{
     fault::{Fault, LocalFuture, Result},
 };
 
-/// Steps in flight on a GPU before the host waits for an id.
-const GPU_DEPTH: usize = 3;
-
 /// Called with the sequence's number and each token; resolves to why the sequence ends with it, if it does.
 pub(super) type OnChosen<'a> = dyn FnMut(usize, &mut Sequence, Choice) -> LocalFuture<'static, Option<Finish>> + 'a;
 
@@ -46,10 +43,6 @@ struct Steps<'a> {
 }
 
 impl Steps<'_> {
-    fn depth(&self) -> usize {
-        if self.runner.info().tier.is_some() { GPU_DEPTH } else { 1 }
-    }
-
     fn active(&self) -> Vec<usize> {
         (0..self.sequences.len()).filter(|i| self.sequences[*i].finish.is_none()).collect()
     }
@@ -62,8 +55,12 @@ impl Steps<'_> {
                 return Ok(());
             }
             if self.feeding.as_ref() == Some(&active) {
-                while self.in_flight.len() < self.depth() && active.iter().all(|i| self.may_run_ahead(*i)) {
+                while self.in_flight.len() < self.runner.depth() && active.iter().all(|i| self.may_run_ahead(*i)) {
                     self.runner.again(active.len()).await?;
+                    // It reads the tokens chosen last; those that the host does not know yet count when they come.
+                    if self.in_flight.is_empty() {
+                        active.iter().for_each(|i| self.sequences[*i].read = self.sequences[*i].history.len());
+                    }
                     self.in_flight.push_back(active.clone());
                 }
             }
@@ -169,34 +166,25 @@ impl Steps<'_> {
         }
     }
 
-    /// Gives a token to its sequence.
+    /// Gives a token to its sequence, whose history but for this token has been read.
     async fn take(&mut self, i: usize, token: Choice, on_chosen: &mut OnChosen<'_>) {
+        let ahead = self.in_flight.iter().any(|order| order.contains(&i));
         let s = &mut self.sequences[i];
         let id = token.id;
         let finish = on_chosen(i, s, token).await;
-        match finish {
-            // The end token itself is no part of the text.
-            Some(Finish::EndToken) => {}
-            _ => {
-                s.history.push(id);
-                // On the device the token is read by the step that runs next.
-                if self.feeding.is_some() {
-                    s.read = s.history.len();
-                }
-            }
+        s.read = s.history.len();
+        // The end token itself is no part of the text.
+        if finish != Some(Finish::EndToken) {
+            s.history.push(id);
+            s.read += usize::from(ahead);
         }
         s.finish = finish.or_else(|| (s.produced() >= s.max_tokens as usize).then_some(Finish::Limit));
         if s.finish.is_none() && s.history.len() > self.runner.program().context as usize {
             s.finish = Some(Finish::Context);
         }
         if s.finish.is_some() {
-            // The device's next step still holds this sequence: the others are composed anew.
-            s.read = s.read.min(s.history.len().saturating_sub(1));
-            if self.feeding.take().is_some() {
-                for other in self.sequences.iter_mut() {
-                    other.read = other.read.min(other.history.len().saturating_sub(1));
-                }
-            }
+            // The device's next step would still hold this sequence: the others are composed anew.
+            self.feeding = None;
         }
     }
 }

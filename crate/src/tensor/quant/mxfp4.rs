@@ -8,6 +8,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use super::packing::{Packing, Scale, halves, put_nibbles};
 use super::{Words, decode_blocks};
 
 /// E2M1's values, doubled: whole numbers.
@@ -23,6 +24,14 @@ struct Block {
 const _: () = assert!(size_of::<Block>() == 17);
 
 pub(in crate::tensor) const WORDS: &[Words] = &[];
+
+/// On a GPU: the codes in order, then half the scale of each block as an f32.
+pub(crate) const PACKING: Packing = Packing::Planes { planes: &[4], scale: Scale::Pair, pack };
+
+fn pack(block: &[u8], planes: &mut [&mut [u32]]) -> u32 {
+    put_nibbles(&halves(&block[1..17]), planes[0]);
+    half_scale(block[0]).to_bits()
+}
 
 /// 2^(e - 128): half of what the byte says.
 fn half_scale(e: u8) -> f32 {

@@ -29,7 +29,7 @@ export function Fit() {
             <dt><Swatch colour={COLOURS.cache} />Key and value cache</dt><dd>{bytes(now.cache)}</dd>
             <dt><Swatch colour={COLOURS.scratch} />Scratch</dt><dd>{bytes(now.scratch)}</dd>
           </dl>
-          <p class="small muted">{count(context.value)} tokens × {bytes(fit.cache_per_token)} per token = {bytes(now.cache)} of cache</p>
+          <p class="small muted">{count(context.value)} tokens × {bytes(fit.cache_per_token)} per token{fit.states > 0 ? ` + ${bytes(fit.states)} of states` : ""} = {bytes(now.cache)} of cache</p>
           <div class="inputs">
             <label>Context <input class="field" type="number" min={1} max={Math.max(fit.context, 1)} value={context.value} onInput={(e) => set(context, e.currentTarget, fit.context)} /><span class="muted small">of {count(fit.context)} tokens</span></label>
             <label>Memory <input class="field" type="number" min={0.25} step={0.25} value={memory.value} onInput={(e) => set(memory, e.currentTarget, 1e6)} /><span class="muted small">GB</span></label>

@@ -3,7 +3,7 @@ import "./style.css";
 import { bytes, count, rate, seconds } from "../../lib/format.ts";
 import { report } from "../../state/model.ts";
 import {
-  asked, busy, chunks, device, finished, live, loaded, loadSpeed, mode, phase, pointed, produced, progress, prompt, run, runFault, stop,
+  asked, busy, chunks, device, finished, live, loaded, loadSpeed, makesVectors, mode, phase, pointed, produced, progress, prompt, run, runFault, stop,
 } from "../../state/run.ts";
 import { Icon } from "../../widgets/Icon.tsx";
 import { Meter } from "../../widgets/Meter.tsx";
@@ -14,6 +14,7 @@ import { Alternatives } from "./alternatives.tsx";
 import { Talk } from "./talk.tsx";
 import { Chunks } from "./tokens.tsx";
 import { Settings } from "./settings.tsx";
+import { Neighbours, Texts } from "./vectors.tsx";
 
 export function Run() {
   const model = report.value;
@@ -25,6 +26,14 @@ export function Run() {
         <p class="break sentence"><Text value={model.runnable} /></p>
         <p class="muted">What else can run it is listed in the overview. Everything but running works: its metadata, tensors and tokenizer are all here.</p>
       </section>
+    );
+  }
+  if (makesVectors.value) {
+    return (
+      <div class="split run">
+        <section class="card writing"><Texts status={<State />} controls={<Controls label="Compare" />} /></section>
+        <div class="stack"><Neighbours /><Machine /></div>
+      </div>
     );
   }
   return (
@@ -68,7 +77,7 @@ function State() {
       const amount = p === null ? "Loading the model" : `${p.what}: ${bytes(p.done)} of ${bytes(p.total)}`;
       return <><span>{amount}{loadSpeed.value === null ? "" : `, ${bytes(loadSpeed.value)}/s`}</span><Meter label="Loading the model" share={p === null || p.total === 0 ? null : p.done / p.total} now={amount} /></>;
     }
-    case "reading": return <span>Reading the prompt…</span>;
+    case "reading": return <span>{makesVectors.value ? "Reading the texts…" : "Reading the prompt…"}</span>;
     case "writing": return <span>{count(produced.value)} tokens so far</span>;
     case "idle": {
       const done = finished.value;
@@ -116,14 +125,14 @@ function Machine() {
   const figure = (name: string, value: string) => <div><dt>{name}</dt><dd>{value}</dd></div>;
   return (
     <section class="card machine">
-      <h2>Speed and device</h2>
-      <dl class="figures">
+      <h2>{makesVectors.value ? "Device" : "Speed and device"}</h2>
+      {makesVectors.value ? null : <dl class="figures">
         {figure("tokens/s written", decode)}
         {figure("tokens/s read", timing ? rate(timing.prefill_tokens, timing.prefill_s) : "–")}
         {figure("to first token", timing ? seconds(timing.prefill_s) : "–")}
         {figure("to load", timing && timing.load_s > 0 ? seconds(timing.load_s) : "–")}
         {figure("on the device", timing ? bytes(timing.memory) : "–")}
-      </dl>
+      </dl>}
       {d === null ? <p class="small muted device">Automatic takes a real graphics device where there is one, and the CPU otherwise. What was taken, and why, is shown here once the model is loaded.</p> : (
         <div class="device small">
           <p><strong><Text value={d.name} /></strong> <span class="muted">{[d.backend, d.tier === null ? null : `tier ${d.tier}`, d.software ? "software" : null].filter((x) => x !== null && x !== d.name).join(" · ")}</span></p>

@@ -102,6 +102,17 @@ encoding!(Iq4Nl: 32 in 18, runs of 32, offset false,
     scale(b, _r) { (half::<L>(b, 0), 0.0) }
     quants(b, _r, at) { L::lookup(nibbles::<L>(b.add(2), at), &IQ4_NL_VALUES) });
 
+/// MXFP4's values, doubled (OCP Microscaling 1.0; ggml `kvalues_mxfp4`).
+static MXFP4_VALUES: [i8; 16] = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12];
+
+encoding!(Mxfp4: 32 in 17, runs of 32, offset false,
+    scale(b, _r) {
+        // 2^(e - 128): half of what the byte says.
+        let e = u32::from(*b);
+        (f32::from_bits(if e < 2 { 0x0020_0000 << e } else { (e - 1) << 23 }), 0.0)
+    }
+    quants(b, _r, at) { L::lookup(nibbles::<L>(b.add(1), at), &MXFP4_VALUES) });
+
 /// Two bits of 16 weights' run `run` in the order of Q2_K and Q3_K: 128 weights in 32 bytes, a quarter per bit pair.
 #[inline(always)]
 unsafe fn crumbs<L: Lanes>(qs: *const u8, run: usize, at: usize) -> L::I {

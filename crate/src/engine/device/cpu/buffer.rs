@@ -57,6 +57,14 @@ impl Rows {
         // SAFETY: as the caller's.
         unsafe { std::slice::from_raw_parts(self.row(row), self.width) }
     }
+    /// One of them alone.
+    pub(super) fn only(&self, row: usize) -> Result<Self> {
+        if row >= self.rows {
+            return Err(Fault::bug(format!("row {row} of {} rows", self.rows)));
+        }
+        // SAFETY: the row is one of these.
+        Ok(Self { at: unsafe { self.row(row) }, rows: 1, ..*self })
+    }
     /// Whether both are the same place.
     pub(super) fn is(&self, other: &Self) -> bool {
         self.at == other.at && self.stride == other.stride

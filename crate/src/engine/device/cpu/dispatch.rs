@@ -3,6 +3,7 @@
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 use super::portable::Portable;
 use super::{
+    columns::{self, DeltaColumn, ScanColumn, WkvColumn},
     lanes::Lanes,
     linear::{self, Linear, Tile},
     rows::{self, ChainInput, Head},
@@ -26,6 +27,9 @@ pub(super) struct Kernels {
     pub(super) layer_norm: unsafe fn(*const f32, *const f32, *const f32, f32, usize, *mut f32),
     pub(super) chain: unsafe fn(&[Link], &[ChainInput], usize, *mut f32),
     pub(super) attend: unsafe fn(&Head<'_>, &mut Vec<f32>, *mut f32),
+    pub(super) scan: unsafe fn(&ScanColumn),
+    pub(super) delta: unsafe fn(&DeltaColumn),
+    pub(super) wkv: unsafe fn(&WkvColumn),
 }
 
 /// A kernel table: every function compiled with the given target features.
@@ -74,6 +78,21 @@ macro_rules! kernels {
                 // SAFETY: as the caller's.
                 unsafe { rows::attend::<$lanes>(h, scores, y) }
             }
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn scan(s: &ScanColumn) {
+                // SAFETY: as the caller's.
+                unsafe { columns::scan::<$lanes>(s) }
+            }
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn delta(d: &DeltaColumn) {
+                // SAFETY: as the caller's.
+                unsafe { columns::delta::<$lanes>(d) }
+            }
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn wkv(c: &WkvColumn) {
+                // SAFETY: as the caller's.
+                unsafe { columns::wkv::<$lanes>(c) }
+            }
 
             pub(super) static KERNELS: Kernels = Kernels {
                 name: $name,
@@ -88,6 +107,9 @@ macro_rules! kernels {
                 layer_norm,
                 chain,
                 attend,
+                scan,
+                delta,
+                wkv,
             };
         }
     };

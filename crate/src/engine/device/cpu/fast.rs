@@ -7,7 +7,7 @@ use super::{
     dispatch::Kernels,
     linear::{Linear, Tile},
     pool::Pool,
-    rows::{ChainInput, Head, Segment},
+    rows::{Bias, ChainInput, Head, Segment},
 };
 use crate::{
     fault::{Fault, Result},
@@ -34,6 +34,7 @@ const VECTORISED: &[Encoding] = &[
     Encoding::Q5_K,
     Encoding::Q6_K,
     Encoding::IQ4_NL,
+    Encoding::MXFP4,
 ];
 
 /// Inputs of an elementwise chain.
@@ -41,15 +42,15 @@ const MOST_INPUTS: usize = 8;
 
 /// What one thread needs to itself.
 #[derive(Default)]
-struct Own {
+pub(super) struct Own {
     tile: Tile,
     scores: Vec<f32>,
-    row: Vec<f32>,
+    pub(super) row: Vec<f32>,
 }
 
 /// Kernels, threads and their scratch memory.
 pub(super) struct Fast {
-    kernels: &'static Kernels,
+    pub(super) kernels: &'static Kernels,
     pool: Pool,
     own: Vec<Mutex<Own>>,
     /// A mat-mul's input, packed.
@@ -74,6 +75,8 @@ pub(super) struct Matrix<'a> {
 pub(super) struct Seen {
     pub(super) segments: Vec<Segment>,
     pub(super) rows: usize,
+    /// From the row's own position to the first that it sees.
+    pub(super) distance: i64,
 }
 
 // SAFETY: segments are only read while the step runs.
@@ -81,7 +84,7 @@ unsafe impl Sync for Seen {}
 
 /// A pointer that tasks may share: they write different places.
 #[derive(Clone, Copy)]
-struct Shared(*mut f32);
+pub(super) struct Shared(pub(super) *mut f32);
 
 // SAFETY: every task writes its own range, and the pool joins before the range is read.
 unsafe impl Send for Shared {}
@@ -342,12 +345,21 @@ impl Fast {
         strides: [usize; 2],
         q: &Rows,
         seen: &[Seen],
+        bias: Option<&[f32]>,
+        sinks: Option<&[f32]>,
         y: &Rows,
     ) -> Result<()> {
+        if sinks.is_some_and(|s| s.len() < a.heads as usize) {
+            return Err(Fault::bug(format!("sinks of {} heads expected", a.heads)));
+        }
         let (heads, dim, value_dim) = (a.heads as usize, a.head_dim as usize, a.value_dim as usize);
         let shared = heads / (a.kv_heads as usize).max(1);
         if q.width != heads * dim || y.width != heads * value_dim || seen.len() < q.rows || q.rows != y.rows {
             return Err(Fault::bug(format!("{heads} heads of {dim} in rows of {} and {}", q.width, y.width)));
+        }
+        let reach = a.reach.unwrap_or(0) as usize;
+        if bias.is_some_and(|b| b.len() < (2 * reach + 1) * heads) {
+            return Err(Fault::bug(format!("a bias of {heads} heads for distances up to {reach} is too short")));
         }
         let most = seen.iter().map(|s| s.rows).max().unwrap_or(0);
         self.split(q.rows * heads, most * dim * 2, &|items, own| {
@@ -371,6 +383,10 @@ impl Fast {
                         strides,
                         scale: a.scale,
                         soft_cap: a.soft_cap,
+                        bias: bias.map(|table| Bias { table, distance: seen[t].distance, reach, heads, head }),
+                        slope: a.slope(head as u32) as f32,
+                        distance: seen[t].distance as f32,
+                        sink: sinks.map(|s| s[head]),
                     };
                     (self.kernels.attend)(&head_at, &mut own.scores, y.row(t).add(head * value_dim));
                 }
@@ -380,7 +396,7 @@ impl Fast {
     }
 
     /// Splits `items` of about `cost` multiply-adds each over the threads, several pieces for each.
-    fn split(&self, items: usize, cost: usize, work: &(dyn Fn(std::ops::Range<usize>, &mut Own) + Sync)) {
+    pub(super) fn split(&self, items: usize, cost: usize, work: &(dyn Fn(std::ops::Range<usize>, &mut Own) + Sync)) {
         let least = WORTH_SPLITTING.div_ceil(cost.max(1));
         let piece = items.div_ceil(self.pool.threads() * 4).max(least).max(1).next_multiple_of(4).min(items.max(1));
         let piece = if self.pool.threads() == 1 { items.max(1) } else { piece };

@@ -5,7 +5,7 @@
 //! ([`pack`]), weights are broadcast, so no sum over lanes is needed.
 
 use super::{
-    blocks::{Block, Iq4Nl, Q2K, Q3K, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0},
+    blocks::{Block, Iq4Nl, Mxfp4, Q2K, Q3K, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0},
     lanes::{Lanes, each},
 };
 use crate::tensor::Encoding;
@@ -127,6 +127,10 @@ macro_rules! by_block {
             }
             Encoding::IQ4_NL => {
                 type $B = Iq4Nl;
+                $body
+            }
+            Encoding::MXFP4 => {
+                type $B = Mxfp4;
                 $body
             }
             _ => $plain,

@@ -19,7 +19,9 @@ mod batch;
 mod blocks;
 mod buffer;
 mod choose;
+mod columns;
 mod dispatch;
+mod experts;
 mod fast;
 mod lanes;
 mod linear;
@@ -27,6 +29,7 @@ mod plain;
 mod pool;
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 mod portable;
+mod recur;
 mod rows;
 mod run;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]

@@ -5,6 +5,7 @@ use super::{
     batch::{Batch, StateRows},
     buffer::Rows,
     fast::Matrix,
+    recur::Carried,
     run::Run,
 };
 use crate::{
@@ -52,6 +53,7 @@ enum Read<'a> {
     Values(Array),
     Rows(Parts<'a>),
     State(Memory<'a>),
+    Carried(Carried<'a>),
 }
 
 /// Runs one step by the meaning of its operation.
@@ -76,6 +78,10 @@ pub(super) fn step(device: &mut CpuDevice, run: &mut Run, step: &Step) -> Result
     for (operand, array) in step.outputs.iter().zip(results) {
         match operand {
             Operand::View(view) => put(device, run, view, &array)?,
+            Operand::State(_) if device.held(operand).is_some() => {
+                let Data::F32(values) = array.data else { return Err(Fault::bug("a state of no f32 values")) };
+                device.carry(run, operand, &values)?;
+            }
             Operand::State(_) => {
                 let Data::F32(mut values) = array.data else { return Err(Fault::bug("a state of no f32 values")) };
                 let width = array.shape.last().copied().unwrap_or(1).max(1);
@@ -102,10 +108,13 @@ fn computed(device: &mut CpuDevice, run: &Run, op: &Op, inputs: &[Operand]) -> R
     for (operand, copy) in inputs.iter().zip(&mut copies) {
         reads.push(match (operand, copy.take()) {
             (_, Some(array)) => Read::Values(array),
-            (Operand::State(_), _) => {
-                let (id, rows) = device.state(operand)?;
-                Read::State(Memory { rows, words: device.buffer(id)?.words()?, batch: &run.batch })
-            }
+            (Operand::State(_), _) => match device.held(operand) {
+                Some((id, held)) => Read::Carried(Carried { held, words: device.buffer(id)?.words()? }),
+                None => {
+                    let (id, rows) = device.state(operand)?;
+                    Read::State(Memory { rows, words: device.buffer(id)?.words()?, batch: &run.batch })
+                }
+            },
             _ => Read::Rows(Parts(device.matrices(operand)?)),
         });
     }
@@ -115,14 +124,21 @@ fn computed(device: &mut CpuDevice, run: &Run, op: &Op, inputs: &[Operand]) -> R
             Read::Values(array) => array.into(),
             Read::Rows(parts) => eval::Operand::Rows(parts),
             Read::State(memory) => eval::Operand::State(memory),
+            Read::Carried(carried) => eval::Operand::State(carried),
         })
         .collect();
     let ints = |values: &[u32]| values.iter().map(|v| *v as i32).collect::<Vec<_>>();
     let batch = &run.batch;
     let (tokens, positions) = (ints(&batch.tokens), ints(&batch.positions));
-    let (sequences, outputs) = (ints(&batch.sequences), ints(&batch.wanted));
+    let (sequences, outputs, types) = (ints(&batch.sequences), ints(&batch.wanted), ints(&batch.types));
     let context = Context {
-        step: eval::Step { tokens: &tokens, positions: &positions, sequences: &sequences, outputs: &outputs },
+        step: eval::Step {
+            tokens: &tokens,
+            positions: &positions,
+            sequences: &sequences,
+            outputs: &outputs,
+            types: &types,
+        },
         angles: &[],
     };
     eval::apply(op, &operands, &context)

@@ -306,6 +306,8 @@ unsafe fn unary<L: Lanes>(f: Unary, x: L::F) -> L::F {
             Unary::Scale(s) => L::mul(x, L::splat(s)),
             Unary::Shift(s) => L::add(x, L::splat(s)),
             Unary::SoftCap(s) => by_value::<L>(x, x, |x, _| s * (x / s).tanh()),
+            Unary::AtLeast(s) => L::max(x, L::splat(s)),
+            Unary::AtMost(s) => L::min(x, L::splat(s)),
             Unary::Neg => L::sub(zero, x),
             Unary::Abs => L::max(x, L::sub(zero, x)),
             Unary::Reciprocal => L::div(L::splat(1.0), x),
@@ -362,6 +364,38 @@ pub(super) struct Head<'a> {
     pub(super) strides: [usize; 2],
     pub(super) scale: f32,
     pub(super) soft_cap: Option<f32>,
+    /// What a score loses for each position of distance.
+    pub(super) slope: f32,
+    /// Distance from the query's position to that of the first row, below 0 for what came before.
+    pub(super) distance: f32,
+    /// A score that takes part in the softmax and stands for no row.
+    pub(super) sink: Option<f32>,
+    pub(super) bias: Option<Bias<'a>>,
+}
+
+/// What is added to scores by distance: `table[(clamp(distance) + reach) * heads + head]`.
+#[derive(Clone, Copy)]
+pub(super) struct Bias<'a> {
+    /// `(2 * reach + 1) * heads` values.
+    pub(super) table: &'a [f32],
+    /// Distance of the first row that is seen.
+    pub(super) distance: i64,
+    pub(super) reach: usize,
+    pub(super) heads: usize,
+    pub(super) head: usize,
+}
+
+impl Bias<'_> {
+    /// Adds to each score and gives the largest.
+    fn add(&self, scores: &mut [f32]) -> f32 {
+        let reach = self.reach as i64;
+        let mut top = f32::NEG_INFINITY;
+        for (score, distance) in scores.iter_mut().zip(self.distance..) {
+            *score += self.table[(distance.clamp(-reach, reach) + reach) as usize * self.heads + self.head];
+            top = top.max(*score);
+        }
+        top
+    }
 }
 
 /// Softmax of the scaled scores times the values.
@@ -392,6 +426,17 @@ pub(super) unsafe fn attend<L: Lanes>(h: &Head<'_>, scores: &mut Vec<f32>, y: *m
         }
         top = cap * (top / cap).tanh();
     }
+    if let Some(bias) = &h.bias {
+        top = bias.add(&mut scores[..seen]);
+    }
+    if h.slope > 0.0 {
+        top = f32::NEG_INFINITY;
+        for (row, score) in scores.iter_mut().take(seen).enumerate() {
+            *score -= h.slope * (h.distance + row as f32).abs();
+            top = top.max(*score);
+        }
+    }
+    top = h.sink.map_or(top, |sink| top.max(sink));
     for at in (0..padded).step_by(L::N) {
         // SAFETY: `padded` is a multiple of N.
         unsafe {
@@ -399,7 +444,8 @@ pub(super) unsafe fn attend<L: Lanes>(h: &Head<'_>, scores: &mut Vec<f32>, y: *m
             L::store(p, exp::<L>(L::sub(L::load(p), L::splat(top))));
         }
     }
-    let total: f64 = scores.iter().take(seen).map(|w| f64::from(*w)).sum();
+    let sink = h.sink.map_or(0.0, |sink| f64::from((sink - top).exp()));
+    let total: f64 = scores.iter().take(seen).map(|w| f64::from(*w)).sum::<f64>() + sink;
     let scale = (1.0 / total) as f32;
     // SAFETY: `y` has room for a value head; rows as above.
     unsafe {

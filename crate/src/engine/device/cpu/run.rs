@@ -122,6 +122,21 @@ impl CpuDevice {
                 self.remember(run, &values, &step.outputs[2])?;
             }
             Op::Attention(a) => self.attention(fast, run, a, step, &y)?,
+            Op::ExpertLinear(spec) => self.expert_linear(fast, run, spec, inputs, &y)?,
+            Op::ExpertSum => {
+                let (x, weights) = (self.activation(&inputs[0], &sizes)?, self.activation(&inputs[1], &sizes)?);
+                super::experts::sum(&x, &weights, &y)?;
+            }
+            // Side by side in rows; others by their meaning.
+            Op::Concat { axis } if Some(*axis + 1) == rank(&step.outputs[0]) => {
+                let mut at = 0;
+                for input in inputs {
+                    let x = self.activation(input, &sizes)?;
+                    copy_rows(&x, Some, &y.columns(at, x.width)?)?;
+                    at += x.width;
+                }
+            }
+            Op::Recur(recur) => self.recur(fast, run, &recur.rule, step, &y)?,
             Op::Gather => {
                 let x = self.activation(&inputs[0], &sizes)?;
                 let ids = self.ids(run, &inputs[1])?;
@@ -150,7 +165,7 @@ impl CpuDevice {
     }
 
     /// The values of a vector.
-    fn vector(&self, operand: &Operand) -> Result<&[f32]> {
+    pub(super) fn vector(&self, operand: &Operand) -> Result<&[f32]> {
         let Operand::View(view) = operand else { return Err(Fault::bug("a vector expected")) };
         let values = batch::floats(self.buffer(view.buffer)?)?;
         values.get(view.offset as usize..).ok_or_else(|| Fault::bug("a vector behind its buffer"))
@@ -191,6 +206,7 @@ impl CpuDevice {
             Operand::Input(Input::Tokens) => Ok(run.batch.tokens.clone()),
             Operand::Input(Input::Positions) => Ok(run.batch.positions.clone()),
             Operand::Input(Input::Outputs) => Ok(run.batch.wanted.clone()),
+            Operand::Input(Input::Types) => Ok(run.batch.types.clone()),
             Operand::View(view) => {
                 let words = self.buffer(view.buffer)?.words()?;
                 let len = view.fact.resolve(&run.sizes).iter().product::<usize>();
@@ -275,6 +291,7 @@ impl CpuDevice {
     fn attention(&mut self, fast: &Fast, run: &Run, a: &Attention, step: &Step, y: &Rows) -> Result<()> {
         let q = self.activation(&step.inputs[0], &run.sizes)?;
         let (k, v) = (&step.inputs[1], &step.inputs[2]);
+        let bias = a.reach.and_then(|_| step.inputs.get(3)).map(|b| self.vector(b)).transpose()?.map(<[f32]>::to_vec);
         let batch = &run.batch;
         let visible = |t: usize| {
             let length = batch.lengths[batch.sequences[t] as usize];
@@ -282,8 +299,9 @@ impl CpuDevice {
         };
         if let (Operand::View(k), Operand::View(v)) = (k, v) {
             let (k, v) = (self.rows(k, &run.sizes)?, self.rows(v, &run.sizes)?);
+            let sinks = a.sinks_at().and_then(|at| step.inputs.get(at)).map(|s| self.vector(s)).transpose()?;
             let seen = (0..q.rows).map(|t| direct(batch, t, visible(t), &k, &v)).collect::<Result<Vec<_>>>()?;
-            return fast.attention(a, [k.stride, v.stride], &q, &seen, y);
+            return fast.attention(a, [k.stride, v.stride], &q, &seen, bias.as_deref(), sinks, y);
         }
         let strides = [(a.kv_heads * a.head_dim) as usize, (a.kv_heads * a.value_dim) as usize];
         // What is widened for one sequence serves all its rows, which lie together.
@@ -301,11 +319,12 @@ impl CpuDevice {
             let keys = key_rows.runs(self.buffer(k)?.words()?, batch, sequence, all.clone(), ks)?;
             let values = value_rows.runs(self.buffer(v)?.words()?, batch, sequence, all.clone(), vs)?;
             for row in t..end {
-                seen.push(cut(&keys, &values, all.start, visible(row), strides));
+                seen.push(cut(&keys, &values, all.start, visible(row), strides, batch.positions[row]));
             }
             t = end;
         }
-        fast.attention(a, strides, &q, &seen, y)
+        let sinks = a.sinks_at().and_then(|at| step.inputs.get(at)).map(|s| self.vector(s)).transpose()?;
+        fast.attention(a, strides, &q, &seen, bias.as_deref(), sinks, y)
     }
 
     fn sample(&mut self, run: &Run, step: &Step) -> Result<()> {
@@ -361,6 +380,11 @@ impl CpuDevice {
     }
 }
 
+/// Number of dimensions of a view.
+fn rank(operand: &Operand) -> Option<usize> {
+    if let Operand::View(view) = operand { Some(view.fact.shape.len()) } else { None }
+}
+
 /// The rows that one row sees of this step's own keys and values.
 fn direct(batch: &Batch, t: usize, range: std::ops::Range<u32>, k: &Rows, v: &Rows) -> Result<Seen> {
     let start = batch.starts[batch.sequences[t] as usize] as usize;
@@ -374,7 +398,12 @@ fn direct(batch: &Batch, t: usize, range: std::ops::Range<u32>, k: &Rows, v: &Ro
         // SAFETY: the rows exist.
         unsafe { vec![super::rows::Segment { k: k.row(first), v: v.row(first), rows }] }
     };
-    Ok(Seen { segments, rows })
+    Ok(Seen { segments, rows, distance: distance(&range, batch.positions[t]) })
+}
+
+/// From a row's own position to the first that it sees.
+fn distance(range: &std::ops::Range<u32>, own: u32) -> i64 {
+    i64::from(range.start) - i64::from(own)
 }
 
 /// Positions `range` of runs that begin at position `start`.
@@ -384,6 +413,7 @@ fn cut(
     start: u32,
     range: std::ops::Range<u32>,
     strides: [usize; 2],
+    own: u32,
 ) -> Seen {
     let clip = |runs: &[(*const f32, usize)], stride: usize| {
         let (mut skip, mut left) = ((range.start - start) as usize, range.len());
@@ -399,7 +429,8 @@ fn cut(
         out
     };
     let (keys, values) = (clip(keys, strides[0]), clip(values, strides[1]));
-    Seen { segments: batch::segments(&keys, &values, strides), rows: range.len() }
+    let distance = distance(&range, own);
+    Seen { segments: batch::segments(&keys, &values, strides), rows: range.len(), distance }
 }
 
 /// `y[t] = x[from(t)]`.

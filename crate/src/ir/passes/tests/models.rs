@@ -81,8 +81,9 @@ impl Model {
                     positions: &[0, 1, 2, 0, 1],
                     sequences: &[4, 4, 4, 1, 1],
                     outputs: &[2, 4],
+                    ..Step::default()
                 },
-                Step { tokens: &[7, 4], positions: &[3, 0], sequences: &[4, 2], outputs: &[1, 0] },
+                Step { tokens: &[7, 4], positions: &[3, 0], sequences: &[4, 2], outputs: &[1, 0], ..Step::default() },
             ],
         )
     }
@@ -160,6 +161,9 @@ const SPEC: Attention = Attention {
     causal: true,
     window: None,
     soft_cap: None,
+    alibi: None,
+    sinks: false,
+    reach: None,
 };
 
 fn decoder(d: Decoder) -> Model {
@@ -196,10 +200,10 @@ fn decoder(d: Decoder) -> Model {
             true => [norm!(name("attn_q_norm"), "q_norm", q, 4), norm!(name("attn_k_norm"), "k_norm", k, 4)],
             false => [q, k],
         };
-        let state = |part: &str| g.state(State { name: name(part).into(), width: 4, window: d.window });
+        let state = |part: &str| g.state(State { name: name(part).into(), width: 4, window: d.window, carried: false });
         let (q, k, keys, values) = (q.rope(rope), k.rope(rope), state("k"), state("v"));
         let spec = Attention { window: d.window, soft_cap: d.soft_cap, ..SPEC };
-        let y = q.attention(spec, k.remember(keys), v.remember(values));
+        let y = q.attention(spec, k.remember(keys), v.remember(values), None, None);
         let mut y = t.linear(&g, &name("attn_output"), y, WIDTH, false);
         if d.post_norm {
             y = norm!(name("post_attention_norm"), "post_attn_norm", y, WIDTH);
@@ -244,9 +248,11 @@ fn gpt2() -> Model {
         g.set_label(format!("h.{l}"));
         let h = x.op("ln_1", Op::LayerNorm { eps: 1e-5 }, &norm(&mut t, "ln_1"));
         let [q, k, v] = ["q", "k", "v"].map(|part| t.linear(&g, part, h, WIDTH, true));
-        let state = |part: &str| g.state(State { name: format!("h.{l}.{part}").into(), width: WIDTH, window: None });
+        let state = |part: &str| {
+            g.state(State { name: format!("h.{l}.{part}").into(), width: WIDTH, window: None, carried: false })
+        };
         let (keys, values) = (state("k"), state("v"));
-        let y = q.attention(Attention { kv_heads: 2, ..SPEC }, k.remember(keys), v.remember(values));
+        let y = q.attention(Attention { kv_heads: 2, ..SPEC }, k.remember(keys), v.remember(values), None, None);
         x += t.linear(&g, "c_proj", y, WIDTH, true);
         let h = x.op("ln_2", Op::LayerNorm { eps: 1e-5 }, &norm(&mut t, "ln_2"));
         let h = t.linear(&g, "c_fc", h, INNER, true).map(Unary::GeluTanh);
@@ -267,7 +273,7 @@ fn bert() -> Model {
         g.set_label(format!("layer.{l}"));
         let [q, k, v] = ["q", "k", "v"].map(|part| t.linear(&g, part, x, WIDTH, true));
         let spec = Attention { kv_heads: 2, causal: false, window: (l == 1).then_some(2), ..SPEC };
-        let y = t.linear(&g, "o", q.attention(spec, k, v), WIDTH, true);
+        let y = t.linear(&g, "o", q.attention(spec, k, v, None, None), WIDTH, true);
         x = (y + x).op("norm_1", Op::LayerNorm { eps: 1e-12 }, &norm(&mut t, "norm_1"));
         let h = t.linear(&g, "up", x, INNER, true).map(Unary::Gelu);
         let y = t.linear(&g, "down", h, WIDTH, true);
