@@ -111,6 +111,7 @@ pub enum Key {
     FfnFactor,
     RopeFinetuned,
     PositionKind,
+    ForetellingLayers,
     ConvKernel,
 }
 
@@ -413,7 +414,7 @@ pub static KEYS: &[KeyRow] = &[
     row(
         Key::Activation,
         &["hidden_activation"],
-        &["hidden_activation", "hidden_act", "activation_function", "activation"],
+        &["hidden_activation", "hidden_act", "activation_function", "activation", "mlp_hidden_act"],
         Derived,
         "",
         "The function between the two maps of the feed-forward layer.",
@@ -729,6 +730,7 @@ pub static KEYS: &[KeyRow] = &[
     row(Key::FfnFactor, &[], &["block_ffn_dim_multiplier"], Derived, "", ""),
     row(Key::RopeFinetuned, &["rope.scaling.finetuned"], &[], Derived, "", ""),
     row(Key::PositionKind, &[], &["position_embedding_type"], Derived, "", ""),
+    row(Key::ForetellingLayers, &["nextn_predict_layers"], &[], Derived, "", ""),
     row(
         Key::ConvKernel,
         &["ssm.conv_kernel", "shortconv.l_cache"],

@@ -143,11 +143,18 @@ pub(super) static QWEN35: Architecture = Architecture {
     closed: false,
     recurrent: true,
     rules: &[BY_HEADS],
+    worked_out: without_foretelling,
     rotary_part: 0.25,
     adjust: Some(qwen35_numbers),
     forward: Some(qwen35),
     ..BASE
 };
+
+/// GGUF files count blocks that foretell a second token, which stand behind the model's own and are not run.
+fn without_foretelling(numbers: &Numbers<'_>, key: Key, _: u32) -> Option<u64> {
+    let more = numbers.stated(Key::ForetellingLayers).filter(|_| key == Key::Layers)?;
+    numbers.stated(key)?.checked_sub(more)
+}
 
 fn qwen35_numbers(h: &mut Hparams, numbers: &Numbers<'_>) -> Result<()> {
     // llama.cpp's converter puts value heads in turn of their key heads, so that a repeated key meets them.
