@@ -6,7 +6,7 @@ use super::{
         tensors::{CONVOLVED, INNER, SSM_HEADS, SSM_SHARED, TAPS, WIDTH, needed, optional},
     },
     BASE, ENDS, GATED_MLP,
-    mamba::{EXPANDED, SECOND, norm_eps},
+    mamba::{BACKBONE, EXPANDED, SECOND, norm_eps},
     usual,
 };
 use crate::{
@@ -30,6 +30,7 @@ pub(super) static BAMBA: Architecture = Architecture {
     model_types: &["bamba"],
     tensors: &[
         &[
+            needed(Role::OutputNorm).in_folders(&["final_layernorm"]),
             needed(Role::FfnNorm).in_folders(&["layers.{l}.pre_ff_layernorm"]),
             needed(Role::FfnGate).in_folders(&["layers.{l}.feed_forward.gate_proj"]),
             needed(Role::FfnUp).in_folders(&["layers.{l}.feed_forward.up_proj"]),
@@ -70,7 +71,7 @@ pub(super) static NEMOTRON_H: Architecture = Architecture {
     name: "nemotron_h",
     gguf: &["nemotron_h"],
     model_types: &["nemotron_h"],
-    tensors: &[ENDS, NEMOTRON],
+    tensors: &[BACKBONE, ENDS, NEMOTRON],
     closed: false,
     rotary: false,
     recurrent: true,
