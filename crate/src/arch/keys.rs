@@ -111,7 +111,6 @@ pub enum Key {
     FfnFactor,
     RopeFinetuned,
     PositionKind,
-    ForetellingLayers,
     ConvKernel,
 }
 
@@ -730,7 +729,6 @@ pub static KEYS: &[KeyRow] = &[
     row(Key::FfnFactor, &[], &["block_ffn_dim_multiplier"], Derived, "", ""),
     row(Key::RopeFinetuned, &["rope.scaling.finetuned"], &[], Derived, "", ""),
     row(Key::PositionKind, &[], &["position_embedding_type"], Derived, "", ""),
-    row(Key::ForetellingLayers, &["nextn_predict_layers"], &[], Derived, "", ""),
     row(
         Key::ConvKernel,
         &["ssm.conv_kernel", "shortconv.l_cache"],

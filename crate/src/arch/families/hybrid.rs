@@ -99,7 +99,7 @@ const NEMOTRON: &[Row] = &[
     optional(Role::AttnV).in_folders(&["layers.{l}.mixer.v_proj"]),
     optional(Role::AttnOutput).in_folders(&["layers.{l}.mixer.o_proj"]),
     optional(Role::FfnUp).in_folders(&["layers.{l}.mixer.up_proj"]),
-    needed(Role::FfnDown).in_folders(&["layers.{l}.mixer.down_proj"]).unless_either(Role::SsmOut, Role::AttnOutput),
+    needed(Role::FfnDown).in_folders(&["layers.{l}.mixer.down_proj"]).unless_any(&[Role::SsmOut, Role::AttnOutput]),
 ];
 
 /// Channels are those of all heads.
