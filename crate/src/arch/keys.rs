@@ -413,7 +413,7 @@ pub static KEYS: &[KeyRow] = &[
     row(
         Key::Activation,
         &["hidden_activation"],
-        &["hidden_activation", "hidden_act", "activation_function", "activation"],
+        &["hidden_activation", "hidden_act", "activation_function", "activation", "mlp_hidden_act"],
         Derived,
         "",
         "The function between the two maps of the feed-forward layer.",

@@ -561,8 +561,8 @@ pub static ROLES: &[RoleRow] = &[
         &["layers.{l}.mixer.conv1d", "layers.{l}.mamba.conv1d", "layers.{l}.linear_attn.conv1d"],
         &[],
     ),
-    role(Role::SsmX, &["blk.{l}.ssm_x"], &["layers.{l}.mixer.x_proj"], &[]),
-    role(Role::SsmDt, &["blk.{l}.ssm_dt"], &["layers.{l}.mixer.dt_proj"], &[]),
+    role(Role::SsmX, &["blk.{l}.ssm_x"], &["layers.{l}.mixer.x_proj", "layers.{l}.mamba.x_proj"], &[]),
+    role(Role::SsmDt, &["blk.{l}.ssm_dt"], &["layers.{l}.mixer.dt_proj", "layers.{l}.mamba.dt_proj"], &[]),
     role(
         Role::SsmDtBias,
         &[],

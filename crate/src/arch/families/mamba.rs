@@ -36,6 +36,12 @@ pub(super) const SECOND: &[Row] = &[
     needed(Role::SsmOut).shape(&[WIDTH, INNER]).unless(Role::AttnOutput),
 ];
 
+/// What stands before and behind the layers, by the names that the first authors gave.
+pub(super) const BACKBONE: &[Row] = &[
+    needed(Role::TokenEmbedding).in_folders(&["embeddings", "embedding", "embed_tokens"]),
+    needed(Role::OutputNorm).in_folders(&["norm_f"]),
+];
+
 /// Channels are a multiple of the width.
 pub(super) const EXPANDED: Rule =
     Rule { form: Some(Form::Folder), value: Dim::By(Key::SsmExpand, Key::HiddenSize), ..usual(Key::SsmInner) };
@@ -44,7 +50,7 @@ pub(super) static MAMBA: Architecture = Architecture {
     name: "mamba",
     gguf: &["mamba"],
     model_types: &["mamba", "falcon_mamba"],
-    tensors: &[ENDS, FIRST],
+    tensors: &[BACKBONE, ENDS, FIRST],
     closed: false,
     rotary: false,
     recurrent: true,
@@ -91,7 +97,7 @@ pub(super) static MAMBA2: Architecture = Architecture {
     name: "mamba2",
     gguf: &["mamba2"],
     model_types: &["mamba2"],
-    tensors: &[ENDS, SECOND],
+    tensors: &[BACKBONE, ENDS, SECOND],
     closed: false,
     rotary: false,
     recurrent: true,
@@ -120,16 +126,16 @@ pub(super) static LFM2: Architecture = Architecture {
     gguf: &["lfm2"],
     model_types: &["lfm2"],
     tensors: &[
-        &[needed(Role::OutputNorm).in_gguf(&["token_embd_norm", "output_norm"])],
+        &[needed(Role::OutputNorm).in_gguf(&["token_embd_norm", "output_norm"]).in_folders(&["embedding_norm"])],
         ENDS,
         &[
             needed(Role::AttnNorm),
             needed(Role::AttnQ).unless(Role::ShortConvIn),
             needed(Role::AttnK).unless(Role::ShortConvIn),
             needed(Role::AttnV).unless(Role::ShortConvIn),
-            needed(Role::AttnOutput).unless(Role::ShortConvIn),
-            needed(Role::QNorm).unless(Role::ShortConvIn),
-            needed(Role::KNorm).unless(Role::ShortConvIn),
+            needed(Role::AttnOutput).in_folders(&["layers.{l}.self_attn.out_proj"]).unless(Role::ShortConvIn),
+            needed(Role::QNorm).in_folders(&["layers.{l}.self_attn.q_layernorm"]).unless(Role::ShortConvIn),
+            needed(Role::KNorm).in_folders(&["layers.{l}.self_attn.k_layernorm"]).unless(Role::ShortConvIn),
             needed(Role::ShortConv).shape(&[WIDTH, TAPS]).flat().unless(Role::AttnOutput),
             needed(Role::ShortConvIn).unless(Role::AttnOutput),
             needed(Role::ShortConvOut).unless(Role::AttnOutput),

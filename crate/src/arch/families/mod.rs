@@ -9,6 +9,7 @@ mod gemma3n;
 mod gpt2;
 mod gptneox;
 mod granite;
+mod hybrid;
 mod llama;
 mod mamba;
 mod mixtures;
@@ -87,6 +88,8 @@ pub static ARCHITECTURES: &[&Architecture] = &[
     &mamba::MAMBA2,
     &mamba::LFM2,
     &RWKV,
+    &hybrid::BAMBA,
+    &hybrid::NEMOTRON_H,
 ];
 
 /// What an architecture is where its row says nothing: a decoder with RMSNorm, rotary positions and SiLU.

@@ -131,7 +131,7 @@ pub(super) static QWEN3_NEXT: Architecture = Architecture {
 };
 
 fn qwen3_next_numbers(h: &mut Hparams, numbers: &Numbers<'_>) -> Result<()> {
-    h.ssm = Some(Ssm::second(numbers)?);
+    hybrid_numbers(h, numbers, false)?;
     qwen3_moe_numbers(h, numbers)
 }
 
@@ -151,7 +151,17 @@ pub(super) static QWEN35: Architecture = Architecture {
 
 fn qwen35_numbers(h: &mut Hparams, numbers: &Numbers<'_>) -> Result<()> {
     // llama.cpp's converter puts value heads in turn of their key heads, so that a repeated key meets them.
-    h.ssm = Some(Ssm { tiled: numbers.form() == Form::Gguf, ..Ssm::second(numbers)? });
+    hybrid_numbers(h, numbers, numbers.form() == Form::Gguf)
+}
+
+fn hybrid_numbers(h: &mut Hparams, numbers: &Numbers<'_>, tiled: bool) -> Result<()> {
+    h.ssm = Some(Ssm { tiled, ..Ssm::second(numbers)? });
+    // GGUF files count blocks that predict further tokens, which stand behind the model's own and are not run.
+    if numbers.form() == Form::Gguf
+        && let Some(more) = numbers.optional(Key::PredictingLayers, 0)?
+    {
+        h.layers = h.layers.saturating_sub(more).max(1);
+    }
     Ok(())
 }
 
