@@ -13,6 +13,9 @@ use crate::{
 /// Buffers that training programs stored and nobody loads.
 const BUFFERS: &[&str] = &["rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias", "embeddings.position_ids"];
 
+/// Lost layers that are told one by one.
+const LISTED: usize = 8;
+
 /// A model whose architecture the tables have.
 struct Known<'a> {
     subject: &'a Subject<'a>,
@@ -34,18 +37,7 @@ struct Found {
 /// Holds tensors against the stated sizes.
 pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
     buffers(subject, findings);
-    let Some(numbers) = Numbers::of(subject.model) else { return };
-    let Some(architecture) = numbers.architecture() else { return };
-    let meta = &subject.model.metadata;
-    let special = matches!(meta.string("general.type"), Some("adapter" | "mmproj" | "imatrix"));
-    // Weights packed by a quantizer of their own have other names and shapes.
-    let packed = meta.iter().any(|(k, _)| k.starts_with("config.quantization"));
-    if subject.model.tensors.is_empty() || special || packed {
-        return;
-    }
-    // Models of text and images have tensors of both.
-    let closed = architecture.closed && !numbers.nested();
-    let known = Known::of(subject, numbers, architecture);
+    let Some((known, closed)) = Known::comparable(subject) else { return };
     known.shapes(findings);
     if subject.incomplete() {
         return;
@@ -56,7 +48,51 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
     }
 }
 
+/// Tensors that the tables ask for and the model does not have; whole layers by their number.
+pub(super) fn lost(subject: &Subject<'_>) -> Vec<String> {
+    let Some((known, _)) = Known::comparable(subject) else { return Vec::new() };
+    if subject.incomplete() {
+        return Vec::new();
+    }
+    let (layers, count) = known.layers();
+    if layers.is_empty() {
+        return Vec::new();
+    }
+    let mut lost: Vec<String> =
+        (0..count).filter(|l| !layers.contains(l)).take(LISTED).map(|l| format!("layer {l}")).collect();
+    lost.extend(known.lost(&within(layers, count)));
+    lost
+}
+
+/// Layers below the stated number.
+fn within(layers: BTreeSet<u64>, count: u64) -> Vec<u32> {
+    layers.into_iter().filter(|l| *l < count).filter_map(|l| u32::try_from(l).ok()).collect()
+}
+
 impl<'a> Known<'a> {
+    /// A model whose tensors can be held against the tables, and whether it has no tensors but theirs.
+    fn comparable(subject: &'a Subject<'a>) -> Option<(Self, bool)> {
+        let numbers = Numbers::of(subject.model)?;
+        let architecture = numbers.architecture()?;
+        let meta = &subject.model.metadata;
+        let special = matches!(meta.string("general.type"), Some("adapter" | "mmproj" | "imatrix"));
+        // Weights packed by a quantizer of their own have other names and shapes.
+        let packed = meta.iter().any(|(k, _)| k.starts_with("config.quantization"));
+        if subject.model.tensors.is_empty() || special || packed {
+            return None;
+        }
+        // Models of text and images have tensors of both.
+        let closed = architecture.closed && !numbers.nested();
+        Some((Self::of(subject, numbers, architecture), closed))
+    }
+    /// The layers that hold tensors, and the number of layers that the model should have.
+    fn layers(&self) -> (BTreeSet<u64>, u64) {
+        let layers: BTreeSet<u64> = self.found.iter().filter_map(|f| f.layer.map(u64::from)).collect();
+        let most = (self.subject.model.tensors.len() as u64).saturating_add(1);
+        let stated = self.numbers.stated(Key::Layers);
+        let count = stated.unwrap_or_else(|| layers.last().map_or(0, |l| l.saturating_add(1))).min(most);
+        (layers, count)
+    }
     fn of(subject: &'a Subject<'a>, numbers: Numbers<'a>, architecture: &'static Architecture) -> Self {
         let slots = Slots::new(architecture, numbers.form());
         let all = subject.model.tensors.iter().enumerate();
@@ -141,9 +177,7 @@ impl<'a> Known<'a> {
     /// Tensors that must be there, and whole layers that are not.
     fn missing(&self, findings: &mut Findings) {
         let stated = self.numbers.stated(Key::Layers);
-        let layers: BTreeSet<u64> = self.found.iter().filter_map(|f| f.layer.map(u64::from)).collect();
-        let most = (self.subject.model.tensors.len() as u64).saturating_add(1);
-        let count = stated.unwrap_or_else(|| layers.last().map_or(0, |l| l.saturating_add(1))).min(most);
+        let (layers, count) = self.layers();
         let refused = if self.gguf() {
             "llama.cpp refuses the file: a tensor is not found"
         } else {
@@ -173,9 +207,7 @@ impl<'a> Known<'a> {
             let advice = "compare the configuration with the one the weights were saved with";
             findings.note("more layers", note.advice(advice));
         }
-        for name in self.lost(
-            &layers.into_iter().filter(|l| *l < count).filter_map(|l| u32::try_from(l).ok()).collect::<Vec<u32>>(),
-        ) {
+        for name in self.lost(&within(layers, count)) {
             let note = Note::new(Severity::Error, format!("The tensor {} is missing", quoted(&name)));
             findings.note("missing tensors", note.place(place).why(refused).advice(advice));
         }

@@ -148,6 +148,11 @@ fn configured(model: &ModelFile) -> bool {
     model.files.iter().any(|f| f.role == "configuration")
 }
 
+/// Tensors that the tables of architectures ask for and a model does not have.
+pub fn lost_tensors(model: &ModelFile) -> Vec<String> {
+    layers::lost(&Subject { model, evidence: &Evidence::default() })
+}
+
 /// What follows from the headers alone; no byte is read.
 pub fn at_hand(model: &ModelFile) -> Vec<Note> {
     run(&Subject { model, evidence: &Evidence::default() })

@@ -4,13 +4,14 @@ use crate::{
     check::{self, Evidence},
     fault::Fault,
     model::{FileSummary, FormatId, MetaArray, MetaValue, ModelFile, Note, Place, SectionKind, Severity, TensorEntry},
-    session::{self, ArrayItems, Inspection},
+    session::{ArrayItems, Inspection},
     tensor::Encoding,
+    verdict::{Ruling, Verdict},
 };
 
 use super::{
     EncodingReport, FileReport, FitReport, GraphNodeReport, GraphReport, GraphValueReport, MetadataReport, ModelReport,
-    NoteReport, SalvageReport, SectionReport, TensorReport, facts, keys,
+    NoteReport, RunnerReport, SalvageReport, SectionReport, TensorReport, VerdictReport, facts, keys,
 };
 
 /// Array items that a report shows inline.
@@ -21,16 +22,7 @@ impl<'a> ModelReport<'a> {
     pub async fn of(inspection: &'a Inspection) -> Self {
         let model = inspection.model();
         let bytes_read = inspection.files().bytes_read();
-        let runnable = match model.format {
-            FormatId::Tokenizer => {
-                Err(Fault::unsupported("a tokenizer alone: it splits text, and has no weights to run"))
-            }
-            _ if !model.awaited.is_empty() || super::kinds::weightless(model) => {
-                let what = facts::missing_weights(model).unwrap_or_else(|| "files of the weights are missing".into());
-                Err(Fault::unsupported(what))
-            }
-            _ => session::support(model),
-        };
+        let runnable = inspection.support();
         let tokenizer = tokenizer_kind(inspection);
         let parameters = model.parameters();
         let bytes = model.tensor_bytes();
@@ -49,7 +41,7 @@ impl<'a> ModelReport<'a> {
             files: model.files.iter().map(FileReport::of).collect(),
             missing: inspection.missing_files(),
             place: facts::place(model, tokenizer.is_some(), inspection.tokenizer_file()),
-            runners: facts::runners(model, &notes, &runnable, tokenizer.is_some()),
+            runners: inspection.rulings(&notes, tokenizer.is_some()).into_iter().map(RunnerReport::from).collect(),
             fit: runnable.as_ref().ok().map(|s| FitReport {
                 weights: s.weights,
                 cache_per_token: s.cache_per_token,
@@ -79,6 +71,23 @@ fn tokenizer_kind(inspection: &Inspection) -> Option<String> {
         return Some(format!("{kind}{pre}, {tokens} tokens"));
     }
     inspection.tokenizer_file().map(str::to_owned)
+}
+
+impl From<Ruling> for RunnerReport {
+    fn from(ruling: Ruling) -> Self {
+        Self { name: ruling.program, verdict: ruling.verdict.into(), detail: ruling.why }
+    }
+}
+
+impl From<Verdict> for VerdictReport {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Yes => Self::Yes,
+            Verdict::Partly => Self::Partly,
+            Verdict::No => Self::No,
+            Verdict::Unknown => Self::Unknown,
+        }
+    }
 }
 
 impl NoteReport {

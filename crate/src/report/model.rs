@@ -141,11 +141,27 @@ pub struct HierarchyReport {
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct RunnerReport {
     /// "Glassbox", "llama.cpp", ...
-    pub name: String,
-    /// "yes", "no" or "partly".
-    pub verdict: String,
+    #[cfg_attr(test, ts(type = "string"))]
+    pub name: &'static str,
+    /// Whether it runs the model.
+    pub verdict: VerdictReport,
     /// Why not, or what it needs.
     pub detail: String,
+}
+
+/// Whether a program runs a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "lowercase")]
+pub enum VerdictReport {
+    /// It does, with nothing but these files.
+    Yes,
+    /// It needs something beside them.
+    Partly,
+    /// It does not.
+    No,
+    /// Nothing that is known decides.
+    Unknown,
 }
 
 /// Memory to run it: the working is shown by the parts.

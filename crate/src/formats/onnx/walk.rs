@@ -67,7 +67,9 @@ pub(super) struct Walk {
     graph: OpGraph,
     has_graph: bool,
     ir_version: Option<u64>,
-    functions: u64,
+    function: (String, String),
+    /// Operators of inner nodes that were met.
+    inner: std::collections::HashSet<(String, String)>,
     nodes: Vec<OpenNode>,
     /// First tensor number of each open attribute, and the attribute's name.
     attributes: Vec<(usize, String)>,
@@ -202,7 +204,7 @@ impl Walk {
             Kind::Dim => self.value.dim = "?".into(),
             Kind::Opset => self.opset = (String::new(), 0),
             Kind::Property | Kind::External => self.pair = (String::new(), String::new()),
-            Kind::Function => self.functions += 1,
+            Kind::Function => self.function = Default::default(),
             _ => {}
         }
     }
@@ -238,6 +240,8 @@ impl Walk {
             (Kind::Tensor, ..) => self.take_tensor(field, file, limits)?,
             (Kind::Property | Kind::External, 1, Wire::Bytes(_)) => self.pair.0 = text(string)?,
             (Kind::Property | Kind::External, 2, Wire::Bytes(_)) => self.pair.1 = text(string)?,
+            (Kind::Function, 1, Wire::Bytes(_)) => self.function.1 = text(string)?,
+            (Kind::Function, 10, Wire::Bytes(_)) => self.function.0 = text(string)?,
             (Kind::Opset, 1, Wire::Bytes(_)) => self.opset.0 = text(string)?,
             (Kind::Opset, 2, Wire::Varint(n)) => self.opset.1 = n as i64,
             (Kind::Value { .. }, 1, Wire::Bytes(_)) => self.value.name = text(string)?,
@@ -342,6 +346,7 @@ impl Walk {
                 if output { self.graph.outputs.push(value) } else { self.graph.inputs.push(value) }
             }
             Kind::Opset => self.graph.opsets.push(std::mem::take(&mut self.opset)),
+            Kind::Function => self.graph.functions.push(std::mem::take(&mut self.function)),
             Kind::Property => {
                 let (key, value) = std::mem::take(&mut self.pair);
                 self.metadata.push(format!("metadata_props.{key}"), MetaValue::String(value));
@@ -363,6 +368,10 @@ impl Walk {
             self.graph.nodes.push(node);
         } else {
             self.graph.inner_nodes += 1;
+            let operator = (node.domain, node.op);
+            if self.inner.insert(operator.clone()) {
+                self.graph.inner_operators.push(operator);
+            }
         }
     }
     /// Notes why the walk ends here; what was read stays.
@@ -399,8 +408,9 @@ impl Walk {
             .filter_map(|(tensor, top)| top.then_some(tensor.name.as_str()))
             .collect();
         self.graph.inputs.retain(|input| !initializers.contains(input.name.as_str()));
-        if self.functions > 0 {
-            self.metadata.push("functions", MetaValue::Unsigned(self.functions, MetaType::U64));
+        let functions = self.graph.functions.len() as u64;
+        if functions > 0 {
+            self.metadata.push("functions", MetaValue::Unsigned(functions, MetaType::U64));
         }
         // Whatever is no tensor's payload is the graph's own.
         let mut sections = sections::map(0, file.len(), &[], &self.tensors, 0);

@@ -152,7 +152,7 @@ impl<'a> Parts<'a> {
                 let instead = file.instead.as_deref().map(|i| format!("; {i} lies in its place")).unwrap_or_default();
                 self.add("weights", "Weights", None, "missing", format!("{}{size}{instead}", file.name));
             }
-            if model.awaited.is_empty() && super::kinds::weightless(model) {
+            if model.awaited.is_empty() && crate::verdict::description(model) {
                 self.add("weights", "Weights", None, "missing", "no file of weights is here");
             }
         }
