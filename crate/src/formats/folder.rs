@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     fault::{Fault, Result},
-    model::{Awaited, FileSummary, FormatId, ModelFile, Note, Section, SectionKind, Severity},
+    model::{Awaited, FileSummary, FormatId, ModelFile, Note, NoteCode, Section, SectionKind, Severity},
     source::{Feed, Limits, SourceFile, SourceSet},
 };
 
@@ -66,7 +66,7 @@ pub(super) async fn open(files: &SourceSet, limits: &Limits) -> Result<Opened> {
     for (name, what) in files.unread() {
         let note = Note::new(Severity::Warning, format!("{} is left out: {what}", quoted(name)));
         let note = note.why("what lies in it is not seen, and may belong to the model");
-        model.notes.push(note.advice("make it readable, or give the other files alone"));
+        model.notes.push(note.code(NoteCode::LeftOut).advice("make it readable, or give the other files alone"));
     }
     super::findings::sort(&mut model.notes);
     Ok(Opened { model, tokenizers })
@@ -98,7 +98,7 @@ async fn read(files: &SourceSet, mut given: Vec<Given<'_>>, limits: &Limits) -> 
         if let Some(first) = named.first() {
             let what = format!("{} holds another {} model", quoted(given[*first].file.name()), other.format.name());
             let note = Note::new(Severity::Info, what).why("one model is shown at a time");
-            model.notes.push(note.advice("open it by itself"));
+            model.notes.push(note.code(NoteCode::AnotherModel).advice("open it by itself"));
         }
     }
     let home = chosen.place(&given).map_or("", |i| folder_of(given[i].file.name()));
@@ -415,7 +415,10 @@ async fn add_side_files(model: &mut ModelFile, home: &str, given: &[Given<'_>], 
         if let (Kind::Other(what), true) = (&side.kind, name.ends_with(".index.json")) {
             let what = format!("{} is no index that can be read: it is {what}", quoted(name));
             let note = Note::new(Severity::Warning, what).at(number, 0);
-            model.notes.push(note.why("which shards belong to the model is known by their names alone"));
+            model.notes.push(
+                note.code(NoteCode::IndexDisagrees)
+                    .why("which shards belong to the model is known by their names alone"),
+            );
         }
         model.files.push(FileSummary { name: name.into(), bytes: len, role });
     }

@@ -6,7 +6,7 @@
 use super::{codec::json::Json, merge};
 use crate::{
     fault::Result,
-    model::{MetaValue, ModelFile, Note, Severity},
+    model::{Loader, MetaValue, ModelFile, Note, NoteCode, Severity, Why},
     source::SourceFile,
 };
 
@@ -87,11 +87,12 @@ pub(super) async fn read_all(model: &mut ModelFile, home: &str, files: &[(usize,
 }
 
 /// Why it matters that a file is not read.
-fn lost(name: &str) -> &'static str {
+fn lost(name: &str) -> Why<'static> {
     if name == "config.json" {
-        "without it nothing says what the weights compute; transformers refuses the folder"
+        Loader::Transformers
+            .refuses("without it nothing says what the weights compute; transformers refuses the folder")
     } else {
-        "what it says of the model is not shown, nor held against the weights"
+        "what it says of the model is not shown, nor held against the weights".into()
     }
 }
 
@@ -100,7 +101,7 @@ async fn read(model: &mut ModelFile, number: usize, file: &SourceFile, prefix: &
     if file.len() > SIDE_MOST {
         let what = format!("{name} of {} bytes is not read; the limit is {SIDE_MOST}", file.len());
         let note = Note::new(Severity::Warning, what).at(number, 0).why(lost(name));
-        model.notes.push(note.advice("such a file has a few kilobytes: get it again"));
+        model.notes.push(note.code(NoteCode::SideFile).advice("such a file has a few kilobytes: get it again"));
         return Ok(());
     }
     let text = file.read(0..file.len()).await?;
@@ -109,7 +110,7 @@ async fn read(model: &mut ModelFile, number: usize, file: &SourceFile, prefix: &
         Err(fault) => {
             let what = format!("{name} cannot be read: {}", fault.what);
             let note = Note::new(Severity::Error, what).at(number, fault.at.unwrap_or(0)).why(lost(name));
-            model.notes.push(note.advice("get the file again, or correct it there"));
+            model.notes.push(note.code(NoteCode::SideFile).advice("get the file again, or correct it there"));
             return Ok(());
         }
     };
@@ -117,7 +118,7 @@ async fn read(model: &mut ModelFile, number: usize, file: &SourceFile, prefix: &
         let what = format!("{name} names Python code of its own (auto_map)");
         let note = Note::new(Severity::Warning, what).at(number, 0);
         let note = note.why("transformers would run it when told to trust it; Glassbox runs nothing from a folder");
-        model.notes.push(note.advice("read that code before you set trust_remote_code"));
+        model.notes.push(note.code(NoteCode::OwnCode).advice("read that code before you set trust_remote_code"));
     }
     if prefix != "tokenizer_config" {
         merge::flatten_at(prefix, &json, &mut merge::Text::new(number, &text), None, &mut model.metadata);

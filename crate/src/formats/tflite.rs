@@ -13,7 +13,7 @@ use super::{
 use crate::{
     fault::Fault,
     model::{
-        FormatId, GraphNode, GraphValue, MetaArray, MetaType, MetaValue, Metadata, ModelFile, OpGraph, Place,
+        FormatId, GraphNode, GraphValue, MetaArray, MetaType, MetaValue, Metadata, ModelFile, NoteCode, OpGraph, Place,
         SectionKind, TensorEntry,
     },
     source::{Limits, Stop, Window},
@@ -75,7 +75,7 @@ impl Reader for TfLiteReader {
             Err(Stop::Bad(fault)) if self.codes.is_some() => {
                 let at = fault.at.unwrap_or(file.len()).min(file.len());
                 let what = format!("The file could not be read to its end: {}", fault.what);
-                self.findings.error("cut", at, what, "the file was not copied whole, or is damaged");
+                self.findings.error(NoteCode::Cut, at, what, "the file was not copied whole, or is damaged");
                 self.done = true;
                 Ok(())
             }
@@ -268,13 +268,13 @@ fn entry(
     let found = at.end - at.start;
     if let Some(bytes) = bytes.filter(|n| *n != found) {
         let what = format!("{told} of shape {shape} and {encoding} takes {bytes} bytes, its buffer has {found}");
-        findings.error("sizes", at.start.min(file.len()), what, "the values cannot be told apart");
+        findings.error(NoteCode::Sizes, at.start.min(file.len()), what, "the values cannot be told apart");
     }
     let place = if at.end <= file.len() {
         Place::Here { file: 0, at }
     } else {
         let what = format!("{told} lies at bytes {}..{}, the file ends at byte {}", at.start, at.end, file.len());
-        findings.error("end of file", file.len(), what, "the file was not copied whole");
+        findings.error(NoteCode::EndOfFile, file.len(), what, "the file was not copied whole");
         Place::Missing { file: file.name().to_owned(), at }
     };
     TensorEntry { name, shape, encoding, place, bytes: bytes.or(Some(found)) }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     fault::Result,
-    model::{Awaited, FormatId, Metadata, ModelFile, Note, Severity},
+    model::{Awaited, FormatId, Metadata, ModelFile, Note, NoteCode, Severity},
 };
 
 /// Files that say what a model is, the ones that say most first.
@@ -142,19 +142,24 @@ fn missing(model: &ModelFile, config: &str) -> Vec<Note> {
         let what =
             format!("There are no weights here: {} describes a model whose weights lie elsewhere", quoted(config));
         let advice = "get its weights (model.safetensors, or the shards and their index) and open the folder again";
-        return vec![Note::new(Severity::Error, what).why(why).advice(advice)];
+        return vec![Note::new(Severity::Error, what).code(NoteCode::MissingWeights).why(why).advice(advice)];
     }
     let mut notes: Vec<Note> = Vec::new();
     for file in model.awaited.iter().take(TOLD) {
-        notes.push(Note::new(Severity::Error, awaiting(file)).why(why).advice(fetch));
+        notes.push(Note::new(Severity::Error, awaiting(file)).code(NoteCode::MissingPart).why(why).advice(fetch));
     }
     if model.awaited.len() > TOLD {
         let what = format!("{} more files of the weights are missing", model.awaited.len() - TOLD);
-        notes.push(Note::new(Severity::Error, what).why(why).advice(fetch));
+        notes.push(Note::new(Severity::Error, what).code(NoteCode::MissingPart).why(why).advice(fetch));
     }
     if let (Some(total), true) = (total(&model.awaited), model.awaited.len() > 1) {
         let what = format!("The {} missing files have {total} bytes together", model.awaited.len());
-        notes.push(Note::new(Severity::Info, what).why("so much is left to download").advice(fetch));
+        notes.push(
+            Note::new(Severity::Info, what)
+                .code(NoteCode::MissingBytes)
+                .why("so much is left to download")
+                .advice(fetch),
+        );
     }
     notes
 }

@@ -1,6 +1,7 @@
 //! The common description of any model file: no bytes, no I/O.
 
 mod chunks;
+mod code;
 mod entry;
 mod file;
 mod graph;
@@ -9,6 +10,7 @@ mod note;
 mod section;
 
 pub use chunks::{Chunk, ChunkFilter, Chunks};
+pub use code::{CODES, Loader, NoteCode, Why, reason};
 pub use entry::{Place, TensorEntry};
 pub use file::{Awaited, Cut, FileSummary, FormatId, ModelFile};
 pub use graph::{GraphNode, GraphValue, OpGraph};

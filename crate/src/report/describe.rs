@@ -101,6 +101,7 @@ impl NoteReport {
 impl From<&Note> for NoteReport {
     fn from(note: &Note) -> Self {
         Self {
+            code: note.code.name(),
             severity: match note.severity {
                 Severity::Error => "error",
                 Severity::Warning => "warning",

@@ -326,6 +326,9 @@ pub struct SectionReport {
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct NoteReport {
+    /// What kind of finding it is: "end of file".
+    #[cfg_attr(test, ts(type = "string"))]
+    pub code: &'static str,
     /// "error", "warning" or "info".
     pub severity: &'static str,
     /// What was found.

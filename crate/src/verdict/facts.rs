@@ -8,7 +8,7 @@ use crate::{
     check::{self, Refusal},
     fault::Fault,
     formats,
-    model::{FormatId, MetaValue, ModelFile, Note, Place},
+    model::{FormatId, Loader, MetaValue, ModelFile, Note, Place},
 };
 
 /// Names that a reason lists, at most.
@@ -50,7 +50,7 @@ impl<'a> Facts<'a> {
         self.missing.clone()
     }
     /// Why a program refuses the file, as a finding says it.
-    pub(super) fn refused_by(&self, program: &str) -> Option<String> {
+    pub(super) fn refused_by(&self, program: Loader) -> Option<String> {
         let refusal = self.refusals.iter().find(|r| r.program == program)?;
         let more = if refusal.more > 0 { format!(" (and {} more reasons)", refusal.more) } else { String::new() };
         Some(format!("it would refuse the file: {}{more}", refusal.because))

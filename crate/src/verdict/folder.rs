@@ -5,7 +5,7 @@ use super::{
     facts::{Facts, shown},
     known,
 };
-use crate::model::FormatId;
+use crate::model::{FormatId, Loader};
 
 const MISSING: Rule = Rule {
     when: "Weights are missing, or a file is cut",
@@ -128,7 +128,7 @@ pub(super) static TRANSFORMERS: &[Rule] = &[
         when: "A finding says that transformers refuses it",
         verdict: Verdict::No,
         source: "the checks and readers of this project, each with its source",
-        holds: |f| f.refused_by("transformers"),
+        holds: |f| refused(f),
     },
     Rule {
         when: "Tensors that its configuration asks for are missing",
@@ -233,7 +233,7 @@ pub(super) static VLLM: &[Rule] = &[
         when: "A finding says that transformers refuses it, or tensors are missing",
         verdict: Verdict::No,
         source: "the checks and readers of this project, each with its source",
-        holds: |f| f.refused_by("transformers").or_else(|| lost_tensors(f)),
+        holds: |f| refused(f).or_else(|| lost_tensors(f)),
     },
     Rule {
         when: "Its class is on the list, and a tokenizer is here",
@@ -322,7 +322,7 @@ pub(super) static MLX: &[Rule] = &[
         when: "A finding says that transformers refuses it, or tensors are missing",
         verdict: Verdict::No,
         source: "the checks and readers of this project, each with its source",
-        holds: |f| f.refused_by("transformers").or_else(|| lost_tensors(f)),
+        holds: |f| refused(f).or_else(|| lost_tensors(f)),
     },
     WITHOUT_TOKENIZER,
     Rule {
@@ -503,6 +503,11 @@ fn text_encoder(f: &Facts<'_>) -> bool {
     let class = f.class();
     let encoder = crate::arch::Numbers::of(f.model).and_then(|n| n.architecture()).is_some_and(|a| a.encoder);
     encoder || f.model_type().contains("bert") && !class.contains("ForCausalLM") || f.model_type() == "mpnet"
+}
+
+/// Why transformers, or the library that reads safetensors for it, refuses the files.
+fn refused(f: &Facts<'_>) -> Option<String> {
+    f.refused_by(Loader::Safetensors).or_else(|| f.refused_by(Loader::Transformers))
 }
 
 /// Tensors that the tables of architectures ask for.

@@ -9,7 +9,7 @@ use super::{
     known::{self, Loaded, MAX_LAYERS, Type},
 };
 use crate::{
-    model::{FormatId, MetaType, MetaValue},
+    model::{FormatId, Loader, MetaType, MetaValue},
     tensor::Encoding,
 };
 
@@ -81,7 +81,7 @@ pub(super) static LLAMA_CPP: &[Rule] = &[
         when: "A finding says that llama.cpp refuses the file",
         verdict: Verdict::No,
         source: "the checks and readers of this project, each with its source",
-        holds: |f| f.refused_by("llama.cpp"),
+        holds: |f| f.refused_by(Loader::LlamaCpp),
     },
     Rule {
         when: "It is a projector of a type that is not known",

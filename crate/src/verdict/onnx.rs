@@ -5,7 +5,7 @@ use super::{
     facts::{Facts, shown},
     known,
 };
-use crate::model::OpGraph;
+use crate::model::{Loader, OpGraph};
 
 /// Domains whose operators every build of ONNX Runtime has.
 const BUILT_IN: &[&str] =
@@ -41,7 +41,7 @@ pub(super) static RUNTIME: &[Rule] = &[
         when: "A finding says that ONNX Runtime refuses the file",
         verdict: Verdict::No,
         source: "the checks and readers of this project, each with its source",
-        holds: |f| f.refused_by("ONNX Runtime"),
+        holds: |f| f.refused_by(Loader::OnnxRuntime),
     },
     Rule {
         when: "The version of its form (IR) is newer than the newest release reads",

@@ -4,7 +4,7 @@ use super::{
     Kind, Rule, Verdict,
     facts::{Facts, shown},
 };
-use crate::model::FormatId;
+use crate::model::{FormatId, Loader};
 
 const MISSING: Rule = Rule {
     when: "Weights are missing, or a file is cut",
@@ -88,7 +88,7 @@ pub(super) static PYTORCH: &[Rule] = &[
         verdict: Verdict::Partly,
         source: "torch/_weights_only_unpickler.py",
         holds: |f| {
-            f.refused_by("PyTorch")
+            f.refused_by(Loader::PyTorch)
                 .map(|why| format!("torch.load(weights_only=False), which runs what the file says: {why}"))
         },
     },

@@ -12,7 +12,7 @@ use crate::{
         sections,
     },
     model::{
-        Cut, FormatId, GraphNode, GraphValue, MetaType, MetaValue, Metadata, ModelFile, OpGraph, SectionKind,
+        Cut, FormatId, GraphNode, GraphValue, MetaType, MetaValue, Metadata, ModelFile, NoteCode, OpGraph, SectionKind,
         TensorEntry,
     },
     source::{Limits, Stop, Window},
@@ -223,7 +223,12 @@ impl Walk {
                 self.metadata.push(key, MetaValue::String(text(most)?));
             }
             (Kind::Model, 20, Wire::Bytes(_)) => {
-                self.findings.info("training", self.at, "The model holds training information", "it is not shown");
+                self.findings.info(
+                    NoteCode::Training,
+                    self.at,
+                    "The model holds training information",
+                    "it is not shown",
+                );
             }
             (Kind::Graph { top: true }, 2, Wire::Bytes(_)) => self.graph.name = text(string)?,
             (Kind::Graph { top: true }, 10, Wire::Bytes(_)) => {
@@ -306,7 +311,7 @@ impl Walk {
     fn take_raw(&mut self, field: &Field) {
         if self.tensor.raw.replace(field.payload..field.end()).is_some() {
             let what = format!("{} holds raw_data twice; the last counts", quoted(&self.tensor.name));
-            self.findings.warn("values", self.at, what, "protobuf lets the last value win");
+            self.findings.warn(NoteCode::Values, self.at, what, "protobuf lets the last value win");
         }
     }
     /// A message has ended.
@@ -383,7 +388,7 @@ impl Walk {
             self.tensors.len()
         );
         let at = fault.at.unwrap_or(self.at).min(file.len());
-        self.findings.error("cut", at, what, "the file is damaged or was not copied whole");
+        self.findings.error(NoteCode::Cut, at, what, "the file is damaged or was not copied whole");
         let needs = self.stack.iter().map(|f| f.end).max().filter(|end| *end > file.len());
         self.cut = needs.map(|end| Cut { file: 0, needs: Some(end), announced: None });
         // A tensor whose values have begun is known but for its last bytes.
@@ -434,21 +439,26 @@ impl Walk {
     }
     fn check(&mut self, file: &Window) {
         if !self.has_graph {
-            self.findings.error("graph", file.len(), "The file holds no graph", "it is cut short or no ONNX model");
+            self.findings.error(
+                NoteCode::Graph,
+                file.len(),
+                "The file holds no graph",
+                "it is cut short or no ONNX model",
+            );
         }
         if self.graph.opsets.is_empty() && self.ir_version.is_none_or(|v| v >= 3) {
             self.findings.error(
-                "opsets",
+                NoteCode::Opsets,
                 file.len(),
                 "The file names no operator set",
                 "ONNX demands one; the file may be cut short",
             );
         }
         match self.ir_version {
-            None => self.findings.warn("version", 0, "The file states no IR version", "ONNX demands one"),
+            None => self.findings.warn(NoteCode::Version, 0, "The file states no IR version", "ONNX demands one"),
             Some(v) if v > NEWEST_IR => {
                 let what = format!("IR version {v} is newer than {NEWEST_IR}, the newest Glassbox knows");
-                self.findings.info("version", 0, what, "fields it adds are not shown");
+                self.findings.info(NoteCode::Version, 0, what, "fields it adds are not shown");
             }
             Some(_) => {}
         }
@@ -456,7 +466,7 @@ impl Walk {
         for (tensor, top) in self.tensors.iter().zip(&self.initializers) {
             if *top && !seen.insert(&tensor.name) {
                 let what = format!("More than one initializer is named {}", quoted(&tensor.name));
-                self.findings.error("duplicate names", 0, what, "readers differ in which they take");
+                self.findings.error(NoteCode::DuplicateNames, 0, what, "readers differ in which they take");
             }
         }
     }

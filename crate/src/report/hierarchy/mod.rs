@@ -6,7 +6,7 @@ mod gguf;
 mod pipeline;
 
 use super::HierarchyReport;
-use crate::model::{FormatId, MetaValue, ModelFile, Place};
+use crate::model::{FormatId, MetaValue, ModelFile, NoteCode, Place};
 
 /// Missing files, modules and components that are listed one by one.
 const LISTED: usize = 40;
@@ -80,8 +80,9 @@ impl<'a> Parts<'a> {
     fn any(&self, prefix: &str) -> bool {
         self.model.metadata.iter().any(|(key, _)| key.starts_with(prefix))
     }
-    fn note(&self, words: &str) -> Option<&'a str> {
-        self.model.notes.iter().map(|n| n.what.as_str()).find(|what| what.contains(words))
+    /// The first finding with this code, in its words.
+    fn note(&self, code: NoteCode) -> Option<&'a str> {
+        self.model.notes.iter().find(|n| n.code == code).map(|n| n.what.as_str())
     }
     /// First items of a list of words.
     fn words(&self, key: &str) -> Vec<String> {
@@ -157,7 +158,7 @@ impl<'a> Parts<'a> {
             }
         }
         if let Some(index) = model.files.iter().find(|f| f.role == "index" && folder_of(&f.name) == self.home) {
-            match self.note("Index and shards disagree") {
+            match self.note(NoteCode::IndexDisagrees) {
                 Some(what) => self.add("weights", "Index", Some(&index.name), "contradicted", what),
                 None => {
                     self.add("weights", "Index", Some(&index.name), "present", "it says which shard holds a tensor")
