@@ -30,7 +30,7 @@ use weights::Weights;
 use crate::{
     fault::{Fault, Result},
     ir::{Builder, Graph, Pairing, Tensor, Unary},
-    model::{FormatId, MetaValue, ModelFile},
+    model::{FileRole, FormatId, MetaValue, ModelFile},
 };
 
 /// The two ways to spell an architecture.
@@ -46,7 +46,7 @@ impl Form {
     /// The form of a model; `None` for models of another kind, and for weights without their configuration.
     pub fn of(model: &ModelFile) -> Option<Self> {
         // A checkpoint may keep a `config` of another kind in itself.
-        let configured = || model.files.iter().any(|f| f.role == "configuration");
+        let configured = || model.files.iter().any(|f| f.role == FileRole::Configuration);
         match model.format {
             FormatId::Gguf => Some(Self::Gguf),
             FormatId::Safetensors | FormatId::PyTorch if configured() => Some(Self::Folder),

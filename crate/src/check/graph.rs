@@ -19,7 +19,7 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
         return;
     }
     let Some(graph) = &subject.model.graph else { return };
-    let ir = subject.model.version.strip_prefix("IR ").and_then(|v| v.parse().ok()).unwrap_or(0u64);
+    let ir = subject.model.version.number.unwrap_or(0);
     if ir > IR_MOST {
         let what = format!("IR version {ir}; ONNX Runtime knows up to {IR_MOST}");
         let note = Note::new(Severity::Warning, what)

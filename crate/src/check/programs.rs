@@ -4,7 +4,7 @@
 use super::Subject;
 use crate::{
     formats::Findings,
-    model::{FormatId, Loader, Note, NoteCode, Severity},
+    model::{Flavour, FormatId, Loader, Note, NoteCode, Severity},
 };
 
 /// Keys below the architecture that llama.cpp cannot do without (`llama_model_base::load_hparams`).
@@ -35,7 +35,7 @@ pub fn refusals(notes: &[Note]) -> Vec<Refusal> {
 pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
     match subject.model.format {
         FormatId::Gguf => keys(subject, findings),
-        FormatId::PyTorch if !subject.model.version.starts_with("TorchScript") => imports(subject, findings),
+        FormatId::PyTorch if subject.model.version.flavour != Flavour::TorchScript => imports(subject, findings),
         _ => {}
     }
 }

@@ -507,7 +507,7 @@ impl GgmlReader {
             if self.version > 0 { format!("{name} v{}", self.version) } else { format!("{name} without version") };
         ModelFile {
             format: FormatId::Ggml,
-            version: format!("{version}, as {} writes it", self.layout.program()),
+            version: format!("{version}, as {} writes it", self.layout.program()).into(),
             files: Vec::new(),
             metadata,
             tensors: self.entries,

@@ -204,7 +204,7 @@ impl KerasReader {
         let sections = sections::map(0, len, &parts, &tensors, 8);
         ModelFile {
             format: FormatId::Keras,
-            version,
+            version: version.into(),
             files: Vec::new(),
             metadata,
             tensors,

@@ -4,7 +4,7 @@
 use super::{Format, Match, Reader, findings::Findings, sections};
 use crate::{
     fault::Fault,
-    model::{FormatId, MetaType, MetaValue, Metadata, ModelFile, NoteCode, Place, SectionKind, TensorEntry},
+    model::{FormatId, MetaType, MetaValue, Metadata, ModelFile, NoteCode, Place, SectionKind, TensorEntry, Version},
     source::{Cursor, Limits, Stop, Window},
     tensor::{Encoding, Shape},
 };
@@ -96,7 +96,7 @@ impl Reader for Llama2cReader {
         let sections = sections::map(0, len, &[(0..header, SectionKind::Header)], &tensors, 0);
         ModelFile {
             format: FormatId::Llama2c,
-            version: stated.version.to_string(),
+            version: Version::counted(u64::from(stated.version)),
             files: Vec::new(),
             metadata,
             tensors,

@@ -6,8 +6,8 @@ use super::{codec::json::Json, findings::quoted, sections};
 use crate::{
     fault::Fault,
     model::{
-        Awaited, Cut, FileSummary, FormatId, Loader, MetaArray, MetaType, MetaValue, Metadata, ModelFile, Note,
-        NoteCode, Place, SectionKind, Severity, TensorEntry,
+        Awaited, Cut, FileRole, FileSummary, FormatId, Loader, MetaArray, MetaType, MetaValue, Metadata, ModelFile,
+        Note, NoteCode, Place, SectionKind, Severity, TensorEntry, Version,
     },
     source::{SourceFile, SourceSet},
     tensor::{Encoding, Shape},
@@ -126,7 +126,7 @@ impl Whole {
     pub(super) fn new(format: FormatId) -> Self {
         let model = ModelFile {
             format,
-            version: String::new(),
+            version: Version::default(),
             files: Vec::new(),
             metadata: Metadata::default(),
             tensors: Vec::new(),
@@ -178,10 +178,10 @@ impl Whole {
         let number = self.model.files.len();
         let first_tensor = self.model.tensors.len();
         let role = match self.model.format {
-            FormatId::TensorFlow if part.number == 1 => "graph or checkpoint".into(),
-            FormatId::TensorFlow => "variables".into(),
-            _ if part.total > 1 => format!("shard {} of {}", part.number, part.total),
-            _ => "weights".into(),
+            FormatId::TensorFlow if part.number == 1 => FileRole::GraphOrCheckpoint,
+            FormatId::TensorFlow => FileRole::Variables,
+            _ if part.total > 1 => FileRole::Shard { number: part.number, total: part.total },
+            _ => FileRole::Weights,
         };
         self.model.files.push(FileSummary { name: file.name().into(), bytes: file.len(), role });
         self.parts += 1;
@@ -253,7 +253,7 @@ impl Whole {
     /// The joined model, held against the index where there is one.
     pub(super) fn finish(mut self, index: Option<&Index>) -> ModelFile {
         if self.parts == 0 {
-            self.model.version = "without weights".into();
+            self.model.version = Version::without_weights();
         }
         if let Some(index) = index {
             self.check_index(index);
@@ -399,7 +399,7 @@ pub(super) fn external(model: &mut ModelFile, onnx: &str, files: &SourceSet) -> 
             }
             used.push(given);
             let bytes = files.files()[given].len();
-            model.files.push(FileSummary { name, bytes, role: "external data".into() });
+            model.files.push(FileSummary { name, bytes, role: FileRole::ExternalData });
             Some((first + used.len() - 1, given))
         });
         let Some((number, given)) = *found else {

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     fault::Fault,
-    model::{Cut, FormatId, Metadata, ModelFile, NoteCode, Place, SectionKind, TensorEntry},
+    model::{Cut, FormatId, Metadata, ModelFile, NoteCode, Place, SectionKind, TensorEntry, Version},
     source::{Cursor, Limits, Stop, Window},
     tensor::{Encoding, Shape},
 };
@@ -379,7 +379,7 @@ impl NumpyReader {
         let kind = if zip { "npz".to_owned() } else { format!("{}.{}", version.0, version.1) };
         ModelFile {
             format: FormatId::Numpy,
-            version: if big { format!("{kind}, big endian") } else { kind },
+            version: Version::from(kind).big_endian(big),
             files: Vec::new(),
             metadata,
             tensors,

@@ -6,7 +6,7 @@
 use super::{codec::json::Json, merge};
 use crate::{
     fault::Result,
-    model::{Loader, MetaValue, ModelFile, Note, NoteCode, Severity, Why},
+    model::{FileRole, Loader, MetaValue, ModelFile, Note, NoteCode, Severity, Why},
     source::SourceFile,
 };
 
@@ -42,23 +42,27 @@ pub(super) fn folder_of(name: &str) -> &str {
 }
 
 /// What files beside the weights are, by the names that Hugging Face fixes.
-pub(super) fn role(base: &str) -> Option<&'static str> {
+pub(super) fn role(base: &str) -> Option<FileRole> {
     Some(match base {
-        "config.json" => "configuration",
-        "generation_config.json" => "generation settings",
-        "adapter_config.json" => "adapter configuration",
-        "tokenizer.json" => "tokenizer",
-        "tokenizer_config.json" => "tokenizer settings",
-        "special_tokens_map.json" | "added_tokens.json" => "special tokens",
-        "vocab.json" | "vocab.txt" | "merges.txt" | "tokenizer.model" | "spiece.model" | "tekken.json" => "vocabulary",
-        "chat_template.jinja" | "chat_template.json" => "chat template",
-        "modules.json" | "model_index.json" | "config_sentence_transformers.json" | "sentence_bert_config.json" => {
-            "pipeline"
+        "config.json" => FileRole::Configuration,
+        "generation_config.json" => FileRole::GenerationSettings,
+        "adapter_config.json" => FileRole::AdapterConfiguration,
+        "tokenizer.json" => FileRole::Tokenizer,
+        "tokenizer_config.json" => FileRole::TokenizerSettings,
+        "special_tokens_map.json" | "added_tokens.json" => FileRole::SpecialTokens,
+        "vocab.json" | "vocab.txt" | "merges.txt" | "tokenizer.model" | "spiece.model" | "tekken.json" => {
+            FileRole::Vocabulary
         }
-        "preprocessor_config.json" | "processor_config.json" | "video_preprocessor_config.json" => "preprocessor",
-        "README.md" => "model card",
-        _ if base.ends_with(".tiktoken") => "vocabulary",
-        _ if base.ends_with(".jinja") => "chat template",
+        "chat_template.jinja" | "chat_template.json" => FileRole::ChatTemplate,
+        "modules.json" | "model_index.json" | "config_sentence_transformers.json" | "sentence_bert_config.json" => {
+            FileRole::Pipeline
+        }
+        "preprocessor_config.json" | "processor_config.json" | "video_preprocessor_config.json" => {
+            FileRole::Preprocessor
+        }
+        "README.md" => FileRole::ModelCard,
+        _ if base.ends_with(".tiktoken") => FileRole::Vocabulary,
+        _ if base.ends_with(".jinja") => FileRole::ChatTemplate,
         _ => return None,
     })
 }

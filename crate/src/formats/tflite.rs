@@ -14,7 +14,7 @@ use crate::{
     fault::Fault,
     model::{
         FormatId, GraphNode, GraphValue, MetaArray, MetaType, MetaValue, Metadata, ModelFile, NoteCode, OpGraph, Place,
-        SectionKind, TensorEntry,
+        SectionKind, TensorEntry, Version,
     },
     source::{Limits, Stop, Window},
     tensor::{Encoding, Shape},
@@ -242,7 +242,7 @@ impl TfLiteReader {
         }
         ModelFile {
             format: FormatId::TfLite,
-            version: self.version.to_string(),
+            version: Version::counted(u64::from(self.version)),
             files: Vec::new(),
             metadata: self.metadata,
             tensors: self.tensors,

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     fault::Result,
-    model::{Awaited, FormatId, Metadata, ModelFile, Note, NoteCode, Severity},
+    model::{Awaited, FormatId, Metadata, ModelFile, Note, NoteCode, Severity, Version},
 };
 
 /// Files that say what a model is, the ones that say most first.
@@ -78,7 +78,7 @@ pub(super) async fn describe(given: &[Given<'_>]) -> Result<Option<(ModelFile, u
     crate::order::sort_by(&mut awaited, |a, b| a.name.cmp(&b.name));
     let mut model = ModelFile {
         format,
-        version: "without weights".into(),
+        version: Version::without_weights(),
         files: Vec::new(),
         metadata: Metadata::default(),
         tensors: Vec::new(),
@@ -124,7 +124,7 @@ fn stand_ins(given: &[Given<'_>], home: &str) -> Vec<(usize, Awaited)> {
         let (bytes, instead) = match &g.kind {
             Kind::Pointer(bytes, _) => (*bytes, "a Git LFS pointer".to_owned()),
             Kind::Other(_) if g.file.is_empty() => (None, "an empty file".to_owned()),
-            Kind::Other(what) => (None, what.clone()),
+            Kind::Other(what) => (None, what.to_string()),
             _ => continue,
         };
         found.push((rank, i, Awaited { name: name.to_owned(), bytes, instead: Some(instead) }));

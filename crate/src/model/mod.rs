@@ -7,6 +7,7 @@ mod file;
 mod graph;
 mod metadata;
 mod note;
+mod role;
 mod section;
 
 pub use chunks::{Chunk, ChunkFilter, Chunks};
@@ -16,4 +17,5 @@ pub use file::{Awaited, Cut, FileSummary, FormatId, ModelFile};
 pub use graph::{GraphNode, GraphValue, OpGraph};
 pub use metadata::{ArrayPlace, MetaArray, MetaType, MetaValue, Metadata};
 pub use note::{Note, Severity};
+pub use role::{Companion, FileRole, Flavour, Version};
 pub use section::{Section, SectionKind};

@@ -3,15 +3,18 @@
 use crate::{
     check::{self, Evidence},
     fault::Fault,
-    model::{FileSummary, FormatId, MetaArray, MetaValue, ModelFile, Note, Place, SectionKind, Severity, TensorEntry},
+    model::{
+        FileRole, FileSummary, FormatId, MetaArray, MetaValue, ModelFile, Note, Place, SectionKind, Severity,
+        TensorEntry,
+    },
     session::{ArrayItems, Inspection},
     tensor::Encoding,
     verdict::{Ruling, Verdict},
 };
 
 use super::{
-    EncodingReport, FileReport, FitReport, GraphNodeReport, GraphReport, GraphValueReport, MetadataReport, ModelReport,
-    NoteReport, RunnerReport, SalvageReport, SectionReport, TensorReport, VerdictReport, facts, keys,
+    EncodingReport, FileKind, FileReport, FitReport, GraphNodeReport, GraphReport, GraphValueReport, MetadataReport,
+    ModelReport, NoteReport, RunnerReport, SalvageReport, SectionReport, TensorReport, VerdictReport, facts, keys,
 };
 
 /// Array items that a report shows inline.
@@ -29,7 +32,7 @@ impl<'a> ModelReport<'a> {
         let notes = check::all(model, &Evidence::default());
         Self {
             format: model.format.name().into(),
-            version: model.version.clone(),
+            version: model.version.text.clone(),
             bytes_total: inspection.files().bytes_total(),
             bytes_read,
             summary: facts::sentence(model),
@@ -240,10 +243,24 @@ fn graph(graph: &crate::model::OpGraph) -> GraphReport {
     }
 }
 
+impl FileKind {
+    fn of(role: &FileRole) -> Self {
+        match role {
+            FileRole::Weights => Self::Weights,
+            FileRole::Shard { .. } => Self::Shard,
+            FileRole::GraphOrCheckpoint => Self::Graph,
+            FileRole::Variables | FileRole::ExternalData => Self::Data,
+            FileRole::Index => Self::Index,
+            FileRole::Another(_) | FileRole::Beside(_) => Self::Model,
+            _ => Self::Side,
+        }
+    }
+}
+
 impl FileReport {
     /// One of a model's files.
     pub(super) fn of(file: &FileSummary) -> Self {
-        Self { name: file.name.clone(), bytes: file.bytes, role: file.role.clone() }
+        Self { name: file.name.clone(), bytes: file.bytes, kind: FileKind::of(&file.role), role: file.role.to_string() }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     arch::{KEYS, Key, KeyRow, Numbers},
-    model::{FormatId, ModelFile},
+    model::{FileRole, Flavour, FormatId, ModelFile},
     verdict,
 };
 
@@ -79,7 +79,7 @@ pub(super) fn sentence(model: &ModelFile) -> String {
         }
         (FormatId::Safetensors, None) => "Weights without a configuration".into(),
         (FormatId::Gguf, None) => "GGUF file that names no architecture".into(),
-        (FormatId::PyTorch, None) if model.version.starts_with("TorchScript") => {
+        (FormatId::PyTorch, None) if model.version.flavour == Flavour::TorchScript => {
             "TorchScript program with its weights".into()
         }
         (FormatId::PyTorch, None) if meta.get("pytorch-lightning_version").is_some() => {
@@ -206,8 +206,8 @@ fn part(stage: &str, name: &str, state: &str, detail: impl Into<String>) -> Part
     PartReport { stage: stage.into(), name: name.into(), state: state.into(), detail: detail.into() }
 }
 
-fn file_with_role(model: &ModelFile, role: &str) -> Option<String> {
-    model.files.iter().find(|f| f.role.starts_with(role)).map(|f| f.name.clone())
+fn file_with_role(model: &ModelFile, role: FileRole) -> Option<String> {
+    model.files.iter().find(|f| f.role == role).map(|f| f.name.clone())
 }
 
 /// Where the file sits in the chain original model (weights + config + tokenizer) -> GGUF | ONNX.
@@ -239,7 +239,7 @@ pub(super) fn place(model: &ModelFile, tokenizer: bool, tokenizer_file: Option<&
         .map_or_else(|| "the file does not say where it came from".to_owned(), |url| format!("stated: {url}"));
     let (sentence, parts) = match folder_like(model) {
         FormatId::Safetensors => {
-            let config = match file_with_role(model, "configuration") {
+            let config = match file_with_role(model, FileRole::Configuration) {
                 Some(name) => part("original", "config.json", "here", name),
                 None => part(
                     "original",
@@ -330,7 +330,7 @@ pub(super) fn place(model: &ModelFile, tokenizer: bool, tokenizer_file: Option<&
 
 /// Weights saved by PyTorch with config.json beside them are a Hugging Face folder as safetensors are.
 fn folder_like(model: &ModelFile) -> FormatId {
-    let folder = model.format == FormatId::PyTorch && file_with_role(model, "configuration").is_some();
+    let folder = model.format == FormatId::PyTorch && file_with_role(model, FileRole::Configuration).is_some();
     if folder { FormatId::Safetensors } else { model.format }
 }
 

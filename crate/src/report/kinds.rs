@@ -3,7 +3,7 @@
 
 use super::Fact;
 use crate::{
-    model::{FormatId, MetaValue, ModelFile},
+    model::{FileRole, FormatId, MetaValue, ModelFile},
     verdict::description,
 };
 
@@ -40,7 +40,7 @@ pub(super) fn lacks(model: &ModelFile) -> Option<String> {
 
 /// Where files sit that hold no weights.
 pub(super) fn place(model: &ModelFile) -> Option<&'static str> {
-    let described = model.files.iter().any(|f| f.role == "configuration");
+    let described = model.files.iter().any(|f| f.role == FileRole::Configuration);
     let weights = model.tensors.iter().any(|t| !matches!(t.place, crate::model::Place::Missing { .. }));
     match model.format {
         FormatId::Tokenizer => Some("This is a part of an original model: its tokenizer. The weights lie elsewhere."),

@@ -88,8 +88,31 @@ pub struct FileReport {
     /// Length in bytes.
     #[cfg_attr(test, ts(type = "number"))]
     pub bytes: u64,
-    /// "weights", "shard 1 of 2", "configuration", ...
+    /// What it is to the model.
+    pub kind: FileKind,
+    /// The same in words: "weights", "shard 1 of 2", "configuration", ...
     pub role: String,
+}
+
+/// What a file is to its model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "lowercase")]
+pub enum FileKind {
+    /// All weights.
+    Weights,
+    /// A part of them.
+    Shard,
+    /// A graph, or the list of a checkpoint.
+    Graph,
+    /// Bytes that the graph or the list leads to.
+    Data,
+    /// It says which shard holds a tensor.
+    Index,
+    /// Another model, or what serves this one.
+    Model,
+    /// A file beside the weights.
+    Side,
 }
 
 /// Where the file sits in the chain from the original model to its conversions.

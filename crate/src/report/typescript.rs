@@ -24,6 +24,7 @@ fn declarations() -> Vec<Declaration> {
         ModelReport,
         Fact,
         FileReport,
+        FileKind,
         PlaceReport,
         PartReport,
         HierarchyReport,

@@ -8,7 +8,7 @@ use crate::{
     check::{self, Refusal},
     fault::Fault,
     formats,
-    model::{FormatId, Loader, MetaValue, ModelFile, Note, Place},
+    model::{FileRole, FormatId, Loader, MetaValue, ModelFile, Note, Place},
 };
 
 /// Names that a reason lists, at most.
@@ -151,7 +151,7 @@ fn is_setting(name: &str) -> bool {
 
 /// True where keys that start with `config.` are those of a `config.json`.
 pub(super) fn configured(model: &ModelFile) -> bool {
-    model.files.iter().any(|f| f.role == "configuration")
+    model.files.iter().any(|f| f.role == FileRole::Configuration)
 }
 
 /// What of a model's weights is not here, in a sentence.

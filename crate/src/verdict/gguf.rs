@@ -352,8 +352,7 @@ fn split(f: &Facts<'_>) -> Option<String> {
         let told = no.map_or("without split.no".to_owned(), |n| format!("part {} of {count}", n.saturating_add(1)));
         return Some(format!("\"model must be loaded with the first split\": the first file is {told}"));
     }
-    let parts =
-        f.model.files.iter().filter(|file| file.role == "weights" || file.role.starts_with("shard ")).count() as u64;
+    let parts = f.model.files.iter().filter(|file| file.role.is_weights()).count() as u64;
     if parts != count {
         return Some(format!("{parts} of {count} parts are here: the others were not given"));
     }
@@ -366,8 +365,7 @@ fn split(f: &Facts<'_>) -> Option<String> {
 }
 
 fn version(f: &Facts<'_>) -> Option<String> {
-    let number: u32 = f.model.version.split(',').next()?.trim().parse().ok()?;
-    match number {
+    match f.model.version.number? {
         1 => Some("\"GGUFv1 is no longer supported, please use a more up-to-date version\"".into()),
         2 | 3 => None,
         n => Some(format!("\"this GGUF file is version {n} but this software only supports up to version 3\"")),

@@ -1,6 +1,6 @@
 //! What a file is for: a model, or one of the things that lie beside models.
 
-use crate::model::{FormatId, MetaValue, ModelFile};
+use crate::model::{FileRole, FormatId, MetaValue, ModelFile};
 
 /// Architectures of image and video models that ComfyUI-GGUF and stable-diffusion.cpp write into GGUF files.
 /// Source: ComfyUI-GGUF `loader.py` (IMG_ARCH_LIST, and "pig", which it takes as one).
@@ -190,10 +190,10 @@ pub(crate) fn adapter_alone(model: &ModelFile) -> bool {
 
 /// True for a folder that describes a model and holds none of its weights.
 pub(crate) fn description(model: &ModelFile) -> bool {
-    let weights = |role: &str| role == "weights" || role.starts_with("shard ");
-    let describes = |role: &str| matches!(role, "configuration" | "adapter configuration" | "pipeline");
+    let describes =
+        |role: &FileRole| matches!(role, FileRole::Configuration | FileRole::AdapterConfiguration | FileRole::Pipeline);
     model.tensors.is_empty()
         && model.format != FormatId::Tokenizer
         && model.files.iter().any(|f| describes(&f.role))
-        && !model.files.iter().any(|f| weights(&f.role))
+        && !model.files.iter().any(|f| f.role.is_weights())
 }

@@ -49,7 +49,7 @@ pub(super) static RUNTIME: &[Rule] = &[
         source: "onnxruntime core/graph/model.cc; known.txt (onnxruntime-ir)",
         holds: |f| {
             let most = known::number("onnxruntime-ir");
-            let stated: i64 = f.model.version.strip_prefix("IR ")?.parse().ok()?;
+            let stated = i64::try_from(f.model.version.number?).ok()?;
             (stated > most)
                 .then(|| format!("\"Unsupported model IR version: {stated}, max supported IR version: {most}\""))
         },

@@ -4,7 +4,7 @@ use super::{
     Kind, Rule, Verdict,
     facts::{Facts, shown},
 };
-use crate::model::{FormatId, Loader};
+use crate::model::{FileRole, Flavour, FormatId, Loader};
 
 const MISSING: Rule = Rule {
     when: "Weights are missing, or a file is cut",
@@ -177,9 +177,9 @@ pub(super) static TENSORFLOW: &[Rule] = &[
         verdict: Verdict::No,
         source: "TensorFlow docs (saved_model.load)",
         holds: |f| {
-            let saved = f.model.version == "SavedModel";
+            let saved = f.model.version.flavour == Flavour::SavedModel;
             let variables = f.model.metadata.unsigned("tensorflow.variables").unwrap_or(0);
-            let here = f.model.files.iter().any(|file| file.role == "variables");
+            let here = f.model.files.iter().any(|file| file.role == FileRole::Variables);
             (saved && variables > 0 && !here)
                 .then(|| format!("the values of {variables} variables are not here (the folder variables/)"))
         },
@@ -188,9 +188,9 @@ pub(super) static TENSORFLOW: &[Rule] = &[
         when: "It is a SavedModel or a frozen graph",
         verdict: Verdict::Yes,
         source: "TensorFlow docs (saved_model.load, import_graph_def)",
-        holds: |f| match f.model.version.as_str() {
-            "SavedModel" => Some("tf.saved_model.load".into()),
-            "graph (GraphDef)" => Some("tf.graph_util.import_graph_def: the graph with its constants".into()),
+        holds: |f| match f.model.version.flavour {
+            Flavour::SavedModel => Some("tf.saved_model.load".into()),
+            Flavour::GraphDef => Some("tf.graph_util.import_graph_def: the graph with its constants".into()),
             _ => None,
         },
     },
@@ -301,5 +301,5 @@ pub(super) static LLAMA2C: &[Rule] = &[
 
 /// True for a PyTorch file with its program.
 pub(super) fn torchscript(f: &Facts<'_>) -> bool {
-    f.model.format == FormatId::PyTorch && f.model.version.starts_with("TorchScript")
+    f.model.format == FormatId::PyTorch && f.model.version.flavour == Flavour::TorchScript
 }

@@ -12,7 +12,7 @@ use crate::{
         findings::{Findings, quoted},
         sections,
     },
-    model::{Cut, FormatId, Loader, ModelFile, NoteCode, Place, SectionKind, TensorEntry},
+    model::{Cut, FormatId, Loader, ModelFile, NoteCode, Place, SectionKind, TensorEntry, Version},
     source::{Cursor, Limits, Stop, Window},
     tensor::{Encoding, Shape},
 };
@@ -142,10 +142,9 @@ pub(super) fn model(reader: GgufReader, file: &Window) -> ModelFile {
         (metadata_end..at, SectionKind::TensorList),
     ];
     let sections = sections::map(0, file.len(), &parts, &tensors, alignment);
-    let order = if head.big_endian { ", big endian" } else { "" };
     ModelFile {
         format: FormatId::Gguf,
-        version: format!("{}{order}", head.version),
+        version: Version::counted(u64::from(head.version)).big_endian(head.big_endian),
         files: Vec::new(),
         metadata,
         tensors,

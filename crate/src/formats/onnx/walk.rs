@@ -13,7 +13,7 @@ use crate::{
     },
     model::{
         Cut, FormatId, GraphNode, GraphValue, MetaType, MetaValue, Metadata, ModelFile, NoteCode, OpGraph, SectionKind,
-        TensorEntry,
+        TensorEntry, Version,
     },
     source::{Limits, Stop, Window},
     tensor::Encoding,
@@ -426,7 +426,11 @@ impl Walk {
         }
         ModelFile {
             format: FormatId::Onnx,
-            version: self.ir_version.map_or_else(String::new, |v| format!("IR {v}")),
+            version: self.ir_version.map_or_else(Version::default, |v| Version {
+                text: format!("IR {v}"),
+                number: Some(v),
+                ..Version::default()
+            }),
             files: Vec::new(),
             metadata: self.metadata,
             tensors: self.tensors,

@@ -20,7 +20,7 @@ use crate::{
         xray::{Place, Seen, Stream, named},
         zipped,
     },
-    model::{Cut, FormatId, MetaType, MetaValue, ModelFile, NoteCode, SectionKind},
+    model::{Cut, Flavour, FormatId, MetaType, MetaValue, ModelFile, NoteCode, SectionKind, Version},
     source::{Limits, Stop, Window},
 };
 
@@ -335,12 +335,14 @@ impl Archive {
         parts.push((directory.at.start..directory.end.max(directory.at.end), SectionKind::Header));
         let sections = sections::map(0, len, &parts, &tensors, 64);
         let cuts = self.cuts(&directory, tensors.len() as u64);
-        let kind = if script > 0 || self.json.is_some() { "TorchScript" } else { "zip" };
+        let (kind, flavour) = match script > 0 || self.json.is_some() {
+            true => ("TorchScript", Flavour::TorchScript),
+            false => ("zip", Flavour::Usual),
+        };
         let version = self.version.map(|v| format!(" {v}")).unwrap_or_default();
-        let order = if self.big_endian { ", big endian" } else { "" };
         ModelFile {
             format: FormatId::PyTorch,
-            version: format!("{kind}{version}{order}"),
+            version: Version::from(format!("{kind}{version}")).of(flavour).big_endian(self.big_endian),
             files: Vec::new(),
             metadata,
             tensors,

@@ -104,7 +104,7 @@ impl Plain {
         let protocol = self.stream.read.first().map_or(0, |m| m.protocol);
         ModelFile {
             format: self.format,
-            version: format!("protocol {protocol}"),
+            version: format!("protocol {protocol}").into(),
             files: Vec::new(),
             metadata,
             tensors,

@@ -10,7 +10,7 @@ use crate::{
         sections,
         xray::{Place, Seen, Stream},
     },
-    model::{FormatId, Loader, ModelFile, NoteCode, SectionKind},
+    model::{FormatId, Loader, ModelFile, NoteCode, SectionKind, Version},
     source::{Cursor, Stop, Window},
 };
 
@@ -150,7 +150,7 @@ impl Legacy {
         let sections = sections::map(0, len, &parts, &tensors, 0);
         ModelFile {
             format: FormatId::PyTorch,
-            version: if big { "legacy stream, big endian".into() } else { "legacy stream".into() },
+            version: Version::from("legacy stream").big_endian(big),
             files: Vec::new(),
             metadata,
             tensors,

@@ -13,7 +13,10 @@ use crate::{
         findings::{Findings, quoted},
         sections,
     },
-    model::{FormatId, Loader, MetaType, MetaValue, Metadata, ModelFile, NoteCode, Place, SectionKind, TensorEntry},
+    model::{
+        Flavour, FormatId, Loader, MetaType, MetaValue, Metadata, ModelFile, NoteCode, Place, SectionKind, TensorEntry,
+        Version,
+    },
     source::{Limits, Stop, Window},
     tensor::Shape,
 };
@@ -175,10 +178,9 @@ impl Checkpoint {
             (len.saturating_sub(FOOTER)..len, SectionKind::Header),
         ];
         let sections = sections::map(0, len, &parts, &[], 0);
-        let order = if self.big_endian { ", big endian" } else { "" };
         ModelFile {
             format: FormatId::TensorFlow,
-            version: format!("checkpoint (V2){order}"),
+            version: Version::from("checkpoint (V2)").of(Flavour::Checkpoint).big_endian(self.big_endian),
             files: Vec::new(),
             metadata,
             tensors: self.tensors,

@@ -11,8 +11,8 @@ use crate::{
         sections,
     },
     model::{
-        FormatId, GraphNode, GraphValue, Loader, MetaType, MetaValue, Metadata, ModelFile, NoteCode, OpGraph, Place,
-        SectionKind, TensorEntry,
+        Flavour, FormatId, GraphNode, GraphValue, Loader, MetaType, MetaValue, Metadata, ModelFile, NoteCode, OpGraph,
+        Place, SectionKind, TensorEntry, Version,
     },
     source::{Limits, Stop, Window},
     tensor::{Encoding, Shape},
@@ -237,15 +237,15 @@ impl Graph {
             let what = "The graph states no versions, which writers put at its end";
             findings.warn(NoteCode::Versions, file.len(), what, "the file is old, or was cut at the end of a node");
         }
-        let version = match self.kind {
-            Kind::SavedModel => "SavedModel",
-            Kind::MetaGraph => "MetaGraph (graph of a checkpoint)",
-            _ => "graph (GraphDef)",
+        let (version, flavour) = match self.kind {
+            Kind::SavedModel => ("SavedModel", Flavour::SavedModel),
+            Kind::MetaGraph => ("MetaGraph (graph of a checkpoint)", Flavour::MetaGraph),
+            _ => ("graph (GraphDef)", Flavour::GraphDef),
         };
         let sections = around(file.len(), &self.tensors);
         ModelFile {
             format: FormatId::TensorFlow,
-            version: version.into(),
+            version: Version::from(version).of(flavour),
             files: Vec::new(),
             metadata: self.metadata,
             tensors: self.tensors,

@@ -15,7 +15,9 @@ use crate::{
         findings::{Findings, quoted},
         sections,
     },
-    model::{FormatId, MetaType, MetaValue, Metadata, ModelFile, NoteCode, Place, SectionKind, TensorEntry},
+    model::{
+        Flavour, FormatId, MetaType, MetaValue, Metadata, ModelFile, NoteCode, Place, SectionKind, TensorEntry, Version,
+    },
     source::{Limits, Stop, Window},
 };
 
@@ -118,7 +120,7 @@ impl Slices {
         parts.push((footer..len, SectionKind::Header));
         ModelFile {
             format: FormatId::TensorFlow,
-            version: "checkpoint (V1)".into(),
+            version: Version::from("checkpoint (V1)").of(Flavour::Checkpoint),
             files: Vec::new(),
             metadata,
             sections: sections::map(0, len, &parts, &tensors, 0),

@@ -120,7 +120,7 @@ impl Reader for TokenizerReader {
         let sections = sections::map(0, file.len(), &[(0..file.len(), SectionKind::Metadata)], &[], 0);
         ModelFile {
             format: FormatId::Tokenizer,
-            version: format!("{}, {}", told.kind, told.algorithm),
+            version: format!("{}, {}", told.kind, told.algorithm).into(),
             files: Vec::new(),
             metadata,
             tensors: Vec::new(),

@@ -6,7 +6,7 @@ mod gguf;
 mod pipeline;
 
 use super::HierarchyReport;
-use crate::model::{FormatId, MetaValue, ModelFile, NoteCode, Place};
+use crate::model::{FileRole, FormatId, MetaValue, ModelFile, NoteCode, Place};
 
 /// Missing files, modules and components that are listed one by one.
 const LISTED: usize = 40;
@@ -101,7 +101,7 @@ impl<'a> Parts<'a> {
         let files: Vec<&str> = model
             .files
             .iter()
-            .filter(|f| f.role == "weights" || f.role.starts_with("shard ") || f.role == "external data")
+            .filter(|f| f.role.is_weights() || f.role == FileRole::ExternalData)
             .map(|f| f.name.as_str())
             .collect();
         let mut lost: Vec<&str> = Vec::new();
@@ -157,7 +157,7 @@ impl<'a> Parts<'a> {
                 self.add("weights", "Weights", None, "missing", "no file of weights is here");
             }
         }
-        if let Some(index) = model.files.iter().find(|f| f.role == "index" && folder_of(&f.name) == self.home) {
+        if let Some(index) = model.files.iter().find(|f| f.role == FileRole::Index && folder_of(&f.name) == self.home) {
             match self.note(NoteCode::IndexDisagrees) {
                 Some(what) => self.add("weights", "Index", Some(&index.name), "contradicted", what),
                 None => {
@@ -171,7 +171,7 @@ impl<'a> Parts<'a> {
         let group = "chat template";
         let inside = self.text("tokenizer_config.chat_template");
         let mut own = false;
-        for file in self.model.files.iter().filter(|f| f.role == "chat template").take(LISTED) {
+        for file in self.model.files.iter().filter(|f| f.role == FileRole::ChatTemplate).take(LISTED) {
             let named = folder_of(&file.name).ends_with("additional_chat_templates");
             let detail = match (named, inside) {
                 (true, _) => "one of several templates, chosen by name",
@@ -207,7 +207,7 @@ impl<'a> Parts<'a> {
     }
 
     fn conversions(&mut self) {
-        for file in self.model.files.iter().filter(|f| f.role.starts_with("another ")).take(LISTED) {
+        for file in self.model.files.iter().filter(|f| matches!(f.role, FileRole::Another(_))).take(LISTED) {
             let detail = format!("{}: open it by itself", file.role);
             self.add("conversions", base(&file.name), Some(&file.name), "present", detail);
         }
