@@ -1,6 +1,8 @@
 //! Who can run a model: each kind of file gets the verdict that the programs' own loaders would give it, with its reason.
 //! The rules' sources are in `docs/verdicts.md`.
 
+#[path = "common/containers.rs"]
+mod containers;
 #[path = "common/files.rs"]
 mod files;
 #[path = "common/writers.rs"]
@@ -387,7 +389,9 @@ fn what_lies_beside_a_model_needs_the_model() {
         assert_ruling(&report, "llama.cpp", verdict, words, what);
         assert_ne!(ruling(&report, "Glassbox").0, "yes", "{what}");
     }
-    // An importance matrix by any of its marks.
+    // An importance matrix of before GGUF, and in GGUF by any of its marks.
+    let old = report(in_memory(&[("imatrix.dat", &containers::imatrix())]));
+    assert_ruling(&old, "llama.cpp", "no", "importance matrix", "imatrix.dat");
     for mark in ["general.type", "imatrix.chunk_count"] {
         let mut file = empty();
         let value = if mark == "general.type" { Value::text("imatrix") } else { Value::u32(4) };

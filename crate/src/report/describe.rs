@@ -301,7 +301,7 @@ fn sections(model: &ModelFile) -> Vec<SectionReport> {
 /// The name of a format as a stage of the chain.
 pub(super) fn stage(format: FormatId) -> &'static str {
     match format {
-        FormatId::Gguf | FormatId::Ggml => "gguf",
+        FormatId::Gguf | FormatId::Ggml | FormatId::Imatrix => "gguf",
         FormatId::Onnx => "onnx",
         _ => "original",
     }

@@ -91,6 +91,9 @@ pub(super) fn sentence(model: &ModelFile) -> String {
         (FormatId::Numpy, None) => "NumPy arrays".into(),
         (FormatId::Ggml, None) => "Legacy GGML file".into(),
         (FormatId::Llama2c, None) => "llama2.c model".into(),
+        (FormatId::Imatrix, None) => {
+            "Importance matrix (imatrix.dat): statistics that guide quantization, not a model".into()
+        }
         (FormatId::Keras, None) => "Keras model".into(),
         (FormatId::TensorFlow, None) => format!("TensorFlow {}", model.version),
         (FormatId::TfLite, None) => "TensorFlow Lite model".into(),
@@ -350,6 +353,7 @@ fn other_place(format: FormatId) -> &'static str {
             "This is a conversion of the time before GGUF: weights and vocabulary for a program of that time, made from an original model."
         }
         FormatId::Llama2c => "This is a conversion for llama2.c, made from an original model.",
+        FormatId::Imatrix => "These are statistics of a model, by which llama-quantize decides what to keep.",
         FormatId::Keras => "This is an original model as Keras saves it: weights, often with their configuration.",
         FormatId::TensorFlow => "This is an original model, or a part of one, as TensorFlow saves it.",
         FormatId::TfLite => {

@@ -327,6 +327,9 @@ fn other_format(f: &Facts<'_>) -> Option<String> {
     if f.model.format == FormatId::Gguf {
         return None;
     }
+    if f.kind == Kind::ImportanceMatrix {
+        return None;
+    }
     if f.kind == Kind::Adapter {
         return Some(
             "it reads adapters as GGUF: convert_lora_to_gguf.py makes one, with the base model's config.json".into(),

@@ -59,6 +59,7 @@ impl Kind {
         match model.format {
             FormatId::Tokenizer => Self::Tokenizer,
             FormatId::Gguf => gguf(model),
+            FormatId::Imatrix => Self::ImportanceMatrix,
             FormatId::Safetensors | FormatId::PyTorch => folder(model),
             _ => Self::Model,
         }

@@ -76,7 +76,7 @@ const fn program(
 }
 
 fn is_gguf(f: &Facts<'_>) -> bool {
-    f.model.format == FormatId::Gguf
+    matches!(f.model.format, FormatId::Gguf | FormatId::Imatrix)
 }
 
 /// Folders of language models and their parts; not pipelines.
