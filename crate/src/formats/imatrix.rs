@@ -21,9 +21,9 @@ use crate::{
 };
 
 /// Names longer than this are taken for damage.
-const MAX_NAME: u64 = 255;
+const NAME_MOST: u64 = 255;
 /// Entries of one file; one for each matrix of a model.
-const MAX_ENTRIES: u64 = 1_000_000;
+const ENTRIES_MOST: u64 = 1_000_000;
 pub(super) struct Imatrix;
 
 impl Format for Imatrix {
@@ -45,12 +45,12 @@ fn is_first_entry(head: &[u8], len: u64) -> bool {
         u64::try_from(i32::from_le_bytes(bytes)).ok()
     };
     let first = || {
-        let (count, name_len) = (number(0)?, number(4).filter(|n| (1..=MAX_NAME).contains(n))? as usize);
+        let (count, name_len) = (number(0)?, number(4).filter(|n| (1..=NAME_MOST).contains(n))? as usize);
         let name = head.get(8..8 + name_len)?;
         let (_calls, values) = (number(8 + name_len)?, number(12 + name_len)?);
         let plausible = name.ends_with(b".weight") && name.iter().all(|b| b.is_ascii_graphic());
         let fits = values > 0 && (16 + name_len as u64).checked_add(values.checked_mul(4)?)? <= len;
-        Some((1..=MAX_ENTRIES).contains(&count) && plausible && fits)
+        Some((1..=ENTRIES_MOST).contains(&count) && plausible && fits)
     };
     first() == Some(true)
 }
@@ -98,20 +98,23 @@ impl ImatrixReader {
         let mut cursor = Cursor::new(file, self.at, false);
         let Some(count) = self.count else {
             let count = u64::from(cursor.u32()?);
-            if !(1..=MAX_ENTRIES).contains(&count) {
-                return Err(Fault::file(0, format!("{count} entries; 1 to {MAX_ENTRIES} expected")).into());
+            if !(1..=ENTRIES_MOST).contains(&count) {
+                return Err(Fault::file(0, format!("{count} entries; 1 to {ENTRIES_MOST} expected")).into());
             }
             self.count = Some(count);
             self.at = cursor.position();
             return Ok(true);
         };
-        if self.entries.len() as u64 == count.min(limits.tensors) {
+        if self.entries.len() as u64 == count {
             return self.trailer(file).map(|()| false);
+        }
+        if self.entries.len() as u64 == limits.tensors {
+            return Err(Fault::limit(format!("more than {} tensors; the limit", limits.tensors)).at(self.at).into());
         }
         let start = self.at;
         let name_len = u64::from(cursor.u32()?);
-        if !(1..=MAX_NAME).contains(&name_len) {
-            let what = format!("a name of {name_len} bytes; 1 to {MAX_NAME} expected");
+        if !(1..=NAME_MOST).contains(&name_len) {
+            let what = format!("a name of {name_len} bytes; 1 to {NAME_MOST} expected");
             return Err(Fault::file(start, what).into());
         }
         let name = String::from_utf8_lossy(cursor.take(name_len)?).into_owned();
