@@ -244,6 +244,12 @@ impl<'a> From<&'a str> for Why<'a> {
     }
 }
 
+impl<'a> From<&'a String> for Why<'a> {
+    fn from(text: &'a String) -> Self {
+        Self::from(text.as_str())
+    }
+}
+
 impl From<String> for Why<'_> {
     fn from(text: String) -> Self {
         Self { text: Cow::Owned(text), refused_by: None }
