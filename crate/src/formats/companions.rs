@@ -1,7 +1,7 @@
 //! Files that belong to a model and were not given.
 
 use super::merge::{self, ShardName};
-use crate::model::{FileRole, FormatId, ModelFile, Place, Version};
+use crate::model::{FileRole, FormatId, ModelFile, Place};
 
 /// Names of the files that the model states and that are not among its own: external data and shards, by the paths that
 /// they would have beside it. A shard that was given but could not be read counts as one.
@@ -41,7 +41,7 @@ pub fn missing_files(model: &ModelFile) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::{
-        model::{FileSummary, Metadata, TensorEntry},
+        model::{FileSummary, Metadata, TensorEntry, Version},
         tensor::{Encoding, Shape},
     };
 
