@@ -43,7 +43,7 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
 fn keys(subject: &Subject<'_>, findings: &mut Findings) {
     let meta = &subject.model.metadata;
     let other = meta.string("general.type").is_some_and(|t| t != "model")
-        || meta.string("general.architecture") == Some("clip");
+        || matches!(meta.string("general.architecture"), Some("clip" | "controlvector" | "imatrix"));
     let later = meta.unsigned("split.no").is_some_and(|no| no > 0);
     if subject.model.tensors.is_empty() || !subject.model.cuts.is_empty() || other || later {
         return;

@@ -5,12 +5,23 @@ use std::collections::HashSet;
 use super::{Kind, kind};
 use crate::{
     arch::{Key, Numbers},
-    check::{self, Refusal},
     fault::Fault,
     formats,
-    model::{FileRole, FormatId, Loader, MetaValue, ModelFile, Note, Place},
+    model::{FileRole, FormatId, Loader, MetaValue, ModelFile, Note, NoteCode, Place},
 };
 
+/// Findings on what a model is made of; those on the container stand before them.
+const OF_MODELS: &[NoteCode] = &[
+    NoteCode::Keys,
+    NoteCode::MissingLayers,
+    NoteCode::MissingTensors,
+    NoteCode::MoreLayers,
+    NoteCode::Shapes,
+    NoteCode::TokenizerLists,
+    NoteCode::Tokens,
+    NoteCode::UnknownTensors,
+    NoteCode::VocabularySize,
+];
 /// Names that a reason lists, at most.
 const LISTED: usize = 3;
 
@@ -36,14 +47,13 @@ pub struct Facts<'a> {
     /// A tokenizer is in the file or beside it.
     pub tokenizer: bool,
     missing: Option<String>,
-    refusals: Vec<Refusal>,
+    notes: &'a [Note],
 }
 
 impl<'a> Facts<'a> {
     /// Gathers them; no byte is read. `notes` are the findings on the model.
-    pub fn of(model: &'a ModelFile, notes: &[Note], ours: Result<Ours, Fault>, tokenizer: bool) -> Self {
-        let refusals = check::refusals(notes);
-        Self { model, kind: Kind::of(model), ours, tokenizer, missing: missing(model), refusals }
+    pub fn of(model: &'a ModelFile, notes: &'a [Note], ours: Result<Ours, Fault>, tokenizer: bool) -> Self {
+        Self { model, kind: Kind::of(model), ours, tokenizer, missing: missing(model), notes }
     }
     /// What of the weights is not here: "model-00002-of-00002.safetensors is missing".
     pub fn missing(&self) -> Option<String> {
@@ -51,9 +61,20 @@ impl<'a> Facts<'a> {
     }
     /// Why a program refuses the file, as a finding says it.
     pub(super) fn refused_by(&self, program: Loader) -> Option<String> {
-        let refusal = self.refusals.iter().find(|r| r.program == program)?;
-        let more = if refusal.more > 0 { format!(" (and {} more reasons)", refusal.more) } else { String::new() };
-        Some(format!("it would refuse the file: {}{more}", refusal.because))
+        self.refused(program, |_| true)
+    }
+    /// Why a program refuses the file as a container, whatever it holds.
+    pub(super) fn container_refused_by(&self, program: Loader) -> Option<String> {
+        self.refused(program, |code| !OF_MODELS.contains(&code))
+    }
+    fn refused(&self, program: Loader, counts: impl Fn(NoteCode) -> bool) -> Option<String> {
+        let mut found = self.notes.iter().filter(|n| n.refused_by == Some(program) && counts(n.code));
+        let first = found.next()?;
+        let more = match found.count() {
+            0 => String::new(),
+            n => format!(" (and {n} more reasons)"),
+        };
+        Some(format!("it would refuse the file: {}{more}", first.what))
     }
     /// A text of the metadata; empty where there is none.
     pub(super) fn text(&self, key: &str) -> &'a str {

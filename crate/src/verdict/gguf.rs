@@ -78,10 +78,10 @@ pub(super) static LLAMA_CPP: &[Rule] = &[
         holds: |f| (f.kind == Kind::Empty).then(|| "the file holds no tensors".into()),
     },
     Rule {
-        when: "A finding says that llama.cpp refuses the file",
+        when: "A finding says that llama.cpp refuses the container",
         verdict: Verdict::No,
-        source: "the checks and readers of this project, each with its source",
-        holds: |f| f.refused_by(Loader::LlamaCpp),
+        source: "the readers of this project; llama.cpp ggml/src/gguf.cpp",
+        holds: |f| f.container_refused_by(Loader::LlamaCpp),
     },
     Rule {
         when: "It is a projector of a type that is not known",
@@ -169,6 +169,15 @@ pub(super) static LLAMA_CPP: &[Rule] = &[
         },
     },
     Rule {
+        when: "Its architecture is on the list and cannot be loaded",
+        verdict: Verdict::No,
+        source: "llama.cpp src/llama-model.cpp (llama_model_mapping)",
+        holds: |f| {
+            let arch = f.architecture().and_then(Loaded::of).filter(|a| !a.loads())?;
+            Some(format!("\"unsupported model architecture: '{}'\"", arch.name))
+        },
+    },
+    Rule {
         when: "A key that its architecture needs is missing, or of another type",
         verdict: Verdict::No,
         source: "llama.cpp src/llama-model.cpp (load_hparams), src/models/*.cpp (load_arch_hparams); known.txt (arch)",
@@ -185,6 +194,12 @@ pub(super) static LLAMA_CPP: &[Rule] = &[
         verdict: Verdict::No,
         source: "llama.cpp src/models/*.cpp (load_arch_tensors); known.txt (arch)",
         holds: tensors,
+    },
+    Rule {
+        when: "A finding says that llama.cpp refuses the model",
+        verdict: Verdict::No,
+        source: "the checks of this project, each with its source",
+        holds: |f| f.refused_by(Loader::LlamaCpp),
     },
     Rule {
         when: "It drafts tokens for another model",
@@ -329,6 +344,13 @@ fn other_format(f: &Facts<'_>) -> Option<String> {
     }
     if f.kind == Kind::ImportanceMatrix {
         return None;
+    }
+    if f.model.format == FormatId::Ggml {
+        let old = "it reads GGUF only since August 2023: convert_llama_ggml_to_gguf.py converts ggml, ggmf and ggjt";
+        return Some(match f.text("ggml.program") {
+            "llama.cpp" => old.into(),
+            program => format!("the file is of another program's layout: {}", shown(program)),
+        });
     }
     if f.kind == Kind::Adapter {
         return Some(
