@@ -329,7 +329,7 @@ pub(super) static MLX: &[Rule] = &[
         when: "Otherwise",
         verdict: Verdict::Yes,
         source: "mlx-lm models/*.py; known.txt (mlx-lm)",
-        holds: |_| Some("on Apple silicon, and with CUDA since mlx 0.28".into()),
+        holds: |_| Some("on Apple silicon, or with its CUDA extra (mlx-lm[cuda13])".into()),
     },
 ];
 
@@ -486,7 +486,7 @@ fn needs(method: &str) -> &'static str {
         "auto-round" => "the package auto-round",
         "eetq" => "the package kernels, and a CUDA GPU",
         "bitnet" => "a CUDA GPU, for speed",
-        "higgs" => "the package flute, and a CUDA GPU",
+        "higgs" => "the packages flute-kernel and fast_hadamard_transform, and a CUDA GPU",
         "vptq" => "the package vptq",
         "spqr" => "the package spqr_quant, and a CUDA GPU",
         "quark" => "the package amd-quark",

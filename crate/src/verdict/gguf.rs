@@ -345,7 +345,7 @@ fn other_format(f: &Facts<'_>) -> Option<String> {
     if f.kind == Kind::ImportanceMatrix {
         return None;
     }
-    if f.model.format == FormatId::Ggml {
+    if f.model.format == FormatId::Ggml && f.kind != Kind::Adapter {
         let old = "it reads GGUF only since August 2023: convert_llama_ggml_to_gguf.py converts ggml, ggmf and ggjt";
         return Some(match f.text("ggml.program") {
             "llama.cpp" => old.into(),

@@ -60,6 +60,7 @@ impl Kind {
             FormatId::Tokenizer => Self::Tokenizer,
             FormatId::Gguf => gguf(model),
             FormatId::Imatrix => Self::ImportanceMatrix,
+            FormatId::Ggml if ggml_adapter(model) => Self::Adapter,
             FormatId::Safetensors | FormatId::PyTorch => folder(model),
             _ => Self::Model,
         }
@@ -81,6 +82,11 @@ impl Kind {
             Self::Empty => "a file without tensors and without a vocabulary",
         }
     }
+}
+
+/// Adapters of before GGUF (ggla).
+fn ggml_adapter(model: &ModelFile) -> bool {
+    model.metadata.string("ggml.program").is_some_and(|program| program.contains("LoRA"))
 }
 
 /// True where there are tensors and all have such names.
