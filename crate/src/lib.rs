@@ -17,9 +17,10 @@
 //! | 4 | [`arch`] | what an architecture is: hyper-parameters, tensors, forward pass | fault, tensor, model, ir |
 //! | 4 | [`engine`] | graph to program to device | fault, order, tensor, ir |
 //! | 5 | [`check`] | what is wrong with a model, and what of it is missing | fault, order, source, tensor, model, formats, arch |
-//! | 6 | [`session`] | an opened file; a running generation | all above |
-//! | 7 | [`report`] | serialisable views: the one vocabulary of every face | fault, order, tensor, model, tokenizer, arch, check, session |
-//! | 8 | [`faces`] | the command line and the wasm bindings: translate, never decide | fault, source, session, report |
+//! | 6 | [`verdict`] | who can run a model, and why not: rules over facts | fault, order, tensor, model, formats, arch, check |
+//! | 7 | [`session`] | an opened file; a running generation | all above |
+//! | 8 | [`report`] | serialisable views: the one vocabulary of every face | fault, order, tensor, model, tokenizer, arch, check, verdict, session |
+//! | 9 | [`faces`] | the command line and the wasm bindings: translate, never decide | fault, source, session, report |
 
 #[forbid(unsafe_code)]
 pub mod arch;
@@ -51,3 +52,5 @@ pub mod source;
 pub mod tensor;
 #[forbid(unsafe_code)]
 pub mod tokenizer;
+#[forbid(unsafe_code)]
+pub mod verdict;

@@ -236,6 +236,11 @@ fn the_ggml_reader_survives() {
 }
 
 #[test]
+fn the_imatrix_reader_survives() {
+    run("imatrix", targets::imatrix, vec![containers::imatrix()], b"\x01\0\0\0");
+}
+
+#[test]
 fn the_llama2c_reader_survives() {
     let mut two = b"24ka\x02\0\0\0".to_vec();
     two.extend(containers::llama2c().into_iter().take(28));

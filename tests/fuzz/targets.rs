@@ -126,6 +126,11 @@ pub fn llama2c(bytes: &[u8]) -> Vec<String> {
     outcome(&check(FormatId::Llama2c, "fuzz.bin", bytes))
 }
 
+/// Importance matrices.
+pub fn imatrix(bytes: &[u8]) -> Vec<String> {
+    outcome(&check(FormatId::Imatrix, "fuzz.dat", bytes))
+}
+
 /// TensorFlow graphs and checkpoints.
 pub fn tensorflow(bytes: &[u8]) -> Vec<String> {
     outcome(&check(FormatId::TensorFlow, "fuzz.pb", bytes))

@@ -550,7 +550,7 @@ fn other_files_hidden_in_padding_gaps_and_behind_the_end_are_named_with_their_by
     file.extend(&zip);
     let (_, notes) = findings(&one("x.safetensors", file));
     assert_eq!(find("safetensors", &notes, Error, "A zip archive starts").at, Some(at as u64));
-    assert_eq!(check::refusals(&notes)[0].program, "safetensors");
+    assert_eq!(check::refusals(&notes)[0].program.name(), "safetensors");
 }
 
 #[test]
@@ -599,7 +599,7 @@ fn graphs_that_onnx_runtime_refuses_are_told_why() {
     ] {
         let (_, notes) = findings(&one("x.onnx", bytes));
         assert!(notes.iter().any(|n| n.what.contains(words)), "{name}: {notes:#?}");
-        assert_eq!(check::refusals(&notes)[0].program, "ONNX Runtime", "{name}");
+        assert_eq!(check::refusals(&notes)[0].program.name(), "ONNX Runtime", "{name}");
     }
 }
 
@@ -611,7 +611,7 @@ fn a_checkpoint_with_foreign_imports_is_refused_by_pytorch_s_safe_loader() {
     let (_, notes) = findings(&one(name, bytes));
     let refusal = check::refusals(&notes);
     assert_eq!(
-        (refusal[0].program, refusal[0].because.as_str()),
+        (refusal[0].program.name(), refusal[0].because.as_str()),
         ("PyTorch", "1 of 4 imports go beyond what tensors need")
     );
 }

@@ -200,7 +200,7 @@ fn a_v1_checkpoint_lists_its_tensors_plain_or_packed() {
     for packed in [false, true] {
         let model = open_bytes("model.ckpt", &checkpoint_v1(packed)).expect("opens");
         assert_well_formed(&model);
-        assert_eq!((model.format.name(), model.version.as_str()), ("TensorFlow", "checkpoint (V1)"));
+        assert_eq!((model.format.name(), model.version.text.as_str()), ("TensorFlow", "checkpoint (V1)"));
         let found: Vec<_> =
             model.tensors.iter().map(|t| (t.name.as_str(), t.shape.0.as_slice(), t.encoding.name())).collect();
         let row = |name, shape: &'static [u64], kind: &'static str| (name, shape, kind.into());
@@ -797,7 +797,7 @@ fn vad() -> Vec<u8> {
 fn the_layout_of_voice_activity_detection_is_read() {
     let model = open_bytes("ggml-silero.bin", &vad()).expect("opens");
     assert_well_formed(&model);
-    assert!(model.version.contains("voice activity detection"), "{}", model.version);
+    assert!(model.version.text.contains("voice activity detection"), "{}", model.version);
     assert_eq!(model.metadata.string("ggml.vad.type"), Some("silero-16k"));
     assert_eq!(model.metadata.unsigned("ggml.vad.encoder.0.out_channels"), Some(128));
     assert_eq!(small_values("v.bin", &vad(), "_model.stft.forward_basis_buffer"), [1.0, 2.0]);
@@ -836,7 +836,7 @@ fn a_parakeet_header_whose_fft_size_is_zero_is_read_and_told() {
     for (n_fft, bins, told) in [(512, 2, false), (0, 2, true), (512, 0, true), (0, 0, true)] {
         let model = open_bytes("p.bin", &parakeet(n_fft, bins)).expect("opens");
         assert_well_formed(&model);
-        assert!(model.version.contains("parakeet"), "{}", model.version);
+        assert!(model.version.text.contains("parakeet"), "{}", model.version);
         assert_eq!(model.metadata.array("ggml.tokens").map(|a| a.len), Some(2), "{n_fft} {bins}");
         assert_eq!(noted(&model, Severity::Warning, words), told, "{n_fft} {bins}: {:#?}", model.notes);
     }

@@ -250,7 +250,7 @@ fn files_that_serve_a_gguf_say_whose_they_are() {
 }
 
 #[test]
-fn an_importance_matrix_of_before_gguf_is_named() {
+fn an_importance_matrix_of_before_gguf_is_opened_and_named() {
     let mut file = 1u32.to_le_bytes().to_vec();
     file.extend(19u32.to_le_bytes());
     file.extend(b"blk.0.attn_q.weight");
@@ -258,8 +258,13 @@ fn an_importance_matrix_of_before_gguf_is_named() {
         file.extend(n.to_le_bytes());
     }
     file.extend([0; 8]);
-    let fault = open_bytes("imatrix.dat", &file).expect_err("it is no model");
-    assert!(fault.what.contains("an importance matrix (imatrix.dat) of llama.cpp"), "{fault}");
+    let (_, summary) = parts(in_memory(&[("imatrix.dat", &file)]));
+    assert!(summary.starts_with("Importance matrix (imatrix.dat)"), "{summary}");
+    // The values are shown; a file that is cut says where.
+    let model = open_bytes("imatrix.dat", &file).expect("opens");
+    assert_eq!((model.tensors.len(), model.tensors[0].shape.0.as_slice(), model.cuts.len()), (1, &[2][..], 0));
+    file.truncate(file.len() - 3);
+    assert!(open_bytes("imatrix.dat", &file).is_err(), "without its values the first entry is not told from chance");
 }
 
 #[test]

@@ -297,7 +297,7 @@ fn sized(file: &mut Gguf, i: usize, n: u64) {
 }
 
 fn refusal(notes: &[Note]) -> Option<String> {
-    check::refusals(notes).into_iter().find(|r| r.program == "llama.cpp").map(|r| r.because)
+    check::refusals(notes).into_iter().find(|r| r.program.name() == "llama.cpp").map(|r| r.because)
 }
 
 fn holds_what_was_written(name: &str, model: &ModelFile, file: &Gguf) {

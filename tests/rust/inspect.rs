@@ -110,7 +110,7 @@ fn number_arrays_are_paged_as_they_were_written() {
 #[test]
 fn version_1_is_read_and_said_to_be_old() {
     let Some((_, model)) = corpus_file("gguf/v1-ggml-vocab-llama.gguf") else { return };
-    assert_eq!((model.version.as_str(), model.metadata.len()), ("1", 12));
+    assert_eq!((model.version.text.as_str(), model.metadata.len()), ("1", 12));
     assert_eq!(model.metadata.array("tokenizer.ggml.tokens").map(|a| a.len), Some(32000));
     assert_eq!(troubles(&model), ["GGUF version 1, of August 2023"]);
     let Some((_, swapped)) = corpus_file("gguf/v1-FUGG-magic.ggml-vocab-llama.gguf") else { return };
@@ -211,7 +211,7 @@ fn all_versions_and_byte_orders_tell_the_same() {
         let bytes = writers::Plain::file(version, big_endian);
         let model = open_bytes("x.gguf", &bytes).unwrap_or_else(|f| panic!("{version} {big_endian}: {f}"));
         assert_well_formed(&model);
-        assert_eq!(model.version, format!("{version}{}", if big_endian { ", big endian" } else { "" }));
+        assert_eq!(model.version.text, format!("{version}{}", if big_endian { ", big endian" } else { "" }));
         assert_eq!(model.big_endian(), big_endian);
         assert_eq!(model.metadata, reference.metadata);
         assert_eq!(
@@ -319,7 +319,7 @@ fn a_hugging_face_folder_is_one_model() {
     let model = open(&files).expect("opens");
     assert_well_formed(&model);
     assert_eq!(troubles(&model), Vec::<&str>::new());
-    let roles: Vec<_> = model.files.iter().map(|f| f.role.as_str()).collect();
+    let roles: Vec<_> = model.files.iter().map(|f| f.role.to_string()).collect();
     assert_eq!(
         roles,
         [
@@ -431,7 +431,7 @@ fn onnx_files_hold_the_nodes_and_initializers_that_the_manifest_counts() {
     ] {
         let Some((_, model)) = corpus_file(&format!("onnx/{name}.onnx")) else { return };
         let graph = model.graph.as_ref().expect("a graph");
-        assert_eq!(model.version, format!("IR {ir}"), "{name}");
+        assert_eq!(model.version.text, format!("IR {ir}"), "{name}");
         assert!(
             graph.opsets.iter().any(|(d, v)| (d.is_empty() || d == "ai.onnx") && *v == opset),
             "{name}: {:?}",

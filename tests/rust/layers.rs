@@ -21,8 +21,9 @@ const FLOORS: &[Row] = &[
     (4, "arch", &["fault", "tensor", "model", "ir"]),
     (4, "engine", &["fault", "order", "tensor", "ir"]),
     (5, "check", &["fault", "order", "source", "tensor", "model", "formats", "arch"]),
+    (6, "verdict", &["fault", "order", "tensor", "model", "formats", "arch", "check"]),
     (
-        6,
+        7,
         "session",
         &[
             "fault",
@@ -37,10 +38,11 @@ const FLOORS: &[Row] = &[
             "arch",
             "engine",
             "check",
+            "verdict",
         ],
     ),
-    (7, "report", &["fault", "order", "tensor", "model", "tokenizer", "arch", "check", "session"]),
-    (8, "faces", &["fault", "source", "session", "report"]),
+    (8, "report", &["fault", "order", "tensor", "model", "tokenizer", "arch", "check", "verdict", "session"]),
+    (9, "faces", &["fault", "source", "session", "report"]),
 ];
 
 /// Files that may choose by platform; each picks one of two files with equal signatures.
@@ -89,7 +91,7 @@ const UNSAFE: &[&str] = &["engine/device/cpu/", "engine/device/gpu/host_native.r
 
 /// Rooms that read foreign bytes or describe them: the compiler itself forbids unsafe code there (`lib.rs`).
 const FORBIDDEN_UNSAFE: &[&str] =
-    &["fault", "source", "tensor", "model", "ir", "formats", "chat", "tokenizer", "arch", "check", "session", "report"];
+    &["fault", "source", "tensor", "model", "ir", "formats", "chat", "tokenizer", "arch", "check", "verdict", "session", "report"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the repository").to_path_buf()

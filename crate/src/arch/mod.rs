@@ -32,7 +32,7 @@ use weights::Weights;
 use crate::{
     fault::{Fault, Result},
     ir::{Builder, Gating, Graph, Pairing, Source, Tensor, Unary},
-    model::{FormatId, MetaValue, ModelFile},
+    model::{FileRole, FormatId, MetaValue, ModelFile},
 };
 
 /// The two ways to spell an architecture.
@@ -49,7 +49,7 @@ impl Form {
     /// The form of a model; `None` for models of another kind, and for weights without their configuration.
     pub fn of(model: &ModelFile) -> Option<Self> {
         // A checkpoint may keep a `config` of another kind in itself.
-        let configured = || model.files.iter().any(|f| f.role == "configuration");
+        let configured = || model.files.iter().any(|f| f.role == FileRole::Configuration);
         match model.format {
             FormatId::Gguf => Some(Self::Gguf),
             FormatId::Safetensors | FormatId::PyTorch if configured() => Some(Self::Folder),

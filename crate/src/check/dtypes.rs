@@ -3,7 +3,7 @@
 use super::Subject;
 use crate::{
     formats::Findings,
-    model::{FormatId, Note, Severity},
+    model::{FormatId, Note, NoteCode, Severity},
     tensor::Encoding,
 };
 
@@ -42,5 +42,5 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
     let note = Note::new(Severity::Info, what).place(meta.place(key)).why(
         "programs that follow the configuration convert the weights when they load them: memory and rounding differ",
     );
-    findings.note("dtypes", note.advice("state the type of the weights, or save them in the type stated"));
+    findings.note(NoteCode::Dtypes, note.advice("state the type of the weights, or save them in the type stated"));
 }

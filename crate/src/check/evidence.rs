@@ -205,23 +205,7 @@ type Places = (usize, Vec<std::ops::Range<u64>>, (u32, u32), bool);
 fn sampled(model: &ModelFile, tensor: usize) -> Option<Places> {
     let entry = model.tensors.get(tensor)?;
     let Place::Here { file, at } = &entry.place else { return None };
-    let integers = matches!(
-        entry.encoding,
-        Encoding::I64
-            | Encoding::I32
-            | Encoding::I16
-            | Encoding::I8
-            | Encoding::I4
-            | Encoding::I2
-            | Encoding::U64
-            | Encoding::U32
-            | Encoding::U16
-            | Encoding::U8
-            | Encoding::U4
-            | Encoding::U2
-            | Encoding::Bool
-            | Encoding::String
-    );
+    let integers = entry.encoding.is_integer() || matches!(entry.encoding, Encoding::Bool | Encoding::String);
     let spec = entry.encoding.spec().filter(|s| s.decode.is_some() && !integers)?;
     let (len, block) = (at.end.checked_sub(at.start)?, u64::from(spec.block_bytes));
     let size = (spec.block_len, spec.block_bytes);

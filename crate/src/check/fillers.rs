@@ -3,7 +3,7 @@
 use super::{Subject, evidence::Tail};
 use crate::{
     formats::{Findings, quoted},
-    model::{FormatId, Note, SectionKind, Severity},
+    model::{FormatId, Note, NoteCode, SectionKind, Severity},
 };
 
 /// Beginnings of files that are found anywhere within a filler; four bytes and more.
@@ -51,7 +51,8 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
             let note = note.why(
                 "the file is two files at once (a polyglot): another program may open or run what is hidden in it",
             );
-            findings.note("polyglots", note.advice("do not use the file; get it from the model's own repository"));
+            findings
+                .note(NoteCode::Polyglots, note.advice("do not use the file; get it from the model's own repository"));
         } else if let (SectionKind::Padding, Some(i)) = (filler.kind, filler.bytes.iter().position(|b| *b != 0))
             && matches!(subject.model.format, FormatId::Gguf | FormatId::Ggml)
         {
@@ -59,7 +60,7 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
             let note = Note::new(Severity::Warning, what).at(filler.file, filler.at + i as u64);
             let note =
                 note.why("writers pad with zeros: something may be kept there, or a tensor is longer than stated");
-            findings.note("padding", note.advice("compare with the file of the model's own repository"));
+            findings.note(NoteCode::Padding, note.advice("compare with the file of the model's own repository"));
         }
     }
     for tail in &subject.evidence.tails {
@@ -69,7 +70,8 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
             let note = Note::new(Severity::Error, what).at(tail.file, at);
             let note = note
                 .why("zip readers look at the end of a file first: Python, Java and unzip would open it as an archive");
-            findings.note("polyglots", note.advice("do not use the file; get it from the model's own repository"));
+            findings
+                .note(NoteCode::Polyglots, note.advice("do not use the file; get it from the model's own repository"));
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::Subject;
 use crate::{
     formats::{Findings, quoted},
-    model::{FormatId, Note, Severity},
+    model::{FormatId, Loader, Note, NoteCode, Severity},
 };
 
 /// The newest IR version that a release of ONNX Runtime takes (1.30 refuses 14).
@@ -19,14 +19,16 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
         return;
     }
     let Some(graph) = &subject.model.graph else { return };
-    let ir = subject.model.version.strip_prefix("IR ").and_then(|v| v.parse().ok()).unwrap_or(0u64);
+    let ir = subject.model.version.number.unwrap_or(0);
     if ir > IR_MOST {
         let what = format!("IR version {ir}; ONNX Runtime knows up to {IR_MOST}");
         let note = Note::new(Severity::Warning, what)
             .at(0, 0)
-            .why("ONNX Runtime refuses the file: unsupported model IR version");
-        findings
-            .note("versions", note.advice("export the model again with an older IR version, or update ONNX Runtime"));
+            .why(Loader::OnnxRuntime.refuses("ONNX Runtime refuses the file: unsupported model IR version"));
+        findings.note(
+            NoteCode::Versions,
+            note.advice("export the model again with an older IR version, or update ONNX Runtime"),
+        );
     }
     for (domain, version) in graph.opsets.iter().filter(|(d, _)| d.is_empty() || d == "ai.onnx") {
         if *version < OPSET_LEAST {
@@ -34,7 +36,7 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
             let note = Note::new(Severity::Info, what).at(0, 0).why(
                 "ONNX Runtime promises operator sets from 7 on; older ones run where their operators have not changed",
             );
-            findings.note("versions", note.advice("onnx.version_converter can raise it"));
+            findings.note(NoteCode::Versions, note.advice("onnx.version_converter can raise it"));
         }
     }
     if subject.model.cuts.is_empty() {
@@ -47,14 +49,14 @@ fn order(subject: &Subject<'_>, graph: &crate::model::OpGraph, findings: &mut Fi
     let mut made: HashSet<&str> = subject.model.tensors.iter().map(|t| t.name.as_str()).collect();
     let stored = made.clone();
     made.extend(graph.inputs.iter().map(|v| v.name.as_str()));
-    let why = "ONNX Runtime refuses the graph: it is not in order";
+    let why = Loader::OnnxRuntime.refuses("ONNX Runtime refuses the graph: it is not in order");
     let advice = "have the program that wrote the file export it again";
     for node in &graph.nodes {
         let told =
             || if node.name.is_empty() { node.op.clone() } else { format!("{} ({})", quoted(&node.name), node.op) };
         for input in node.inputs.iter().filter(|i| !i.is_empty() && !made.contains(i.as_str())) {
             let what = format!("The node {} reads {}, which nothing before it makes", told(), quoted(input));
-            findings.note("order", Note::new(Severity::Error, what).why(why).advice(advice));
+            findings.note(NoteCode::Order, Note::new(Severity::Error, what).why(why.clone()).advice(advice));
         }
         for output in node.outputs.iter().filter(|o| !o.is_empty()) {
             // A Constant's tensor bears its output's name here.
@@ -62,9 +64,9 @@ fn order(subject: &Subject<'_>, graph: &crate::model::OpGraph, findings: &mut Fi
             if !made.insert(output.as_str()) && !constant {
                 let what = format!("The node {} writes {}, which exists already", told(), quoted(output));
                 findings.note(
-                    "order",
+                    NoteCode::Order,
                     Note::new(Severity::Error, what)
-                        .why("ONNX Runtime refuses the graph: a name is defined twice")
+                        .why(Loader::OnnxRuntime.refuses("ONNX Runtime refuses the graph: a name is defined twice"))
                         .advice(advice),
                 );
             }
@@ -72,6 +74,11 @@ fn order(subject: &Subject<'_>, graph: &crate::model::OpGraph, findings: &mut Fi
     }
     for output in graph.outputs.iter().filter(|o| !made.contains(o.name.as_str())) {
         let what = format!("The output {} is made by no node", quoted(&output.name));
-        findings.note("order", Note::new(Severity::Error, what).why("ONNX Runtime refuses the graph").advice(advice));
+        findings.note(
+            NoteCode::Order,
+            Note::new(Severity::Error, what)
+                .why(Loader::OnnxRuntime.refuses("ONNX Runtime refuses the graph"))
+                .advice(advice),
+        );
     }
 }

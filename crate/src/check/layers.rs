@@ -6,12 +6,15 @@ use super::Subject;
 use crate::{
     arch::{Architecture, Dim, Form, Key, Names, Need, Numbers, Role, Row, Slots},
     formats::{Findings, quoted},
-    model::{Note, Severity},
+    model::{Loader, Note, NoteCode, Severity},
     tensor::{Encoding, Shape},
 };
 
 /// Buffers that training programs stored and nobody loads.
 const BUFFERS: &[&str] = &["rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias", "embeddings.position_ids"];
+
+/// Lost layers that are told one by one.
+const LISTED: usize = 8;
 
 /// A model whose architecture the tables have.
 struct Known<'a> {
@@ -35,18 +38,7 @@ struct Found {
 /// Holds tensors against the stated sizes.
 pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
     buffers(subject, findings);
-    let Some(numbers) = Numbers::of(subject.model) else { return };
-    let Some(architecture) = numbers.architecture() else { return };
-    let meta = &subject.model.metadata;
-    let special = matches!(meta.string("general.type"), Some("adapter" | "mmproj" | "imatrix"));
-    // Weights packed by a quantizer of their own have other names and shapes.
-    let packed = meta.iter().any(|(k, _)| k.starts_with("config.quantization"));
-    if subject.model.tensors.is_empty() || special || packed {
-        return;
-    }
-    // Models of text and images have tensors of both.
-    let closed = architecture.closed && !numbers.nested();
-    let known = Known::of(subject, numbers, architecture);
+    let Some((known, closed)) = Known::comparable(subject) else { return };
     known.shapes(findings);
     if subject.incomplete() {
         return;
@@ -57,7 +49,62 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
     }
 }
 
+/// Tensors that the tables ask for and the model does not have; whole layers by their number.
+pub(super) fn lost(subject: &Subject<'_>) -> Vec<String> {
+    let Some((known, _)) = Known::comparable(subject) else { return Vec::new() };
+    if subject.incomplete() {
+        return Vec::new();
+    }
+    let (layers, count) = known.layers();
+    if layers.is_empty() {
+        return Vec::new();
+    }
+    let mut lost: Vec<String> =
+        (0..count).filter(|l| !layers.contains(l)).take(LISTED).map(|l| format!("layer {l}")).collect();
+    lost.extend(known.lost(&within(layers, count)));
+    lost
+}
+
+/// Layers below the stated number.
+fn within(layers: BTreeSet<u64>, count: u64) -> Vec<u32> {
+    layers.into_iter().filter(|l| *l < count).filter_map(|l| u32::try_from(l).ok()).collect()
+}
+
 impl<'a> Known<'a> {
+    /// A model whose tensors can be held against the tables, and whether it has no tensors but theirs.
+    fn comparable(subject: &'a Subject<'a>) -> Option<(Self, bool)> {
+        let numbers = Numbers::of(subject.model)?;
+        let architecture = numbers.architecture()?;
+        let meta = &subject.model.metadata;
+        let special = matches!(meta.string("general.type"), Some("adapter" | "mmproj" | "imatrix"));
+        // Weights packed by a quantizer of their own have other names and shapes.
+        let packed = meta.iter().any(|(k, _)| k.starts_with("config.quantization"));
+        if subject.model.tensors.is_empty() || special || packed {
+            return None;
+        }
+        // Models of text and images have tensors of both.
+        let closed = architecture.closed && !numbers.nested();
+        Some((Self::of(subject, numbers, architecture), closed))
+    }
+    /// Layers behind the others that predict further tokens (MTP): GGUF counts them among its blocks and may leave them
+    /// out, folders keep them beyond the stated number.
+    fn predicting(&self) -> u64 {
+        let meta = &self.subject.model.metadata;
+        let keys = match self.numbers.form() {
+            Form::Gguf => vec![format!("{}.nextn_predict_layers", self.numbers.name())],
+            Form::Folder => ["config.", "config.text_config."].map(|p| format!("{p}num_nextn_predict_layers")).to_vec(),
+        };
+        keys.iter().find_map(|key| meta.unsigned(key)).unwrap_or(0)
+    }
+    /// The layers that hold tensors, and the number of layers that the model should have.
+    fn layers(&self) -> (BTreeSet<u64>, u64) {
+        let layers: BTreeSet<u64> = self.found.iter().filter_map(|f| f.layer.map(u64::from)).collect();
+        let most = (self.subject.model.tensors.len() as u64).saturating_add(1);
+        let stated = self.numbers.stated(Key::Layers);
+        let stated = stated.map(|n| if self.gguf() { n.saturating_sub(self.predicting()) } else { n });
+        let count = stated.unwrap_or_else(|| layers.last().map_or(0, |l| l.saturating_add(1))).min(most);
+        (layers, count)
+    }
     fn of(subject: &'a Subject<'a>, numbers: Numbers<'a>, architecture: &'static Architecture) -> Self {
         let slots = Slots::new(architecture, numbers.form());
         let all = subject.model.tensors.iter().enumerate();
@@ -120,16 +167,16 @@ impl<'a> Known<'a> {
                 Shape(sizes)
             );
             let why = if self.gguf() {
-                "llama.cpp refuses the file: it checks the shape of every tensor"
+                Loader::LlamaCpp.refuses("llama.cpp refuses the file: it checks the shape of every tensor")
             } else {
-                "transformers refuses the weights: size mismatch"
+                Loader::Transformers.refuses("transformers refuses the weights: size mismatch")
             };
             let note = Note::new(Severity::Error, what).place(self.subject.place(found.tensor)).why(why);
             let advice = format!(
                 "Asked for are {}: correct the configuration, or get the weights that belong to it",
                 told.join(" x ")
             );
-            findings.note("shapes", note.advice(advice));
+            findings.note(NoteCode::Shapes, note.advice(advice));
         }
     }
     /// The keys behind a dimension.
@@ -151,13 +198,11 @@ impl<'a> Known<'a> {
     /// Tensors that must be there, and whole layers that are not.
     fn missing(&self, findings: &mut Findings) {
         let stated = self.numbers.stated(Key::Layers);
-        let layers: BTreeSet<u64> = self.found.iter().filter_map(|f| f.layer.map(u64::from)).collect();
-        let most = (self.subject.model.tensors.len() as u64).saturating_add(1);
-        let count = stated.unwrap_or_else(|| layers.last().map_or(0, |l| l.saturating_add(1))).min(most);
+        let (layers, count) = self.layers();
         let refused = if self.gguf() {
-            "llama.cpp refuses the file: a tensor is not found"
+            Loader::LlamaCpp.refuses("llama.cpp refuses the file: a tensor is not found")
         } else {
-            "transformers fills it with random values"
+            "transformers fills it with random values".into()
         };
         let advice = "get the whole model again; a shard or a conversion may have lost them";
         let place = self.numbers.find(Key::Layers).and_then(|(k, _)| self.subject.model.metadata.place(&k));
@@ -171,23 +216,27 @@ impl<'a> Known<'a> {
                 "{} of {stated} layers hold no tensors; the first is layer {first}",
                 stated.saturating_sub(layers.len() as u64)
             );
-            findings.note("missing layers", Note::new(Severity::Error, what).place(place).why(refused).advice(advice));
+            findings.note(
+                NoteCode::MissingLayers,
+                Note::new(Severity::Error, what).place(place).why(refused.clone()).advice(advice),
+            );
         }
         if let (Some(stated), Some(last)) = (stated, layers.last())
-            && *last >= stated
+            && *last >= stated.saturating_add(if self.gguf() { 0 } else { self.predicting() })
         {
             let what = format!("Tensors of layer {last} are there; the configuration has {stated} layers");
-            let why =
-                if self.gguf() { "llama.cpp refuses the file: wrong number of tensors" } else { "they are not used" };
+            let why = if self.gguf() {
+                Loader::LlamaCpp.refuses("llama.cpp refuses the file: wrong number of tensors")
+            } else {
+                "they are not used".into()
+            };
             let note = Note::new(Severity::Warning, what).place(place).why(why);
             let advice = "compare the configuration with the one the weights were saved with";
-            findings.note("more layers", note.advice(advice));
+            findings.note(NoteCode::MoreLayers, note.advice(advice));
         }
-        for name in self.lost(
-            &layers.into_iter().filter(|l| *l < count).filter_map(|l| u32::try_from(l).ok()).collect::<Vec<u32>>(),
-        ) {
+        for name in self.lost(&within(layers, count)) {
             let note = Note::new(Severity::Error, format!("The tensor {} is missing", quoted(&name)));
-            findings.note("missing tensors", note.place(place).why(refused).advice(advice));
+            findings.note(NoteCode::MissingTensors, note.place(place).why(refused.clone()).advice(advice));
         }
     }
     /// Names of the tensors that must be there and are not.
@@ -252,13 +301,14 @@ impl<'a> Known<'a> {
             }
             let what = format!("{} is no tensor of the {} architecture", quoted(&tensor.name), self.numbers.name());
             let (severity, why) = if self.gguf() {
-                let why = "llama.cpp refuses files with tensors that it does not use: wrong number of tensors";
+                let why = Loader::LlamaCpp
+                    .refuses("llama.cpp refuses files with tensors that it does not use: wrong number of tensors");
                 (Severity::Warning, why)
             } else {
-                (Severity::Info, "transformers does not load it")
+                (Severity::Info, "transformers does not load it".into())
             };
             let note = Note::new(severity, what).place(self.subject.place(i)).why(why);
-            findings.note("unknown tensors", note.advice("a newer program may use it; else it only takes room"));
+            findings.note(NoteCode::UnknownTensors, note.advice("a newer program may use it; else it only takes room"));
         }
     }
 }
@@ -274,5 +324,5 @@ fn buffers(subject: &Subject<'_>, findings: &mut Findings) {
         format!("{}{and} only holds what programs work out by themselves", quoted(&tensor.name)),
     );
     let note = note.place(subject.place(first)).why("no program loads it; it takes a little room");
-    findings.note("buffers", note.advice("nothing needs to be done"));
+    findings.note(NoteCode::Buffers, note.advice("nothing needs to be done"));
 }

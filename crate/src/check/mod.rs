@@ -26,7 +26,7 @@ pub use salvage::{FileSalvage, Salvage, salvage};
 use crate::{
     fault::Result,
     formats::{Findings, sort_notes},
-    model::{ModelFile, Note, Place},
+    model::{FileRole, ModelFile, Note, Place},
     source::SourceSet,
 };
 
@@ -145,7 +145,12 @@ impl<'a> Subject<'a> {
 
 /// True where keys that start with `config.` are those of a `config.json`.
 fn configured(model: &ModelFile) -> bool {
-    model.files.iter().any(|f| f.role == "configuration")
+    model.files.iter().any(|f| f.role == FileRole::Configuration)
+}
+
+/// Tensors that the tables of architectures ask for and a model does not have.
+pub fn lost_tensors(model: &ModelFile) -> Vec<String> {
+    layers::lost(&Subject { model, evidence: &Evidence::default() })
 }
 
 /// What follows from the headers alone; no byte is read.

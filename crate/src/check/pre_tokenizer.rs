@@ -6,7 +6,7 @@
 use super::Subject;
 use crate::{
     formats::Findings,
-    model::{Note, Severity},
+    model::{Note, NoteCode, Severity},
 };
 
 /// The names that llama.cpp's own converter writes, by architecture.
@@ -109,5 +109,5 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
         Note::new(if known { Severity::Warning } else { Severity::Info }, what).place(meta.place("tokenizer.ggml.pre"));
     let why =
         "other rules cut numbers, spaces and words otherwise, so the model is given ids that it was not trained with";
-    findings.note("pre-tokenizer", note.why(why).advice(advice));
+    findings.note(NoteCode::PreTokenizer, note.why(why).advice(advice));
 }

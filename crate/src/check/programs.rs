@@ -4,26 +4,17 @@
 use super::Subject;
 use crate::{
     formats::Findings,
-    model::{FormatId, Note, Severity},
+    model::{Flavour, FormatId, Loader, Note, NoteCode, Severity},
 };
 
 /// Keys below the architecture that llama.cpp cannot do without (`llama_model_base::load_hparams`).
 const NEEDED: &[&str] = &["context_length", "embedding_length", "block_count"];
 
-/// Programs, and the words by which a note says that one refuses the file.
-const PROGRAMS: &[(&str, &str)] = &[
-    ("llama.cpp", "llama.cpp refuses"),
-    ("safetensors", "safetensors library refuses"),
-    ("transformers", "transformers refuses"),
-    ("ONNX Runtime", "ONNX Runtime refuses"),
-    ("PyTorch", "torch.load(weights_only=True) refuses"),
-];
-
 /// Why a program would not load a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// "llama.cpp".
-    pub program: &'static str,
+    /// Which.
+    pub program: Loader,
     /// The first reason, as a note says it.
     pub because: String,
     /// How many more there are.
@@ -32,22 +23,19 @@ pub struct Refusal {
 
 /// The programs that some of these notes say would refuse the model, each with its first reason.
 pub fn refusals(notes: &[Note]) -> Vec<Refusal> {
-    let of = |words: &str| {
-        let mut found = notes.iter().filter(|n| n.why.as_deref().is_some_and(|w| w.contains(words)));
+    let of = |program: Loader| {
+        let mut found = notes.iter().filter(|n| n.refused_by == Some(program));
         let first = found.next()?;
-        Some((first.what.clone(), found.count()))
+        Some(Refusal { program, because: first.what.clone(), more: found.count() })
     };
-    PROGRAMS
-        .iter()
-        .filter_map(|(program, words)| of(words).map(|(because, more)| Refusal { program, because, more }))
-        .collect()
+    Loader::ALL.into_iter().filter_map(of).collect()
 }
 
 /// Checks keys and imports.
 pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
     match subject.model.format {
         FormatId::Gguf => keys(subject, findings),
-        FormatId::PyTorch if !subject.model.version.starts_with("TorchScript") => imports(subject, findings),
+        FormatId::PyTorch if subject.model.version.flavour != Flavour::TorchScript => imports(subject, findings),
         _ => {}
     }
 }
@@ -55,7 +43,7 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
 fn keys(subject: &Subject<'_>, findings: &mut Findings) {
     let meta = &subject.model.metadata;
     let other = meta.string("general.type").is_some_and(|t| t != "model")
-        || meta.string("general.architecture") == Some("clip");
+        || matches!(meta.string("general.architecture"), Some("clip" | "controlvector" | "imatrix"));
     let later = meta.unsigned("split.no").is_some_and(|no| no > 0);
     if subject.model.tensors.is_empty() || !subject.model.cuts.is_empty() || other || later {
         return;
@@ -71,9 +59,9 @@ fn keys(subject: &Subject<'_>, findings: &mut Findings) {
     }
     let what = format!("The metadata lacks {}", lost.join(", "));
     let note = Note::new(Severity::Warning, what).place(meta.place("general.architecture"));
-    let note = note.why("llama.cpp refuses the file: key not found in model");
+    let note = note.why(Loader::LlamaCpp.refuses("llama.cpp refuses the file: key not found in model"));
     findings.note(
-        "keys",
+        NoteCode::Keys,
         note.advice("a program of its own may know these numbers; for llama.cpp convert the model again"),
     );
 }
@@ -86,6 +74,6 @@ fn imports(subject: &Subject<'_>, findings: &mut Findings) {
     let listed = list.len;
     let what = format!("{count} of {listed} imports go beyond what tensors need");
     let note = Note::new(Severity::Warning, what);
-    let note = note.why("torch.load(weights_only=True) refuses the file: unsupported global");
-    findings.note("imports", note.advice("do not fall back to weights_only=False; ask for a safetensors file"));
+    let note = note.why(Loader::PyTorch.refuses("torch.load(weights_only=True) refuses the file: unsupported global"));
+    findings.note(NoteCode::Imports, note.advice("do not fall back to weights_only=False; ask for a safetensors file"));
 }

@@ -3,7 +3,7 @@
 use super::Subject;
 use crate::{
     formats::Findings,
-    model::{Note, Severity},
+    model::{Note, NoteCode, Severity},
 };
 
 /// Names the ones that cannot be read, and says of an adapter what it belongs to.
@@ -12,7 +12,8 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
         if let Some((at, why_not)) = &side.broken {
             let note =
                 Note::new(Severity::Error, format!("{} cannot be read: {why_not}", side.name)).at(side.file, *at);
-            findings.note("side files", note.why("programs that need it stop there").advice("get the file again"));
+            findings
+                .note(NoteCode::SideFiles, note.why("programs that need it stop there").advice("get the file again"));
         }
     }
     if subject.evidence.sides.iter().all(|s| s.name != "tokenizer_config.json") {
@@ -30,7 +31,7 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
             .place(side.place("chat_template"))
             .why("newer versions of transformers take the file, older ones the key");
         findings.note(
-            "templates",
+            NoteCode::Templates,
             note.advice(format!("keep them equal: compare with {}", subject.model.files[number].name)),
         );
     }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{Subject, evidence::SideFile, vocabulary};
 use crate::{
     formats::{Findings, quoted},
-    model::{MetaValue, Note, Severity},
+    model::{MetaValue, Note, NoteCode, Severity},
 };
 
 /// An id as one file states it.
@@ -36,7 +36,8 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
             let note = Note::new(Severity::Error, what)
                 .place(stated.place)
                 .why("the token has no row in the embedding: using it is an error");
-            findings.note("ids", note.advice("correct the id, or take the file from the model's own repository"));
+            findings
+                .note(NoteCode::Ids, note.advice("correct the id, or take the file from the model's own repository"));
         }
     }
     agree(subject, findings);
@@ -89,8 +90,10 @@ fn agree(subject: &Subject<'_>, findings: &mut Findings) {
         let note = Note::new(Severity::Warning, what)
             .place(other.place)
             .why("programs differ in which file they read, so text may begin otherwise, or not end");
-        findings
-            .note("ids that disagree", note.advice("make both files name the token that the model was trained with"));
+        findings.note(
+            NoteCode::IdsThatDisagree,
+            note.advice("make both files name the token that the model was trained with"),
+        );
     }
 }
 
@@ -126,7 +129,7 @@ fn texts(subject: &Subject<'_>, findings: &mut Findings) {
                 .place(config.place(name))
                 .why("programs differ in which file they read");
             findings.note(
-                "texts that disagree",
+                NoteCode::TextsThatDisagree,
                 note.advice("make both files name the token that the model was trained with"),
             );
         }
@@ -146,6 +149,6 @@ fn texts(subject: &Subject<'_>, findings: &mut Findings) {
         } else {
             "the model may see another token than the tokenizer writes"
         };
-        findings.note("ids and texts", note.why(why).advice("make the id the one of the token's text"));
+        findings.note(NoteCode::IdsAndTexts, note.why(why).advice("make the id the one of the token's text"));
     }
 }

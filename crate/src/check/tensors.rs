@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::Subject;
 use crate::{
     formats::{Findings, quoted},
-    model::{FormatId, Note, Place, Severity},
+    model::{FormatId, Note, NoteCode, Place, Severity},
 };
 
 /// Looks for shared bytes and contradictions about tied weights.
@@ -48,7 +48,7 @@ fn shared(subject: &Subject<'_>, findings: &mut Findings) {
     };
     let note =
         Note::new(Severity::Info, what).place(subject.place(a)).why("shared (tied) weights: they are counted once");
-    findings.note("shared bytes", note.advice("nothing needs to be done"));
+    findings.note(NoteCode::SharedBytes, note.advice("nothing needs to be done"));
 }
 
 fn tied(subject: &Subject<'_>, findings: &mut Findings) {
@@ -62,7 +62,7 @@ fn tied(subject: &Subject<'_>, findings: &mut Findings) {
             let what = "lm_head.weight is stored, though config.json ties it to the embedding (tie_word_embeddings)";
             let note = Note::new(Severity::Info, what).place(subject.place(head)).why("transformers takes the embedding instead: if the two differ, the model computes something else than it was saved with");
             findings.note(
-                "tied",
+                NoteCode::Tied,
                 note.advice("compare both tensors (glassbox peek); set tie_word_embeddings to false if they differ"),
             );
         }
@@ -72,7 +72,7 @@ fn tied(subject: &Subject<'_>, findings: &mut Findings) {
                 .place(meta.place(key))
                 .why("transformers fills it with random values: the model would write nonsense");
             findings.note(
-                "tied",
+                NoteCode::Tied,
                 note.advice("set tie_word_embeddings to true if the model was trained so, or get the missing tensor"),
             );
         }

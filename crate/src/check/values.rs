@@ -3,7 +3,7 @@
 use super::{Subject, evidence::Sample};
 use crate::{
     formats::{Findings, quoted},
-    model::{Note, Severity},
+    model::{Note, NoteCode, Severity},
     tensor::Encoding,
 };
 
@@ -23,7 +23,7 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
             let note = Note::new(Severity::Error, what).place(place);
             let note = note.why("one such value spreads through every later number: the model writes nonsense");
             findings.note(
-                "values",
+                NoteCode::Values,
                 note.advice(
                     "get the file again and compare its checksum; if it is the same, the conversion went wrong",
                 ),
@@ -40,7 +40,7 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
     let note = Note::new(Severity::Warning, what).place(subject.place(first));
     let note =
         note.why("programs that reserve a file's length before they download it leave zeros where they have not come");
-    findings.note("zeros", note.advice("finish the download, or get the file again and compare its checksum"));
+    findings.note(NoteCode::Zeros, note.advice("finish the download, or get the file again and compare its checksum"));
 }
 
 /// The first value that is no number, as text, and the byte offset of its block.

@@ -4,7 +4,7 @@ use super::Subject;
 use crate::{
     arch::{Key, Numbers},
     formats::{Findings, quoted},
-    model::{FormatId, Note, Severity},
+    model::{FormatId, Loader, Note, NoteCode, Severity},
 };
 
 /// Names of the token embedding: `[tokens, width]` in each.
@@ -41,8 +41,8 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
             let what = format!("{key} has {n} items, tokenizer.ggml.tokens has {tokens}");
             let note = Note::new(Severity::Error, what)
                 .place(meta.place(key))
-                .why("llama.cpp refuses the file, or reads beyond the list");
-            findings.note("tokenizer lists", note.advice("convert the model again"));
+                .why(Loader::LlamaCpp.refuses("llama.cpp refuses the file, or reads beyond the list"));
+            findings.note(NoteCode::TokenizerLists, note.advice("convert the model again"));
         }
     }
     let Some((tensor, rows)) = embedding(subject) else { return };
@@ -57,25 +57,30 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
     if tokens > rows {
         let what = format!("{of} has {tokens} tokens, the embedding {name} {rows} rows");
         let why = if gguf {
-            "llama.cpp refuses the file: it wants one row for each token"
+            Loader::LlamaCpp.refuses("llama.cpp refuses the file: it wants one row for each token")
         } else {
-            "ids of the last tokens have no row: running them is an error or reads other memory"
+            "ids of the last tokens have no row: running them is an error or reads other memory".into()
         };
         let note = Note::new(Severity::Error, what).place(place).why(why);
-        findings
-            .note("tokens", note.advice("get the tokenizer that belongs to these weights, or resize the embedding"));
+        findings.note(
+            NoteCode::Tokens,
+            note.advice("get the tokenizer that belongs to these weights, or resize the embedding"),
+        );
     } else if gguf && tokens < rows {
         let what = format!("{of} has {tokens} tokens, the embedding {name} {rows} rows");
         let note = Note::new(Severity::Error, what)
             .place(place)
-            .why("llama.cpp refuses the file: it wants one row for each token");
-        findings.note("tokens", note.advice("convert the model again: converters fill the list up with unused tokens"));
+            .why(Loader::LlamaCpp.refuses("llama.cpp refuses the file: it wants one row for each token"));
+        findings.note(
+            NoteCode::Tokens,
+            note.advice("convert the model again: converters fill the list up with unused tokens"),
+        );
     } else if rows / 2 > tokens {
         let what = format!("The embedding {name} has {rows} rows, {of} only {tokens} tokens");
         let note = Note::new(Severity::Warning, what)
             .place(place)
             .why("more than half of the rows can never be used: this may be another model's tokenizer");
-        findings.note("tokens", note.advice("compare the tokenizer with the one the model was trained with"));
+        findings.note(NoteCode::Tokens, note.advice("compare the tokenizer with the one the model was trained with"));
     }
     // Converters that pad the embedding state its rows; a smaller number is from another version of the model.
     if let Some(numbers) = Numbers::of(subject.model)
@@ -87,6 +92,6 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
         let note = Note::new(Severity::Warning, what)
             .place(meta.place(&key))
             .why("programs that trust the number make logits of another length");
-        findings.note("vocabulary size", note.advice("convert the model again"));
+        findings.note(NoteCode::VocabularySize, note.advice("convert the model again"));
     }
 }

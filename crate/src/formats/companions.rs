@@ -1,7 +1,7 @@
 //! Files that belong to a model and were not given.
 
 use super::merge::{self, ShardName};
-use crate::model::{FormatId, ModelFile, Place};
+use crate::model::{FileRole, FormatId, ModelFile, Place};
 
 /// Names of the files that the model states and that are not among its own: external data and shards, by the paths that
 /// they would have beside it. A shard that was given but could not be read counts as one.
@@ -25,7 +25,7 @@ pub fn missing_files(model: &ModelFile) -> Vec<String> {
             names.push(if home.is_empty() { plain } else { format!("{home}/{plain}") });
         }
     }
-    for file in model.files.iter().filter(|f| f.role.starts_with("shard ")) {
+    for file in model.files.iter().filter(|f| matches!(f.role, FileRole::Shard { .. })) {
         let Some(shard) = ShardName::parse(&file.name) else { continue };
         names.extend((1..=shard.total.min(merge::SHARDS_MOST)).map(|number| shard.with_number(number)));
         break;
@@ -41,11 +41,11 @@ pub fn missing_files(model: &ModelFile) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::{
-        model::{FileSummary, Metadata, TensorEntry},
+        model::{FileSummary, Metadata, TensorEntry, Version},
         tensor::{Encoding, Shape},
     };
 
-    fn model(format: FormatId, files: &[(&str, &str)], missing: &[&str]) -> ModelFile {
+    fn model(format: FormatId, files: &[(&str, FileRole)], missing: &[&str]) -> ModelFile {
         let tensor = |file: &&str| TensorEntry {
             name: "t".into(),
             shape: Shape::default(),
@@ -55,8 +55,8 @@ mod tests {
         };
         ModelFile {
             format,
-            version: String::new(),
-            files: files.iter().map(|(n, r)| FileSummary { name: (*n).into(), bytes: 1, role: (*r).into() }).collect(),
+            version: Version::default(),
+            files: files.iter().map(|(n, r)| FileSummary { name: (*n).into(), bytes: 1, role: r.clone() }).collect(),
             metadata: Metadata::default(),
             tensors: missing.iter().map(tensor).collect(),
             graph: None,
@@ -71,7 +71,10 @@ mod tests {
     fn shards_are_named_by_the_one_that_is_here() {
         let split = model(
             FormatId::Gguf,
-            &[("m/a-00002-of-00003.gguf", "shard 2 of 3"), ("m/config.json", "configuration")],
+            &[
+                ("m/a-00002-of-00003.gguf", FileRole::Shard { number: 2, total: 3 }),
+                ("m/config.json", FileRole::Configuration),
+            ],
             &[],
         );
         assert_eq!(missing_files(&split), ["m/a-00001-of-00003.gguf", "m/a-00003-of-00003.gguf"]);
@@ -81,7 +84,7 @@ mod tests {
     fn external_data_lies_beside_the_model_and_never_outside() {
         let onnx = model(
             FormatId::Onnx,
-            &[("m/x.onnx", "weights")],
+            &[("m/x.onnx", FileRole::Weights)],
             &["w.bin", "w.bin", "../out.bin", "/etc/passwd", "./d/v.bin"],
         );
         assert_eq!(missing_files(&onnx), ["m/d/v.bin", "m/w.bin"]);
@@ -89,6 +92,6 @@ mod tests {
 
     #[test]
     fn a_file_cut_short_does_not_miss_itself() {
-        assert!(missing_files(&model(FormatId::Gguf, &[("a.gguf", "weights")], &["a.gguf"])).is_empty());
+        assert!(missing_files(&model(FormatId::Gguf, &[("a.gguf", FileRole::Weights)], &["a.gguf"])).is_empty());
     }
 }

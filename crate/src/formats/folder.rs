@@ -12,7 +12,9 @@ use super::{
 };
 use crate::{
     fault::{Fault, Result},
-    model::{Awaited, FileSummary, FormatId, ModelFile, Note, Section, SectionKind, Severity},
+    model::{
+        Awaited, Companion, FileRole, FileSummary, FormatId, ModelFile, Note, NoteCode, Section, SectionKind, Severity,
+    },
     source::{Feed, Limits, SourceFile, SourceSet},
 };
 
@@ -27,10 +29,10 @@ pub(super) enum Kind<'a> {
     /// A shard index: tensor and file names.
     Index(merge::Index),
     /// A tokenizer, and its role beside a model.
-    Tokenizer(TokenizerKind, Feed<'a>, String),
+    Tokenizer(TokenizerKind, Feed<'a>, FileRole),
     /// A Git LFS pointer: the length of the file that it stands for, and what is said of it.
     Pointer(Option<u64>, String),
-    Other(String),
+    Other(FileRole),
 }
 
 /// A model, and what else was learnt of the files.
@@ -66,7 +68,7 @@ pub(super) async fn open(files: &SourceSet, limits: &Limits) -> Result<Opened> {
     for (name, what) in files.unread() {
         let note = Note::new(Severity::Warning, format!("{} is left out: {what}", quoted(name)));
         let note = note.why("what lies in it is not seen, and may belong to the model");
-        model.notes.push(note.advice("make it readable, or give the other files alone"));
+        model.notes.push(note.code(NoteCode::LeftOut).advice("make it readable, or give the other files alone"));
     }
     super::findings::sort(&mut model.notes);
     Ok(Opened { model, tokenizers })
@@ -98,7 +100,7 @@ async fn read(files: &SourceSet, mut given: Vec<Given<'_>>, limits: &Limits) -> 
         if let Some(first) = named.first() {
             let what = format!("{} holds another {} model", quoted(given[*first].file.name()), other.format.name());
             let note = Note::new(Severity::Info, what).why("one model is shown at a time");
-            model.notes.push(note.advice("open it by itself"));
+            model.notes.push(note.code(NoteCode::AnotherModel).advice("open it by itself"));
         }
     }
     let home = chosen.place(&given).map_or("", |i| folder_of(given[i].file.name()));
@@ -129,7 +131,7 @@ async fn without_weights(mut given: Vec<Given<'_>>, files: &SourceSet, limits: &
     });
     let Some((_, _, i)) = best.min() else { return Err(no_model(&given, files)) };
     let file = given[i].file;
-    let Kind::Tokenizer(_, feed, role) = std::mem::replace(&mut given[i].kind, Kind::Other("tokenizer".into())) else {
+    let Kind::Tokenizer(_, feed, role) = std::mem::replace(&mut given[i].kind, Kind::Other(FileRole::Tokenizer)) else {
         return Err(Fault::bug("a tokenizer is none").in_file(file.name()));
     };
     let mut model = read_header(file, &tokenizer_file::TokenizerFile, feed, limits).await?;
@@ -148,13 +150,13 @@ fn preference(format: FormatId) -> u8 {
 }
 
 /// What a GGUF file beside a model is, by the names that llama.cpp's tools give.
-fn companion(name: &str) -> Option<&'static str> {
+fn companion(name: &str) -> Option<Companion> {
     let name = name.to_ascii_lowercase();
     let is = |word: &str| name.contains(word);
     Some(match () {
-        () if is("mmproj") => "vision or audio projector (mmproj)",
-        () if is("imatrix") => "importance matrix (imatrix)",
-        () if is("lora") || is("adapter") => "adapter",
+        () if is("mmproj") => Companion::Projector,
+        () if is("imatrix") => Companion::ImportanceMatrix,
+        () if is("lora") || is("adapter") => Companion::Adapter,
         () => return None,
     })
 }
@@ -197,9 +199,9 @@ async fn classify<'a>(file: &'a SourceFile, limits: &Limits) -> Result<Kind<'a>>
     }
     let role_by_name = role(base(file.name()));
     // Settings and lists of added tokens look like small vocabularies; their names tell.
-    let may_be_tokenizer = matches!(role_by_name, None | Some("tokenizer" | "vocabulary"));
+    let may_be_tokenizer = matches!(role_by_name, None | Some(FileRole::Tokenizer | FileRole::Vocabulary));
     if may_be_tokenizer && let Some(kind) = tokenizer_kind(head, file.name(), file.len()) {
-        return Ok(Kind::Tokenizer(kind, feed, role_by_name.unwrap_or("tokenizer").into()));
+        return Ok(Kind::Tokenizer(kind, feed, role_by_name.unwrap_or(FileRole::Tokenizer)));
     }
     if let Some(bytes) = weightless::pointed(head) {
         let size = bytes.map(|n| format!(", which has {n} bytes")).unwrap_or_default();
@@ -218,26 +220,27 @@ async fn classify<'a>(file: &'a SourceFile, limits: &Limits) -> Result<Kind<'a>>
         return Ok(Kind::Index(index));
     }
     if let Some(role) = role_by_name {
-        return Ok(Kind::Other(role.into()));
+        return Ok(Kind::Other(role));
     }
     let tail = file.read(file.len().saturating_sub(8)..file.len()).await?;
     if base(file.name()).contains(".data-") && base(file.name()).contains("-of-") {
-        return Ok(Kind::Other("values of a TensorFlow checkpoint (open them together with the .index file)".into()));
+        let what = "values of a TensorFlow checkpoint (open them together with the .index file)";
+        return Ok(Kind::Other(FileRole::Other(what.into())));
     }
     if let Some(Lookalike { name, advice }) = lookalike::name(feed.window().rest(0), &tail) {
         // What an archive hides is not unpacked, but a pickle that lies in it as it is can be seen.
         let hidden = xray::glimpse(feed.window().rest(0)).map(|what| format!("; {what}")).unwrap_or_default();
         let inside = inside(feed.window().rest(0)).map(|what| format!("; in it: {what}")).unwrap_or_default();
-        return Ok(Kind::Other(format!("{name} ({advice}{hidden}{inside})")));
+        return Ok(Kind::Other(FileRole::Other(format!("{name} ({advice}{hidden}{inside})"))));
     }
     // No content test speaks for or against: the name decides which reader explains what is wrong.
     let named = FORMATS.iter().find(|f| f.sniff(feed.window().rest(0), file.name(), file.len()) == Match::ByName);
     Ok(match named {
         Some(format) => Kind::Model(*format, feed),
-        None => Kind::Other(format!(
+        None => Kind::Other(FileRole::Other(format!(
             "of no known format (it starts with {})",
             lookalike::first_bytes(feed.window().rest(0))
-        )),
+        ))),
     })
 }
 
@@ -270,7 +273,7 @@ fn group(given: &[Given<'_>]) -> Vec<Group> {
                 taken[j] = true;
             }
             let instead = found.filter(|_| usable.is_none()).map(|j| match &given[j].kind {
-                Kind::Other(what) => what.clone(),
+                Kind::Other(what) => what.to_string(),
                 Kind::Pointer(..) => "a Git LFS pointer".into(),
                 _ => "another kind of file".into(),
             });
@@ -311,7 +314,7 @@ fn group(given: &[Given<'_>]) -> Vec<Group> {
             let missing = usable.is_none().then(|| {
                 let (bytes, instead) = match found.map(|j| &given[j].kind) {
                     Some(Kind::Pointer(bytes, _)) => (*bytes, Some("a Git LFS pointer".to_owned())),
-                    Some(Kind::Other(what)) => (None, Some(what.clone())),
+                    Some(Kind::Other(what)) => (None, Some(what.to_string())),
                     _ => (None, None),
                 };
                 Awaited { name: name.clone(), bytes, instead }
@@ -342,7 +345,8 @@ fn saved_model(given: &[Given<'_>], i: usize, taken: &mut [bool]) -> Option<Vec<
 
 fn no_model(given: &[Given<'_>], files: &SourceSet) -> Fault {
     let say = |g: &Given<'_>| match &g.kind {
-        Kind::Other(what) | Kind::Pointer(_, what) => what.clone(),
+        Kind::Other(what) => what.to_string(),
+        Kind::Pointer(_, what) => what.clone(),
         _ => "no model by itself".to_owned(),
     };
     if let [only] = given {
@@ -368,7 +372,7 @@ async fn read_parts(chosen: &Group, given: &mut [Given<'_>], limits: &Limits) ->
             continue;
         };
         let file = given[i].file;
-        let Kind::Model(format, feed) = std::mem::replace(&mut given[i].kind, Kind::Other("weights".into())) else {
+        let Kind::Model(format, feed) = std::mem::replace(&mut given[i].kind, Kind::Other(FileRole::Weights)) else {
             return Err(Fault::bug("a part is no model").in_file(file.name()));
         };
         match read_header(file, format, feed, limits).await {
@@ -393,18 +397,19 @@ async fn add_side_files(model: &mut ModelFile, home: &str, given: &[Given<'_>], 
         let role = match &side.kind {
             _ if used.contains(&i) => continue,
             Kind::Model(format, _) => match companion(base(name)) {
-                Some(what) if serves(format.id(), base(name)) => format!("{what}, by its name"),
-                _ => format!("another {} model", format.id().name()),
+                Some(what) if serves(format.id(), base(name)) => FileRole::Beside(what),
+                _ => FileRole::Another(format.id()),
             },
-            Kind::Index(_) => "index".into(),
-            Kind::Tokenizer(_, _, role) | Kind::Pointer(_, role) | Kind::Other(role) => role.clone(),
+            Kind::Index(_) => FileRole::Index,
+            Kind::Pointer(_, what) => FileRole::Other(what.clone()),
+            Kind::Tokenizer(_, _, role) | Kind::Other(role) => role.clone(),
         };
         let number = model.files.len();
         let len = side.file.len();
         let known = self::role(base(name)).is_some() || matches!(side.kind, Kind::Index(_) | Kind::Tokenizer(..));
         // The configuration of a part (a pooling layer, a model of a pipeline) is not the model's.
-        let role =
-            if role == "configuration" && folder_of(name) != home { "a part's configuration".into() } else { role };
+        let elsewhere = role == FileRole::Configuration && folder_of(name) != home;
+        let role = if elsewhere { FileRole::PartConfiguration } else { role };
         if known {
             read.push((number, side.file));
         }
@@ -415,7 +420,10 @@ async fn add_side_files(model: &mut ModelFile, home: &str, given: &[Given<'_>], 
         if let (Kind::Other(what), true) = (&side.kind, name.ends_with(".index.json")) {
             let what = format!("{} is no index that can be read: it is {what}", quoted(name));
             let note = Note::new(Severity::Warning, what).at(number, 0);
-            model.notes.push(note.why("which shards belong to the model is known by their names alone"));
+            model.notes.push(
+                note.code(NoteCode::IndexDisagrees)
+                    .why("which shards belong to the model is known by their names alone"),
+            );
         }
         model.files.push(FileSummary { name: name.into(), bytes: len, role });
     }

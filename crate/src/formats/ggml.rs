@@ -19,8 +19,8 @@ use super::{
 use crate::{
     fault::Fault,
     model::{
-        Cut, FormatId, MetaArray, MetaType, MetaValue, Metadata, ModelFile, Note, Place, SectionKind, Severity,
-        TensorEntry,
+        Cut, FormatId, MetaArray, MetaType, MetaValue, Metadata, ModelFile, Note, NoteCode, Place, SectionKind,
+        Severity, TensorEntry,
     },
     source::{Cursor, Limits, Stop, Window},
     tensor::{Encoding, Shape},
@@ -169,7 +169,7 @@ impl Reader for GgmlReader {
                 self.done = true;
             } else if self.entries.len() as u64 >= limits.tensors {
                 let what = format!("more than {} tensors; the limit", limits.tensors);
-                self.findings.error("limits", self.at, what, "the rest is not listed");
+                self.findings.error(NoteCode::Limits, self.at, what, "the rest is not listed");
                 self.done = true;
             } else {
                 self.tensor(file)?;
@@ -244,7 +244,12 @@ impl GgmlReader {
         let most = (file.len() - self.at) / self.least_token();
         if self.tokens_stated > most {
             let what = format!("{} tokens announced, the file has room for {most}", self.tokens_stated);
-            self.findings.error("counts", self.at, what, "the file was not copied whole, or the number is wrong");
+            self.findings.error(
+                NoteCode::Counts,
+                self.at,
+                what,
+                "the file was not copied whole, or the number is wrong",
+            );
         }
         Ok(())
     }
@@ -280,7 +285,12 @@ impl GgmlReader {
                 Err(Stop::Bad(fault)) => {
                     let what =
                         format!("{} of {} tokens could be read: {}", self.tokens.len(), self.tokens_stated, fault.what);
-                    self.findings.error("tokens", self.at, what, "the file was not copied whole, or is damaged");
+                    self.findings.error(
+                        NoteCode::Tokens,
+                        self.at,
+                        what,
+                        "the file was not copied whole, or is damaged",
+                    );
                     self.cut(fault.short, None);
                     self.done = true;
                     break;
@@ -340,7 +350,7 @@ impl GgmlReader {
                         file.len()
                     );
                     self.findings.error(
-                        "end of file",
+                        NoteCode::EndOfFile,
                         file.len(),
                         what,
                         "the file was not copied whole; later tensors are not listed",
@@ -355,7 +365,7 @@ impl GgmlReader {
             Err(Stop::Bad(fault)) => {
                 let what = format!("after {} tensors, what follows is no tensor: {}", self.entries.len(), fault.what);
                 self.findings.error(
-                    "tensors",
+                    NoteCode::Tensors,
                     self.at,
                     what,
                     "the file was not copied whole, or its layout is another",
@@ -421,7 +431,7 @@ impl GgmlReader {
             let note = Note::new(Severity::Warning, what)
                 .why("the other files are model.bin, model.bin.1 and so on; one alone cannot run");
             let advice = "llama.cpp of before April 2023 joined them; a GGUF file of the same model is whole";
-            findings.add("parts", 0, note.advice(advice).at(0, self.tokens_end.min(file.len())));
+            findings.add(NoteCode::Parts, 0, note.advice(advice).at(0, self.tokens_end.min(file.len())));
         }
     }
     fn model(mut self, file: &Window) -> ModelFile {
@@ -444,16 +454,21 @@ impl GgmlReader {
         let mut findings = std::mem::take(&mut self.findings);
         if self.layout == Layout::Llama {
             let why = "the file states no context length, no width of the feed-forward layers, no RoPE base and no groups of heads";
-            findings.info("unstated", 0, "Programs of that time knew these numbers by themselves", why);
+            findings.info(NoteCode::Unstated, 0, "Programs of that time knew these numbers by themselves", why);
         }
         if self.no_bins {
             let why = "sound cannot be turned into the spectrum that the model reads";
-            findings.warn("header", 4, "The size of the Fourier transform (FFT) is 0: there are no mel filters", why);
+            findings.warn(
+                NoteCode::Header,
+                4,
+                "The size of the Fourier transform (FFT) is 0: there are no mel filters",
+                why,
+            );
         }
         self.parts(file, &mut findings);
         if self.entries.is_empty() && self.layout != Layout::Lora {
             findings.info(
-                "empty",
+                NoteCode::Empty,
                 self.tokens_end.min(file.len()),
                 "The file holds no tensors: a vocabulary alone",
                 "",
@@ -462,7 +477,12 @@ impl GgmlReader {
         if let Some(expected) = self.expected().filter(|n| !self.entries.is_empty() && *n != self.entries.len() as u64)
         {
             let what = format!("{} tensors are there; a model of so many layers has {expected}", self.entries.len());
-            findings.warn("count", file.len(), what, "the file was cut between two tensors, or holds a variant");
+            findings.warn(
+                NoteCode::Count,
+                file.len(),
+                what,
+                "the file was cut between two tensors, or holds a variant",
+            );
             let between = Cut { file: 0, needs: None, announced: Some(expected) };
             self.cut = self.cut.or((expected > self.entries.len() as u64).then_some(between));
         }
@@ -470,7 +490,7 @@ impl GgmlReader {
         if quantized && self.era < 3 {
             let what = format!("Quantized blocks are laid out as ggml did before May 2023 (layout {} of 3)", self.era);
             findings.info(
-                "old blocks",
+                NoteCode::OldBlocks,
                 0,
                 what,
                 "today's llama.cpp cannot read them; their values are shown as they were meant",
@@ -487,7 +507,7 @@ impl GgmlReader {
             if self.version > 0 { format!("{name} v{}", self.version) } else { format!("{name} without version") };
         ModelFile {
             format: FormatId::Ggml,
-            version: format!("{version}, as {} writes it", self.layout.program()),
+            version: format!("{version}, as {} writes it", self.layout.program()).into(),
             files: Vec::new(),
             metadata,
             tensors: self.entries,

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     fault::Fault,
-    model::{FormatId, MetaArray, MetaType, MetaValue, Metadata, ModelFile, Place, SectionKind, TensorEntry},
+    model::{FormatId, MetaArray, MetaType, MetaValue, Metadata, ModelFile, NoteCode, Place, SectionKind, TensorEntry},
     source::{Limits, Stop, Window},
     tensor::{Encoding, Shape},
 };
@@ -87,7 +87,12 @@ impl Reader for KerasReader {
             let start = user_block(head).unwrap_or(0);
             if start > 0 {
                 let what = format!("{start} bytes lie before the HDF5 part: a user block");
-                self.findings.info("user block", 0, what, "programs keep text of their own there; it was not read");
+                self.findings.info(
+                    NoteCode::UserBlock,
+                    0,
+                    what,
+                    "programs keep text of their own there; it was not read",
+                );
             }
             self.weights = Some((Hdf5::new(start..file.len()), None));
         }
@@ -132,7 +137,7 @@ impl KerasReader {
                     Ok(bytes) => self.configs.push((member.name.clone(), bytes)),
                     Err(what) => {
                         let what = format!("{} was not read: {what}", quoted(&member.name));
-                        self.findings.warn("members", member.header.min(file.len()), what, "");
+                        self.findings.warn(NoteCode::Members, member.header.min(file.len()), what, "");
                     }
                 }
             }
@@ -152,7 +157,9 @@ impl KerasReader {
                     odd_layers(&json, 0, &mut findings);
                     merge::flatten(key, &json, &mut metadata);
                 }
-                Err(fault) => findings.error("configuration", 0, format!("{name} cannot be read: {}", fault.what), ""),
+                Err(fault) => {
+                    findings.error(NoteCode::Configuration, 0, format!("{name} cannot be read: {}", fault.what), "")
+                }
             }
         }
         let (mut parts, mut tensors, mut version) = (Vec::new(), Vec::new(), String::from("archive"));
@@ -163,9 +170,9 @@ impl KerasReader {
             for (bad, at, what) in &hdf5.findings {
                 let at = if packed { 0 } else { (*at).min(len) };
                 if *bad {
-                    findings.error("HDF5", at, what.clone(), "part of the file is not shown");
+                    findings.error(NoteCode::HDF5, at, what.clone(), "part of the file is not shown");
                 } else {
-                    findings.info("HDF5", at, what.clone(), "");
+                    findings.info(NoteCode::HDF5, at, what.clone(), "");
                 }
             }
             if !packed {
@@ -192,12 +199,12 @@ impl KerasReader {
             .iter()
             .any(|(key, _)| key.contains("keras_version") || key.starts_with("keras.") || key.contains("layer_names"));
         if !known {
-            findings.info("HDF5", 0, "Nothing in the file names Keras: it is HDF5 with data of some kind", "");
+            findings.info(NoteCode::HDF5, 0, "Nothing in the file names Keras: it is HDF5 with data of some kind", "");
         }
         let sections = sections::map(0, len, &parts, &tensors, 8);
         ModelFile {
             format: FormatId::Keras,
-            version,
+            version: version.into(),
             files: Vec::new(),
             metadata,
             tensors,
@@ -243,7 +250,7 @@ fn odd_layers(json: &Json, depth: u32, findings: &mut Findings) {
             if text("class_name") == Some("Lambda") {
                 let what = "a Lambda layer carries Python code in the configuration";
                 findings.error(
-                    "code in layers",
+                    NoteCode::CodeInLayers,
                     0,
                     what,
                     "Keras would run it unless safe_mode refuses; .h5 files are loaded without that check",
@@ -253,7 +260,7 @@ fn odd_layers(json: &Json, depth: u32, findings: &mut Findings) {
                 text("module").filter(|m| !m.is_empty() && !m.starts_with("keras") && !m.starts_with("builtins"))
             {
                 let what = format!("the configuration names code of the module {}", quoted(module));
-                findings.warn("foreign modules", 0, what, "Keras would import it");
+                findings.warn(NoteCode::ForeignModules, 0, what, "Keras would import it");
             }
             for (_, value) in members {
                 odd_layers(value, depth + 1, findings);
@@ -293,14 +300,19 @@ fn entry(dataset: Dataset, packed: bool, file: &Window, findings: &mut Findings)
     };
     let bytes = shape.elements().and_then(|n| encoding.bytes(n, shape.row_len()));
     if shape.elements().is_none() {
-        findings.error("sizes", at, format!("{told} of shape {shape} has more elements than 64 bits count"), "");
+        findings.error(
+            NoteCode::Sizes,
+            at,
+            format!("{told} of shape {shape} has more elements than 64 bits count"),
+            "",
+        );
     }
     let place = match layout {
         Layout::Plain(range) => {
             let found = range.end - range.start;
             if let Some(bytes) = bytes.filter(|n| *n > found && found > 0) {
                 let what = format!("{told} of shape {shape} and {encoding} takes {bytes} bytes, {found} are stored");
-                findings.error("sizes", at, what, "its shape is not to be believed");
+                findings.error(NoteCode::Sizes, at, what, "its shape is not to be believed");
             }
             if packed || big {
                 Place::Inline
@@ -314,7 +326,7 @@ fn entry(dataset: Dataset, packed: bool, file: &Window, findings: &mut Findings)
                         range.end,
                         file.len()
                     );
-                    findings.error("end of file", file.len(), what, "the file was not copied whole");
+                    findings.error(NoteCode::EndOfFile, file.len(), what, "the file was not copied whole");
                 }
                 Place::Missing { file: file.name().to_owned(), at: range }
             }
@@ -329,13 +341,18 @@ fn entry(dataset: Dataset, packed: bool, file: &Window, findings: &mut Findings)
                     if let Place::Missing { at, .. } = &place {
                         let what =
                             format!("{told} has chunks up to byte {}, the file ends at byte {}", at.end, file.len());
-                        findings.error("end of file", file.len(), what, "the file was not copied whole");
+                        findings.error(NoteCode::EndOfFile, file.len(), what, "the file was not copied whole");
                     }
-                    findings.info("chunks", at, what, "its values are unpacked when they are looked at");
+                    findings.info(NoteCode::Chunks, at, what, "its values are unpacked when they are looked at");
                     place
                 }
                 Err(why) => {
-                    findings.info("chunks", at, what, &format!("its values are listed, not shown: it is {why}"));
+                    findings.info(
+                        NoteCode::Chunks,
+                        at,
+                        what,
+                        &format!("its values are listed, not shown: it is {why}"),
+                    );
                     Place::Inline
                 }
             }

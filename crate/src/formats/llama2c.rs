@@ -4,7 +4,7 @@
 use super::{Format, Match, Reader, findings::Findings, sections};
 use crate::{
     fault::Fault,
-    model::{FormatId, MetaType, MetaValue, Metadata, ModelFile, Place, SectionKind, TensorEntry},
+    model::{FormatId, MetaType, MetaValue, Metadata, ModelFile, NoteCode, Place, SectionKind, TensorEntry, Version},
     source::{Cursor, Limits, Stop, Window},
     tensor::{Encoding, Shape},
 };
@@ -58,9 +58,12 @@ impl Reader for Llama2cReader {
         let len = file.len();
         let mut tensors = Vec::new();
         match stated.tensors() {
-            None => {
-                findings.error("sizes", 0, "the header's numbers give no model that can exist", "nothing is listed")
-            }
+            None => findings.error(
+                NoteCode::Sizes,
+                0,
+                "the header's numbers give no model that can exist",
+                "nothing is listed",
+            ),
             Some((list, end)) => {
                 for (name, shape, encoding, at, bytes) in list {
                     let place = if at + bytes <= len {
@@ -72,14 +75,19 @@ impl Reader for Llama2cReader {
                 }
                 if end > len {
                     let what = format!("The model ends at byte {end}, the file at byte {len}");
-                    findings.error("end of file", len, what, "the file was not copied whole");
+                    findings.error(NoteCode::EndOfFile, len, what, "the file was not copied whole");
                 } else if end < len {
-                    findings.warn("trailing bytes", end, format!("{} bytes follow the last tensor", len - end), "");
+                    findings.warn(
+                        NoteCode::TrailingBytes,
+                        end,
+                        format!("{} bytes follow the last tensor", len - end),
+                        "",
+                    );
                 }
             }
         }
         findings.info(
-            "unnamed",
+            NoteCode::Unnamed,
             0,
             "The file names no tensors: they are known by their order",
             "names are PyTorch's of the same model",
@@ -88,7 +96,7 @@ impl Reader for Llama2cReader {
         let sections = sections::map(0, len, &[(0..header, SectionKind::Header)], &tensors, 0);
         ModelFile {
             format: FormatId::Llama2c,
-            version: stated.version.to_string(),
+            version: Version::counted(u64::from(stated.version)),
             files: Vec::new(),
             metadata,
             tensors,

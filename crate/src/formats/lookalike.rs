@@ -163,12 +163,6 @@ pub(super) fn name(head: &[u8], tail: &[u8]) -> Option<Lookalike> {
             "Xcode and coremltools open it, in a .mlpackage with the weights beside it; the model it was converted from can be opened here",
         );
     }
-    if importance_matrix(head) {
-        return is(
-            "an importance matrix (imatrix.dat) of llama.cpp: statistics that guide quantization, no model",
-            "llama-quantize takes it by --imatrix; newer llama.cpp writes such files as GGUF, which open here",
-        );
-    }
     if bare_vocabulary(head) {
         return is(
             "probably a ggml vocabulary of spring 2023, which has no magic",
@@ -262,13 +256,6 @@ fn feature(message: &[u8], size: usize) -> bool {
         left = value.get(n..).unwrap_or(&[]);
     }
     left.is_empty() && (cut || named && typed)
-}
-
-/// A count, then the length and name of the first tensor measured, how often, and how many values it has.
-fn importance_matrix(head: &[u8]) -> bool {
-    let (Some(count), Some(length)) = (number(head, 0), number(head, 4)) else { return false };
-    let name = head.get(8..8usize.saturating_add((length as usize).min(256))).unwrap_or(&[]);
-    (1..100_000).contains(&count) && (8..=256).contains(&length) && name.ends_with(b".weight") && name.is_ascii()
 }
 
 /// A count, then a token's length and text: the first vocabularies of llama.cpp.

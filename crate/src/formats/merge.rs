@@ -6,8 +6,8 @@ use super::{codec::json::Json, findings::quoted, sections};
 use crate::{
     fault::Fault,
     model::{
-        Awaited, Cut, FileSummary, FormatId, MetaArray, MetaType, MetaValue, Metadata, ModelFile, Note, Place,
-        SectionKind, Severity, TensorEntry,
+        Awaited, Cut, FileRole, FileSummary, FormatId, Loader, MetaArray, MetaType, MetaValue, Metadata, ModelFile,
+        Note, NoteCode, Place, SectionKind, Severity, TensorEntry, Version,
     },
     source::{SourceFile, SourceSet},
     tensor::{Encoding, Shape},
@@ -126,7 +126,7 @@ impl Whole {
     pub(super) fn new(format: FormatId) -> Self {
         let model = ModelFile {
             format,
-            version: String::new(),
+            version: Version::default(),
             files: Vec::new(),
             metadata: Metadata::default(),
             tensors: Vec::new(),
@@ -156,7 +156,8 @@ impl Whole {
             None => format!("{} is missing: part {} of {}", quoted(&part.name), part.number, part.total),
         };
         self.model.awaited.push(known);
-        let note = Note::new(Severity::Error, what).why("its tensors cannot be shown or run");
+        let note =
+            Note::new(Severity::Error, what).code(NoteCode::MissingPart).why("its tensors cannot be shown or run");
         self.model.notes.push(note.advice(match instead.as_deref() {
             Some("a Git LFS pointer") => {
                 "fetch the real file with `git lfs pull`, or download it from the model's page"
@@ -168,7 +169,8 @@ impl Whole {
     pub(super) fn unreadable(&mut self, part: &Part, fault: &Fault) {
         self.missing.push(part.name.clone());
         let what = format!("{} cannot be read: {fault}", quoted(&part.name));
-        let note = Note::new(Severity::Error, what).why("its tensors cannot be shown or run");
+        let note = Note::new(Severity::Error, what).code(NoteCode::UnreadablePart);
+        let note = note.why("its tensors cannot be shown or run");
         self.model.notes.push(note.advice("copy or download that file again"));
     }
     /// Takes in a part that was read as file number 0.
@@ -176,10 +178,10 @@ impl Whole {
         let number = self.model.files.len();
         let first_tensor = self.model.tensors.len();
         let role = match self.model.format {
-            FormatId::TensorFlow if part.number == 1 => "graph or checkpoint".into(),
-            FormatId::TensorFlow => "variables".into(),
-            _ if part.total > 1 => format!("shard {} of {}", part.number, part.total),
-            _ => "weights".into(),
+            FormatId::TensorFlow if part.number == 1 => FileRole::GraphOrCheckpoint,
+            FormatId::TensorFlow => FileRole::Variables,
+            _ if part.total > 1 => FileRole::Shard { number: part.number, total: part.total },
+            _ => FileRole::Weights,
         };
         self.model.files.push(FileSummary { name: file.name().into(), bytes: file.len(), role });
         self.parts += 1;
@@ -225,8 +227,10 @@ impl Whole {
         let (no, count) = (read.metadata.unsigned("split.no"), read.metadata.unsigned("split.count"));
         let place = read.metadata.place("split.no").or_else(|| read.metadata.place("split.count"));
         let mut note = |what: String| {
-            let note = Note::new(Severity::Error, what).at(number, place.map_or(0, |(_, at)| at));
-            let note = note.why("the tensors of the other parts are not here; llama.cpp refuses the file");
+            let note = Note::new(Severity::Error, what).code(NoteCode::Split).at(number, place.map_or(0, |(_, at)| at));
+            let note = note.why(
+                Loader::LlamaCpp.refuses("the tensors of the other parts are not here; llama.cpp refuses the file"),
+            );
             self.model.notes.push(note.advice("give all parts of one split together, under their own names"));
         };
         let named = part.total as u64;
@@ -249,7 +253,7 @@ impl Whole {
     /// The joined model, held against the index where there is one.
     pub(super) fn finish(mut self, index: Option<&Index>) -> ModelFile {
         if self.parts == 0 {
-            self.model.version = "without weights".into();
+            self.model.version = Version::without_weights();
         }
         if let Some(index) = index {
             self.check_index(index);
@@ -262,7 +266,7 @@ impl Whole {
             if found != stated && self.parts > 0 {
                 let what = format!("split.tensors.count is {stated}; the parts given hold {found} tensors");
                 let note = Note::new(Severity::Warning, what).place(self.model.metadata.place("split.tensors.count"));
-                let note = note.why("a part is missing, or belongs to another split");
+                let note = note.code(NoteCode::Split).why("a part is missing, or belongs to another split");
                 self.model.notes.push(note.advice("give all parts of one split together"));
             }
         }
@@ -279,7 +283,10 @@ impl Whole {
             {
                 let what = format!("{} lies in more than one shard", quoted(&tensor.name));
                 let note = Note::new(Severity::Error, what).at(*b, at.start).why("readers differ in which they take");
-                notes.push(note.advice("the shards are of different models: get all of them from one place"));
+                notes.push(
+                    note.code(NoteCode::RepeatedTensors)
+                        .advice("the shards are of different models: get all of them from one place"),
+                );
             }
         }
         self.model.notes.append(&mut notes);
@@ -331,11 +338,11 @@ impl Whole {
         for what in wrong.into_iter().take(TOLD) {
             let note = Note::new(Severity::Error, format!("Index and shards disagree: {what}"));
             let note = note.why("readers that trust the index see another model");
-            self.model.notes.push(note.advice(DISAGREE));
+            self.model.notes.push(note.code(NoteCode::IndexDisagrees).advice(DISAGREE));
         }
         if more > 0 {
             let note = Note::new(Severity::Error, format!("Index and shards disagree on {more} more tensors"));
-            self.model.notes.push(note.why("as above").advice(DISAGREE));
+            self.model.notes.push(note.code(NoteCode::IndexDisagrees).why("as above").advice(DISAGREE));
         }
         let sum = self.model.tensors.iter().filter_map(|t| t.bytes).fold(0, u64::saturating_add);
         if let (Some(left), false) = (index.total_size.and_then(|total| total.checked_sub(sum)), absent.is_empty()) {
@@ -346,7 +353,7 @@ impl Whole {
                 format!("The {n} missing shards hold {left} of {total} bytes of tensors together")
             };
             let note = Note::new(Severity::Info, what).why("so much is left to download, by the index");
-            self.model.notes.push(note.advice("give them together with the index"));
+            self.model.notes.push(note.code(NoteCode::MissingBytes).advice("give them together with the index"));
         }
         if let Some(total) = index.total_size
             && absent.is_empty()
@@ -355,7 +362,7 @@ impl Whole {
             let what = format!("The index states {total} bytes of tensors, the shards hold {sum}");
             let note =
                 Note::new(Severity::Warning, what).why("index and shards may be of different versions of the model");
-            self.model.notes.push(note.advice(DISAGREE));
+            self.model.notes.push(note.code(NoteCode::IndexDisagrees).advice(DISAGREE));
         }
         self.model.tensors.append(&mut absent);
     }
@@ -392,7 +399,7 @@ pub(super) fn external(model: &mut ModelFile, onnx: &str, files: &SourceSet) -> 
             }
             used.push(given);
             let bytes = files.files()[given].len();
-            model.files.push(FileSummary { name, bytes, role: "external data".into() });
+            model.files.push(FileSummary { name, bytes, role: FileRole::ExternalData });
             Some((first + used.len() - 1, given))
         });
         let Some((number, given)) = *found else {
@@ -415,7 +422,7 @@ pub(super) fn external(model: &mut ModelFile, onnx: &str, files: &SourceSet) -> 
                     quoted(file)
                 );
                 let note = Note::new(Severity::Error, what).at(number, len).why("the file was not copied whole");
-                model.notes.push(note.advice("copy or download that file again"));
+                model.notes.push(note.code(NoteCode::EndOfFile).advice("copy or download that file again"));
             }
         }
     }
@@ -426,10 +433,11 @@ pub(super) fn external(model: &mut ModelFile, onnx: &str, files: &SourceSet) -> 
             let what = format!("{} is missing: it holds the data of {tensors} tensors", quoted(&file));
             let note =
                 Note::new(Severity::Error, what).why("its tensors cannot be shown, and no program can run the model");
-            note.advice("give it together with the model")
+            note.code(NoteCode::ExternalData).advice("give it together with the model")
         } else {
             let what = format!("{tensors} tensors are said to lie in {}, outside the model's folder", quoted(&file));
             Note::new(Severity::Error, what)
+                .code(NoteCode::OutsideData)
                 .why("a model must not name files elsewhere; the location is not followed")
                 .advice("do not open the model with programs that would follow it")
         };

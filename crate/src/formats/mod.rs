@@ -6,6 +6,7 @@ mod findings;
 mod folder;
 mod ggml;
 mod gguf;
+mod imatrix;
 mod items;
 mod keras;
 mod llama2c;
@@ -89,6 +90,7 @@ pub static FORMATS: &[&dyn Format] = &[
     &tensorflow::TensorFlow,
     &safetensors::Safetensors,
     &llama2c::Llama2c,
+    &imatrix::Imatrix,
     &pytorch::Pickle,
     &tokenizer_file::TokenizerFile,
 ];

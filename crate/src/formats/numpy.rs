@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     fault::Fault,
-    model::{Cut, FormatId, Metadata, ModelFile, Place, SectionKind, TensorEntry},
+    model::{Cut, FormatId, Metadata, ModelFile, NoteCode, Place, SectionKind, TensorEntry, Version},
     source::{Cursor, Limits, Stop, Window},
     tensor::{Encoding, Shape},
 };
@@ -250,7 +250,12 @@ impl NumpyReader {
             Some(needs) => format!("The file ends at byte {len}, within its header, which goes on to byte {needs}"),
             None => format!("The file ends at byte {len}, within its header"),
         };
-        self.findings.error("end of file", len, what, "the file was not copied whole: no value of the array is here");
+        self.findings.error(
+            NoteCode::EndOfFile,
+            len,
+            what,
+            "the file was not copied whole: no value of the array is here",
+        );
         // What ends within the text may still state type and shape.
         if let Ok(header) = Header::parse(&text, needs.unwrap_or(len), version) {
             let name = file.name().rsplit('/').next().unwrap_or_default().trim_end_matches(".npy").to_owned();
@@ -289,7 +294,7 @@ impl NumpyReader {
             Err((at, what)) => {
                 let at = if member.stored() { at } else { member.at.start };
                 self.findings.error(
-                    "members",
+                    NoteCode::Members,
                     at,
                     format!("{} is no array: {what}", quoted(&member.name)),
                     "numpy cannot read it",
@@ -301,7 +306,7 @@ impl NumpyReader {
         let name = member.name.strip_suffix(".npy").unwrap_or(&member.name).to_owned();
         if objects && !member.stored() {
             let what = format!("{} holds packed Python objects, which were not looked into", quoted(&name));
-            self.findings.warn("objects", member.at.start, what, "a pickle hides in them");
+            self.findings.warn(NoteCode::Objects, member.at.start, what, "a pickle hides in them");
         }
         // Kept only when everything of the member has been read, so that it can be tried again.
         let array = Array { name, header, at: member.at.clone(), plain: member.stored() };
@@ -374,7 +379,7 @@ impl NumpyReader {
         let kind = if zip { "npz".to_owned() } else { format!("{}.{}", version.0, version.1) };
         ModelFile {
             format: FormatId::Numpy,
-            version: if big { format!("{kind}, big endian") } else { kind },
+            version: Version::from(kind).big_endian(big),
             files: Vec::new(),
             metadata,
             tensors,
@@ -398,15 +403,20 @@ fn entry(array: Array, several: bool, file: &Window, findings: &mut Findings) ->
     let found = at.end.saturating_sub(start);
     if encoding == Encoding::Unknown && header.kind() != "O" {
         let what = format!("{told} is of type {}, which is listed but not decoded", quoted(&header.descr));
-        findings.info("types", at.start, what, "");
+        findings.info(NoteCode::Types, at.start, what, "");
     }
     if shape.elements().is_none() || header.width().is_some() && bytes.is_none() {
         let what = format!("{told} of shape {shape} has more elements than 64 bits count");
-        findings.error("sizes", at.start, what, "no such array can exist");
+        findings.error(NoteCode::Sizes, at.start, what, "no such array can exist");
     }
     let place = match bytes {
         _ if !plain => {
-            findings.info("packed arrays", at.start, format!("{told} is deflated"), "its values are listed, not shown");
+            findings.info(
+                NoteCode::PackedArrays,
+                at.start,
+                format!("{told} is deflated"),
+                "its values are listed, not shown",
+            );
             Place::Inline
         }
         None if header.kind() == "O" => Place::Inline,
@@ -414,20 +424,20 @@ fn entry(array: Array, several: bool, file: &Window, findings: &mut Findings) ->
         Some(bytes) => {
             if bytes < found {
                 let what = format!("{} bytes follow the values of {told}", found - bytes);
-                findings.warn("trailing bytes", start + bytes, what, "numpy does not read them");
+                findings.warn(NoteCode::TrailingBytes, start + bytes, what, "numpy does not read them");
             } else if bytes > found {
                 let what = format!(
                     "{told} of shape {shape} and {} takes {bytes} bytes, {found} are there",
                     quoted(&header.descr)
                 );
-                findings.error("end of file", at.end.min(file.len()), what, "the file was not copied whole");
+                findings.error(NoteCode::EndOfFile, at.end.min(file.len()), what, "the file was not copied whole");
             }
             let end = start.saturating_add(bytes);
             if bytes > found || start > file.len() {
                 Place::Missing { file: file.name().to_owned(), at: start..end }
             } else if several && header.big_endian() && header.width() > Some(1) {
                 let what = format!("{told} is big endian, other arrays of the file are not");
-                findings.info("byte order", at.start, what, "its values are listed, not shown");
+                findings.info(NoteCode::ByteOrder, at.start, what, "its values are listed, not shown");
                 Place::Inline
             } else if header.fortran && shape.0.len() > 1 {
                 let mut next = 1u64;

@@ -6,7 +6,7 @@
 use super::{codec::json::Json, merge};
 use crate::{
     fault::Result,
-    model::{MetaValue, ModelFile, Note, Severity},
+    model::{FileRole, Loader, MetaValue, ModelFile, Note, NoteCode, Severity, Why},
     source::SourceFile,
 };
 
@@ -42,23 +42,27 @@ pub(super) fn folder_of(name: &str) -> &str {
 }
 
 /// What files beside the weights are, by the names that Hugging Face fixes.
-pub(super) fn role(base: &str) -> Option<&'static str> {
+pub(super) fn role(base: &str) -> Option<FileRole> {
     Some(match base {
-        "config.json" => "configuration",
-        "generation_config.json" => "generation settings",
-        "adapter_config.json" => "adapter configuration",
-        "tokenizer.json" => "tokenizer",
-        "tokenizer_config.json" => "tokenizer settings",
-        "special_tokens_map.json" | "added_tokens.json" => "special tokens",
-        "vocab.json" | "vocab.txt" | "merges.txt" | "tokenizer.model" | "spiece.model" | "tekken.json" => "vocabulary",
-        "chat_template.jinja" | "chat_template.json" => "chat template",
-        "modules.json" | "model_index.json" | "config_sentence_transformers.json" | "sentence_bert_config.json" => {
-            "pipeline"
+        "config.json" => FileRole::Configuration,
+        "generation_config.json" => FileRole::GenerationSettings,
+        "adapter_config.json" => FileRole::AdapterConfiguration,
+        "tokenizer.json" => FileRole::Tokenizer,
+        "tokenizer_config.json" => FileRole::TokenizerSettings,
+        "special_tokens_map.json" | "added_tokens.json" => FileRole::SpecialTokens,
+        "vocab.json" | "vocab.txt" | "merges.txt" | "tokenizer.model" | "spiece.model" | "tekken.json" => {
+            FileRole::Vocabulary
         }
-        "preprocessor_config.json" | "processor_config.json" | "video_preprocessor_config.json" => "preprocessor",
-        "README.md" => "model card",
-        _ if base.ends_with(".tiktoken") => "vocabulary",
-        _ if base.ends_with(".jinja") => "chat template",
+        "chat_template.jinja" | "chat_template.json" => FileRole::ChatTemplate,
+        "modules.json" | "model_index.json" | "config_sentence_transformers.json" | "sentence_bert_config.json" => {
+            FileRole::Pipeline
+        }
+        "preprocessor_config.json" | "processor_config.json" | "video_preprocessor_config.json" => {
+            FileRole::Preprocessor
+        }
+        "README.md" => FileRole::ModelCard,
+        _ if base.ends_with(".tiktoken") => FileRole::Vocabulary,
+        _ if base.ends_with(".jinja") => FileRole::ChatTemplate,
         _ => return None,
     })
 }
@@ -87,11 +91,12 @@ pub(super) async fn read_all(model: &mut ModelFile, home: &str, files: &[(usize,
 }
 
 /// Why it matters that a file is not read.
-fn lost(name: &str) -> &'static str {
+fn lost(name: &str) -> Why<'static> {
     if name == "config.json" {
-        "without it nothing says what the weights compute; transformers refuses the folder"
+        Loader::Transformers
+            .refuses("without it nothing says what the weights compute; transformers refuses the folder")
     } else {
-        "what it says of the model is not shown, nor held against the weights"
+        "what it says of the model is not shown, nor held against the weights".into()
     }
 }
 
@@ -100,7 +105,7 @@ async fn read(model: &mut ModelFile, number: usize, file: &SourceFile, prefix: &
     if file.len() > SIDE_MOST {
         let what = format!("{name} of {} bytes is not read; the limit is {SIDE_MOST}", file.len());
         let note = Note::new(Severity::Warning, what).at(number, 0).why(lost(name));
-        model.notes.push(note.advice("such a file has a few kilobytes: get it again"));
+        model.notes.push(note.code(NoteCode::SideFile).advice("such a file has a few kilobytes: get it again"));
         return Ok(());
     }
     let text = file.read(0..file.len()).await?;
@@ -109,7 +114,7 @@ async fn read(model: &mut ModelFile, number: usize, file: &SourceFile, prefix: &
         Err(fault) => {
             let what = format!("{name} cannot be read: {}", fault.what);
             let note = Note::new(Severity::Error, what).at(number, fault.at.unwrap_or(0)).why(lost(name));
-            model.notes.push(note.advice("get the file again, or correct it there"));
+            model.notes.push(note.code(NoteCode::SideFile).advice("get the file again, or correct it there"));
             return Ok(());
         }
     };
@@ -117,7 +122,7 @@ async fn read(model: &mut ModelFile, number: usize, file: &SourceFile, prefix: &
         let what = format!("{name} names Python code of its own (auto_map)");
         let note = Note::new(Severity::Warning, what).at(number, 0);
         let note = note.why("transformers would run it when told to trust it; Glassbox runs nothing from a folder");
-        model.notes.push(note.advice("read that code before you set trust_remote_code"));
+        model.notes.push(note.code(NoteCode::OwnCode).advice("read that code before you set trust_remote_code"));
     }
     if prefix != "tokenizer_config" {
         merge::flatten_at(prefix, &json, &mut merge::Text::new(number, &text), None, &mut model.metadata);

@@ -13,8 +13,8 @@ use super::{
 use crate::{
     fault::Fault,
     model::{
-        FormatId, GraphNode, GraphValue, MetaArray, MetaType, MetaValue, Metadata, ModelFile, OpGraph, Place,
-        SectionKind, TensorEntry,
+        FormatId, GraphNode, GraphValue, MetaArray, MetaType, MetaValue, Metadata, ModelFile, NoteCode, OpGraph, Place,
+        SectionKind, TensorEntry, Version,
     },
     source::{Limits, Stop, Window},
     tensor::{Encoding, Shape},
@@ -75,7 +75,7 @@ impl Reader for TfLiteReader {
             Err(Stop::Bad(fault)) if self.codes.is_some() => {
                 let at = fault.at.unwrap_or(file.len()).min(file.len());
                 let what = format!("The file could not be read to its end: {}", fault.what);
-                self.findings.error("cut", at, what, "the file was not copied whole, or is damaged");
+                self.findings.error(NoteCode::Cut, at, what, "the file was not copied whole, or is damaged");
                 self.done = true;
                 Ok(())
             }
@@ -242,7 +242,7 @@ impl TfLiteReader {
         }
         ModelFile {
             format: FormatId::TfLite,
-            version: self.version.to_string(),
+            version: Version::counted(u64::from(self.version)),
             files: Vec::new(),
             metadata: self.metadata,
             tensors: self.tensors,
@@ -268,13 +268,13 @@ fn entry(
     let found = at.end - at.start;
     if let Some(bytes) = bytes.filter(|n| *n != found) {
         let what = format!("{told} of shape {shape} and {encoding} takes {bytes} bytes, its buffer has {found}");
-        findings.error("sizes", at.start.min(file.len()), what, "the values cannot be told apart");
+        findings.error(NoteCode::Sizes, at.start.min(file.len()), what, "the values cannot be told apart");
     }
     let place = if at.end <= file.len() {
         Place::Here { file: 0, at }
     } else {
         let what = format!("{told} lies at bytes {}..{}, the file ends at byte {}", at.start, at.end, file.len());
-        findings.error("end of file", file.len(), what, "the file was not copied whole");
+        findings.error(NoteCode::EndOfFile, file.len(), what, "the file was not copied whole");
         Place::Missing { file: file.name().to_owned(), at }
     };
     TensorEntry { name, shape, encoding, place, bytes: bytes.or(Some(found)) }

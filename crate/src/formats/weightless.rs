@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     fault::Result,
-    model::{Awaited, FormatId, Metadata, ModelFile, Note, Severity},
+    model::{Awaited, FormatId, Metadata, ModelFile, Note, NoteCode, Severity, Version},
 };
 
 /// Files that say what a model is, the ones that say most first.
@@ -78,7 +78,7 @@ pub(super) async fn describe(given: &[Given<'_>]) -> Result<Option<(ModelFile, u
     crate::order::sort_by(&mut awaited, |a, b| a.name.cmp(&b.name));
     let mut model = ModelFile {
         format,
-        version: "without weights".into(),
+        version: Version::without_weights(),
         files: Vec::new(),
         metadata: Metadata::default(),
         tensors: Vec::new(),
@@ -124,7 +124,7 @@ fn stand_ins(given: &[Given<'_>], home: &str) -> Vec<(usize, Awaited)> {
         let (bytes, instead) = match &g.kind {
             Kind::Pointer(bytes, _) => (*bytes, "a Git LFS pointer".to_owned()),
             Kind::Other(_) if g.file.is_empty() => (None, "an empty file".to_owned()),
-            Kind::Other(what) => (None, what.clone()),
+            Kind::Other(what) => (None, what.to_string()),
             _ => continue,
         };
         found.push((rank, i, Awaited { name: name.to_owned(), bytes, instead: Some(instead) }));
@@ -142,19 +142,24 @@ fn missing(model: &ModelFile, config: &str) -> Vec<Note> {
         let what =
             format!("There are no weights here: {} describes a model whose weights lie elsewhere", quoted(config));
         let advice = "get its weights (model.safetensors, or the shards and their index) and open the folder again";
-        return vec![Note::new(Severity::Error, what).why(why).advice(advice)];
+        return vec![Note::new(Severity::Error, what).code(NoteCode::MissingWeights).why(why).advice(advice)];
     }
     let mut notes: Vec<Note> = Vec::new();
     for file in model.awaited.iter().take(TOLD) {
-        notes.push(Note::new(Severity::Error, awaiting(file)).why(why).advice(fetch));
+        notes.push(Note::new(Severity::Error, awaiting(file)).code(NoteCode::MissingPart).why(why).advice(fetch));
     }
     if model.awaited.len() > TOLD {
         let what = format!("{} more files of the weights are missing", model.awaited.len() - TOLD);
-        notes.push(Note::new(Severity::Error, what).why(why).advice(fetch));
+        notes.push(Note::new(Severity::Error, what).code(NoteCode::MissingPart).why(why).advice(fetch));
     }
     if let (Some(total), true) = (total(&model.awaited), model.awaited.len() > 1) {
         let what = format!("The {} missing files have {total} bytes together", model.awaited.len());
-        notes.push(Note::new(Severity::Info, what).why("so much is left to download").advice(fetch));
+        notes.push(
+            Note::new(Severity::Info, what)
+                .code(NoteCode::MissingBytes)
+                .why("so much is left to download")
+                .advice(fetch),
+        );
     }
     notes
 }

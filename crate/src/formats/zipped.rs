@@ -9,7 +9,10 @@ use super::{
     },
     findings::{Findings, quoted},
 };
-use crate::source::{Limits, Stop, Window};
+use crate::{
+    model::NoteCode,
+    source::{Limits, Stop, Window},
+};
 
 /// The directory, its members in the order of their bytes, so that reading goes forward. Where it cannot be read, what
 /// the members' own headers say; `walk` keeps how far that is between calls.
@@ -56,7 +59,7 @@ pub(super) fn directory(
         let (name, end) = (quoted(&found.member.name), found.start.saturating_add(n));
         if !walk.take(file, found, n)? {
             let what = format!("the sizes behind {name} are not those of its {n} bytes");
-            findings.warn("zip members", end.min(file.len()), what, "what follows it is not told apart");
+            findings.warn(NoteCode::ZipMembers, end.min(file.len()), what, "what follows it is not told apart");
         }
     }
     let directory = walk.directory(file.len());
@@ -66,7 +69,7 @@ pub(super) fn directory(
     };
     let (n, fault) = (directory.members.len(), &walk.fault.what);
     let what = format!("{fault}; {n} members were found by their own headers, {whole} of them whole");
-    findings.error("end of file", file.len(), what, "what the directory would name beyond them is not known");
+    findings.error(NoteCode::EndOfFile, file.len(), what, "what the directory would name beyond them is not known");
     Ok(directory)
 }
 
@@ -86,7 +89,12 @@ pub(super) fn locate(
     while let Some(member) = directory.members.get_mut(*located) {
         if let Some(what) = zip::local(file, member)? {
             let what = format!("{} {what}", quoted(&member.name));
-            findings.warn("zip members", member.header.min(file.len()), what, "readers differ in which they take");
+            findings.warn(
+                NoteCode::ZipMembers,
+                member.header.min(file.len()),
+                what,
+                "readers differ in which they take",
+            );
         }
         *located += 1;
     }
@@ -97,7 +105,7 @@ pub(super) fn locate(
 pub(super) fn check(directory: &Directory, file: &Window, findings: &mut Findings) {
     if let Some((at, what)) = &directory.trouble {
         findings.error(
-            "zip directory",
+            NoteCode::ZipDirectory,
             (*at).min(file.len()),
             format!("The zip directory is damaged: {what}"),
             "members may be missing",
@@ -105,11 +113,11 @@ pub(super) fn check(directory: &Directory, file: &Window, findings: &mut Finding
     }
     if directory.prefix > 0 {
         let what = format!("{} bytes lie before the zip archive", directory.prefix);
-        findings.warn("zip prefix", 0, what, "the file is two things at once; readers differ in which they see");
+        findings.warn(NoteCode::ZipPrefix, 0, what, "the file is two things at once; readers differ in which they see");
     }
     if directory.end < file.len() {
         let what = format!("{} bytes follow the zip archive", file.len() - directory.end);
-        findings.warn("zip trailing bytes", directory.end, what, "readers differ in what they make of them");
+        findings.warn(NoteCode::ZipTrailingBytes, directory.end, what, "readers differ in what they make of them");
     }
     let mut names = HashSet::new();
     let mut headers: Vec<(u64, u64)> = Vec::with_capacity(directory.members.len());
@@ -117,11 +125,11 @@ pub(super) fn check(directory: &Directory, file: &Window, findings: &mut Finding
         let at = member.header.min(file.len());
         if !names.insert(member.name.as_str()) {
             let what = format!("{} is there more than once", quoted(&member.name));
-            findings.error("zip names", at, what, "readers differ in which they take");
+            findings.error(NoteCode::ZipNames, at, what, "readers differ in which they take");
         }
         if member.name.starts_with('/') || member.name.split(['/', '\\']).any(|part| part == "..") {
             let what = format!("{} would be unpacked outside its folder", quoted(&member.name));
-            findings.error("zip names", at, what, "Glassbox unpacks nothing to disk");
+            findings.error(NoteCode::ZipNames, at, what, "Glassbox unpacks nothing to disk");
         }
         headers.push((member.header, member.packed));
     }
@@ -132,7 +140,7 @@ pub(super) fn check(directory: &Directory, file: &Window, findings: &mut Finding
         {
             let what = format!("the member at byte {start} of {n} bytes overlaps the one at byte {next}");
             findings.error(
-                "zip overlaps",
+                NoteCode::ZipOverlaps,
                 (*next).min(file.len()),
                 what,
                 "the archive is damaged, or made to unpack without end",

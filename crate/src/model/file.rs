@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Metadata, Note, OpGraph, Place, Section, TensorEntry};
+use super::{FileRole, Metadata, Note, OpGraph, Place, Section, TensorEntry, Version};
 use crate::tensor::Encoding;
 
 /// The container format, named by content.
@@ -12,6 +12,7 @@ pub enum FormatId {
     Gguf,
     Ggml,
     Llama2c,
+    Imatrix,
     Safetensors,
     PyTorch,
     Pickle,
@@ -30,6 +31,7 @@ impl FormatId {
             Self::Gguf => "GGUF",
             Self::Ggml => "GGML",
             Self::Llama2c => "llama2.c",
+            Self::Imatrix => "imatrix",
             Self::Safetensors => "safetensors",
             Self::PyTorch => "PyTorch",
             Self::Pickle => "Python pickle",
@@ -50,8 +52,8 @@ pub struct FileSummary {
     pub name: String,
     /// Length in bytes.
     pub bytes: u64,
-    /// What it is to the model: "weights", "shard 1 of 2", "index", "configuration", "tokenizer".
-    pub role: String,
+    /// What it is to the model.
+    pub role: FileRole,
 }
 
 /// A file that ends before its list of tensors does: cut off, or still being downloaded.
@@ -81,8 +83,8 @@ pub struct Awaited {
 pub struct ModelFile {
     /// Container format.
     pub format: FormatId,
-    /// Format version and byte order as people write it: "3", "3, big endian".
-    pub version: String,
+    /// Format version, form and byte order.
+    pub version: Version,
     /// The files that were given and belong to it, in order; [`super::Place::Here`] points into them.
     pub files: Vec<FileSummary>,
     /// Key/value metadata in file order. For a Hugging Face folder: `config.json` flattened under `config.`.
@@ -132,6 +134,6 @@ impl ModelFile {
     }
     /// True when numbers in the tensors' bytes are stored most significant byte first.
     pub fn big_endian(&self) -> bool {
-        self.version.ends_with("big endian")
+        self.version.big_endian
     }
 }

@@ -47,6 +47,10 @@ pub struct OpGraph {
     pub subgraphs: u64,
     /// Nodes in subgraphs and functions.
     pub inner_nodes: u64,
+    /// Operators of these, each once: domain and name.
+    pub inner_operators: Vec<(String, String)>,
+    /// Operators that the file itself defines: domain and name.
+    pub functions: Vec<(String, String)>,
     /// Shapes noted for inner values are not kept; this is their count.
     pub value_infos: u64,
 }

@@ -1,5 +1,7 @@
 //! Findings about a file.
 
+use super::{Loader, NoteCode, Why};
+
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -14,10 +16,14 @@ pub enum Severity {
 /// One finding: what, where, why it matters, what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
+    /// What kind of finding it is.
+    pub code: NoteCode,
     /// How much it matters.
     pub severity: Severity,
     /// One sentence: what was found.
     pub what: String,
+    /// The program that refuses the file for it.
+    pub refused_by: Option<Loader>,
     /// File concerned (index into `ModelFile::files`).
     pub file: Option<usize>,
     /// Byte offset in that file.
@@ -29,9 +35,16 @@ pub struct Note {
 }
 
 impl Note {
-    /// A note with a severity and a sentence.
+    /// A note with a severity and a sentence: a remark until [`Note::code`] says more.
     pub fn new(severity: Severity, what: impl Into<String>) -> Self {
-        Self { severity, what: what.into(), file: None, at: None, why: None, advice: None }
+        let (code, what) = (NoteCode::Remark, what.into());
+        Self { code, severity, what, refused_by: None, file: None, at: None, why: None, advice: None }
+    }
+    /// Says what kind of finding it is.
+    #[must_use]
+    pub fn code(mut self, code: NoteCode) -> Self {
+        self.code = code;
+        self
     }
     /// Adds the place.
     #[must_use]
@@ -48,10 +61,12 @@ impl Note {
             None => self,
         }
     }
-    /// Adds the reason it matters.
+    /// Adds the reason it matters, and the program that refuses the file for it.
     #[must_use]
-    pub fn why(mut self, why: impl Into<String>) -> Self {
-        self.why = Some(why.into());
+    pub fn why<'a>(mut self, why: impl Into<Why<'a>>) -> Self {
+        let why = why.into();
+        self.refused_by = why.refused_by.or(self.refused_by);
+        self.why = Some(why.text.into_owned());
         self
     }
     /// Adds what to do.

@@ -142,7 +142,7 @@ impl CheckReport {
 }
 
 fn refusals(notes: &[Note]) -> Vec<RefusalReport> {
-    let report = |r: check::Refusal| RefusalReport { program: r.program, because: r.because, more: r.more };
+    let report = |r: check::Refusal| RefusalReport { program: r.program.name(), because: r.because, more: r.more };
     check::refusals(notes).into_iter().map(report).collect()
 }
 

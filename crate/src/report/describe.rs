@@ -3,14 +3,18 @@
 use crate::{
     check::{self, Evidence},
     fault::Fault,
-    model::{FileSummary, FormatId, MetaArray, MetaValue, ModelFile, Note, Place, SectionKind, Severity, TensorEntry},
-    session::{self, ArrayItems, Inspection},
+    model::{
+        FileRole, FileSummary, FormatId, MetaArray, MetaValue, ModelFile, Note, Place, SectionKind, Severity,
+        TensorEntry,
+    },
+    session::{ArrayItems, Inspection},
     tensor::Encoding,
+    verdict::{Ruling, Verdict},
 };
 
 use super::{
-    EncodingReport, FileReport, FitReport, GraphNodeReport, GraphReport, GraphValueReport, MetadataReport, ModelReport,
-    NoteReport, SalvageReport, SectionReport, TensorReport, facts, keys,
+    EncodingReport, FileKind, FileReport, FitReport, GraphNodeReport, GraphReport, GraphValueReport, MetadataReport,
+    ModelReport, NoteReport, RunnerReport, SalvageReport, SectionReport, TensorReport, VerdictReport, facts, keys,
 };
 
 /// Array items that a report shows inline.
@@ -21,23 +25,14 @@ impl<'a> ModelReport<'a> {
     pub async fn of(inspection: &'a Inspection) -> Self {
         let model = inspection.model();
         let bytes_read = inspection.files().bytes_read();
-        let runnable = match model.format {
-            FormatId::Tokenizer => {
-                Err(Fault::unsupported("a tokenizer alone: it splits text, and has no weights to run"))
-            }
-            _ if !model.awaited.is_empty() || super::kinds::weightless(model) => {
-                let what = facts::missing_weights(model).unwrap_or_else(|| "files of the weights are missing".into());
-                Err(Fault::unsupported(what))
-            }
-            _ => session::support(model),
-        };
+        let runnable = inspection.support();
         let tokenizer = tokenizer_kind(inspection);
         let parameters = model.parameters();
         let bytes = model.tensor_bytes();
         let notes = check::all(model, &Evidence::default());
         Self {
             format: model.format.name().into(),
-            version: model.version.clone(),
+            version: model.version.text.clone(),
             bytes_total: inspection.files().bytes_total(),
             bytes_read,
             summary: facts::sentence(model),
@@ -49,7 +44,7 @@ impl<'a> ModelReport<'a> {
             files: model.files.iter().map(FileReport::of).collect(),
             missing: inspection.missing_files(),
             place: facts::place(model, tokenizer.is_some(), inspection.tokenizer_file()),
-            runners: facts::runners(model, &notes, &runnable, tokenizer.is_some()),
+            runners: inspection.rulings(&notes, tokenizer.is_some()).into_iter().map(RunnerReport::from).collect(),
             fit: runnable.as_ref().ok().map(|s| FitReport {
                 weights: s.weights,
                 cache_per_token: s.cache_per_token,
@@ -83,6 +78,23 @@ fn tokenizer_kind(inspection: &Inspection) -> Option<String> {
     inspection.tokenizer_file().map(str::to_owned)
 }
 
+impl From<Ruling> for RunnerReport {
+    fn from(ruling: Ruling) -> Self {
+        Self { name: ruling.program, verdict: ruling.verdict.into(), detail: ruling.why }
+    }
+}
+
+impl From<Verdict> for VerdictReport {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Yes => Self::Yes,
+            Verdict::Partly => Self::Partly,
+            Verdict::No => Self::No,
+            Verdict::Unknown => Self::Unknown,
+        }
+    }
+}
+
 impl NoteReport {
     /// A note with its file's name.
     pub fn of(note: &Note, model: &ModelFile) -> Self {
@@ -94,6 +106,7 @@ impl NoteReport {
 impl From<&Note> for NoteReport {
     fn from(note: &Note) -> Self {
         Self {
+            code: note.code.name(),
             severity: match note.severity {
                 Severity::Error => "error",
                 Severity::Warning => "warning",
@@ -232,10 +245,24 @@ fn graph(graph: &crate::model::OpGraph) -> GraphReport {
     }
 }
 
+impl FileKind {
+    fn of(role: &FileRole) -> Self {
+        match role {
+            FileRole::Weights => Self::Weights,
+            FileRole::Shard { .. } => Self::Shard,
+            FileRole::GraphOrCheckpoint => Self::Graph,
+            FileRole::Variables | FileRole::ExternalData => Self::Data,
+            FileRole::Index => Self::Index,
+            FileRole::Another(_) | FileRole::Beside(_) => Self::Model,
+            _ => Self::Side,
+        }
+    }
+}
+
 impl FileReport {
     /// One of a model's files.
     pub(super) fn of(file: &FileSummary) -> Self {
-        Self { name: file.name.clone(), bytes: file.bytes, role: file.role.clone() }
+        Self { name: file.name.clone(), bytes: file.bytes, kind: FileKind::of(&file.role), role: file.role.to_string() }
     }
 }
 
@@ -276,7 +303,7 @@ fn sections(model: &ModelFile) -> Vec<SectionReport> {
 /// The name of a format as a stage of the chain.
 pub(super) fn stage(format: FormatId) -> &'static str {
     match format {
-        FormatId::Gguf | FormatId::Ggml => "gguf",
+        FormatId::Gguf | FormatId::Ggml | FormatId::Imatrix => "gguf",
         FormatId::Onnx => "onnx",
         _ => "original",
     }

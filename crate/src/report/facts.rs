@@ -2,13 +2,11 @@
 
 use crate::{
     arch::{KEYS, Key, KeyRow, Numbers},
-    check,
-    fault::Fault,
-    model::{FormatId, ModelFile, Note, Place},
-    session::Support,
+    model::{FileRole, Flavour, FormatId, ModelFile},
+    verdict,
 };
 
-use super::{Fact, PartReport, PlaceReport, RunnerReport, describe::stage, hierarchy::hierarchy, kinds};
+use super::{Fact, PartReport, PlaceReport, describe::stage, hierarchy::hierarchy, kinds};
 
 /// The model's architecture as its files state it.
 pub(super) fn architecture(model: &ModelFile) -> Option<String> {
@@ -55,7 +53,7 @@ pub(super) fn sentence(model: &ModelFile) -> String {
             let of = arch.filter(|a| a != "imatrix").map(|a| format!(" for a {a} model")).unwrap_or_default();
             format!("Importance matrix (imatrix){of}: statistics that guide quantization, not a model")
         }
-        (FormatId::Safetensors | FormatId::PyTorch, _) if adapter_alone(model) => {
+        (FormatId::Safetensors | FormatId::PyTorch, _) if verdict::adapter_alone(model) => {
             let kind = title(&meta.string("adapter_config.peft_type").unwrap_or("PEFT").to_lowercase());
             let kind = if kind == "Lora" { "LoRA".to_owned() } else { kind };
             let of = meta.string("adapter_config.base_model_name_or_path");
@@ -81,7 +79,7 @@ pub(super) fn sentence(model: &ModelFile) -> String {
         }
         (FormatId::Safetensors, None) => "Weights without a configuration".into(),
         (FormatId::Gguf, None) => "GGUF file that names no architecture".into(),
-        (FormatId::PyTorch, None) if model.version.starts_with("TorchScript") => {
+        (FormatId::PyTorch, None) if model.version.flavour == Flavour::TorchScript => {
             "TorchScript program with its weights".into()
         }
         (FormatId::PyTorch, None) if meta.get("pytorch-lightning_version").is_some() => {
@@ -93,6 +91,9 @@ pub(super) fn sentence(model: &ModelFile) -> String {
         (FormatId::Numpy, None) => "NumPy arrays".into(),
         (FormatId::Ggml, None) => "Legacy GGML file".into(),
         (FormatId::Llama2c, None) => "llama2.c model".into(),
+        (FormatId::Imatrix, None) => {
+            "Importance matrix (imatrix.dat): statistics that guide quantization, not a model".into()
+        }
         (FormatId::Keras, None) => "Keras model".into(),
         (FormatId::TensorFlow, None) => format!("TensorFlow {}", model.version),
         (FormatId::TfLite, None) => "TensorFlow Lite model".into(),
@@ -113,12 +114,6 @@ pub(super) fn sentence(model: &ModelFile) -> String {
     }
     parts.extend(kinds::lacks(model));
     parts.join(", ") + "."
-}
-
-/// The weights that were opened are an adapter's.
-fn adapter_alone(model: &ModelFile) -> bool {
-    let first = model.files.first().map_or("", |f| f.name.as_str());
-    first.rsplit('/').next().is_some_and(|base| base.starts_with("adapter_model."))
 }
 
 /// A name from a file, short enough for a sentence.
@@ -210,42 +205,19 @@ pub(super) fn shape(model: &ModelFile) -> Vec<Fact> {
     facts
 }
 
-pub(super) fn missing_weights(model: &ModelFile) -> Option<String> {
-    if let Some(what) = kinds::missing_weights(model) {
-        return Some(what);
-    }
-    let mut files: Vec<&str> = model
-        .tensors
-        .iter()
-        .filter_map(|t| if let Place::Missing { file, .. } = &t.place { Some(file.as_str()) } else { None })
-        .collect();
-    crate::order::sort(&mut files);
-    files.dedup();
-    let cut = || {
-        let file = model.files.get(model.cuts.first()?.file)?;
-        Some(format!("{} ends within its list of tensors", file.name))
-    };
-    match files.as_slice() {
-        [] => cut(),
-        [one] if model.files.iter().any(|f| f.name == *one) => Some(format!("{one} is not whole")),
-        [one] => Some(format!("{one} is missing")),
-        many => Some(format!("{} files are missing: {} ...", many.len(), many[..many.len().min(3)].join(", "))),
-    }
-}
-
 fn part(stage: &str, name: &str, state: &str, detail: impl Into<String>) -> PartReport {
     PartReport { stage: stage.into(), name: name.into(), state: state.into(), detail: detail.into() }
 }
 
-fn file_with_role(model: &ModelFile, role: &str) -> Option<String> {
-    model.files.iter().find(|f| f.role.starts_with(role)).map(|f| f.name.clone())
+fn file_with_role(model: &ModelFile, role: FileRole) -> Option<String> {
+    model.files.iter().find(|f| f.role == role).map(|f| f.name.clone())
 }
 
 /// Where the file sits in the chain original model (weights + config + tokenizer) -> GGUF | ONNX.
 pub(super) fn place(model: &ModelFile, tokenizer: bool, tokenizer_file: Option<&str>) -> PlaceReport {
     let here = stage(model.format);
     let elsewhere = |stage: &str, name: &str, what: &str| part(stage, name, "elsewhere", what);
-    let weights_here = || match missing_weights(model) {
+    let weights_here = || match verdict::missing(model) {
         Some(what) => part(here, "Weights", "missing", what),
         None if model.tensors.is_empty() => part(here, "Weights", "missing", "this file holds no tensors"),
         None => part(here, "Weights", "here", format!("{} tensors", model.tensors.len())),
@@ -253,6 +225,9 @@ pub(super) fn place(model: &ModelFile, tokenizer: bool, tokenizer_file: Option<&
     let beside = tokenizer_file;
     let tokenizer_file = || match beside {
         Some(name) => part("original", "Tokenizer", "here", name),
+        None if !verdict::takes_text(model) => {
+            part("original", "Tokenizer", "not needed", "the model takes no token ids")
+        }
         None => part(
             "original",
             "Tokenizer",
@@ -267,7 +242,7 @@ pub(super) fn place(model: &ModelFile, tokenizer: bool, tokenizer_file: Option<&
         .map_or_else(|| "the file does not say where it came from".to_owned(), |url| format!("stated: {url}"));
     let (sentence, parts) = match folder_like(model) {
         FormatId::Safetensors => {
-            let config = match file_with_role(model, "configuration") {
+            let config = match file_with_role(model, FileRole::Configuration) {
                 Some(name) => part("original", "config.json", "here", name),
                 None => part(
                     "original",
@@ -276,7 +251,8 @@ pub(super) fn place(model: &ModelFile, tokenizer: bool, tokenizer_file: Option<&
                     "without it the weights have no architecture: drop the whole folder",
                 ),
             };
-            let whole = config.state == "here" && tokenizer_file().state == "here" && missing_weights(model).is_none();
+            let whole =
+                config.state == "here" && tokenizer_file().state != "missing" && verdict::missing(model).is_none();
             (
                 if whole {
                     "This is an original model: weights, configuration and tokenizer, from which GGUF and ONNX files are made."
@@ -357,7 +333,7 @@ pub(super) fn place(model: &ModelFile, tokenizer: bool, tokenizer_file: Option<&
 
 /// Weights saved by PyTorch with config.json beside them are a Hugging Face folder as safetensors are.
 fn folder_like(model: &ModelFile) -> FormatId {
-    let folder = model.format == FormatId::PyTorch && file_with_role(model, "configuration").is_some();
+    let folder = model.format == FormatId::PyTorch && file_with_role(model, FileRole::Configuration).is_some();
     if folder { FormatId::Safetensors } else { model.format }
 }
 
@@ -377,6 +353,7 @@ fn other_place(format: FormatId) -> &'static str {
             "This is a conversion of the time before GGUF: weights and vocabulary for a program of that time, made from an original model."
         }
         FormatId::Llama2c => "This is a conversion for llama2.c, made from an original model.",
+        FormatId::Imatrix => "These are statistics of a model, by which llama-quantize decides what to keep.",
         FormatId::Keras => "This is an original model as Keras saves it: weights, often with their configuration.",
         FormatId::TensorFlow => "This is an original model, or a part of one, as TensorFlow saves it.",
         FormatId::TfLite => {
@@ -384,136 +361,4 @@ fn other_place(format: FormatId) -> &'static str {
         }
         FormatId::Gguf | FormatId::Safetensors | FormatId::Onnx | FormatId::Tokenizer => "",
     }
-}
-
-/// What runs formats beside those three: name, verdict, detail.
-fn other_runners(model: &ModelFile) -> &'static [(&'static str, &'static str, &'static str)] {
-    match model.format {
-        FormatId::PyTorch if model.version.starts_with("TorchScript") => {
-            &[("PyTorch (Python, C++)", "yes", "torch.jit.load: the code is in the file")]
-        }
-        FormatId::PyTorch => &[
-            ("PyTorch", "partly", "torch.load(weights_only=True), into a program that builds the same modules"),
-            ("llama.cpp", "no", "needs a conversion: convert_hf_to_gguf.py, from the Hugging Face folder"),
-            ("ONNX Runtime", "no", "needs an export by torch.onnx or optimum"),
-        ],
-        FormatId::Pickle => &[("Python", "partly", "pickle.load runs what the pickle says: see the notes first")],
-        FormatId::Numpy => &[("NumPy", "yes", "numpy.load reads the arrays; running a model needs its program")],
-        FormatId::Ggml => &[
-            (
-                "llama.cpp",
-                "no",
-                "reads GGUF only since August 2023; convert_llama_ggml_to_gguf.py converts ggml, ggmf and ggjt",
-            ),
-            ("whisper.cpp, rwkv.cpp", "partly", "each reads its own layout of this container"),
-        ],
-        FormatId::Llama2c => &[("llama2.c", "yes", "run model.bin, with its tokenizer.bin beside it")],
-        FormatId::Keras => &[
-            ("Keras", "yes", "keras.models.load_model; keep safe_mode on"),
-            ("TensorFlow Lite", "no", "needs a conversion by tf.lite.TFLiteConverter"),
-        ],
-        FormatId::TensorFlow => &[
-            ("TensorFlow", "partly", "a SavedModel or frozen graph runs; a checkpoint needs the program that made it"),
-            ("ONNX Runtime", "no", "needs a conversion by tf2onnx"),
-        ],
-        FormatId::TfLite => &[("TensorFlow Lite (LiteRT)", "yes", "on phones, microcontrollers and PCs")],
-        FormatId::Gguf | FormatId::Safetensors | FormatId::Onnx | FormatId::Tokenizer => &[],
-    }
-}
-
-fn runner(name: &str, verdict: &str, detail: impl Into<String>) -> RunnerReport {
-    RunnerReport { name: name.into(), verdict: verdict.into(), detail: detail.into() }
-}
-
-/// What can run the model, and what each would need.
-pub(super) fn runners(
-    model: &ModelFile,
-    notes: &[Note],
-    runnable: &Result<Support, Fault>,
-    tokenizer: bool,
-) -> Vec<RunnerReport> {
-    let glassbox = match runnable {
-        Ok(_) if !tokenizer => {
-            runner("Glassbox", "partly", "the weights run, but there is no tokenizer: add tokenizer.json")
-        }
-        Ok(known) => runner(
-            "Glassbox",
-            "yes",
-            format!(
-                "in this browser or terminal, on a GPU or the CPU: {} layers of {}",
-                known.layers, known.architecture
-            ),
-        ),
-        Err(fault) => runner("Glassbox", "no", fault.to_string()),
-    };
-    let broken = missing_weights(model);
-    let verdict = |fine: &'static str| if broken.is_some() { "no" } else { fine };
-    let need = |text: &str| broken.clone().unwrap_or_else(|| text.to_owned());
-    let mut list = vec![glassbox];
-    match folder_like(model) {
-        FormatId::Gguf => {
-            let refused = check::refusals(notes).into_iter().find(|r| r.program == "llama.cpp");
-            let (v, d) = match (&broken, refused) {
-                (None, Some(refusal)) => ("no", format!("would refuse this: {}", refusal.because)),
-                _ => (verdict("yes"), need("if its version knows the architecture; memory for weights and cache")),
-            };
-            list.push(runner("llama.cpp", v, d.clone()));
-            for name in ["LlamaSharp (.NET)", "llama-cpp-python", "koboldcpp"] {
-                list.push(runner(
-                    name,
-                    v,
-                    if v == "no" { d.clone() } else { "built on llama.cpp: the same file".into() },
-                ));
-            }
-        }
-        FormatId::Safetensors => {
-            let config = file_with_role(model, "configuration").is_some();
-            let (v, d) = if config {
-                (verdict("yes"), need("Python with transformers; config.json is here"))
-            } else {
-                ("partly", "needs config.json and the tokenizer beside the weights".to_owned())
-            };
-            let modules = model.files.iter().any(|f| f.name.ends_with("modules.json"));
-            list.push(runner("PyTorch with transformers", v, d.clone()));
-            list.push(runner(
-                "sentence-transformers",
-                if modules { v } else { "no" },
-                if modules { d.clone() } else { "modules.json is not here: for text encoders only".into() },
-            ));
-            list.push(runner(
-                "vLLM",
-                v,
-                if v == "yes" { "a CUDA or ROCm GPU, and an architecture on its list".to_owned() } else { d },
-            ));
-        }
-        FormatId::Onnx => {
-            let custom: Vec<String> = model
-                .graph
-                .iter()
-                .flat_map(|g| g.opsets.iter())
-                .filter(|(d, _)| !matches!(d.as_str(), "" | "ai.onnx" | "ai.onnx.ml" | "com.microsoft"))
-                .map(|(d, _)| d.clone())
-                .collect();
-            if custom.is_empty() {
-                list.push(runner(
-                    "ONNX Runtime",
-                    verdict("yes"),
-                    need("any language binding; in browsers as onnxruntime-web"),
-                ));
-            } else {
-                list.push(runner(
-                    "ONNX Runtime",
-                    "partly",
-                    format!("needs the custom operators of {}", custom.join(", ")),
-                ));
-            }
-        }
-        _ => {
-            for (name, fine, detail) in other_runners(model) {
-                let lost = broken.clone().filter(|_| *fine != "no");
-                list.push(runner(name, verdict(fine), lost.unwrap_or_else(|| (*detail).to_owned())));
-            }
-        }
-    }
-    list
 }

@@ -2,19 +2,10 @@
 //! without weights.
 
 use super::Fact;
-use crate::model::{FormatId, MetaValue, ModelFile};
-
-/// True for a folder that describes a model and holds none of its weights.
-pub(super) fn weightless(model: &ModelFile) -> bool {
-    let weights = |role: &str| role == "weights" || role.starts_with("shard ");
-    model.tensors.is_empty()
-        && model.format != FormatId::Tokenizer
-        && model
-            .files
-            .iter()
-            .any(|f| f.role == "configuration" || f.role == "adapter configuration" || f.role == "pipeline")
-        && !model.files.iter().any(|f| weights(&f.role))
-}
+use crate::{
+    model::{FileRole, FormatId, MetaValue, ModelFile},
+    verdict::description,
+};
 
 /// What a file is that no architecture describes; `None` leaves it to the usual words.
 pub(super) fn sentence(model: &ModelFile) -> Option<String> {
@@ -44,29 +35,16 @@ pub(super) fn sentence(model: &ModelFile) -> Option<String> {
 
 /// What a sentence about a model ends with where its weights are not here.
 pub(super) fn lacks(model: &ModelFile) -> Option<String> {
-    weightless(model).then(|| "without its weights".to_owned())
-}
-
-/// What is said of the weights that are not here.
-pub(super) fn missing_weights(model: &ModelFile) -> Option<String> {
-    if !weightless(model) {
-        return None;
-    }
-    let names: Vec<&str> = model.awaited.iter().map(|a| a.name.as_str()).collect();
-    Some(match names.as_slice() {
-        [] => "the weights are not here".to_owned(),
-        [one] => format!("{one} is missing"),
-        many => format!("{} files are missing: {} ...", many.len(), many[..many.len().min(3)].join(", ")),
-    })
+    description(model).then(|| "without its weights".to_owned())
 }
 
 /// Where files sit that hold no weights.
 pub(super) fn place(model: &ModelFile) -> Option<&'static str> {
-    let described = model.files.iter().any(|f| f.role == "configuration");
+    let described = model.files.iter().any(|f| f.role == FileRole::Configuration);
     let weights = model.tensors.iter().any(|t| !matches!(t.place, crate::model::Place::Missing { .. }));
     match model.format {
         FormatId::Tokenizer => Some("This is a part of an original model: its tokenizer. The weights lie elsewhere."),
-        _ if weightless(model) => Some(
+        _ if description(model) => Some(
             "This is an original model's folder without its weights: it says what the model is, and cannot be run.",
         ),
         FormatId::Safetensors | FormatId::PyTorch if described && !weights => {

@@ -88,8 +88,31 @@ pub struct FileReport {
     /// Length in bytes.
     #[cfg_attr(test, ts(type = "number"))]
     pub bytes: u64,
-    /// "weights", "shard 1 of 2", "configuration", ...
+    /// What it is to the model.
+    pub kind: FileKind,
+    /// The same in words: "weights", "shard 1 of 2", "configuration", ...
     pub role: String,
+}
+
+/// What a file is to its model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "lowercase")]
+pub enum FileKind {
+    /// All weights.
+    Weights,
+    /// A part of them.
+    Shard,
+    /// A graph, or the list of a checkpoint.
+    Graph,
+    /// Bytes that the graph or the list leads to.
+    Data,
+    /// It says which shard holds a tensor.
+    Index,
+    /// Another model, or what serves this one.
+    Model,
+    /// A file beside the weights.
+    Side,
 }
 
 /// Where the file sits in the chain from the original model to its conversions.
@@ -141,11 +164,27 @@ pub struct HierarchyReport {
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct RunnerReport {
     /// "Glassbox", "llama.cpp", ...
-    pub name: String,
-    /// "yes", "no" or "partly".
-    pub verdict: String,
+    #[cfg_attr(test, ts(type = "string"))]
+    pub name: &'static str,
+    /// Whether it runs the model.
+    pub verdict: VerdictReport,
     /// Why not, or what it needs.
     pub detail: String,
+}
+
+/// Whether a program runs a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "lowercase")]
+pub enum VerdictReport {
+    /// It does, with nothing but these files.
+    Yes,
+    /// It needs something beside them.
+    Partly,
+    /// It does not.
+    No,
+    /// Nothing that is known decides.
+    Unknown,
 }
 
 /// Memory to run it: the working is shown by the parts.
@@ -317,6 +356,9 @@ pub struct SectionReport {
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct NoteReport {
+    /// What kind of finding it is: "end of file".
+    #[cfg_attr(test, ts(type = "string"))]
+    pub code: &'static str,
     /// "error", "warning" or "info".
     pub severity: &'static str,
     /// What was found.

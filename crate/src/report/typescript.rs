@@ -24,9 +24,11 @@ fn declarations() -> Vec<Declaration> {
         ModelReport,
         Fact,
         FileReport,
+        FileKind,
         PlaceReport,
         PartReport,
         HierarchyReport,
+        VerdictReport,
         RunnerReport,
         FitReport,
         EncodingReport,
@@ -95,9 +97,11 @@ fn declarations() -> Vec<Declaration> {
     ]
 }
 
-/// `type X = { /** doc */ field: T, ... };` as an interface with one field per line.
+/// `type X = { /** doc */ field: T, ... };` as an interface with one field per line; an enum as a union.
 fn interface(docs: Option<String>, declaration: &str) -> String {
-    let (head, body) = declaration.split_once('{').expect("a struct with named fields");
+    let Some((head, body)) = declaration.split_once('{') else {
+        return format!("{}export {declaration}\n", comment(&docs.unwrap_or_default(), ""));
+    };
     let name = head.trim_start_matches("type").trim_end().trim_end_matches('=').trim();
     let mut text = format!("{}export interface {name} {{\n", comment(&docs.unwrap_or_default(), ""));
     let mut rest = body.trim_end_matches(';').trim_end().trim_end_matches('}').trim();
@@ -180,7 +184,8 @@ fn no_report_struct_is_left_out_of_the_pages_types() {
         }
         let text = fs::read_to_string(path).expect("a source file");
         for after in text.split("derive(ts_rs::TS)").skip(1) {
-            let Some(rest) = after.split_once("pub struct ").map(|(_, rest)| rest) else { continue };
+            let kinds = ["pub struct ", "pub enum "].into_iter().filter_map(|k| Some(after.find(k)? + k.len()));
+            let Some(rest) = kinds.min().map(|at| &after[at..]) else { continue };
             let name: String = rest.chars().take_while(|c| c.is_alphanumeric()).collect();
             if name.is_empty() {
                 continue; // this very function

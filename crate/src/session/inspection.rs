@@ -6,13 +6,14 @@ use crate::{
     check::{self, Evidence},
     fault::{Fault, Result},
     formats::{self, ArrayItems, Opened, TokenizerKind},
-    model::{ModelFile, Place, TensorEntry},
+    model::{FormatId, ModelFile, Note, Place, TensorEntry},
     source::{Limits, SourceFile, SourceSet},
     tensor::{EncodingSpec, Histogram, Stats},
     tokenizer::Vocabulary,
+    verdict::{self, Facts, Ours, Ruling},
 };
 
-use super::{FileBytes, Progress, chunked::ChunkedValues, vocabulary};
+use super::{FileBytes, Progress, Support, chunked::ChunkedValues, vocabulary};
 
 /// Bytes of tensor data fetched at a time.
 const CHUNK: u64 = 4 << 20;
@@ -58,6 +59,27 @@ impl Inspection {
     /// The description.
     pub fn model(&self) -> &ModelFile {
         &self.model
+    }
+    /// Whether the engine runs the model.
+    ///
+    /// # Errors
+    /// Why not: a tokenizer alone, weights that are not here, or what [`super::support`] says.
+    pub fn support(&self) -> Result<Support> {
+        let model = &self.model;
+        if model.format == FormatId::Tokenizer {
+            return Err(Fault::unsupported("a tokenizer alone: it splits text, and has no weights to run"));
+        }
+        if !model.awaited.is_empty() || verdict::description(model) {
+            let what = verdict::missing(model).unwrap_or_else(|| "files of the weights are missing".into());
+            return Err(Fault::unsupported(what));
+        }
+        super::support(model)
+    }
+    /// Who can run the model, by the findings on it and whether a tokenizer is here.
+    pub fn rulings(&self, notes: &[Note], tokenizer: bool) -> Vec<Ruling> {
+        let ours =
+            self.support().map(|s| Ours { architecture: s.architecture, layers: s.layers, generates: s.generates });
+        verdict::rulings(&Facts::of(&self.model, notes, ours, tokenizer))
     }
     /// The files given.
     pub fn files(&self) -> &SourceSet {

@@ -184,6 +184,11 @@ impl Encoding {
     pub fn from_ggml(id: u32) -> Self {
         row(&BY_GGML, id as usize).unwrap_or(Self::UnknownGgml(id))
     }
+    /// True for whole numbers, signed or not.
+    pub fn is_integer(self) -> bool {
+        use Encoding::{I2, I4, I8, I16, I32, I64, U2, U4, U8, U16, U32, U64};
+        matches!(self, I64 | I32 | I16 | I8 | I4 | I2 | U64 | U32 | U16 | U8 | U4 | U2)
+    }
     /// The ggml type number, also of an unknown one.
     pub fn ggml(self) -> Option<u32> {
         match self {

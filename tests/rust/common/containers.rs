@@ -505,3 +505,19 @@ pub fn tflite() -> Vec<u8> {
     out[..4].copy_from_slice(&root.to_le_bytes());
     out
 }
+
+/// An importance matrix of before GGUF: two entries, then the number of chunks and the name of the text.
+pub fn imatrix() -> Vec<u8> {
+    let mut out = 2u32.to_le_bytes().to_vec();
+    for (name, values) in [("blk.0.attn_q.weight", 4u32), ("blk.0.ffn_down.weight", 2)] {
+        out.extend((name.len() as u32).to_le_bytes());
+        out.extend(name.as_bytes());
+        out.extend(7u32.to_le_bytes());
+        out.extend(values.to_le_bytes());
+        out.extend((0..values).flat_map(|i| (i as f32 + 0.5).to_le_bytes()));
+    }
+    out.extend(7u32.to_le_bytes());
+    out.extend(5u32.to_le_bytes());
+    out.extend(b"a.txt");
+    out
+}

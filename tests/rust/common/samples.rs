@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::{
     containers::{
-        checkpoint, checkpoint_packed, checkpoint_v1, dict, ggjt, graph_def, llama2c, small_npy, small_npz, tar, text,
+        checkpoint, checkpoint_packed, checkpoint_v1, dict, ggjt, graph_def, imatrix, llama2c, small_npy, small_npz, tar, text,
         tflite, torch_stream, torch_tar_members, torch_zip,
     },
     writers::{self, Gguf, Message, Plain, Value, onnx_model, small_onnx, small_safetensors},
@@ -122,6 +122,7 @@ pub fn all() -> Vec<Sample> {
         Sample::one("ggjt1.bin", ggjt(1, 2, &[1; 20])),
         Sample::one("ggjt3.bin", ggjt(3, 2, &[1; 18])),
         Sample::one("llama2c.bin", llama2c()),
+        Sample::one("imatrix.dat", imatrix()),
         Sample::one("graph.pb", graph_def()),
         Sample { files: vec![("c.index".into(), index), ("c.data-00000-of-00001".into(), shard)] },
         Sample { files: packed },

@@ -10,7 +10,7 @@ use glassbox::{
         program::{Bucket, BufferKind, Program, StepKey, Want, batch},
     },
     ir::{Graph, Sizes, passes},
-    model::{FileSummary, FormatId, MetaType, MetaValue, Metadata, ModelFile, Place, TensorEntry},
+    model::{FileRole, FileSummary, FormatId, MetaType, MetaValue, Metadata, ModelFile, Place, TensorEntry},
     tensor::{Encoding, Shape},
 };
 
@@ -157,7 +157,7 @@ pub(crate) fn random_llama(s: Shaped, encoding: Encoding) -> ModelFile {
     ModelFile {
         format: FormatId::Gguf,
         version: "3".into(),
-        files: vec![FileSummary { name: "random.gguf".into(), bytes: 0, role: "weights".into() }],
+        files: vec![FileSummary { name: "random.gguf".into(), bytes: 0, role: FileRole::Weights }],
         metadata,
         tensors,
         graph: None,

@@ -89,7 +89,7 @@ export function llama(name: string, bytes: number): ModelReport {
       { label: "Vocabulary", value: "49152", source: "length of tokenizer.ggml.tokens" },
       { label: "RoPE base", value: "100000", source: "llama.rope.freq_base" },
     ],
-    files: [{ name, bytes: size, role: "weights" }], missing: [],
+    files: [{ name, bytes: size, kind: "weights", role: "weights" }], missing: [],
     place: {
       stage: "gguf",
       sentence: "This is a conversion for llama.cpp and its relatives: one file with weights, configuration and tokenizer, made from an original model.",
@@ -198,7 +198,7 @@ export function onnx(name: string, bytes: number): ModelReport {
 /** A model in two parts, of which the second is missing until it is given. */
 export function sharded(names: string[]): ModelReport {
   const model = llama(names[0] ?? "", 0);
-  model.files = names.map((name, i) => ({ name, bytes: i === 0 ? model.bytes_total : 64, role: name.includes("-of-") ? `shard ${i + 1} of 2` : "vocabulary" }));
+  model.files = names.map((name, i) => ({ name, bytes: i === 0 ? model.bytes_total : 64, kind: name.includes("-of-") ? "shard" as const : "side" as const, role: name.includes("-of-") ? `shard ${i + 1} of 2` : "vocabulary" }));
   model.missing = ["part-00001-of-00002.gguf", "part-00002-of-00002.gguf"].filter((name) => !names.includes(name));
   return model;
 }

@@ -44,7 +44,7 @@ describe("what arrives beside an open model", () => {
 describe("what is to be dropped as well", () => {
   it("is what the model names as missing, and the index of a lone shard", () => {
     const report = sharded();
-    report.files[0]!.role = "shard 1 of 2";
+    report.files[0]!.kind = "shard";
     report.place.stage = "original";
     report.place.parts = [{ stage: "original", name: "config.json", state: "missing", detail: "" }];
     expect(dropAsWell(report)).toEqual(["model-00002-of-00002.safetensors", "config.json", "model.safetensors.index.json"]);

@@ -2,7 +2,7 @@
 
 /** The part of a model's report that tells. */
 export interface Open {
-  files: readonly { name: string; role: string }[];
+  files: readonly { name: string; kind: string }[];
   missing: readonly string[];
   place: { parts: readonly { name: string; state: string }[] };
 }
@@ -62,8 +62,8 @@ export function dropAsWell(open: Open & { format: string; place: { stage: string
   // Beside weights without a configuration nothing says that the model reads text.
   else if (lacks("Tokenizer") && open.files.some((f) => base(f.name) === "config.json")) names.push("tokenizer.json");
   // A shard by itself: its index says which tensor lies where.
-  if (open.files.some((f) => f.role.startsWith("shard ")) && !open.files.some((f) => f.role === "index")) {
-    const shard = /^(.*)-\d{5}-of-\d{5}\.(safetensors|bin)$/.exec(base(open.files.find((f) => f.role.startsWith("shard "))?.name ?? ""));
+  if (open.files.some((f) => f.kind === "shard") && !open.files.some((f) => f.kind === "index")) {
+    const shard = /^(.*)-\d{5}-of-\d{5}\.(safetensors|bin)$/.exec(base(open.files.find((f) => f.kind === "shard")?.name ?? ""));
     if (shard) names.push(`${shard[1]}.${shard[2]}.index.json`);
   }
   return names;

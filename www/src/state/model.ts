@@ -44,7 +44,7 @@ let attempt: AbortController | null = null;
 /** Short name of what is open: the file, or the first of several. */
 export const title = computed(() => {
   const list = report.value?.files ?? [];
-  const main = list.find((f) => /weights|shard|graph|model/i.test(f.role)) ?? list[0];
+  const main = list.find((f) => f.kind !== "side" && f.kind !== "index" && f.kind !== "data") ?? list[0];
   return main?.name.split("/").at(-1) ?? "";
 });
 

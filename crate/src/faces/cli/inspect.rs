@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::{
     fault::Result,
-    report::{ModelReport, NoteReport},
+    report::{ModelReport, NoteReport, VerdictReport},
     session::Need,
 };
 
@@ -169,12 +169,13 @@ fn place(out: &mut String, report: &ModelReport) {
     hierarchy(out, report);
     let _ = writeln!(out, "\n{BOLD}What can run it{BOLD:#}");
     for r in &report.runners {
-        let colour = match r.verdict.as_str() {
-            "yes" => GREEN,
-            "partly" => YELLOW,
-            _ => RED,
+        let (colour, word) = match r.verdict {
+            VerdictReport::Yes => (GREEN, "yes"),
+            VerdictReport::Partly => (YELLOW, "partly"),
+            VerdictReport::No => (RED, "no"),
+            VerdictReport::Unknown => (DIM, "unknown"),
         };
-        let _ = writeln!(out, "  {colour}{:6}{colour:#} {}: {}", r.verdict, r.name, short(&r.detail, 100));
+        let _ = writeln!(out, "  {colour}{word:7}{colour:#} {}: {}", r.name, short(&r.detail, 200));
     }
     if let Some(fit) = &report.fit {
         let context = fit.context.min(4096);

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     fault::Fault,
-    model::{FormatId, MetaType, MetaValue, Metadata, ModelFile},
+    model::{FormatId, Loader, MetaType, MetaValue, Metadata, ModelFile, NoteCode},
     source::{Cursor, Limits, Stop, Window},
 };
 
@@ -150,7 +150,12 @@ impl GgufReader {
             self.swapped_magic(file, end)?;
         }
         if version == 1 {
-            self.findings.warn("version 1", 4, "GGUF version 1, of August 2023", "llama.cpp refuses version 1");
+            self.findings.warn(
+                NoteCode::Version1,
+                4,
+                "GGUF version 1, of August 2023",
+                Loader::LlamaCpp.refuses("llama.cpp refuses version 1"),
+            );
         }
         if entries > limits.metadata {
             let what = format!("{entries} metadata entries announced; the limit is {}", limits.metadata);
@@ -160,19 +165,19 @@ impl GgufReader {
             let what =
                 format!("{entries} metadata entries announced; the {} bytes left hold fewer", cursor.remaining());
             self.findings.error(
-                "counts",
+                NoteCode::Counts,
                 8 + width,
                 what,
-                "the count is wrong or the file is cut short; llama.cpp refuses the file",
+                Loader::LlamaCpp.refuses("the count is wrong or the file is cut short; llama.cpp refuses the file"),
             );
         }
         if tensors > limits.tensors || !fits(tensors, 2 * width + 8) {
             let what = format!("{tensors} tensors announced; the {} bytes left hold fewer", cursor.remaining());
             self.findings.error(
-                "counts",
+                NoteCode::Counts,
                 8,
                 what,
-                "the count is wrong or the file is cut short; llama.cpp refuses the file",
+                Loader::LlamaCpp.refuses("the count is wrong or the file is cut short; llama.cpp refuses the file"),
             );
         }
         self.at = end;
@@ -191,10 +196,10 @@ impl GgufReader {
             }
         }
         self.findings.warn(
-            "magic",
+            NoteCode::Magic,
             0,
             "The file starts with FUGG, GGUF spelt backwards",
-            "llama.cpp refuses this magic",
+            Loader::LlamaCpp.refuses("llama.cpp refuses this magic"),
         );
         Ok(())
     }
@@ -207,11 +212,16 @@ impl GgufReader {
             self.at = walk.position();
             if array.item == MetaType::Array {
                 let what = format!("{} is an array of arrays", quoted(&key));
-                self.findings.warn("nested arrays", at, what, "llama.cpp refuses arrays of arrays");
+                self.findings.warn(
+                    NoteCode::NestedArrays,
+                    at,
+                    what,
+                    Loader::LlamaCpp.refuses("llama.cpp refuses arrays of arrays"),
+                );
             }
             if walk.broken_text > 0 {
                 let what = format!("{} of the first strings of {} are not UTF-8", walk.broken_text, quoted(&key));
-                self.findings.info("array text", at, what, "token pieces may be parts of characters");
+                self.findings.info(NoteCode::ArrayText, at, what, "token pieces may be parts of characters");
             }
             self.push(key, at, MetaValue::Array(array));
             return Ok(());
@@ -241,7 +251,7 @@ impl GgufReader {
                 let (text, valid) = value::string(&mut cursor, layout, limits, "a metadata string")?;
                 if !valid {
                     let what = format!("The value of {} is not UTF-8; broken bytes are shown as �", quoted(&key));
-                    self.findings.warn("text", value_at, what, "GGUF strings are UTF-8");
+                    self.findings.warn(NoteCode::Text, value_at, what, "GGUF strings are UTF-8");
                 }
                 MetaValue::String(text)
             }
@@ -249,7 +259,12 @@ impl GgufReader {
                 let raw = cursor.u8()?;
                 if raw > 1 {
                     let what = format!("The boolean {} is stored as {raw}", quoted(&key));
-                    self.findings.info("booleans", value_at, what, "0 and 1 are usual; anything but 0 is read as true");
+                    self.findings.info(
+                        NoteCode::Booleans,
+                        value_at,
+                        what,
+                        "0 and 1 are usual; anything but 0 is read as true",
+                    );
                 }
                 MetaValue::Bool(raw != 0)
             }
@@ -270,10 +285,10 @@ impl GgufReader {
         if !self.keys.insert(key.clone()) {
             let what = format!("The key {} appears more than once; the first counts", quoted(&key));
             self.findings.error(
-                "duplicate keys",
+                NoteCode::DuplicateKeys,
                 at,
                 what,
-                "two readers may see two values; llama.cpp refuses the file",
+                Loader::LlamaCpp.refuses("two readers may see two values; llama.cpp refuses the file"),
             );
         }
         self.metadata.push_at(key, value, 0, at);
@@ -282,14 +297,19 @@ impl GgufReader {
     }
     fn check_key(&mut self, key: &str, valid: bool, at: u64) {
         if key.is_empty() {
-            self.findings.error("empty keys", at, "A metadata key is empty", "llama.cpp refuses the file");
+            self.findings.error(
+                NoteCode::EmptyKeys,
+                at,
+                "A metadata key is empty",
+                Loader::LlamaCpp.refuses("llama.cpp refuses the file"),
+            );
         }
         if key.len() > usize::from(u16::MAX) {
             let what = format!("A metadata key of {} bytes", key.len());
-            self.findings.warn("long keys", at, what, "keys have at most 65535 bytes");
+            self.findings.warn(NoteCode::LongKeys, at, what, "keys have at most 65535 bytes");
         }
         if !valid {
-            self.findings.warn("keys", at, format!("The key {} is not UTF-8", quoted(key)), "keys are ASCII");
+            self.findings.warn(NoteCode::Keys, at, format!("The key {} is not UTF-8", quoted(key)), "keys are ASCII");
         }
     }
     fn set_alignment(&mut self, value: &MetaValue, at: u64) {
@@ -303,13 +323,18 @@ impl GgufReader {
         };
         if value.kind() != MetaType::U32 {
             let what = format!("general.alignment is of type {}, u32 expected", value.kind().name());
-            self.findings.error("alignment", at, what, "llama.cpp refuses the file");
+            self.findings.error(NoteCode::Alignment, at, what, Loader::LlamaCpp.refuses("llama.cpp refuses the file"));
         }
         match stated {
             Some(n) if n.is_power_of_two() && n <= ALIGNMENT_MOST => self.alignment = Some(n),
             Some(n) => {
                 let what = format!("general.alignment is {n}; a power of two up to {ALIGNMENT_MOST} expected");
-                self.findings.error("alignment", at, what, "32 is assumed; llama.cpp refuses the file");
+                self.findings.error(
+                    NoteCode::Alignment,
+                    at,
+                    what,
+                    Loader::LlamaCpp.refuses("32 is assumed; llama.cpp refuses the file"),
+                );
             }
             None => {}
         }
@@ -318,7 +343,7 @@ impl GgufReader {
     fn give_up(&mut self, fault: &Fault) {
         if let Some((key, at, walk)) = self.walk.take() {
             let what = format!("The array {} could not be read to its end", quoted(&key));
-            self.findings.error("cut", walk.position(), what, "its entry is left out");
+            self.findings.error(NoteCode::Cut, walk.position(), what, "its entry is left out");
             self.at = at;
         }
         let what = format!(
@@ -330,10 +355,10 @@ impl GgufReader {
             self.head.tensors
         );
         self.findings.error(
-            "cut",
+            NoteCode::Cut,
             fault.at.unwrap_or(self.at),
             what,
-            "the file is damaged or was not copied whole; llama.cpp refuses the file",
+            Loader::LlamaCpp.refuses("the file is damaged or was not copied whole; llama.cpp refuses the file"),
         );
         self.short = fault.short;
         self.phase = Phase::Done;

@@ -12,7 +12,7 @@ use crate::{
         findings::{Findings, quoted},
         sections,
     },
-    model::{Cut, FormatId, ModelFile, Place, SectionKind, TensorEntry},
+    model::{Cut, FormatId, Loader, ModelFile, NoteCode, Place, SectionKind, TensorEntry, Version},
     source::{Cursor, Limits, Stop, Window},
     tensor::{Encoding, Shape},
 };
@@ -100,7 +100,7 @@ impl GgufReader {
         let offset = cursor.u64()?;
         self.at = cursor.position();
         if !valid {
-            self.findings.warn("names", at, format!("The tensor name {} is not UTF-8", quoted(&name)), "");
+            self.findings.warn(NoteCode::Names, at, format!("The tensor name {} is not UTF-8", quoted(&name)), "");
         }
         self.infos.push(Info::new(name, shape, id, offset, at));
         Ok(())
@@ -130,7 +130,7 @@ pub(super) fn model(reader: GgufReader, file: &Window) -> ModelFile {
     let first = metadata.unsigned("split.no").is_none_or(|no| no == 0);
     if complete && first && !tensors.is_empty() && metadata.string("general.architecture").is_none() {
         findings.warn(
-            "architecture",
+            NoteCode::Architecture,
             head.end,
             "general.architecture is missing",
             "llama.cpp needs it to run the file",
@@ -142,10 +142,9 @@ pub(super) fn model(reader: GgufReader, file: &Window) -> ModelFile {
         (metadata_end..at, SectionKind::TensorList),
     ];
     let sections = sections::map(0, file.len(), &parts, &tensors, alignment);
-    let order = if head.big_endian { ", big endian" } else { "" };
     ModelFile {
         format: FormatId::Gguf,
-        version: format!("{}{order}", head.version),
+        version: Version::counted(u64::from(head.version)).big_endian(head.big_endian),
         files: Vec::new(),
         metadata,
         tensors,
@@ -162,29 +161,34 @@ fn check(info: &Info, findings: &mut Findings) {
     let name = || quoted(&info.name);
     let dims = &info.shape.0;
     if info.name.is_empty() {
-        findings.warn("unnamed tensors", info.at, "A tensor has no name", "nothing can look it up");
+        findings.warn(NoteCode::UnnamedTensors, info.at, "A tensor has no name", "nothing can look it up");
     }
     if info.name.len() >= NAME_GGML {
         let what = format!("The name {} has {} bytes", name(), info.name.len());
-        findings.warn("long names", info.at, what, "llama.cpp refuses names of 64 bytes and more");
+        findings.warn(
+            NoteCode::LongNames,
+            info.at,
+            what,
+            Loader::LlamaCpp.refuses("llama.cpp refuses names of 64 bytes and more"),
+        );
     }
     if dims.len() > DIMS_GGML {
         let what = format!("{} has {} dimensions", name(), dims.len());
-        findings.warn("dimensions", info.at, what, "llama.cpp refuses more than 4");
+        findings.warn(NoteCode::Dimensions, info.at, what, Loader::LlamaCpp.refuses("llama.cpp refuses more than 4"));
     }
     if dims.iter().any(|d| i64::try_from(*d).is_err())
         || info.shape.elements().is_none_or(|n| i64::try_from(n).is_err())
     {
         let what = format!("{} of shape {} has more elements than 63 bits count", name(), info.shape);
         findings.error(
-            "sizes",
+            NoteCode::Sizes,
             info.at,
             what,
-            "no such tensor can exist; its bytes are not placed; llama.cpp refuses the file",
+            Loader::LlamaCpp.refuses("no such tensor can exist; its bytes are not placed; llama.cpp refuses the file"),
         );
     } else if dims.contains(&0) {
         findings.info(
-            "empty tensors",
+            NoteCode::EmptyTensors,
             info.at,
             format!("{} is empty: shape {}", name(), info.shape),
             "llama.cpp refused empty dimensions before mid-2026",
@@ -194,10 +198,10 @@ fn check(info: &Info, findings: &mut Findings) {
         Encoding::UnknownGgml(_) => {
             let what = format!("{} is of {}, whose size Glassbox does not know", name(), info.encoding);
             findings.warn(
-                "types",
+                NoteCode::Types,
                 info.at,
                 what,
-                "its size follows only from the next tensor; llama.cpp refuses the file",
+                Loader::LlamaCpp.refuses("its size follows only from the next tensor; llama.cpp refuses the file"),
             );
         }
         encoding => check_size(info, encoding, findings),
@@ -214,14 +218,19 @@ fn check_size(info: &Info, encoding: Encoding, findings: &mut Findings) {
     let (name, row) = (quoted(&info.name), info.shape.row_len());
     if row % block != 0 {
         let what = format!("Rows of {name} hold {row} elements, no multiple of {encoding}'s {block}");
-        findings.error("rows", info.at, what, "the rows cannot be stored; llama.cpp refuses the file");
+        findings.error(
+            NoteCode::Rows,
+            info.at,
+            what,
+            Loader::LlamaCpp.refuses("the rows cannot be stored; llama.cpp refuses the file"),
+        );
     } else {
         let what = format!("{name} of shape {} takes more bytes than 64 bits count", info.shape);
         findings.error(
-            "sizes",
+            NoteCode::Sizes,
             info.at,
             what,
-            "no such tensor can exist; its bytes are not placed; llama.cpp refuses the file",
+            Loader::LlamaCpp.refuses("no such tensor can exist; its bytes are not placed; llama.cpp refuses the file"),
         );
     }
 }
@@ -232,10 +241,10 @@ fn check_names(infos: &[Info], findings: &mut Findings) {
         if !seen.insert(info.name.as_str()) {
             let what = format!("More than one tensor is named {}", quoted(&info.name));
             findings.error(
-                "duplicate names",
+                NoteCode::DuplicateNames,
                 info.at,
                 what,
-                "two readers may see two models; llama.cpp refuses the file",
+                Loader::LlamaCpp.refuses("two readers may see two models; llama.cpp refuses the file"),
             );
         }
     }
@@ -266,10 +275,10 @@ impl Layer<'_> {
                     if starts[i].is_none() || info.bytes.is_some() {
                         let what = format!("{} would end beyond 64 bits: offset {}", quoted(&info.name), info.offset);
                         findings.error(
-                            "offsets",
+                            NoteCode::Offsets,
                             info.at,
                             what,
-                            "its bytes are not placed; llama.cpp refuses the file",
+                            Loader::LlamaCpp.refuses("its bytes are not placed; llama.cpp refuses the file"),
                         );
                     }
                     return Place::Absent;
@@ -311,12 +320,22 @@ impl Layer<'_> {
             let name = || quoted(&info.name);
             if info.offset % self.alignment != 0 {
                 let what = format!("{} starts at {}, no multiple of {}", name(), info.offset, self.alignment);
-                findings.warn("alignment of tensors", info.at, what, "llama.cpp refuses the file");
+                findings.warn(
+                    NoteCode::AlignmentOfTensors,
+                    info.at,
+                    what,
+                    Loader::LlamaCpp.refuses("llama.cpp refuses the file"),
+                );
             } else if let Some(at) = expected
                 && at != info.offset
             {
                 let what = format!("{} starts at {} of the data, {at} expected", name(), info.offset);
-                findings.warn("order of tensors", info.at, what, "llama.cpp refuses gaps and another order");
+                findings.warn(
+                    NoteCode::OrderOfTensors,
+                    info.at,
+                    what,
+                    Loader::LlamaCpp.refuses("llama.cpp refuses gaps and another order"),
+                );
             }
             let padded = |n: u64| info.offset.checked_add(n)?.checked_next_multiple_of(self.alignment);
             expected = info.bytes.and_then(padded);
@@ -342,10 +361,10 @@ impl Layer<'_> {
                 let (a, b) = (quoted(&infos[j].name), quoted(&infos[i].name));
                 let what = format!("{b} (bytes {start}..{end}) overlaps {a}, which ends at byte {before}");
                 findings.error(
-                    "overlaps",
+                    NoteCode::Overlaps,
                     infos[i].at,
                     what,
-                    "no writer stores tensors so; llama.cpp refuses the file",
+                    Loader::LlamaCpp.refuses("no writer stores tensors so; llama.cpp refuses the file"),
                 );
             }
             if last.is_none_or(|(before, _)| end > before) {
@@ -375,20 +394,22 @@ impl Layer<'_> {
                 quoted(&infos[first].name)
             );
             findings.error(
-                "end of file",
+                NoteCode::EndOfFile,
                 self.len,
                 what,
-                "the file was not copied whole, or a tensor's offset is wrong; llama.cpp refuses the file",
+                Loader::LlamaCpp.refuses(
+                    "the file was not copied whole, or a tensor's offset is wrong; llama.cpp refuses the file",
+                ),
             );
         } else if !infos.is_empty() && self.len < padded {
             let what = format!("The padding after the last tensor is cut: the file ends at byte {}", self.len);
-            findings.info("padding", self.len, what, "no value is lost");
+            findings.info(NoteCode::Padding, self.len, what, "no value is lost");
         } else if infos.is_empty() && self.len > self.data {
             let what = format!("{} bytes follow a header without tensors", self.len - self.data);
-            findings.warn("trailing", self.data, what, "nothing names these bytes");
+            findings.warn(NoteCode::Trailing, self.data, what, "nothing names these bytes");
         } else if self.len > padded && !infos.is_empty() {
             let what = format!("{} bytes follow the last tensor", self.len - last);
-            findings.warn("trailing", last, what, "nothing names these bytes");
+            findings.warn(NoteCode::Trailing, last, what, "nothing names these bytes");
         }
     }
 }

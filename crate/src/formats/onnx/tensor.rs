@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::{
     formats::findings::{Findings, quoted},
-    model::{Place, TensorEntry},
+    model::{NoteCode, Place, TensorEntry},
     source::Window,
     tensor::{Encoding, Shape},
 };
@@ -56,14 +56,19 @@ impl Stated {
         let encoding = i32::try_from(self.data_type).map_or(Encoding::UnknownOnnx(u32::MAX), Encoding::from_onnx);
         let told = quoted(&self.name);
         if self.dims.iter().any(|d| i64::try_from(*d).is_err()) {
-            findings.error("sizes", self.at, format!("{told} has a negative dimension"), "ONNX tools refuse the file");
+            findings.error(
+                NoteCode::Sizes,
+                self.at,
+                format!("{told} has a negative dimension"),
+                "ONNX tools refuse the file",
+            );
         } else if shape.elements().is_none() {
             let what = format!("{told} of shape {shape} has more elements than 64 bits count");
-            findings.error("sizes", self.at, what, "no such tensor can exist");
+            findings.error(NoteCode::Sizes, self.at, what, "no such tensor can exist");
         }
         if let Encoding::UnknownOnnx(_) = encoding {
             let what = format!("{told} is of data type {}, which ONNX does not define", self.data_type);
-            findings.error("types", self.at, what, "its size is unknown");
+            findings.error(NoteCode::Types, self.at, what, "its size is unknown");
         }
         let bytes = shape.elements().and_then(|n| encoding.bytes(n, shape.row_len()));
         let place = self.place(&told, encoding, &shape, bytes, file, findings);
@@ -80,7 +85,7 @@ impl Stated {
     ) -> Place {
         if [self.raw.is_some(), self.typed, self.external].iter().filter(|b| **b).count() > 1 {
             let what = format!("{told} holds its values in more than one way");
-            findings.error("values", self.at, what, "readers differ in which they take");
+            findings.error(NoteCode::Values, self.at, what, "readers differ in which they take");
         }
         if self.external {
             return self.elsewhere(told, bytes, findings);
@@ -97,21 +102,26 @@ impl Stated {
             let empty = shape.elements() == Some(0);
             if !self.typed && !empty {
                 let what = format!("{told} of shape {shape} holds no values");
-                findings.error("values", self.at, what, "the model cannot run");
+                findings.error(NoteCode::Values, self.at, what, "the model cannot run");
             }
             return if self.typed { Place::Inline } else { Place::Absent };
         };
         if let Some(bytes) = bytes.filter(|n| *n != at.end - at.start) {
             let what =
                 format!("{told} of shape {shape} and {encoding} takes {bytes} bytes, it holds {}", at.end - at.start);
-            findings.error("sizes", at.start.min(file.len()), what, "the values cannot be told apart");
+            findings.error(NoteCode::Sizes, at.start.min(file.len()), what, "the values cannot be told apart");
         }
         if at.end <= file.len() { Place::Here { file: 0, at } } else { Place::Missing { file: file.name().into(), at } }
     }
     /// The place in another file; whether that is among the files given is decided later.
     fn elsewhere(&self, told: &str, bytes: Option<u64>, findings: &mut Findings) -> Place {
         let Some(location) = &self.location else {
-            findings.error("external", self.at, format!("{told} lies in another file that it does not name"), "");
+            findings.error(
+                NoteCode::External,
+                self.at,
+                format!("{told} lies in another file that it does not name"),
+                "",
+            );
             return Place::Absent;
         };
         let mut number = |what: &str, text: &Option<String>| match text.as_deref().map(str::parse::<u64>) {
@@ -120,7 +130,7 @@ impl Stated {
             Some(Err(_)) => {
                 let found = quoted(text.as_deref().unwrap_or_default());
                 findings.error(
-                    "external",
+                    NoteCode::External,
                     self.at,
                     format!("{told} states its {what} as {found}; a whole number expected"),
                     "",
@@ -134,13 +144,13 @@ impl Stated {
             && length != bytes
         {
             let what = format!("{told} takes {bytes} bytes, its length in {} is {length}", quoted(location));
-            findings.error("external", self.at, what, "the values cannot be told apart");
+            findings.error(NoteCode::External, self.at, what, "the values cannot be told apart");
         }
         match end {
             Some(end) => Place::Missing { file: location.clone(), at: start..end },
             None => {
                 let what = format!("{told} would end beyond 64 bits: offset {start}");
-                findings.error("external", self.at, what, "");
+                findings.error(NoteCode::External, self.at, what, "");
                 Place::Absent
             }
         }

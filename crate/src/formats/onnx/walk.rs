@@ -12,8 +12,8 @@ use crate::{
         sections,
     },
     model::{
-        Cut, FormatId, GraphNode, GraphValue, MetaType, MetaValue, Metadata, ModelFile, OpGraph, SectionKind,
-        TensorEntry,
+        Cut, FormatId, GraphNode, GraphValue, MetaType, MetaValue, Metadata, ModelFile, NoteCode, OpGraph, SectionKind,
+        TensorEntry, Version,
     },
     source::{Limits, Stop, Window},
     tensor::Encoding,
@@ -67,7 +67,9 @@ pub(super) struct Walk {
     graph: OpGraph,
     has_graph: bool,
     ir_version: Option<u64>,
-    functions: u64,
+    function: (String, String),
+    /// Operators of inner nodes that were met.
+    inner: std::collections::HashSet<(String, String)>,
     nodes: Vec<OpenNode>,
     /// First tensor number of each open attribute, and the attribute's name.
     attributes: Vec<(usize, String)>,
@@ -202,7 +204,7 @@ impl Walk {
             Kind::Dim => self.value.dim = "?".into(),
             Kind::Opset => self.opset = (String::new(), 0),
             Kind::Property | Kind::External => self.pair = (String::new(), String::new()),
-            Kind::Function => self.functions += 1,
+            Kind::Function => self.function = Default::default(),
             _ => {}
         }
     }
@@ -221,7 +223,12 @@ impl Walk {
                 self.metadata.push(key, MetaValue::String(text(most)?));
             }
             (Kind::Model, 20, Wire::Bytes(_)) => {
-                self.findings.info("training", self.at, "The model holds training information", "it is not shown");
+                self.findings.info(
+                    NoteCode::Training,
+                    self.at,
+                    "The model holds training information",
+                    "it is not shown",
+                );
             }
             (Kind::Graph { top: true }, 2, Wire::Bytes(_)) => self.graph.name = text(string)?,
             (Kind::Graph { top: true }, 10, Wire::Bytes(_)) => {
@@ -238,6 +245,8 @@ impl Walk {
             (Kind::Tensor, ..) => self.take_tensor(field, file, limits)?,
             (Kind::Property | Kind::External, 1, Wire::Bytes(_)) => self.pair.0 = text(string)?,
             (Kind::Property | Kind::External, 2, Wire::Bytes(_)) => self.pair.1 = text(string)?,
+            (Kind::Function, 1, Wire::Bytes(_)) => self.function.1 = text(string)?,
+            (Kind::Function, 10, Wire::Bytes(_)) => self.function.0 = text(string)?,
             (Kind::Opset, 1, Wire::Bytes(_)) => self.opset.0 = text(string)?,
             (Kind::Opset, 2, Wire::Varint(n)) => self.opset.1 = n as i64,
             (Kind::Value { .. }, 1, Wire::Bytes(_)) => self.value.name = text(string)?,
@@ -302,7 +311,7 @@ impl Walk {
     fn take_raw(&mut self, field: &Field) {
         if self.tensor.raw.replace(field.payload..field.end()).is_some() {
             let what = format!("{} holds raw_data twice; the last counts", quoted(&self.tensor.name));
-            self.findings.warn("values", self.at, what, "protobuf lets the last value win");
+            self.findings.warn(NoteCode::Values, self.at, what, "protobuf lets the last value win");
         }
     }
     /// A message has ended.
@@ -342,6 +351,7 @@ impl Walk {
                 if output { self.graph.outputs.push(value) } else { self.graph.inputs.push(value) }
             }
             Kind::Opset => self.graph.opsets.push(std::mem::take(&mut self.opset)),
+            Kind::Function => self.graph.functions.push(std::mem::take(&mut self.function)),
             Kind::Property => {
                 let (key, value) = std::mem::take(&mut self.pair);
                 self.metadata.push(format!("metadata_props.{key}"), MetaValue::String(value));
@@ -363,6 +373,10 @@ impl Walk {
             self.graph.nodes.push(node);
         } else {
             self.graph.inner_nodes += 1;
+            let operator = (node.domain, node.op);
+            if self.inner.insert(operator.clone()) {
+                self.graph.inner_operators.push(operator);
+            }
         }
     }
     /// Notes why the walk ends here; what was read stays.
@@ -374,7 +388,7 @@ impl Walk {
             self.tensors.len()
         );
         let at = fault.at.unwrap_or(self.at).min(file.len());
-        self.findings.error("cut", at, what, "the file is damaged or was not copied whole");
+        self.findings.error(NoteCode::Cut, at, what, "the file is damaged or was not copied whole");
         let needs = self.stack.iter().map(|f| f.end).max().filter(|end| *end > file.len());
         self.cut = needs.map(|end| Cut { file: 0, needs: Some(end), announced: None });
         // A tensor whose values have begun is known but for its last bytes.
@@ -399,8 +413,9 @@ impl Walk {
             .filter_map(|(tensor, top)| top.then_some(tensor.name.as_str()))
             .collect();
         self.graph.inputs.retain(|input| !initializers.contains(input.name.as_str()));
-        if self.functions > 0 {
-            self.metadata.push("functions", MetaValue::Unsigned(self.functions, MetaType::U64));
+        let functions = self.graph.functions.len() as u64;
+        if functions > 0 {
+            self.metadata.push("functions", MetaValue::Unsigned(functions, MetaType::U64));
         }
         // Whatever is no tensor's payload is the graph's own.
         let mut sections = sections::map(0, file.len(), &[], &self.tensors, 0);
@@ -411,7 +426,11 @@ impl Walk {
         }
         ModelFile {
             format: FormatId::Onnx,
-            version: self.ir_version.map_or_else(String::new, |v| format!("IR {v}")),
+            version: self.ir_version.map_or_else(Version::default, |v| Version {
+                text: format!("IR {v}"),
+                number: Some(v),
+                ..Version::default()
+            }),
             files: Vec::new(),
             metadata: self.metadata,
             tensors: self.tensors,
@@ -424,21 +443,26 @@ impl Walk {
     }
     fn check(&mut self, file: &Window) {
         if !self.has_graph {
-            self.findings.error("graph", file.len(), "The file holds no graph", "it is cut short or no ONNX model");
+            self.findings.error(
+                NoteCode::Graph,
+                file.len(),
+                "The file holds no graph",
+                "it is cut short or no ONNX model",
+            );
         }
         if self.graph.opsets.is_empty() && self.ir_version.is_none_or(|v| v >= 3) {
             self.findings.error(
-                "opsets",
+                NoteCode::Opsets,
                 file.len(),
                 "The file names no operator set",
                 "ONNX demands one; the file may be cut short",
             );
         }
         match self.ir_version {
-            None => self.findings.warn("version", 0, "The file states no IR version", "ONNX demands one"),
+            None => self.findings.warn(NoteCode::Version, 0, "The file states no IR version", "ONNX demands one"),
             Some(v) if v > NEWEST_IR => {
                 let what = format!("IR version {v} is newer than {NEWEST_IR}, the newest Glassbox knows");
-                self.findings.info("version", 0, what, "fields it adds are not shown");
+                self.findings.info(NoteCode::Version, 0, what, "fields it adds are not shown");
             }
             Some(_) => {}
         }
@@ -446,7 +470,7 @@ impl Walk {
         for (tensor, top) in self.tensors.iter().zip(&self.initializers) {
             if *top && !seen.insert(&tensor.name) {
                 let what = format!("More than one initializer is named {}", quoted(&tensor.name));
-                self.findings.error("duplicate names", 0, what, "readers differ in which they take");
+                self.findings.error(NoteCode::DuplicateNames, 0, what, "readers differ in which they take");
             }
         }
     }

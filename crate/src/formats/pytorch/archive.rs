@@ -20,7 +20,7 @@ use crate::{
         xray::{Place, Seen, Stream, named},
         zipped,
     },
-    model::{Cut, FormatId, MetaType, MetaValue, ModelFile, SectionKind},
+    model::{Cut, Flavour, FormatId, MetaType, MetaValue, ModelFile, NoteCode, SectionKind, Version},
     source::{Limits, Stop, Window},
 };
 
@@ -182,7 +182,7 @@ impl Archive {
                 if order != "big" && order != "little" {
                     let what =
                         format!("the byte order is stated as {}; \"little\" or \"big\" expected", quoted(&order));
-                    self.findings.error("byte order", member.at.start, what, "values may be shown wrong");
+                    self.findings.error(NoteCode::ByteOrder, member.at.start, what, "values may be shown wrong");
                 }
                 return Ok(());
             }
@@ -224,7 +224,12 @@ impl Archive {
     fn untold(&mut self, file: &Window, member: &Member, what: &str) {
         let locked = if member.flags & 1 != 0 { "; it is encrypted" } else { "" };
         let what = format!("{} was not looked into: {what}{locked}", quoted(&member.name));
-        self.findings.warn("members not looked into", member.header.min(file.len()), what, "a pickle may hide in it");
+        self.findings.warn(
+            NoteCode::MembersNotLookedInto,
+            member.header.min(file.len()),
+            what,
+            "a pickle may hide in it",
+        );
     }
     /// Reads a member as pickles.
     fn pickle(&mut self, file: &Window, i: usize, member: &Member) -> Result<(), Stop> {
@@ -274,14 +279,14 @@ impl Archive {
             if !stream.rest.is_empty() {
                 let at = if *packed { member.at.start } else { stream.rest.start };
                 let what = format!("{} bytes after {name} are no pickle", stream.rest.end - stream.rest.start);
-                findings.warn("trailing bytes", at.min(len), what, "they were not understood");
+                findings.warn(NoteCode::TrailingBytes, at.min(len), what, "they were not understood");
             }
             let first = if main { stream.read.first() } else { None };
             if let Some(machine) = first {
                 start = member.at.start.min(len);
                 tree.add(machine, "", u64::from(u32::MAX));
                 if *packed {
-                    findings.info("packed", start, "data.pkl is deflated", "PyTorch stores it as it is");
+                    findings.info(NoteCode::Packed, start, "data.pkl is deflated", "PyTorch stores it as it is");
                 }
             }
         }
@@ -290,7 +295,7 @@ impl Archive {
         let script = directory.members.iter().filter(|m| self.inner(m).is_some_and(|n| n.starts_with("code/"))).count();
         if script > 0 {
             let what = format!("The archive holds {script} files of TorchScript code");
-            findings.info("code", start, what, "PyTorch's own interpreter would run it; Glassbox does not");
+            findings.info(NoteCode::Code, start, what, "PyTorch's own interpreter would run it; Glassbox does not");
             metadata.push("torchscript.code_files", MetaValue::Unsigned(script as u64, MetaType::U64));
         }
         seen.tell(&mut metadata);
@@ -330,12 +335,14 @@ impl Archive {
         parts.push((directory.at.start..directory.end.max(directory.at.end), SectionKind::Header));
         let sections = sections::map(0, len, &parts, &tensors, 64);
         let cuts = self.cuts(&directory, tensors.len() as u64);
-        let kind = if script > 0 || self.json.is_some() { "TorchScript" } else { "zip" };
+        let (kind, flavour) = match script > 0 || self.json.is_some() {
+            true => ("TorchScript", Flavour::TorchScript),
+            false => ("zip", Flavour::Usual),
+        };
         let version = self.version.map(|v| format!(" {v}")).unwrap_or_default();
-        let order = if self.big_endian { ", big endian" } else { "" };
         ModelFile {
             format: FormatId::PyTorch,
-            version: format!("{kind}{version}{order}"),
+            version: Version::from(format!("{kind}{version}")).of(flavour).big_endian(self.big_endian),
             files: Vec::new(),
             metadata,
             tensors,
@@ -353,7 +360,7 @@ fn preview(text: &[u8], stated: &mut Vec<super::objects::Stated>, at: u64, findi
     let json = match Json::parse(text) {
         Ok(json) => json,
         Err(fault) => {
-            findings.error("model.json", at, format!("model.json cannot be read: {}", fault.what), "");
+            findings.error(NoteCode::ModelJson, at, format!("model.json cannot be read: {}", fault.what), "");
             return;
         }
     };
@@ -375,7 +382,7 @@ fn preview(text: &[u8], stated: &mut Vec<super::objects::Stated>, at: u64, findi
         let key = tensor.get("data").and_then(|d| string(d, "key"));
         let kind = string(tensor, "dataType").unwrap_or_default();
         let (Some(shape), Some(strides), Some(key)) = (sizes(tensor, "dims"), sizes(tensor, "strides"), key) else {
-            findings.error("model.json", at, format!("tensor {i} of model.json is not understood"), "");
+            findings.error(NoteCode::ModelJson, at, format!("tensor {i} of model.json is not understood"), "");
             continue;
         };
         let encoding = match kind.as_str() {

@@ -13,7 +13,7 @@ use crate::{
         },
         findings::{Findings, quoted},
     },
-    model::{MetaArray, MetaType, MetaValue, Metadata, Place, TensorEntry},
+    model::{Loader, MetaArray, MetaType, MetaValue, Metadata, NoteCode, Place, TensorEntry},
     tensor::{Encoding, Shape},
 };
 
@@ -475,7 +475,7 @@ pub(super) fn entries(
         if !fits && source != Source::Nowhere {
             let what =
                 format!("{told} of shape {shape} from element {offset} leaves its storage of {elements} elements");
-            findings.error("views", at, what, "PyTorch refuses the file");
+            findings.error(NoteCode::Views, at, what, Loader::PyTorch.refuses("PyTorch refuses the file"));
         }
         let range = match &source {
             Source::Storage(key) => bytes_of(key),
@@ -494,7 +494,7 @@ pub(super) fn entries(
             (Source::Storage(key), None) => {
                 let what =
                     format!("{told} names storage {}, which the file does not hold as plain bytes", quoted(&key));
-                findings.error("storages", at, what, "its values cannot be shown");
+                findings.error(NoteCode::Storages, at, what, "its values cannot be shown");
                 Place::Absent
             }
             (_, Some((view, end))) if fits && width > 0 && view.end <= end && view.end <= file_len => match strides {
@@ -504,7 +504,7 @@ pub(super) fn entries(
             (_, Some((view, end))) => {
                 if fits && end < view.end && !cut {
                     let what = format!("{told} ends at byte {}, its storage at byte {end}", view.end);
-                    findings.error("storages", at, what, "the file was not copied whole, or a size is wrong");
+                    findings.error(NoteCode::Storages, at, what, "the file was not copied whole, or a size is wrong");
                 }
                 Place::Missing { file: file.to_owned(), at: view }
             }
@@ -532,7 +532,7 @@ fn lost(entries: &[TensorEntry], len: u64, findings: &mut Findings) {
         entries.len(),
         quoted(&first.name)
     );
-    findings.error("end of file", len, what, "the file was not copied whole");
+    findings.error(NoteCode::EndOfFile, len, what, "the file was not copied whole");
 }
 
 /// Tensors of the same bytes are counted once in a file, though each is listed.
@@ -552,14 +552,14 @@ fn shared(entries: &[TensorEntry], at: u64, findings: &mut Findings) {
         {
             let (a, b) = (quoted(&entries[*a].name), quoted(&entries[*b].name));
             let how = if start == other { "the same bytes" } else { "overlapping bytes" };
-            findings.info("shared storages", at, format!("{a} and {b} are views of {how} of one storage"), "");
+            findings.info(NoteCode::SharedStorages, at, format!("{a} and {b} are views of {how} of one storage"), "");
         }
     }
     let views = entries.iter().filter(|t| matches!(t.place, Place::Strided { .. })).count();
     if views > 0 {
         let what =
             format!("{views} tensors are views whose values do not lie one behind the other (transposed or sliced)");
-        findings.info("views", at, what, "they are put in order when shown");
+        findings.info(NoteCode::Views, at, what, "they are put in order when shown");
     }
 }
 
@@ -567,11 +567,11 @@ impl Tree {
     /// Notes on what was not shown.
     pub(super) fn tell(&self, at: u64, findings: &mut Findings) {
         for what in &self.odd {
-            findings.error("tensors", at, what.clone(), "it is not listed");
+            findings.error(NoteCode::Tensors, at, what.clone(), "it is not listed");
         }
         if self.more > 0 {
             let what = format!("{} more plain values are not shown; the limit is {VALUES_MOST}", self.more);
-            findings.info("values", at, what, "");
+            findings.info(NoteCode::Values, at, what, "");
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::{
         sections,
         xray::{Place, Seen, Stream},
     },
-    model::{FormatId, ModelFile, SectionKind},
+    model::{FormatId, ModelFile, NoteCode, SectionKind},
     source::{Limits, Stop, Window},
 };
 
@@ -88,12 +88,12 @@ impl Plain {
         }
         if many {
             let what = format!("{} pickles lie one behind the other", self.stream.read.len());
-            findings.info("pickles", 0, what, "pickle.load reads the first only; other loaders go on");
+            findings.info(NoteCode::Pickles, 0, what, "pickle.load reads the first only; other loaders go on");
         }
         if !self.stream.rest.is_empty() {
             let rest = &self.stream.rest;
             let what = format!("{} bytes after the last pickle are no pickle", rest.end - rest.start);
-            findings.warn("trailing bytes", rest.start, what, "they were not understood");
+            findings.warn(NoteCode::TrailingBytes, rest.start, what, "they were not understood");
         }
         seen.finish(0, &mut findings);
         let mut metadata = std::mem::take(&mut tree.metadata);
@@ -104,7 +104,7 @@ impl Plain {
         let protocol = self.stream.read.first().map_or(0, |m| m.protocol);
         ModelFile {
             format: self.format,
-            version: format!("protocol {protocol}"),
+            version: format!("protocol {protocol}").into(),
             files: Vec::new(),
             metadata,
             tensors,

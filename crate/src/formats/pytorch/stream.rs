@@ -10,7 +10,7 @@ use crate::{
         sections,
         xray::{Place, Seen, Stream},
     },
-    model::{FormatId, ModelFile, SectionKind},
+    model::{FormatId, Loader, ModelFile, NoteCode, SectionKind, Version},
     source::{Cursor, Stop, Window},
 };
 
@@ -60,7 +60,7 @@ impl Legacy {
             if keys.is_none() {
                 let (at, found) = (self.pickles.rest.start.min(file.len()), self.pickles.read.len());
                 let what = format!("{PICKLES} pickles expected, the last a list of storages; {found} found");
-                self.findings.error("cut", at, what, "the file was not copied whole, or is damaged");
+                self.findings.error(NoteCode::Cut, at, what, "the file was not copied whole, or is damaged");
             }
             self.keys = Some(keys.unwrap_or_default());
             self.at = self.pickles.rest.start;
@@ -70,7 +70,7 @@ impl Legacy {
             let Some((elements, width)) = self.stated.get(key) else {
                 let what =
                     format!("storage {} is listed, the object does not name it: its length is unknown", quoted(key));
-                self.findings.error("storages", self.at.min(file.len()), what, "what follows cannot be placed");
+                self.findings.error(NoteCode::Storages, self.at.min(file.len()), what, "what follows cannot be placed");
                 self.cut = true;
                 break;
             };
@@ -79,7 +79,12 @@ impl Legacy {
             let count = if start > file.len() { *elements } else { Cursor::new(file, self.at, false).u64()? };
             if count != *elements {
                 let what = format!("storage {} has {count} elements, the object states {elements}", quoted(key));
-                self.findings.error("storages", self.at, what, "PyTorch refuses the file");
+                self.findings.error(
+                    NoteCode::Storages,
+                    self.at,
+                    what,
+                    Loader::PyTorch.refuses("PyTorch refuses the file"),
+                );
             }
             let Some(end) = count.checked_mul(*width).and_then(|n| start.checked_add(n)) else {
                 self.cut = true;
@@ -102,7 +107,7 @@ impl Legacy {
         if self.cut {
             let whole = self.places.iter().filter(|(at, _)| at.end <= len).count();
             let what = format!("The file ends at byte {len} with {whole} of {} storages whole", keys.len());
-            findings.error("end of file", len, what, "the file was not copied whole");
+            findings.error(NoteCode::EndOfFile, len, what, "the file was not copied whole");
         }
         let mut seen = Seen::default();
         let names =
@@ -118,7 +123,7 @@ impl Legacy {
                 seen.add(machine, &Place { name: "a pickle after the storages", unpacked: None }, len, &mut findings);
             }
             let what = format!("{} bytes follow the last storage", len - self.at);
-            findings.warn("trailing bytes", self.at, what, "PyTorch does not read them");
+            findings.warn(NoteCode::TrailingBytes, self.at, what, "PyTorch does not read them");
         }
         let mut tree = Tree::default();
         if let Some(object) = self.pickles.read.get(PICKLES - 2) {
@@ -145,7 +150,7 @@ impl Legacy {
         let sections = sections::map(0, len, &parts, &tensors, 0);
         ModelFile {
             format: FormatId::PyTorch,
-            version: if big { "legacy stream, big endian".into() } else { "legacy stream".into() },
+            version: Version::from("legacy stream").big_endian(big),
             files: Vec::new(),
             metadata,
             tensors,

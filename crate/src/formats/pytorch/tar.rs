@@ -21,7 +21,7 @@ use crate::{
         sections,
         xray::{Place, Seen, Stream},
     },
-    model::{FormatId, ModelFile, SectionKind},
+    model::{FormatId, ModelFile, NoteCode, SectionKind},
     source::{Cursor, Limits, Stop, Window},
     tensor::Encoding,
 };
@@ -156,7 +156,7 @@ impl Tar {
         let machine = items.now.take();
         self.xray(machine, name, file.len());
         self.cut |= at >= file.len();
-        self.findings.error(name_of(name), at, format!("{what}{told}"), "the file was not copied whole, or is damaged");
+        self.findings.error(code_of(name), at, format!("{what}{told}"), "the file was not copied whole, or is damaged");
     }
     fn read_storages(&mut self, file: &Window) -> Result<(), Stop> {
         if self.storages.end == 0 {
@@ -267,14 +267,14 @@ impl Tar {
         let plain = |list: &[i64]| list.iter().map(|n| u64::try_from(*n).ok()).collect::<Option<Vec<_>>>();
         let (Some(shape), Some(strides), Ok(offset)) = (plain(shape), plain(strides), u64::try_from(offset)) else {
             let what = format!("tensor {} has a negative size, stride or offset", quoted(&key));
-            self.findings.error("tensors", at, what, "it is not listed");
+            self.findings.error(NoteCode::Tensors, at, what, "it is not listed");
             return;
         };
         let known = self.known.get(storage).cloned();
         let strides = (!row_major(&shape, &strides)).then_some(strides);
         let Some(Storage { root, encoding, elements, offset: first }) = known else {
             let what = format!("tensor {} lies in storage {}, which is not there", quoted(&key), quoted(storage));
-            self.findings.error("storages", at, what, "its values cannot be shown");
+            self.findings.error(NoteCode::Storages, at, what, "its values cannot be shown");
             let source = Source::Storage(storage.to_owned());
             // What its class says of a storage that was not reached.
             let (encoding, elements) = (kind, u64::MAX);
@@ -293,10 +293,15 @@ impl Tar {
         if !missing.is_empty() || self.end > len {
             let lacks = if missing.is_empty() { String::new() } else { format!("; {} not found", missing.join(", ")) };
             let what = format!("The file ends at byte {len}, its archive at byte {} or later{lacks}", self.end);
-            findings.error("end of file", len, what, "the file was not copied whole");
+            findings.error(NoteCode::EndOfFile, len, what, "the file was not copied whole");
         } else if len < self.end.saturating_add(2 * tar::BLOCK) {
             let what = "The archive ends without its two closing blocks of zeros";
-            findings.info("end mark", len, what, "nothing of the model lies there, but the file may not be whole");
+            findings.info(
+                NoteCode::EndMark,
+                len,
+                what,
+                "nothing of the model lies there, but the file may not be whole",
+            );
         }
         let mut tree = Tree::default();
         tree.persistent = std::mem::take(&mut self.stated);
@@ -343,7 +348,7 @@ impl Tar {
     }
 }
 
-/// The kind of a note about a member.
-fn name_of(member: &str) -> &'static str {
-    if member == "storages" { "storages" } else { "tensors" }
+/// The code of a note about a member.
+fn code_of(member: &str) -> NoteCode {
+    if member == "storages" { NoteCode::Storages } else { NoteCode::Tensors }
 }

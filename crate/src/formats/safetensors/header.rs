@@ -8,7 +8,7 @@ use crate::{
         codec::json::{Json, Scanner},
         findings::{Findings, quoted},
     },
-    model::{MetaValue, Metadata},
+    model::{Loader, MetaValue, Metadata, NoteCode},
     source::Limits,
 };
 
@@ -40,7 +40,7 @@ pub(super) struct Header {
 pub(super) fn read(text: &[u8], header: &mut Header, findings: &mut Findings, limits: &Limits) {
     let mut scanner = Scanner::new(text, 8);
     if text.first().is_some_and(|b| *b != b'{') {
-        findings.warn("start", 8, "The header starts with white space", "the format demands '{' at byte 8");
+        findings.warn(NoteCode::Start, 8, "The header starts with white space", "the format demands '{' at byte 8");
     }
     let read = entries(&mut scanner, header, findings, limits);
     check_names(&header.tensors, findings);
@@ -52,7 +52,12 @@ pub(super) fn read(text: &[u8], header: &mut Header, findings: &mut Findings, li
                 fault.what,
                 header.tensors.len()
             );
-            findings.error("header", fault.at.unwrap_or(8), what, "the safetensors library refuses the file");
+            findings.error(
+                NoteCode::Header,
+                fault.at.unwrap_or(8),
+                what,
+                Loader::Safetensors.refuses("the safetensors library refuses the file"),
+            );
             return;
         }
     }
@@ -62,7 +67,7 @@ pub(super) fn read(text: &[u8], header: &mut Header, findings: &mut Findings, li
         None => {}
         Some((at, true)) => {
             findings.warn(
-                "padding",
+                NoteCode::Padding,
                 at,
                 "The header is padded with other white space than spaces",
                 "the format pads with 0x20",
@@ -70,10 +75,10 @@ pub(super) fn read(text: &[u8], header: &mut Header, findings: &mut Findings, li
         }
         Some((at, false)) => {
             findings.error(
-                "padding",
+                NoteCode::Padding,
                 at,
                 "The header's JSON is followed by other bytes",
-                "the safetensors library refuses the file",
+                Loader::Safetensors.refuses("the safetensors library refuses the file"),
             );
         }
     }
@@ -116,7 +121,7 @@ fn check_names(tensors: &[Stated], findings: &mut Findings) {
 
 fn named_again(name: &str, at: u64, findings: &mut Findings) {
     let what = format!("The header names {} more than once", quoted(name));
-    findings.error("duplicate names", at, what, "two readers may see two models; the format forbids it");
+    findings.error(NoteCode::DuplicateNames, at, what, "two readers may see two models; the format forbids it");
 }
 
 fn metadata(scanner: &mut Scanner<'_>, header: &mut Header, findings: &mut Findings) -> Result<()> {
@@ -124,25 +129,35 @@ fn metadata(scanner: &mut Scanner<'_>, header: &mut Header, findings: &mut Findi
     let at = scanner.position();
     match scanner.value()? {
         Json::Null => {
-            findings.warn("metadata", at, "__metadata__ is null", "an object of strings is expected");
+            findings.warn(NoteCode::Metadata, at, "__metadata__ is null", "an object of strings is expected");
         }
         Json::Object(members) => {
             let mut seen = HashSet::new();
             for (key, value) in members {
                 if !seen.insert(key.clone()) {
                     let what = format!("__metadata__ names {} more than once", quoted(&key));
-                    findings.warn("metadata", at, what, "readers differ in which they take");
+                    findings.warn(NoteCode::Metadata, at, what, "readers differ in which they take");
                 }
                 match value {
                     Json::String(text) => header.metadata.push(key, MetaValue::String(text)),
                     _ => {
                         let what = format!("{} of __metadata__ is no string", quoted(&key));
-                        findings.error("metadata", at, what, "the safetensors library refuses the file");
+                        findings.error(
+                            NoteCode::Metadata,
+                            at,
+                            what,
+                            Loader::Safetensors.refuses("the safetensors library refuses the file"),
+                        );
                     }
                 }
             }
         }
-        _ => findings.error("metadata", at, "__metadata__ is no object", "the safetensors library refuses the file"),
+        _ => findings.error(
+            NoteCode::Metadata,
+            at,
+            "__metadata__ is no object",
+            Loader::Safetensors.refuses("the safetensors library refuses the file"),
+        ),
     }
     Ok(())
 }
@@ -173,7 +188,7 @@ fn tensor(
             "data_offsets" => offsets.replace(numbers(scanner, 2)?).is_some(),
             _ => {
                 let what = format!("{} has an entry {} that the format does not know", quoted(&name), quoted(&key));
-                findings.warn("extra entries", scanner.position(), what, "readers ignore it");
+                findings.warn(NoteCode::ExtraEntries, scanner.position(), what, "readers ignore it");
                 scanner.value()?;
                 false
             }

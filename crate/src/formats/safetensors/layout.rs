@@ -3,22 +3,22 @@
 use super::header::{Header, Stated};
 use crate::{
     formats::findings::{Findings, quoted},
-    model::{Place, TensorEntry},
+    model::{Loader, NoteCode, Place, TensorEntry, Why},
     source::Window,
     tensor::{Encoding, EncodingSpec, Shape},
 };
 
-const REFUSED: &str = "the safetensors library refuses the file";
+const REFUSED: Why<'static> = Loader::Safetensors.refuses("the safetensors library refuses the file");
 
 /// The tensors with their places; `data` is where the data starts.
 pub(super) fn place(header: Header, data: u64, file: &Window, findings: &mut Findings) -> Vec<TensorEntry> {
     check_cover(&header, data, file, findings);
     if !data.is_multiple_of(8) {
         let what = format!("The data starts at byte {data}, no multiple of 8");
-        findings.info("alignment", data.min(file.len()), what, "values cannot be mapped in place");
+        findings.info(NoteCode::Alignment, data.min(file.len()), what, "values cannot be mapped in place");
     }
     if header.complete && header.tensors.is_empty() {
-        findings.info("empty", 8, "The file holds no tensors", "");
+        findings.info(NoteCode::Empty, 8, "The file holds no tensors", "");
     }
     header.tensors.into_iter().map(|stated| entry(stated, data, file, findings)).collect()
 }
@@ -30,22 +30,22 @@ fn entry(stated: Stated, data: u64, file: &Window, findings: &mut Findings) -> T
     let spec = encoding.and_then(Encoding::spec);
     let told = || quoted(&name);
     if name.is_empty() {
-        findings.info("unnamed tensors", at, "A tensor has no name", "");
+        findings.info(NoteCode::UnnamedTensors, at, "A tensor has no name", "");
     }
     // Bytes times the block's length, which divides them unless the last byte is only partly filled.
     let scaled = spec.and_then(|s| Some(u128::from(shape.elements()?) * u128::from(s.block_bytes)));
     match (spec, scaled) {
         (None, _) => {
             let what = format!("{} is of dtype {}, which Glassbox does not know", told(), quoted(&dtype));
-            findings.error("dtypes", at, what, REFUSED);
+            findings.error(NoteCode::Dtypes, at, what, REFUSED);
         }
         (Some(_), None) => {
             let what = format!("{} of shape {shape} has more elements than 64 bits count", told());
-            findings.error("sizes", at, what, REFUSED);
+            findings.error(NoteCode::Sizes, at, what, REFUSED);
         }
         (Some(spec), Some(scaled)) if scaled % u128::from(spec.block_len) != 0 => {
             let what = format!("{} of shape {shape} and {dtype} does not fill whole bytes", told());
-            findings.error("sizes", at, what, REFUSED);
+            findings.error(NoteCode::Sizes, at, what, REFUSED);
         }
         (Some(spec), Some(scaled)) => {
             let (need, found) = (scaled / u128::from(spec.block_len), end.saturating_sub(begin));
@@ -53,11 +53,11 @@ fn entry(stated: Stated, data: u64, file: &Window, findings: &mut Findings) -> T
             if begin <= end && need != u128::from(found) {
                 let what =
                     format!("{} of shape {shape} and {dtype} takes {need} bytes, its offsets span {found}", told());
-                findings.error("sizes", at, what, REFUSED);
+                findings.error(NoteCode::Sizes, at, what, REFUSED);
             } else if found > 0 && start % u64::from(spec.block_bytes) != 0 && spec.block_len == 1 {
                 let what =
                     format!("{} starts at byte {start} of the file, no multiple of {}", told(), spec.block_bytes);
-                findings.info("alignment of tensors", at, what, "readers that map values in place must copy it");
+                findings.info(NoteCode::AlignmentOfTensors, at, what, "readers that map values in place must copy it");
             }
         }
     }
@@ -90,15 +90,15 @@ fn check_cover(header: &Header, data: u64, file: &Window, findings: &mut Finding
         let name = || quoted(&tensor.name);
         if begin > end {
             let what = format!("{} ends at {end}, before it begins at {begin}", name());
-            findings.error("offsets", tensor.at, what, REFUSED);
+            findings.error(NoteCode::Offsets, tensor.at, what, REFUSED);
             continue;
         }
         if begin > done {
             let what = format!("Nothing names bytes {done}..{begin} of the data, before {}", name());
-            findings.error("holes", tensor.at, what, REFUSED);
+            findings.error(NoteCode::Holes, tensor.at, what, REFUSED);
         } else if begin < done {
             let what = format!("{} (bytes {begin}..{end} of the data) overlaps what ends at {done}", name());
-            findings.error("overlaps", tensor.at, what, REFUSED);
+            findings.error(NoteCode::Overlaps, tensor.at, what, REFUSED);
         }
         if end > len {
             cut.push(tensor);
@@ -115,9 +115,9 @@ fn check_cover(header: &Header, data: u64, file: &Window, findings: &mut Finding
             header.tensors.len(),
             quoted(&first.name)
         );
-        findings.error("end of file", file.len(), what, "the file was not copied whole, or an offset is wrong");
+        findings.error(NoteCode::EndOfFile, file.len(), what, "the file was not copied whole, or an offset is wrong");
     } else if header.complete && len > done {
         let what = format!("{} bytes follow the last tensor", len - done);
-        findings.error("trailing", data.saturating_add(done), what, REFUSED);
+        findings.error(NoteCode::Trailing, data.saturating_add(done), what, REFUSED);
     }
 }

@@ -12,7 +12,7 @@ mod layout;
 use super::{Format, Match, Reader, findings::Findings};
 use crate::{
     fault::Fault,
-    model::{Cut, FormatId, ModelFile, SectionKind},
+    model::{Cut, FormatId, ModelFile, NoteCode, SectionKind, Version},
     source::{Cursor, Limits, Stop, Window},
 };
 
@@ -74,7 +74,7 @@ impl Reader for SafetensorsReader {
                 8 + self.length,
                 file.len()
             );
-            self.findings.error("cut", file.len(), what, "the file was not copied whole");
+            self.findings.error(NoteCode::Cut, file.len(), what, "the file was not copied whole");
         }
         header::read(text, &mut self.header, &mut self.findings, limits);
         self.done = true;
@@ -94,7 +94,7 @@ impl Reader for SafetensorsReader {
         let sections = super::sections::map(0, file.len(), &parts, &tensors, 0);
         ModelFile {
             format: FormatId::Safetensors,
-            version: String::new(),
+            version: Version::default(),
             files: Vec::new(),
             metadata,
             tensors,

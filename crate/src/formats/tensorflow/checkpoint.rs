@@ -13,7 +13,10 @@ use crate::{
         findings::{Findings, quoted},
         sections,
     },
-    model::{FormatId, MetaType, MetaValue, Metadata, ModelFile, Place, SectionKind, TensorEntry},
+    model::{
+        Flavour, FormatId, Loader, MetaType, MetaValue, Metadata, ModelFile, NoteCode, Place, SectionKind, TensorEntry,
+        Version,
+    },
     source::{Limits, Stop, Window},
     tensor::Shape,
 };
@@ -66,7 +69,12 @@ impl Checkpoint {
             self.read += 1;
         }
         if !self.seen_header && self.v1.is_none() {
-            self.findings.error("header", 0, "The index has no header entry", "TensorFlow refuses it");
+            self.findings.error(
+                NoteCode::Header,
+                0,
+                "The index has no header entry",
+                Loader::TensorFlow.refuses("TensorFlow refuses it"),
+            );
         }
         self.done = true;
         Ok(())
@@ -77,7 +85,12 @@ impl Checkpoint {
             // Where a packed entry lies is where its block lies.
             let at = if block.unpacked.is_some() { block.at } else { entry.value.start };
             if self.tensors.len() as u64 >= limits.tensors {
-                self.findings.error("limits", at, format!("more than {} tensors; the limit", limits.tensors), "");
+                self.findings.error(
+                    NoteCode::Limits,
+                    at,
+                    format!("more than {} tensors; the limit", limits.tensors),
+                    "",
+                );
                 return Ok(false);
             }
             if entry.key.is_empty() {
@@ -126,17 +139,17 @@ impl Checkpoint {
         let encoding = encoding(kind);
         let told = quoted(&name);
         if dims.iter().any(|d| *d < 0) {
-            self.findings.error("sizes", told_at, format!("{told} has a negative dimension"), "");
+            self.findings.error(NoteCode::Sizes, told_at, format!("{told} has a negative dimension"), "");
         }
         let shape = Shape(dims.iter().map(|d| u64::try_from(*d).unwrap_or(0)).collect());
         let bytes = shape.elements().and_then(|n| encoding.bytes(n, shape.row_len()));
         if let Some(bytes) = bytes.filter(|n| *n != size && slices == 0) {
             let what = format!("{told} of shape {shape} and {encoding} takes {bytes} bytes, the index states {size}");
-            self.findings.error("sizes", told_at, what, "the values cannot be told apart");
+            self.findings.error(NoteCode::Sizes, told_at, what, "the values cannot be told apart");
         }
         if shard >= self.shards.max(1) {
             let what = format!("{told} lies in shard {shard} of {}", self.shards);
-            self.findings.error("shards", told_at, what, "there is no such shard");
+            self.findings.error(NoteCode::Shards, told_at, what, "there is no such shard");
         }
         self.slices += u64::from(slices > 0);
         let place = match offset.checked_add(size) {
@@ -157,7 +170,7 @@ impl Checkpoint {
         if self.slices > 0 {
             let what =
                 format!("{} tensors are stored in slices, which are listed as tensors of their own", self.slices);
-            self.findings.info("slices", 0, what, "");
+            self.findings.info(NoteCode::Slices, 0, what, "");
         }
         let len = file.len();
         let parts = [
@@ -165,10 +178,9 @@ impl Checkpoint {
             (len.saturating_sub(FOOTER)..len, SectionKind::Header),
         ];
         let sections = sections::map(0, len, &parts, &[], 0);
-        let order = if self.big_endian { ", big endian" } else { "" };
         ModelFile {
             format: FormatId::TensorFlow,
-            version: format!("checkpoint (V2){order}"),
+            version: Version::from("checkpoint (V2)").of(Flavour::Checkpoint).big_endian(self.big_endian),
             files: Vec::new(),
             metadata,
             tensors: self.tensors,

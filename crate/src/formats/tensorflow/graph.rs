@@ -11,8 +11,8 @@ use crate::{
         sections,
     },
     model::{
-        FormatId, GraphNode, GraphValue, MetaType, MetaValue, Metadata, ModelFile, OpGraph, Place, SectionKind,
-        TensorEntry,
+        Flavour, FormatId, GraphNode, GraphValue, Loader, MetaType, MetaValue, Metadata, ModelFile, NoteCode, OpGraph,
+        Place, SectionKind, TensorEntry, Version,
     },
     source::{Limits, Stop, Window},
     tensor::{Encoding, Shape},
@@ -89,7 +89,7 @@ impl Graph {
                     }
                     let at = fault.at.unwrap_or(file.len()).min(file.len());
                     let what = format!("The file could not be read to its end: {}", fault.what);
-                    self.findings.error("cut", at, what, "the file was not copied whole, or is damaged");
+                    self.findings.error(NoteCode::Cut, at, what, "the file was not copied whole, or is damaged");
                     self.done = true;
                 }
             }
@@ -212,7 +212,7 @@ impl Graph {
         let mut findings = std::mem::take(&mut self.findings);
         for (what, at) in &self.reaching {
             let what = format!("the node {what} reaches outside the graph: it reads or writes files, or calls Python");
-            findings.warn("reaching operators", *at, what, "TensorFlow would do so when the graph runs");
+            findings.warn(NoteCode::ReachingOperators, *at, what, "TensorFlow would do so when the graph runs");
         }
         let ends = self.graph.nodes.iter().filter(|n| !self.consumed.contains(&n.name) && n.op != "NoOp");
         self.graph.outputs =
@@ -225,22 +225,27 @@ impl Graph {
             .count();
         if variables > 0 {
             let what = format!("{variables} variables have their values in a checkpoint beside the graph");
-            findings.info("variables", 0, what, "open variables/variables.index (or the .index file) to see them");
+            findings.info(
+                NoteCode::Variables,
+                0,
+                what,
+                "open variables/variables.index (or the .index file) to see them",
+            );
             self.metadata.push("tensorflow.variables", MetaValue::Unsigned(variables as u64, MetaType::U64));
         }
         if !self.versions && self.kind == Kind::Graph {
             let what = "The graph states no versions, which writers put at its end";
-            findings.warn("versions", file.len(), what, "the file is old, or was cut at the end of a node");
+            findings.warn(NoteCode::Versions, file.len(), what, "the file is old, or was cut at the end of a node");
         }
-        let version = match self.kind {
-            Kind::SavedModel => "SavedModel",
-            Kind::MetaGraph => "MetaGraph (graph of a checkpoint)",
-            _ => "graph (GraphDef)",
+        let (version, flavour) = match self.kind {
+            Kind::SavedModel => ("SavedModel", Flavour::SavedModel),
+            Kind::MetaGraph => ("MetaGraph (graph of a checkpoint)", Flavour::MetaGraph),
+            _ => ("graph (GraphDef)", Flavour::GraphDef),
         };
         let sections = around(file.len(), &self.tensors);
         ModelFile {
             format: FormatId::TensorFlow,
-            version: version.into(),
+            version: Version::from(version).of(flavour),
             files: Vec::new(),
             metadata: self.metadata,
             tensors: self.tensors,
@@ -378,12 +383,22 @@ impl Value {
         let encoding = encoding(self.kind);
         let told = quoted(&name);
         if self.dims.iter().any(|d| *d < 0) {
-            findings.error("sizes", at, format!("{told} has a negative dimension"), "TensorFlow refuses the graph");
+            findings.error(
+                NoteCode::Sizes,
+                at,
+                format!("{told} has a negative dimension"),
+                Loader::TensorFlow.refuses("TensorFlow refuses the graph"),
+            );
         }
         let shape = Shape(self.dims.iter().map(|d| u64::try_from(*d).unwrap_or(0)).collect());
         let bytes = shape.elements().and_then(|n| encoding.bytes(n, shape.row_len()));
         if shape.elements().is_none() {
-            findings.error("sizes", at, format!("{told} of shape {shape} has more elements than 64 bits count"), "");
+            findings.error(
+                NoteCode::Sizes,
+                at,
+                format!("{told} of shape {shape} has more elements than 64 bits count"),
+                "",
+            );
         }
         let whole = matches!(encoding, Encoding::F32 | Encoding::F64 | Encoding::C64 | Encoding::C128);
         let place = match (self.content, self.packed) {
@@ -391,7 +406,12 @@ impl Value {
                 if let Some(bytes) = bytes.filter(|n| *n != content.end - content.start) {
                     let found = content.end - content.start;
                     let what = format!("{told} of shape {shape} and {encoding} takes {bytes} bytes, it holds {found}");
-                    findings.error("sizes", content.start.min(file.len()), what, "the values cannot be told apart");
+                    findings.error(
+                        NoteCode::Sizes,
+                        content.start.min(file.len()),
+                        what,
+                        "the values cannot be told apart",
+                    );
                 }
                 if content.end <= file.len() {
                     Place::Here { file: 0, at: content }

@@ -15,7 +15,9 @@ use crate::{
         findings::{Findings, quoted},
         sections,
     },
-    model::{FormatId, MetaType, MetaValue, Metadata, ModelFile, Place, SectionKind, TensorEntry},
+    model::{
+        Flavour, FormatId, MetaType, MetaValue, Metadata, ModelFile, NoteCode, Place, SectionKind, TensorEntry, Version,
+    },
     source::{Limits, Stop, Window},
 };
 
@@ -71,7 +73,7 @@ impl Slices {
         if stated.len() > room && !self.full {
             self.full = true;
             let what = format!("more than {} tensors; the limit", limits.tensors);
-            self.findings.error("limits", block.at, what, "");
+            self.findings.error(NoteCode::Limits, block.at, what, "");
         }
         self.stated.extend(stated.into_iter().take(room));
         for (name, value) in values {
@@ -96,20 +98,20 @@ impl Slices {
                 Some(_) => {
                     if slices > 1 {
                         let what = format!("{told} is stored in {slices} slices");
-                        self.findings.info("slices", at.min(len), what, "its values are listed, not shown");
+                        self.findings.info(NoteCode::Slices, at.min(len), what, "its values are listed, not shown");
                     }
                     TensorEntry { place: Place::Inline, ..entry(Value::default(), &mut self.findings) }
                 }
                 None => {
                     let what = format!("{told} is named, the table holds no values of it");
-                    self.findings.error("values", at.min(len), what, "TensorFlow cannot restore it");
+                    self.findings.error(NoteCode::Values, at.min(len), what, "TensorFlow cannot restore it");
                     TensorEntry { place: Place::Absent, ..entry(Value::default(), &mut self.findings) }
                 }
             });
         }
         if !self.values.is_empty() {
             let what = format!("The table holds values of {} tensors that it does not name", self.values.len());
-            self.findings.warn("values", 0, what, "they are not listed");
+            self.findings.warn(NoteCode::Values, 0, what, "they are not listed");
         }
         let mut metadata = Metadata::default();
         metadata.push("checkpoint.tensors", MetaValue::Unsigned(tensors.len() as u64, MetaType::U64));
@@ -118,7 +120,7 @@ impl Slices {
         parts.push((footer..len, SectionKind::Header));
         ModelFile {
             format: FormatId::TensorFlow,
-            version: "checkpoint (V1)".into(),
+            version: Version::from("checkpoint (V1)").of(Flavour::Checkpoint),
             files: Vec::new(),
             metadata,
             sections: sections::map(0, len, &parts, &tensors, 0),

@@ -4,7 +4,7 @@ use super::{Told, sniff};
 use crate::{
     fault::Fault,
     formats::findings::{Findings, quoted},
-    model::{MetaType, MetaValue},
+    model::{Loader, MetaType, MetaValue, NoteCode},
     source::{Stop, Window},
 };
 
@@ -58,7 +58,7 @@ impl Lines {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let Ok(text) = std::str::from_utf8(line) else {
             findings.error(
-                "lines",
+                NoteCode::Lines,
                 self.at,
                 format!("line {} is not UTF-8", self.lines + 1),
                 "no token can be told from it",
@@ -75,7 +75,7 @@ impl Lines {
                     self.lines + 1,
                     quoted(text)
                 );
-                findings.error("lines", self.at, what, "tiktoken refuses the file");
+                findings.error(NoteCode::Lines, self.at, what, Loader::Tiktoken.refuses("tiktoken refuses the file"));
                 return;
             }
             let rank = text.rsplit(' ').next().and_then(|r| r.trim_end().parse().ok()).unwrap_or(0);
@@ -91,10 +91,10 @@ impl Lines {
     /// Nothing in such a file says where it should end.
     pub(super) fn check(&self, findings: &mut Findings) {
         let what = format!("The file has {} lines and does not say how many it should have", self.lines);
-        findings.info("lines", self.at, what, "compare with the size of the model's embedding");
+        findings.info(NoteCode::Lines, self.at, what, "compare with the size of the model's embedding");
         if !self.ended {
             let what = "The last line has no line feed at its end";
-            findings.info("lines", self.at, what, "the file may not have been copied whole");
+            findings.info(NoteCode::Lines, self.at, what, "the file may not have been copied whole");
         }
     }
     /// What was found.

@@ -11,7 +11,7 @@ use self::{lines::Lines, pieces::Pieces};
 use super::{Format, Match, Reader, findings::Findings, sections};
 use crate::{
     fault::Fault,
-    model::{FormatId, MetaArray, MetaType, MetaValue, Metadata, ModelFile, Note, SectionKind, Severity},
+    model::{FormatId, MetaArray, MetaType, MetaValue, Metadata, ModelFile, Note, NoteCode, SectionKind, Severity},
     source::{Limits, Stop, Window},
 };
 
@@ -120,7 +120,7 @@ impl Reader for TokenizerReader {
         let sections = sections::map(0, file.len(), &[(0..file.len(), SectionKind::Metadata)], &[], 0);
         ModelFile {
             format: FormatId::Tokenizer,
-            version: format!("{}, {}", told.kind, told.algorithm),
+            version: format!("{}, {}", told.kind, told.algorithm).into(),
             files: Vec::new(),
             metadata,
             tensors: Vec::new(),
@@ -163,6 +163,6 @@ impl TokenizerReader {
         let at = fault.at.unwrap_or(len).min(len);
         let note = Note::new(Severity::Error, format!("The tokenizer could not be read to its end: {}", fault.what));
         let note = note.why("text cannot be encoded by it; what is shown is what comes before").at(0, at);
-        self.findings.note("header", note);
+        self.findings.note(NoteCode::Header, note);
     }
 }

@@ -9,7 +9,7 @@ use crate::{
         codec::protobuf::{self, Wire},
         findings::Findings,
     },
-    model::{MetaType, MetaValue},
+    model::{MetaType, MetaValue, NoteCode},
     source::{Stop, Window},
 };
 
@@ -131,7 +131,7 @@ impl Pieces {
             if !here {
                 let what = format!("After {} pieces the file ends without the settings of the {name}", self.count);
                 let why = "sentencepiece takes its defaults for them; the file may not have been copied whole";
-                findings.warn("header", self.at, what, why);
+                findings.warn(NoteCode::Header, self.at, what, why);
             }
         }
     }

@@ -15,7 +15,7 @@ use super::{
     findings::{Findings, quoted},
 };
 use crate::{
-    model::{MetaArray, MetaType, MetaValue, Metadata, Note, Severity},
+    model::{MetaArray, MetaType, MetaValue, Metadata, Note, NoteCode, Severity},
     source::{Stop, Window},
 };
 
@@ -168,23 +168,23 @@ impl Seen {
                 None => String::new(),
             };
             let what = format!("{} would import {full} ({by}){then}", place.name);
-            let (kind, note) = if let Some(why) = harm {
+            let (code, note) = if let Some(why) = harm {
                 let note =
                     Note::new(Severity::Error, what).why(format!("loading this file in Python would run it: {why}"));
-                ("dangerous imports", note.advice("do not load this file in Python"))
+                (NoteCode::DangerousImports, note.advice("do not load this file in Python"))
             } else {
                 let note = Note::new(Severity::Warning, what)
                     .why("loading this file in Python would run code of that package, which is none that is known here; Glassbox runs nothing");
-                ("imports beyond tensors", note)
+                (NoteCode::ImportsBeyondTensors, note)
             };
-            findings.add(kind, at, note);
+            findings.add(code, at, note);
         }
         for (row, names, at) in values {
             let more = names.len().saturating_sub(NAMED);
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
             let list = names.into_iter().take(NAMED).collect::<Vec<_>>().join(", ");
             let what = format!("{} holds {}: {list}{more}", place.name, row.kind);
-            findings.info("known value types", at, what, row.why);
+            findings.info(NoteCode::KnownValueTypes, at, what, row.why);
         }
         self.odd_calls(&judge, machine, place, file_len, findings);
         for inner in &machine.nested {
@@ -196,7 +196,7 @@ impl Seen {
             let what =
                 format!("{} would import what number {code} of Python's extension registry stands for", place.name);
             findings.error(
-                "extension codes",
+                NoteCode::ExtensionCodes,
                 place.at(*at, file_len),
                 what,
                 "what that is cannot be seen from the file",
@@ -206,11 +206,11 @@ impl Seen {
             self.unclear += 1;
             let what = format!("{} is not fully understood: at {}, {what}", place.name, place.told(*at));
             let why = "Python would stop here, or read it otherwise; what was followed is shown";
-            findings.warn("pickles not fully understood", place.at(*at, file_len), what, why);
+            findings.warn(NoteCode::PicklesNotFullyUnderstood, place.at(*at, file_len), what, why);
         }
         if machine.calls_untold > 0 {
             let what = format!("{} calls {} more callables than are told apart", place.name, machine.calls_untold);
-            findings.warn("pickles not fully understood", place.at(machine.start, file_len), what, "");
+            findings.warn(NoteCode::PicklesNotFullyUnderstood, place.at(machine.start, file_len), what, "");
         }
     }
     /// Calls of things that no import names, and attributes set on modules and classes.
@@ -236,7 +236,12 @@ impl Seen {
                             call.op,
                             place.told(call.at)
                         );
-                        findings.error("attributes of modules", at, what, "other code would then behave differently");
+                        findings.error(
+                            NoteCode::AttributesOfModules,
+                            at,
+                            what,
+                            "other code would then behave differently",
+                        );
                     }
                 }
                 _ if judge.is_value(call.callable) => {}
@@ -253,9 +258,9 @@ impl Seen {
                     );
                     let why = "what is called is made while loading; it cannot be named from the file alone";
                     if known {
-                        findings.error("calls of results", at, what, why);
+                        findings.error(NoteCode::CallsOfResults, at, what, why);
                     } else {
-                        findings.warn("calls of results", at, what, why);
+                        findings.warn(NoteCode::CallsOfResults, at, what, why);
                     }
                 }
             }
@@ -280,7 +285,7 @@ impl Seen {
         };
         let what = format!("{pickles}: {} opcodes in {} bytes, {followed}; {found}", self.opcodes, self.bytes);
         findings.info(
-            "pickle X-ray",
+            NoteCode::PickleXRay,
             at,
             what,
             "a pickle is a program for Python; Glassbox reads it as data and runs nothing",

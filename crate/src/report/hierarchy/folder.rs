@@ -3,7 +3,7 @@
 use super::{Parts, base};
 use crate::{
     arch::{self, Form, Key, Numbers, Role},
-    model::{FormatId, MetaValue},
+    model::{FormatId, MetaValue, NoteCode},
 };
 
 impl Parts<'_> {
@@ -59,7 +59,7 @@ impl Parts<'_> {
     fn config_against_weights(&self, architecture: &str) -> Vec<String> {
         let tensors = &self.model.tensors;
         // Tensors of shards that are missing are not known by shape, or not at all.
-        let whole = self.note("is missing: part").is_none() && self.note("cannot be read").is_none();
+        let whole = self.note(NoteCode::MissingPart).is_none() && self.note(NoteCode::UnreadablePart).is_none();
         let mut against = Vec::new();
         if tensors.is_empty() || !whole {
             return against;
@@ -68,6 +68,7 @@ impl Parts<'_> {
         let layers = tensors.iter().filter_map(|t| layer_of(&t.name)).max().map(|n| n + 1);
         if let (Some(found), Some(stated)) = (layers, numbers.stated(Key::Layers))
             && found != stated
+            && found != stated.saturating_add(self.number("config.num_nextn_predict_layers").unwrap_or(0))
         {
             against.push(format!("it states {stated} layers, the weights have {found}"));
         }

@@ -1,6 +1,7 @@
 //! Files for llama.cpp: models, and adapters, projectors and importance matrices that belong to one.
 
 use super::{Parts, base, few};
+use crate::model::{Companion, FileRole, FormatId};
 
 impl Parts<'_> {
     /// One file for llama.cpp, and what belongs to it.
@@ -9,7 +10,7 @@ impl Parts<'_> {
         let name = model.files.first().map(|f| f.name.as_str());
         let kind = self.text("general.type");
         let clip = self.text("general.architecture") == Some("clip");
-        let beside = |role: &str| model.files.iter().find(|f| f.role.contains(role)).map(|f| f.name.clone());
+        let beside = |role: FileRole| model.files.iter().find(|f| f.role == role).map(|f| f.name.clone());
         if kind == Some("imatrix") {
             let sets = self.words("imatrix.datasets");
             let told = if sets.is_empty() { "a text that it does not name".to_owned() } else { few(&sets) };
@@ -30,7 +31,7 @@ impl Parts<'_> {
             let projector = self.text("clip.projector_type").or_else(|| self.text("clip.vision.projector_type"));
             let told = projector.map_or("pictures or sounds".to_owned(), |p| format!("projector {p}"));
             self.add("preprocessing", "Projector", name, "present", told);
-            return match beside("another GGUF model") {
+            return match beside(FileRole::Another(FormatId::Gguf)) {
                 Some(file) => self.add(
                     "weights",
                     "Language model",
@@ -72,12 +73,16 @@ impl Parts<'_> {
                 "tokenizer.chat_template, in the file's own metadata",
             );
         }
-        for (role, group, told) in [
-            ("(mmproj)", "preprocessing", "the part for pictures or sounds; llama.cpp takes it by --mmproj"),
-            ("adapter, by its name", "adapter", "llama.cpp takes it by --lora"),
-            ("(imatrix)", "conversions", "it guided or would guide the quantization; nothing needs it to run"),
+        for (what, group, told) in [
+            (Companion::Projector, "preprocessing", "the part for pictures or sounds; llama.cpp takes it by --mmproj"),
+            (Companion::Adapter, "adapter", "llama.cpp takes it by --lora"),
+            (
+                Companion::ImportanceMatrix,
+                "conversions",
+                "it guided or would guide the quantization; nothing needs it to run",
+            ),
         ] {
-            if let Some(file) = beside(role) {
+            if let Some(file) = beside(FileRole::Beside(what)) {
                 self.add(group, base(&file), Some(&file), "present", told);
             }
         }

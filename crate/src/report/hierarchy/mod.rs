@@ -6,7 +6,7 @@ mod gguf;
 mod pipeline;
 
 use super::HierarchyReport;
-use crate::model::{FormatId, MetaValue, ModelFile, Place};
+use crate::model::{FileRole, FormatId, MetaValue, ModelFile, NoteCode, Place};
 
 /// Missing files, modules and components that are listed one by one.
 const LISTED: usize = 40;
@@ -80,8 +80,9 @@ impl<'a> Parts<'a> {
     fn any(&self, prefix: &str) -> bool {
         self.model.metadata.iter().any(|(key, _)| key.starts_with(prefix))
     }
-    fn note(&self, words: &str) -> Option<&'a str> {
-        self.model.notes.iter().map(|n| n.what.as_str()).find(|what| what.contains(words))
+    /// The first finding with this code, in its words.
+    fn note(&self, code: NoteCode) -> Option<&'a str> {
+        self.model.notes.iter().find(|n| n.code == code).map(|n| n.what.as_str())
     }
     /// First items of a list of words.
     fn words(&self, key: &str) -> Vec<String> {
@@ -100,7 +101,7 @@ impl<'a> Parts<'a> {
         let files: Vec<&str> = model
             .files
             .iter()
-            .filter(|f| f.role == "weights" || f.role.starts_with("shard ") || f.role == "external data")
+            .filter(|f| f.role.is_weights() || f.role == FileRole::ExternalData)
             .map(|f| f.name.as_str())
             .collect();
         let mut lost: Vec<&str> = Vec::new();
@@ -152,12 +153,12 @@ impl<'a> Parts<'a> {
                 let instead = file.instead.as_deref().map(|i| format!("; {i} lies in its place")).unwrap_or_default();
                 self.add("weights", "Weights", None, "missing", format!("{}{size}{instead}", file.name));
             }
-            if model.awaited.is_empty() && super::kinds::weightless(model) {
+            if model.awaited.is_empty() && crate::verdict::description(model) {
                 self.add("weights", "Weights", None, "missing", "no file of weights is here");
             }
         }
-        if let Some(index) = model.files.iter().find(|f| f.role == "index" && folder_of(&f.name) == self.home) {
-            match self.note("Index and shards disagree") {
+        if let Some(index) = model.files.iter().find(|f| f.role == FileRole::Index && folder_of(&f.name) == self.home) {
+            match self.note(NoteCode::IndexDisagrees) {
                 Some(what) => self.add("weights", "Index", Some(&index.name), "contradicted", what),
                 None => {
                     self.add("weights", "Index", Some(&index.name), "present", "it says which shard holds a tensor")
@@ -170,7 +171,7 @@ impl<'a> Parts<'a> {
         let group = "chat template";
         let inside = self.text("tokenizer_config.chat_template");
         let mut own = false;
-        for file in self.model.files.iter().filter(|f| f.role == "chat template").take(LISTED) {
+        for file in self.model.files.iter().filter(|f| f.role == FileRole::ChatTemplate).take(LISTED) {
             let named = folder_of(&file.name).ends_with("additional_chat_templates");
             let detail = match (named, inside) {
                 (true, _) => "one of several templates, chosen by name",
@@ -206,7 +207,7 @@ impl<'a> Parts<'a> {
     }
 
     fn conversions(&mut self) {
-        for file in self.model.files.iter().filter(|f| f.role.starts_with("another ")).take(LISTED) {
+        for file in self.model.files.iter().filter(|f| matches!(f.role, FileRole::Another(_))).take(LISTED) {
             let detail = format!("{}: open it by itself", file.role);
             self.add("conversions", base(&file.name), Some(&file.name), "present", detail);
         }

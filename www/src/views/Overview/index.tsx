@@ -6,7 +6,7 @@ import { bytes, count, parameters, percent, plural, real } from "../../lib/forma
 import { encodingColour } from "../../lib/palette.ts";
 import { report } from "../../state/model.ts";
 import { go } from "../../state/route.ts";
-import type { Fact, ModelReport, RunnerReport } from "../../wire/report.ts";
+import type { Fact, ModelReport, RunnerReport, VerdictReport } from "../../wire/report.ts";
 import { Icon } from "../../widgets/Icon.tsx";
 import { StackBar, Swatch } from "../../widgets/StackBar.tsx";
 import { Text } from "../../widgets/Text.tsx";
@@ -58,10 +58,10 @@ function RunsHere({ model }: { model: ModelReport }) {
   );
 }
 
-const VERDICTS = { yes: ["check", "Yes"], partly: ["half", "Partly"], no: ["cross", "No"] } as const;
+const VERDICTS = { yes: ["check", "Yes"], partly: ["half", "Partly"], no: ["cross", "No"], unknown: ["question", "Unknown"] } as const satisfies Record<VerdictReport, unknown>;
 
-function Verdict({ verdict }: { verdict: string }) {
-  const [icon, word] = VERDICTS[verdict as keyof typeof VERDICTS] ?? VERDICTS.partly;
+function Verdict({ verdict }: { verdict: VerdictReport }) {
+  const [icon, word] = VERDICTS[verdict];
   return <span class={`verdict ${verdict}`}><Icon name={icon} size={14} />{word}</span>;
 }
 

@@ -1,0 +1,534 @@
+//! Rules of programs that load folders of weights with their configuration: transformers and its kin, vLLM, MLX, ExLlama.
+
+use super::{
+    Kind, Rule, Verdict,
+    facts::{Facts, shown},
+    known,
+};
+use crate::model::{FormatId, Loader};
+
+const MISSING: Rule = Rule {
+    when: "Weights are missing, or a file is cut",
+    verdict: Verdict::No,
+    source: "transformers modeling_utils.py (from_pretrained)",
+    holds: |f| f.missing(),
+};
+const PIPELINE: Rule = Rule {
+    when: "It is a pipeline of several models",
+    verdict: Verdict::No,
+    source: "diffusers pipelines/pipeline_utils.py (model_index.json)",
+    holds: |f| {
+        (f.kind == Kind::Pipeline).then(|| "it is a diffusers pipeline: its parts are loaded by diffusers".into())
+    },
+};
+const IMAGE_FILE: Rule = Rule {
+    when: "It is a model of images in one file",
+    verdict: Verdict::No,
+    source: "diffusers loaders/single_file.py",
+    holds: |f| {
+        (f.kind == Kind::ImageModel)
+            .then(|| "a model of images in one file: diffusers' from_single_file or ComfyUI load it".into())
+    },
+};
+const UNDESCRIBED: Rule = Rule {
+    when: "There is no config.json",
+    verdict: Verdict::Partly,
+    source: "transformers models/auto/configuration_auto.py",
+    holds: |f| (!f.configured()).then(|| "needs config.json and the tokenizer beside the weights".into()),
+};
+const WITHOUT_TOKENIZER: Rule = Rule {
+    when: "It takes text, and no tokenizer is here",
+    verdict: Verdict::Partly,
+    source: "transformers models/auto/tokenization_auto.py",
+    holds: |f| {
+        (f.takes_text() && !f.tokenizer)
+            .then(|| "the weights load; for text a tokenizer is needed, and none is here".into())
+    },
+};
+
+/// Rules of transformers.
+pub(super) static TRANSFORMERS: &[Rule] = &[
+    MISSING,
+    PIPELINE,
+    IMAGE_FILE,
+    Rule {
+        when: "It is an adapter",
+        verdict: Verdict::Partly,
+        source: "transformers integrations/peft.py",
+        holds: adapter,
+    },
+    Rule {
+        when: "It drafts tokens for another model",
+        verdict: Verdict::No,
+        source: "transformers has no class for draft heads; vLLM config/speculative.py",
+        holds: |f| {
+            (f.kind == Kind::DraftHead)
+                .then(|| "a draft head guesses tokens for a target model: vLLM and SGLang run both together".into())
+        },
+    },
+    UNDESCRIBED,
+    Rule {
+        when: "It was quantized by MLX",
+        verdict: Verdict::No,
+        source: "transformers quantizers/auto.py; mlx-lm utils.py (quantization)",
+        holds: |f| {
+            f.mlx_quantized()
+                .then(|| "it is quantized for MLX: \"quantization config ... has no `quant_method` attribute\"".into())
+        },
+    },
+    Rule {
+        when: "The method of quantization is not on its list",
+        verdict: Verdict::No,
+        source: "transformers quantizers/auto.py (AUTO_QUANTIZATION_CONFIG_MAPPING); known.txt (quantizers)",
+        holds: |f| {
+            let method = f.quantized().filter(|m| !quantizer(m))?;
+            Some(match method {
+                "" => "\"The model's quantization config from the arguments has no `quant_method` attribute\"".into(),
+                _ => format!("\"Unknown quantization type, got {}\"", shown(method)),
+            })
+        },
+    },
+    Rule {
+        when: "config.json names neither a model_type nor a class",
+        verdict: Verdict::No,
+        source: "transformers models/auto/configuration_auto.py",
+        holds: |f| {
+            let none = f.model_type().is_empty() && f.class().is_empty() && !own_code(f);
+            none.then(|| "\"Unrecognized model ... Should have a `model_type` key in its config.json\"".into())
+        },
+    },
+    Rule {
+        when: "Its model_type is not on the list, and the folder brings code of its own",
+        verdict: Verdict::Partly,
+        source: "transformers dynamic_module_utils.py (auto_map)",
+        holds: |f| {
+            (own_code(f) && !recognised(f)).then(|| {
+                let lost = missing_code(f).map(|n| format!("; {n} is not here")).unwrap_or_default();
+                format!(
+                    "trust_remote_code=True, which runs the Python code that came with the model: read it first{lost}"
+                )
+            })
+        },
+    },
+    Rule {
+        when: "Its model_type is not on the list",
+        verdict: Verdict::No,
+        source: "transformers models/auto/configuration_auto.py (CONFIG_MAPPING_NAMES); known.txt (transformers)",
+        holds: |f| {
+            (!recognised(f)).then(|| {
+                let kind = shown(f.model_type());
+                format!(
+                    "model type `{kind}`: \"Transformers does not recognize this architecture\" ({})",
+                    known::source("transformers")
+                )
+            })
+        },
+    },
+    Rule {
+        when: "A finding says that transformers refuses it",
+        verdict: Verdict::No,
+        source: "the checks and readers of this project, each with its source",
+        holds: |f| refused(f),
+    },
+    Rule {
+        when: "Tensors that its configuration asks for are missing",
+        verdict: Verdict::No,
+        source: "transformers modeling_utils.py (\"newly initialized\"); the tables of the room arch",
+        holds: lost_tensors,
+    },
+    Rule {
+        when: "It is quantized by a method on its list",
+        verdict: Verdict::Partly,
+        source: "transformers quantizers/quantizer_*.py (validate_environment)",
+        holds: |f| {
+            let method = f.quantized()?;
+            Some(format!("{}, since the weights are quantized ({})", needs(method), shown(method)))
+        },
+    },
+    WITHOUT_TOKENIZER,
+    Rule {
+        when: "Otherwise",
+        verdict: Verdict::Yes,
+        source: "all of these",
+        holds: |_| Some("Python with transformers; config.json is here".into()),
+    },
+];
+
+/// Rules of sentence-transformers.
+pub(super) static SENTENCES: &[Rule] = &[
+    MISSING,
+    Rule {
+        when: "modules.json is here, and transformers loads the model",
+        verdict: Verdict::Yes,
+        source: "sentence_transformers SentenceTransformer.py (_load_sbert_model)",
+        holds: |f| (modules(f) && of_transformers(f, Verdict::Yes).is_some()).then(|| "modules.json is here".into()),
+    },
+    Rule {
+        when: "modules.json is here, and transformers needs more",
+        verdict: Verdict::Partly,
+        source: "sentence_transformers SentenceTransformer.py (_load_sbert_model)",
+        holds: |f| of_transformers(f, Verdict::Partly).filter(|_| modules(f)),
+    },
+    Rule {
+        when: "modules.json is here, and transformers does not load the model",
+        verdict: Verdict::No,
+        source: "the rules of transformers",
+        holds: |f| of_transformers(f, Verdict::No).filter(|_| modules(f)),
+    },
+    Rule {
+        when: "It is a text encoder without modules.json",
+        verdict: Verdict::Partly,
+        source: "sentence_transformers SentenceTransformer.py (_load_auto_model)",
+        holds: |f| {
+            let encoder = text_encoder(f) && of_transformers(f, Verdict::No).is_none();
+            encoder.then(|| "modules.json is not here: it would take the mean of all tokens, which may not be what the model was trained for".into())
+        },
+    },
+    Rule {
+        when: "Otherwise",
+        verdict: Verdict::No,
+        source: "sentence_transformers",
+        holds: |_| Some("modules.json is not here: for text encoders only".into()),
+    },
+];
+
+/// Rules of vLLM.
+pub(super) static VLLM: &[Rule] = &[
+    MISSING,
+    PIPELINE,
+    IMAGE_FILE,
+    Rule {
+        when: "It is an adapter",
+        verdict: Verdict::Partly,
+        source: "vLLM docs/features/lora.md",
+        holds: |f| (f.kind == Kind::Adapter).then(|| format!("its base model{}, with --enable-lora", base(f))),
+    },
+    Rule {
+        when: "It drafts tokens for another model",
+        verdict: Verdict::Partly,
+        source: "vLLM config/speculative.py",
+        holds: |f| {
+            (f.kind == Kind::DraftHead)
+                .then(|| "the target model whose tokens it drafts: this one goes to --speculative-config".into())
+        },
+    },
+    UNDESCRIBED,
+    Rule {
+        when: "It was quantized for another program",
+        verdict: Verdict::No,
+        source: "vLLM model_executor/layers/quantization/__init__.py",
+        holds: |f| {
+            let method = if f.mlx_quantized() { "mlx" } else { f.quantized()? };
+            let foreign =
+                matches!(method, "" | "mlx" | "exl2" | "exl3" | "eetq" | "higgs" | "spqr" | "vptq" | "aqlm" | "hqq");
+            foreign.then(|| {
+                format!(
+                    "it has no kernels for this quantization ({})",
+                    if method.is_empty() { "no method is named" } else { method }
+                )
+            })
+        },
+    },
+    Rule {
+        when: "A finding says that transformers refuses it, or tensors are missing",
+        verdict: Verdict::No,
+        source: "the checks and readers of this project, each with its source",
+        holds: |f| refused(f).or_else(|| lost_tensors(f)),
+    },
+    Rule {
+        when: "Its class is on the list, and a tokenizer is here",
+        verdict: Verdict::Yes,
+        source: "vLLM model_executor/models/registry.py; known.txt (vllm)",
+        holds: |f| {
+            let listed = known::lists("vllm", f.class()) && (f.tokenizer || !f.takes_text());
+            listed
+                .then(|| format!("{} is on its list ({}); a CUDA or ROCm GPU", shown(f.class()), known::source("vllm")))
+        },
+    },
+    Rule {
+        when: "Its class is on the list",
+        verdict: Verdict::Partly,
+        source: "vLLM model_executor/models/registry.py; known.txt (vllm)",
+        holds: |f| known::lists("vllm", f.class()).then(|| "a tokenizer, and a CUDA or ROCm GPU".into()),
+    },
+    Rule {
+        when: "transformers does not load it",
+        verdict: Verdict::No,
+        source: "the rules of transformers",
+        holds: |f| of_transformers(f, Verdict::No),
+    },
+    Rule {
+        when: "Otherwise",
+        verdict: Verdict::Unknown,
+        source: "vLLM model_executor/models/registry.py; docs/models/supported_models.md (Transformers backend)",
+        holds: |f| {
+            let class = if f.class().is_empty() { "its class" } else { f.class() };
+            Some(format!(
+                "{} is not on its list ({}); its backend for models of transformers may run it",
+                shown(class),
+                known::source("vllm")
+            ))
+        },
+    },
+];
+
+/// Rules of MLX (mlx-lm).
+pub(super) static MLX: &[Rule] = &[
+    MISSING,
+    Rule {
+        when: "The weights are no safetensors",
+        verdict: Verdict::No,
+        source: "mlx-lm utils.py (load_model)",
+        holds: |f| (f.model.format != FormatId::Safetensors).then(|| "\"No safetensors found\"".into()),
+    },
+    Rule {
+        when: "It is an adapter",
+        verdict: Verdict::Partly,
+        source: "mlx-lm tuner/utils.py (load_adapters)",
+        holds: |f| {
+            (f.kind == Kind::Adapter).then(|| {
+                format!("its base model{}; mlx-lm reads adapters that it wrote itself (adapters.safetensors)", base(f))
+            })
+        },
+    },
+    UNDESCRIBED,
+    Rule {
+        when: "Its model_type is not on the list",
+        verdict: Verdict::No,
+        source: "mlx-lm models/*.py, utils.py (MODEL_REMAPPING); known.txt (mlx-lm)",
+        holds: |f| {
+            let kind = f.model_type();
+            (f.kind != Kind::Model || !known::lists("mlx-lm", kind))
+                .then(|| format!("\"Model type {} not supported.\" ({})", shown(kind), known::source("mlx-lm")))
+        },
+    },
+    Rule {
+        when: "It was quantized by a method that MLX does not read",
+        verdict: Verdict::No,
+        source: "mlx-lm utils.py (load_model: quantization_config)",
+        holds: |f| {
+            let method = f.quantized().filter(|_| !f.mlx_quantized())?;
+            let read =
+                ["bitnet", "mxfp4", "mxfp8", "compressed-tensors", "awq", "gptq", "modelopt", "fp8"].contains(&method);
+            (!read).then(|| {
+                format!(
+                    "it does not read weights quantized by {}",
+                    if method.is_empty() { "a method without name" } else { method }
+                )
+            })
+        },
+    },
+    Rule {
+        when: "A finding says that transformers refuses it, or tensors are missing",
+        verdict: Verdict::No,
+        source: "the checks and readers of this project, each with its source",
+        holds: |f| refused(f).or_else(|| lost_tensors(f)),
+    },
+    WITHOUT_TOKENIZER,
+    Rule {
+        when: "Otherwise",
+        verdict: Verdict::Yes,
+        source: "mlx-lm models/*.py; known.txt (mlx-lm)",
+        holds: |_| Some("on Apple silicon, or with its CUDA extra (mlx-lm[cuda13])".into()),
+    },
+];
+
+/// LM Studio: GGUF by llama.cpp, folders by MLX.
+pub(super) static LM_STUDIO: &[Rule] = &[
+    Rule {
+        when: "MLX loads the folder",
+        verdict: Verdict::Yes,
+        source: "lmstudio.ai/docs (MLX engine)",
+        holds: |f| of_mlx(f, Verdict::Yes).map(|_| "by its MLX engine, on Apple silicon".into()),
+    },
+    Rule {
+        when: "MLX needs more",
+        verdict: Verdict::Partly,
+        source: "the rules of MLX",
+        holds: |f| of_mlx(f, Verdict::Partly),
+    },
+    Rule {
+        when: "Otherwise",
+        verdict: Verdict::No,
+        source: "the rules of MLX and llama.cpp",
+        holds: |f| of_mlx(f, Verdict::No),
+    },
+];
+
+/// ExLlama, which has formats of its own.
+pub(super) static EXLLAMA: &[Rule] = &[
+    MISSING,
+    WITHOUT_TOKENIZER,
+    Rule {
+        when: "It is quantized as EXL2",
+        verdict: Verdict::Yes,
+        source: "exllamav2 config.py (quant_method)",
+        holds: |f| (f.quantized() == Some("exl2")).then(|| "ExLlamaV2, on a CUDA or ROCm GPU".into()),
+    },
+    Rule {
+        when: "It is quantized as EXL3",
+        verdict: Verdict::Yes,
+        source: "exllamav3 model/config.py (quant_method)",
+        holds: |f| (f.quantized() == Some("exl3")).then(|| "ExLlamaV3, on a CUDA GPU".into()),
+    },
+    Rule {
+        when: "It is quantized as GPTQ with 4 bits",
+        verdict: Verdict::Yes,
+        source: "exllamav2 README (GPTQ)",
+        holds: |f| {
+            let four = f.model.metadata.unsigned("config.quantization_config.bits") == Some(4);
+            (f.quantized() == Some("gptq") && four).then(|| "ExLlamaV2, on a CUDA or ROCm GPU".into())
+        },
+    },
+    Rule {
+        when: "Otherwise",
+        verdict: Verdict::No,
+        source: "exllamav2 README",
+        holds: |_| Some("it reads EXL2, EXL3 and 4-bit GPTQ".into()),
+    },
+];
+
+/// Rules of diffusers.
+pub(super) static DIFFUSERS: &[Rule] = &[
+    MISSING,
+    Rule {
+        when: "A part that model_index.json names is not here",
+        verdict: Verdict::Partly,
+        source: "diffusers pipelines/pipeline_utils.py (from_pretrained)",
+        holds: |f| lost_component(f).map(|part| format!("its part {part}, which is not among the files")),
+    },
+    Rule {
+        when: "It is a model of images in one file",
+        verdict: Verdict::Partly,
+        source: "diffusers loaders/single_file.py",
+        holds: |f| {
+            (f.kind == Kind::ImageModel)
+                .then(|| "from_single_file, and what the file does not hold (text encoders, VAE)".into())
+        },
+    },
+    Rule {
+        when: "Otherwise",
+        verdict: Verdict::Yes,
+        source: "diffusers pipelines/pipeline_utils.py",
+        holds: |f| Some(format!("Python with diffusers: {}", shown(f.text("model_index._class_name")))),
+    },
+];
+
+/// The verdict of transformers, where it is this one.
+fn of_transformers(f: &Facts<'_>, verdict: Verdict) -> Option<String> {
+    let (found, why) = super::first(TRANSFORMERS, f)?;
+    (found == verdict).then_some(why)
+}
+
+fn of_mlx(f: &Facts<'_>, verdict: Verdict) -> Option<String> {
+    let (found, why) = super::first(MLX, f)?;
+    (found == verdict).then_some(why)
+}
+
+fn adapter(f: &Facts<'_>) -> Option<String> {
+    (f.kind == Kind::Adapter).then(|| match f.has_key("adapter_config.") {
+        true => format!("its base model{}, and the package peft", base(f)),
+        false => "its base model, which the file does not name (adapter_config.json is not here), and the package peft"
+            .into(),
+    })
+}
+
+/// The base model's name in brackets, where an adapter states it.
+fn base(f: &Facts<'_>) -> String {
+    let name = f.text("adapter_config.base_model_name_or_path");
+    if name.is_empty() { String::new() } else { format!(" ({})", shown(name)) }
+}
+
+/// config.json leads to Python code of the model's own.
+fn own_code(f: &Facts<'_>) -> bool {
+    f.has_key("config.auto_map.")
+}
+
+/// The file of that code, where it is named and not here.
+fn missing_code(f: &Facts<'_>) -> Option<String> {
+    let named = ["AutoConfig", "AutoModelForCausalLM", "AutoModel"].iter().find_map(|class| {
+        let (module, _) = f.model.metadata.string(&format!("config.auto_map.{class}"))?.split_once('.')?;
+        let name = format!("{module}.py");
+        let here = f.model.files.iter().any(|file| file.name.rsplit('/').next() == Some(&name));
+        (!here && !module.contains("--")).then_some(name)
+    })?;
+    Some(shown(&named))
+}
+
+fn recognised(f: &Facts<'_>) -> bool {
+    match f.model_type() {
+        // Old folders name the class alone, and are loaded by it.
+        "" => !f.class().is_empty() && crate::arch::Numbers::of(f.model).is_some_and(|n| n.architecture().is_some()),
+        kind => known::lists("transformers", kind),
+    }
+}
+
+fn quantizer(method: &str) -> bool {
+    // bitsandbytes has two rows by bits, told from load_in_8bit.
+    method == "bitsandbytes" || known::lists("quantizers", method)
+}
+
+/// What transformers asks for beside a quantized model.
+fn needs(method: &str) -> &'static str {
+    match method {
+        "gptq" => "the packages optimum and gptqmodel",
+        "awq" => "the package gptqmodel, and a GPU",
+        "bitsandbytes" => "the package bitsandbytes",
+        "fp8" | "mxfp8" => "a GPU with FP8 (else the weights are dequantized)",
+        "fbgemm_fp8" => "the package fbgemm-gpu, and a GPU with FP8",
+        "compressed-tensors" => "the package compressed-tensors",
+        "mxfp4" => "the package kernels, and a GPU (else the weights are dequantized)",
+        "nvfp4" => "a GPU with FP4",
+        "hqq" => "the package hqq",
+        "quanto" => "the package optimum-quanto",
+        "torchao" => "the package torchao",
+        "aqlm" => "the package aqlm",
+        "auto-round" => "the package auto-round",
+        "eetq" => "the package kernels, and a CUDA GPU",
+        "bitnet" => "a CUDA GPU, for speed",
+        "higgs" => "the packages flute-kernel and fast_hadamard_transform, and a CUDA GPU",
+        "vptq" => "the package vptq",
+        "spqr" => "the package spqr_quant, and a CUDA GPU",
+        "quark" => "the package amd-quark",
+        "metal" => "an Apple GPU, and the package kernels",
+        _ => "the package of its quantization method",
+    }
+}
+
+fn modules(f: &Facts<'_>) -> bool {
+    f.model.files.iter().any(|file| file.name.rsplit('/').next() == Some("modules.json"))
+}
+
+fn text_encoder(f: &Facts<'_>) -> bool {
+    let class = f.class();
+    let encoder = crate::arch::Numbers::of(f.model).and_then(|n| n.architecture()).is_some_and(|a| a.encoder);
+    encoder || f.model_type().contains("bert") && !class.contains("ForCausalLM") || f.model_type() == "mpnet"
+}
+
+/// Why transformers, or the library that reads safetensors for it, refuses the files.
+fn refused(f: &Facts<'_>) -> Option<String> {
+    f.refused_by(Loader::Safetensors).or_else(|| f.refused_by(Loader::Transformers))
+}
+
+/// Tensors that the tables of architectures ask for.
+fn lost_tensors(f: &Facts<'_>) -> Option<String> {
+    let lost = crate::check::lost_tensors(f.model);
+    let first = lost.first()?;
+    let more = if lost.len() > 1 { format!(" and {} more", lost.len() - 1) } else { String::new() };
+    Some(format!("{}{more} is missing: it would be filled with random values (\"newly initialized\")", shown(first)))
+}
+
+/// A part of a pipeline without any file.
+fn lost_component(f: &Facts<'_>) -> Option<String> {
+    let meta = &f.model.metadata;
+    let home = f.model.files.iter().find(|file| file.name.rsplit('/').next() == Some("model_index.json"))?;
+    let home = home.name.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
+    meta.iter().find_map(|(key, value)| {
+        let part = key.strip_prefix("model_index.")?;
+        let crate::model::MetaValue::Array(list) = value else { return None };
+        // A component is a pair: library and class; lists of settings have other lengths.
+        let pair = list.len == 2 && !part.starts_with('_');
+        let here = f.model.files.iter().any(|file| file.name.starts_with(&format!("{home}{part}/")));
+        (pair && !here).then(|| shown(part))
+    })
+}
