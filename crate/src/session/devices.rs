@@ -21,6 +21,8 @@ pub struct GpuOptions {
     pub subgroups: bool,
     /// Threads of the CPU path; 0 takes one per core.
     pub threads: usize,
+    /// The CPU path never rounds activations: slower, and the same choices as other devices make.
+    pub exact: bool,
 }
 
 /// One line of the device list.
@@ -88,7 +90,7 @@ async fn open_gpu(
 }
 
 fn cpu(options: &GpuOptions, reason: String) -> CpuDevice {
-    CpuDevice::new((options.threads > 0).then_some(options.threads)).because(reason)
+    CpuDevice::new((options.threads > 0).then_some(options.threads)).exact(options.exact).because(reason)
 }
 
 /// All adapters, and the CPU last.

@@ -15,7 +15,7 @@ use glassbox::{
 use proptest::prelude::*;
 
 use super::{
-    random::{Random, Shaped, TINY, load_random, logits, nmse, program, random_llama, random_rows, step},
+    random::{Random, Shaped, TINY, load_random, logits, nmse, program, random_llama, random_of, random_rows, step},
     support::block_on,
 };
 
@@ -36,6 +36,25 @@ const ENCODINGS: &[Encoding] = &[
     Encoding::Q6_K,
     Encoding::IQ4_NL,
     Encoding::MXFP4,
+];
+
+/// Encodings for which a token's activations are rounded, and by which blocks.
+const ROUNDED: &[(Encoding, usize)] = &[
+    (Encoding::Q4_0, 32),
+    (Encoding::Q4_1, 32),
+    (Encoding::Q5_0, 32),
+    (Encoding::Q5_1, 32),
+    (Encoding::Q8_0, 32),
+    (Encoding::IQ4_NL, 32),
+    (Encoding::MXFP4, 32),
+    (Encoding::Q1_0, 32),
+    (Encoding::Q2_K, 256),
+    (Encoding::Q3_K, 256),
+    (Encoding::Q4_K, 256),
+    (Encoding::Q5_K, 256),
+    (Encoding::Q6_K, 256),
+    (Encoding::IQ4_XS, 256),
+    (Encoding::TQ2_0, 256),
 ];
 
 /// A llama whose odd sizes leave tails everywhere: rows, lanes, tiles and panels.
@@ -67,7 +86,7 @@ fn whole_models_agree_with_the_operations_meaning_on_every_instruction_set() {
         let want = logits(&mut plain, &program, &tokens, 40);
         assert!(want.iter().all(|l| l.is_finite()) && want.iter().any(|l| l.abs() > 0.01), "{encoding}: {want:?}");
         for set in CpuDevice::instruction_sets() {
-            let mut device = CpuDevice::with_instructions(set, Some(2)).unwrap();
+            let mut device = CpuDevice::with_instructions(set, Some(2)).unwrap().exact(true);
             load_random(&mut device, &graph, &program, 7);
             for chunk in [1, 9, 40] {
                 let error = nmse(&logits(&mut device, &program, &tokens, chunk), &want);
@@ -83,7 +102,7 @@ fn splitting_weights_changes_nothing() {
     let tokens = [1, 2, 3, 4, 5];
     let [whole, split] = [u64::MAX, 3000].map(|limit| {
         let (graph, program) = program(&model, 16, 8, limit);
-        let mut device = CpuDevice::new(Some(1));
+        let mut device = CpuDevice::new(Some(1)).exact(true);
         load_random(&mut device, &graph, &program, 3);
         logits(&mut device, &program, &tokens, 8)
     });
@@ -190,11 +209,124 @@ fn linear_graph(op: Op, encoding: Encoding, k: u32, n: u32, width: u32) -> Graph
 
 fn run_linear(device: &mut CpuDevice, graph: &Graph, program: &Rc<Program>, rows: u32, seed: u64) -> Vec<f32> {
     load_random(device, graph, program, seed);
+    linear_results(device, program, rows)
+}
+
+/// The results of a loaded linear map.
+fn linear_results(device: &mut CpuDevice, program: &Program, rows: u32) -> Vec<f32> {
     step(device, program, &(0..rows).collect::<Vec<_>>(), 0, Want::Results);
     let view = &program.results[0].1;
     let words = rows * view.stride;
     let words = block_on(device.read(Fetch { buffer: view.buffer, at: view.offset, words })).unwrap();
     words.into_iter().map(f32::from_bits).collect()
+}
+
+/// Activations by the rule of ggml's Q8_0 and Q8_K: the largest magnitude of a block becomes 127. The steps, and the values.
+fn rounded(x: &[f32], block: usize) -> (Vec<f32>, Vec<f32>) {
+    let steps: Vec<f32> = x.chunks(block).map(|b| b.iter().fold(0f32, |m, v| m.max(v.abs())) / 127.0).collect();
+    let values = x.iter().enumerate().map(|(i, v)| {
+        let step = steps[i / block];
+        if step > 0.0 { (v * (1.0 / step)).round_ties_even() * step } else { 0.0 }
+    });
+    (steps.clone(), values.collect())
+}
+
+/// Puts another first row into the table of a linear graph's inputs.
+fn replace_input(device: &mut CpuDevice, graph: &Graph, program: &Program, row: &[f32]) {
+    let load = program.loads.iter().find(|l| graph.weights[l.weight.0 as usize].name.as_ref() == "x").unwrap();
+    let bytes: Vec<u8> = row.iter().flat_map(|v| v.to_le_bytes()).collect();
+    device.upload(load.buffer, 0, &bytes).unwrap();
+}
+
+#[test]
+fn rounded_activations_meet_quantized_weights_in_whole_numbers_on_every_instruction_set() {
+    // Rows that are no multiple of the kernels' groups; one block, and several.
+    for (which, (encoding, block)) in ROUNDED.iter().enumerate() {
+        for (blocks, n, kind) in [(1, 1, 0), (3, 7, 1), (5, 65, 0), (2, 300, 2)] {
+            let len = encoding.spec().unwrap().block_len.max(*block as u32);
+            let (k, seed) = (len * blocks, 11 + which as u64);
+            let (op, outputs, width) = match kind {
+                0 => (Op::Linear, n, n),
+                1 => (Op::Fused(Fused::LinearAdd), n, n),
+                _ => (Op::Fused(Fused::GatedLinear(Unary::Silu)), n, n / 2),
+            };
+            let graph = linear_graph(op, *encoding, k, outputs, width);
+            let options = Options { context: 64, rows: 40, ..Options::default() };
+            let program = Rc::new(compile::compile(&graph, &options).unwrap());
+            let mut random = Random(seed);
+            // A block of zeros, one of a single large value, others of very different sizes.
+            let mut x: Vec<f32> = (0..k).map(|i| random.float() * 10f32.powi((i / 32 % 5) as i32 - 2)).collect();
+            x[..32.min(k as usize / 2)].fill(0.0);
+            let (steps, values) = rounded(&x, *block);
+            let mut plain = CpuDevice::plain();
+            load_random(&mut plain, &graph, &program, seed);
+            replace_input(&mut plain, &graph, &program, &values);
+            let want = linear_results(&mut plain, &program, 1);
+            replace_input(&mut plain, &graph, &program, &x);
+            let exact = linear_results(&mut plain, &program, 1);
+            for set in CpuDevice::instruction_sets() {
+                let mut device = CpuDevice::with_instructions(set, Some(2)).unwrap();
+                load_random(&mut device, &graph, &program, seed);
+                replace_input(&mut device, &graph, &program, &x);
+                let got = linear_results(&mut device, &program, 1);
+                // The whole numbers are the same, so only sums of blocks in f32 are left to differ.
+                let error = nmse(&got, &want);
+                assert!(error < 1e-11, "{encoding} {n} x {k} with {set}: {error:e}");
+                if kind > 0 {
+                    continue;
+                }
+                for (row, (got, exact)) in got.iter().zip(&exact).enumerate() {
+                    let bytes = random_rows(
+                        *encoding,
+                        k as usize,
+                        2.0 / (k as f32).sqrt(),
+                        &mut random_of(seed, 2, row as u32),
+                    );
+                    let mut w = vec![0f32; k as usize];
+                    encoding.spec().unwrap().decode.unwrap()(&bytes, &mut w);
+                    // Each activation is off by half a step at the most.
+                    let most: f32 = w.iter().enumerate().map(|(i, w)| w.abs() * steps[i / block] * 0.5).sum();
+                    let off = (got - exact).abs();
+                    assert!(off <= most * 1.001 + 1e-6, "{encoding} {n} x {k} with {set}, row {row}: {off} of {most}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn models_with_rounded_activations_stay_near_those_without() {
+    for (encoding, _) in ROUNDED {
+        let model = random_llama(TINY, *encoding);
+        let (graph, program) = program(&model, 48, 40, u64::MAX);
+        let tokens: Vec<u32> = (0..37).map(|i| (i * i + 5) % TINY.vocab as u32).collect();
+        let [exact, rounded] = [true, false].map(|exact| {
+            let mut device = CpuDevice::new(Some(2)).exact(exact);
+            load_random(&mut device, &graph, &program, 7);
+            logits(&mut device, &program, &tokens, 1)
+        });
+        let error = nmse(&rounded, &exact);
+        assert!(error > 0.0 && error < 2e-3, "{encoding}: {error:e}");
+    }
+}
+
+#[test]
+fn activations_that_are_not_finite_are_not_rounded_away() {
+    for (encoding, strange) in [(Encoding::Q4_0, f32::NAN), (Encoding::Q4_K, f32::INFINITY), (Encoding::Q6_K, f32::NAN)]
+    {
+        let graph = linear_graph(Op::Linear, encoding, 512, 6, 6);
+        let program =
+            Rc::new(compile::compile(&graph, &Options { context: 64, rows: 4, ..Options::default() }).unwrap());
+        for set in CpuDevice::instruction_sets() {
+            let mut device = CpuDevice::with_instructions(set, Some(1)).unwrap();
+            load_random(&mut device, &graph, &program, 3);
+            let mut x = vec![0.5; 512];
+            x[300] = strange;
+            replace_input(&mut device, &graph, &program, &x);
+            let got = linear_results(&mut device, &program, 1);
+            assert!(got.iter().all(|y| !y.is_finite()), "{encoding} with {set}: {got:?}");
+        }
+    }
 }
 
 proptest! {
@@ -223,7 +355,7 @@ proptest! {
             let program = Rc::new(compile::compile(&graph, &options).unwrap());
             let want = run_linear(&mut CpuDevice::plain(), &graph, &program, rows, seed);
             for set in CpuDevice::instruction_sets() {
-                let mut device = CpuDevice::with_instructions(set, Some(2)).unwrap();
+                let mut device = CpuDevice::with_instructions(set, Some(2)).unwrap().exact(true);
                 let error = nmse(&run_linear(&mut device, &graph, &program, rows, seed), &want);
                 // A gate multiplies the errors of two sums, and a step may have one value alone.
                 let most = if kind == 2 { 1e-9 } else { 1e-11 };

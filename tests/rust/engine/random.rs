@@ -45,6 +45,9 @@ fn scales(encoding: Encoding) -> (&'static [usize], f32) {
         Encoding::Q3_K => (&[108], 4.0 * 32.0),
         Encoding::Q4_K | Encoding::Q5_K => (&[0, 2], 16.0 * 64.0),
         Encoding::Q6_K => (&[208], 32.0 * 128.0),
+        Encoding::IQ4_XS => (&[0], 127.0 * 32.0),
+        Encoding::TQ2_0 => (&[64], 2.0),
+        Encoding::Q1_0 => (&[0], 1.0),
         other => panic!("{other} has no block scales"),
     }
 }
@@ -65,9 +68,9 @@ pub(crate) fn random_rows(encoding: Encoding, values: usize, size: f32, random: 
             let mut bytes: Vec<u8> =
                 (0..len.div_ceil(2)).flat_map(|_| (random.word() as u16).to_le_bytes()).take(len).collect();
             if block == Encoding::MXFP4 {
-                // A power of two in a byte; the largest value beside it is 6.
-                let e = 127.0 + (size / 6.0).log2();
-                bytes.chunks_exact_mut(17).for_each(|b| b[0] = (e as u8).saturating_sub((random.word() % 2) as u8));
+                // The scale is a power of two: 127 stands for 1, and 6 is the largest value.
+                let power = 127.0 + (size / 6.0).log2().floor();
+                bytes.chunks_exact_mut(spec.block_bytes as usize).for_each(|b| b[0] = power as u8);
                 return bytes;
             }
             let (at, largest) = scales(block);
@@ -211,7 +214,7 @@ pub(crate) fn load_random(device: &mut dyn Device, graph: &Graph, program: &Rc<P
     prepare_batch(device, program);
 }
 
-fn random_of(seed: u64, tensor: usize, row: u32) -> Random {
+pub(crate) fn random_of(seed: u64, tensor: usize, row: u32) -> Random {
     let id = (tensor as u64) << 32 | u64::from(row);
     Random(seed ^ id.wrapping_mul(0x2545_f491_4f6c_dd1d))
 }

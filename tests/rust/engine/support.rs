@@ -86,7 +86,7 @@ pub(crate) fn open(path: &Path) -> Rc<Inspection> {
 }
 
 pub(crate) fn gpu_options(place: &Place) -> GpuOptions {
-    GpuOptions { tier: place.2.map(str::to_owned), ..GpuOptions::default() }
+    GpuOptions { tier: place.2.map(str::to_owned), exact: true, ..GpuOptions::default() }
 }
 
 /// What a load gave, or `None` after saying why there is no such device.

@@ -509,6 +509,9 @@ pub(super) struct DeviceArgs {
     /// Threads of the CPU path; 0 takes one per core.
     #[arg(long, default_value_t = 0)]
     pub(super) threads: usize,
+    /// Keep activations in f32 on the CPU path instead of rounding them to 8 bits where weights are quantized: slower.
+    #[arg(long)]
+    pub(super) exact: bool,
     /// Longest sequence in tokens; the default is the model's own, at most 4096.
     #[arg(long)]
     pub(super) context: Option<u32>,
@@ -517,7 +520,12 @@ pub(super) struct DeviceArgs {
 impl DeviceArgs {
     /// What the session needs to open the device; `GLASSBOX_TIER` forces a tier.
     pub(super) fn options(&self) -> GpuOptions {
-        GpuOptions { tier: std::env::var("GLASSBOX_TIER").ok(), threads: self.threads, ..GpuOptions::default() }
+        GpuOptions {
+            tier: std::env::var("GLASSBOX_TIER").ok(),
+            threads: self.threads,
+            exact: self.exact,
+            ..GpuOptions::default()
+        }
     }
 }
 

@@ -34,7 +34,7 @@ fn pack(block: &[u8], planes: &mut [&mut [u32]]) -> u32 {
 }
 
 /// 2^(e - 128): half of what the byte says.
-fn half_scale(e: u8) -> f32 {
+pub(crate) fn half_scale(e: u8) -> f32 {
     f32::from_bits(if e < 2 { 0x0020_0000 << e } else { u32::from(e - 1) << 23 })
 }
 

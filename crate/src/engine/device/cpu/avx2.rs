@@ -2,7 +2,10 @@
 
 use std::arch::x86_64::*;
 
-use super::lanes::Lanes;
+use super::{
+    bytes::{Bytes, Dots},
+    lanes::Lanes,
+};
 
 #[derive(Clone, Copy)]
 pub(super) struct Avx2;
@@ -140,5 +143,116 @@ impl Lanes for Avx2 {
     #[inline(always)]
     unsafe fn half(bits: u16) -> f32 {
         unsafe { _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(i32::from(bits)))) }
+    }
+    #[inline(always)]
+    fn prefetch(p: *const u8) {
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+    }
+}
+
+/// For [`Bytes::pick`]: byte numbers of word j, eight times, in both halves.
+static PICK: [[u16; 16]; 8] =
+    [[0x0100; 16], [0x0302; 16], [0x0504; 16], [0x0706; 16], [0x0908; 16], [0x0b0a; 16], [0x0d0c; 16], [0x0f0e; 16]];
+
+// SAFETY of all blocks below: as above; pointers are valid for what the trait says.
+#[allow(clippy::undocumented_unsafe_blocks)]
+impl Bytes for Avx2 {
+    type B = __m256i;
+    type W = __m256i;
+
+    #[inline(always)]
+    unsafe fn bytes(p: *const u8) -> __m256i {
+        unsafe { _mm256_loadu_si256(p.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn nibbles(p: *const u8) -> __m256i {
+        unsafe {
+            let v = _mm_loadu_si128(p.cast());
+            let both = _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(v), _mm_srli_epi16::<4>(v));
+            _mm256_and_si256(both, _mm256_set1_epi8(15))
+        }
+    }
+    #[inline(always)]
+    unsafe fn splat_b(v: u8) -> __m256i {
+        unsafe { _mm256_set1_epi8(v as i8) }
+    }
+    #[inline(always)]
+    unsafe fn field(v: __m256i, from: u32, to: u32, mask: u8) -> __m256i {
+        unsafe {
+            let moved = match from.abs_diff(to) as i32 {
+                0 => v,
+                n if from > to => _mm256_srl_epi16(v, _mm_cvtsi32_si128(n)),
+                n => _mm256_sll_epi16(v, _mm_cvtsi32_si128(n)),
+            };
+            _mm256_and_si256(moved, _mm256_set1_epi8(mask as i8))
+        }
+    }
+    #[inline(always)]
+    unsafe fn or_b(a: __m256i, b: __m256i) -> __m256i {
+        unsafe { _mm256_or_si256(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn table(v: __m256i, table: &[i8; 16]) -> __m256i {
+        unsafe { _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128(table.as_ptr().cast())), v) }
+    }
+    #[inline(always)]
+    unsafe fn bits_as(word: u32, value: u8) -> __m256i {
+        unsafe {
+            // Byte i of the word under bits 8 i ..., then the bit of each place.
+            let spread = _mm256_setr_epi64x(0, 0x0101_0101_0101_0101, 0x0202_0202_0202_0202, 0x0303_0303_0303_0303);
+            let bit = _mm256_set1_epi64x(0x8040_2010_0804_0201_u64 as i64);
+            let bytes = _mm256_shuffle_epi8(_mm256_set1_epi32(word as i32), spread);
+            let set = _mm256_cmpeq_epi8(_mm256_and_si256(bytes, bit), bit);
+            _mm256_and_si256(set, _mm256_set1_epi8(value as i8))
+        }
+    }
+    #[inline(always)]
+    unsafe fn signed(quants: __m256i, x: __m256i) -> (__m256i, __m256i) {
+        unsafe { (_mm256_abs_epi8(quants), _mm256_sign_epi8(x, quants)) }
+    }
+    #[inline(always)]
+    unsafe fn apart(bytes: [u64; 2]) -> __m256i {
+        unsafe {
+            let v = _mm_set_epi64x(bytes[1] as i64, bytes[0] as i64);
+            let order = _mm_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15);
+            _mm256_cvtepi8_epi16(_mm_shuffle_epi8(v, order))
+        }
+    }
+    #[inline(always)]
+    unsafe fn twice(bytes: u64) -> __m256i {
+        unsafe { _mm256_cvtepi8_epi16(_mm_set1_epi64x(bytes as i64)) }
+    }
+    #[inline(always)]
+    unsafe fn words(p: *const i16) -> __m256i {
+        unsafe { _mm256_loadu_si256(p.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn pick(v: __m256i, j: usize) -> __m256i {
+        unsafe { _mm256_shuffle_epi8(v, _mm256_loadu_si256(PICK[j].as_ptr().cast())) }
+    }
+    #[inline(always)]
+    unsafe fn products(a: __m256i, b: __m256i) -> __m256i {
+        unsafe { _mm256_madd_epi16(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn half_everywhere(p: *const u8) -> __m256 {
+        unsafe { _mm256_cvtph_ps(_mm_set1_epi16(p.cast::<i16>().read_unaligned())) }
+    }
+}
+
+#[allow(clippy::undocumented_unsafe_blocks)]
+impl Dots for Avx2 {
+    type V = Self;
+
+    #[inline(always)]
+    unsafe fn dot(acc: __m256i, quants: __m256i, x: __m256i) -> __m256i {
+        unsafe {
+            let pairs = _mm256_maddubs_epi16(quants, x);
+            _mm256_add_epi32(acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
+        }
+    }
+    #[inline(always)]
+    unsafe fn dot_scaled(acc: __m256i, quants: __m256i, x: __m256i, scale: __m256i) -> __m256i {
+        unsafe { _mm256_add_epi32(acc, _mm256_madd_epi16(_mm256_maddubs_epi16(quants, x), scale)) }
     }
 }

@@ -4,6 +4,7 @@
 use super::portable::Portable;
 use super::{
     columns::{self, DeltaColumn, ScanColumn, WkvColumn},
+    integer::{self, Levels},
     lanes::Lanes,
     linear::{self, Linear, Tile},
     rows::{self, ChainInput, Head},
@@ -21,6 +22,10 @@ pub(super) struct Kernels {
     pub(super) packed_len: fn(usize, usize) -> usize,
     pub(super) pack: unsafe fn(*const f32, usize, usize, usize, *mut f32),
     pub(super) matvec: unsafe fn(&Linear),
+    /// Rounds a row of activations for [`Kernels::integer`].
+    pub(super) round: unsafe fn(*const f32, usize, usize, &mut Levels),
+    /// Mat-vec in whole numbers.
+    pub(super) integer: unsafe fn(&Linear, &Levels),
     pub(super) matmul: unsafe fn(&Linear, &mut Tile),
     pub(super) decode: unsafe fn(Encoding, *const u8, usize, usize, *mut f32),
     pub(super) rms_norm: unsafe fn(*const f32, *const f32, f32, usize, *mut f32),
@@ -32,9 +37,20 @@ pub(super) struct Kernels {
     pub(super) wkv: unsafe fn(&WkvColumn),
 }
 
+/// Mat-vec in whole numbers, compiled with the given target features.
+macro_rules! integer {
+    ($name:ident, $dots:ty $(, $feature:literal)?) => {
+        $(#[target_feature(enable = $feature)])?
+        unsafe fn $name(l: &Linear, x: &Levels) {
+            // SAFETY: as the caller's.
+            unsafe { integer::matvec::<$dots>(l, x) }
+        }
+    };
+}
+
 /// A kernel table: every function compiled with the given target features.
 macro_rules! kernels {
-    ($module:ident, $lanes:ty, $name:literal $(, $feature:literal)?) => {
+    ($module:ident, $lanes:ty, $integer:path, $name:literal $(, $feature:literal)?) => {
         mod $module {
             use super::*;
 
@@ -47,6 +63,11 @@ macro_rules! kernels {
             unsafe fn matvec(l: &Linear) {
                 // SAFETY: as the caller's.
                 unsafe { linear::matvec::<$lanes>(l) }
+            }
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn round(x: *const f32, k: usize, block: usize, to: &mut Levels) {
+                // SAFETY: as the caller's.
+                unsafe { integer::round::<$lanes>(x, k, block, to) }
             }
             $(#[target_feature(enable = $feature)])?
             unsafe fn matmul(l: &Linear, tile: &mut Tile) {
@@ -94,13 +115,15 @@ macro_rules! kernels {
                 unsafe { columns::wkv::<$lanes>(c) }
             }
 
-            pub(super) static KERNELS: Kernels = Kernels {
+            pub(super) const KERNELS: Kernels = Kernels {
                 name: $name,
                 panel: <$lanes as Lanes>::N * <$lanes as Lanes>::TILE_VECTORS,
                 tile_rows: <$lanes as Lanes>::TILE_ROWS,
                 packed_len: linear::packed_len::<$lanes>,
                 pack,
                 matvec,
+                round,
+                integer: $integer,
                 matmul,
                 decode,
                 rms_norm,
@@ -117,35 +140,62 @@ macro_rules! kernels {
 
 // A wasm with SIMD is refused by browsers without it: portable kernels beside it would only be downloaded.
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
-kernels!(portable_kernels, Portable, "portable");
-
-#[cfg(target_arch = "x86_64")]
-kernels!(avx2_kernels, super::super::avx2::Avx2, "AVX2 + FMA", "avx2,fma,f16c");
-#[cfg(target_arch = "x86_64")]
-kernels!(avx512_kernels, super::super::avx512::Avx512, "AVX-512", "avx512f,avx2,fma,f16c");
+integer!(portable_integer, Portable);
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+kernels!(portable_kernels, Portable, portable_integer, "portable");
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-kernels!(wasm_kernels, super::super::wasm::Simd128, "SIMD128");
+integer!(wasm_integer, super::wasm::Simd128);
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+kernels!(wasm_kernels, super::super::wasm::Simd128, wasm_integer, "SIMD128");
+
+/// The tables of x86-64.
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::{
+        super::{
+            avx2::Avx2,
+            avx512::Avx512,
+            vnni::{Avx512Vnni, AvxVnni},
+        },
+        *,
+    };
+
+    integer!(avx2_integer, Avx2, "avx2,fma,f16c");
+    integer!(avx_vnni_integer, AvxVnni, "avxvnni,avx2,fma,f16c");
+    integer!(avx512_vnni_integer, Avx512Vnni, "avx512vnni,avx512vl,avx512f,avx2,fma,f16c");
+
+    kernels!(avx2, Avx2, avx2_integer, "AVX2 + FMA", "avx2,fma,f16c");
+    kernels!(avx512, Avx512, avx2_integer, "AVX-512", "avx512f,avx2,fma,f16c");
+
+    pub(super) static AVX2: Kernels = avx2::KERNELS;
+    pub(super) static AVX2_VNNI: Kernels = Kernels { name: "AVX2 + VNNI", integer: avx_vnni_integer, ..avx2::KERNELS };
+    pub(super) static AVX512: Kernels = avx512::KERNELS;
+    pub(super) static AVX512_VNNI: Kernels =
+        Kernels { name: "AVX-512 + VNNI", integer: avx512_vnni_integer, ..avx512::KERNELS };
+}
 
 /// The tables that this processor can run, the best first.
 pub(super) fn available() -> Vec<&'static Kernels> {
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    static BASE: Kernels = wasm_kernels::KERNELS;
+    #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+    static BASE: Kernels = portable_kernels::KERNELS;
     #[allow(unused_mut, reason = "some processors have one table only")]
-    let mut tables = vec![
-        #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
-        &portable_kernels::KERNELS,
-        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-        &wasm_kernels::KERNELS,
-    ];
+    let mut tables = vec![&BASE];
     #[cfg(target_arch = "x86_64")]
-    {
-        let avx2 =
-            is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c");
-        if avx2 {
-            tables.insert(0, &avx2_kernels::KERNELS);
+    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c") {
+        tables.push(&x86::AVX2);
+        if is_x86_feature_detected!("avxvnni") {
+            tables.push(&x86::AVX2_VNNI);
         }
-        if avx2 && is_x86_feature_detected!("avx512f") {
-            tables.insert(0, &avx512_kernels::KERNELS);
+        if is_x86_feature_detected!("avx512f") {
+            tables.push(&x86::AVX512);
+            if is_x86_feature_detected!("avx512vl") && is_x86_feature_detected!("avx512vnni") {
+                tables.push(&x86::AVX512_VNNI);
+            }
         }
     }
+    tables.reverse();
     tables
 }
 

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use super::{
     buffer::Rows,
     dispatch::Kernels,
+    integer::{self, Levels},
     linear::{Linear, Tile},
     pool::Pool,
     rows::{Bias, ChainInput, Head, Segment},
@@ -57,6 +58,10 @@ pub(super) struct Fast {
     packed: Vec<f32>,
     /// Results of a gated linear map before its gate.
     scratch: Vec<f32>,
+    /// A mat-vec's input in whole numbers.
+    levels: Levels,
+    /// Activations are never rounded.
+    exact: bool,
 }
 
 /// Rows of a weight matrix in memory.
@@ -95,7 +100,12 @@ impl Fast {
     pub(super) fn new(kernels: &'static Kernels, threads: usize) -> Self {
         let pool = Pool::new(threads.max(1));
         let own = (0..pool.threads()).map(|_| Mutex::default()).collect();
-        Self { kernels, pool, own, packed: Vec::new(), scratch: Vec::new() }
+        Self { kernels, pool, own, packed: Vec::new(), scratch: Vec::new(), levels: Levels::default(), exact: false }
+    }
+
+    /// Activations stay f32.
+    pub(super) fn keep_activations(&mut self) {
+        self.exact = true;
     }
 
     pub(super) fn threads(&self) -> usize {
@@ -218,6 +228,10 @@ impl Fast {
             y_stride: y.stride,
             accumulate,
         };
+        if let Some(block) = integer::block_of(w.encoding).filter(|_| x.rows == 1 && !self.exact) {
+            self.matvec_rounded(&whole, block);
+            return Ok(());
+        }
         if !VECTORISED.contains(&w.encoding) {
             return self.linear_decoded(w, x, y, accumulate);
         }
@@ -230,6 +244,16 @@ impl Fast {
         }
         self.matmul(whole, x.stride);
         Ok(())
+    }
+
+    /// One token whose activations are rounded to whole numbers, by `block`.
+    fn matvec_rounded(&mut self, whole: &Linear, block: usize) {
+        // SAFETY: the row holds `k` values, which are whole blocks as the weight's rows are.
+        unsafe { (self.kernels.round)(whole.x, whole.k, block, &mut self.levels) };
+        self.split(whole.rows, whole.k, &|rows, _| {
+            // SAFETY: as in `linear`; the levels are of `k` values.
+            unsafe { (self.kernels.integer)(&part(whole, rows), &self.levels) };
+        });
     }
 
     fn matmul(&mut self, mut whole: Linear, x_stride: usize) {

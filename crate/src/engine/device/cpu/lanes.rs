@@ -60,6 +60,8 @@ pub(super) trait Lanes: Copy {
     unsafe fn halves(p: *const u8) -> Self::F;
     /// One IEEE half.
     unsafe fn half(bits: u16) -> f32;
+    /// Asks for a line of memory that will be read soon; any address will do.
+    fn prefetch(p: *const u8);
 }
 
 /// Repeats a block for constant indices: compilers that favour size do not unroll by themselves, and an

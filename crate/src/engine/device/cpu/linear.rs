@@ -181,7 +181,7 @@ pub(super) unsafe fn matvec<L: Lanes>(l: &Linear) {
 }
 
 #[inline(always)]
-unsafe fn finish(l: &Linear, row: usize, sum: f32) {
+pub(super) unsafe fn finish(l: &Linear, row: usize, sum: f32) {
     // SAFETY: the caller's row is one of the output's.
     unsafe {
         let y = l.y.add(row);
@@ -246,6 +246,7 @@ unsafe fn dot_blocks<L: Lanes, B: Block, const R: usize>(l: &Linear, row: usize,
 
 #[inline(always)]
 unsafe fn matvec_floats<L: Lanes>(l: &Linear, encoding: Encoding) {
+    let size = if encoding == Encoding::F32 { 4 } else { 2 };
     let whole = l.k / L::N * L::N;
     let mut row = 0;
     // SAFETY: as the caller's; groups of four rows end before `rows`, vectors before `k`.
@@ -258,6 +259,8 @@ unsafe fn matvec_floats<L: Lanes>(l: &Linear, encoding: Encoding) {
             if group == 4 {
                 while at < whole {
                     let x = L::load(l.x.add(at));
+                    // The next four rows: so many streams are more than processors foresee by themselves.
+                    each!(r < 4 => { L::prefetch(w.wrapping_add((r + 4) * l.row_bytes + at * size)); });
                     each!(r < 4 => { acc[r] = L::fma(floats::<L>(encoding, w.add(r * l.row_bytes), at), x, acc[r]); });
                     at += L::N;
                 }

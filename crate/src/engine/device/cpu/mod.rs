@@ -18,11 +18,13 @@ mod avx512;
 mod batch;
 mod blocks;
 mod buffer;
+mod bytes;
 mod choose;
 mod columns;
 mod dispatch;
 mod experts;
 mod fast;
+mod integer;
 mod lanes;
 mod linear;
 mod plain;
@@ -32,8 +34,11 @@ mod portable;
 mod recur;
 mod rows;
 mod run;
+#[cfg(target_arch = "x86_64")]
+mod vnni;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod wasm;
+mod whole;
 
 use buffer::CpuBuffer;
 use dispatch::Kernels;
@@ -76,6 +81,17 @@ impl CpuDevice {
     /// Instruction sets of this processor that kernels were compiled for, the best first.
     pub fn instruction_sets() -> Vec<&'static str> {
         dispatch::available().iter().map(|k| k.name).collect()
+    }
+
+    /// Keeps activations in f32. Otherwise those of a single token are rounded to 8 bits by block before they meet
+    /// quantized weights, as llama.cpp does it: faster by two to five times, with a relative error below that of the weights.
+    #[must_use]
+    pub fn exact(mut self, exact: bool) -> Self {
+        if let Some(fast) = self.fast.as_mut().filter(|_| exact) {
+            fast.keep_activations();
+            self.info.detail.push_str(", f32 activations");
+        }
+        self
     }
 
     /// Says why the CPU was taken.

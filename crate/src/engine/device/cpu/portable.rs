@@ -1,6 +1,9 @@
 //! Lanes without instructions of their own: plain arrays that the compiler may vectorise.
 
-use super::lanes::Lanes;
+use super::{
+    bytes::{Bytes, Dots},
+    lanes::Lanes,
+};
 
 #[derive(Clone, Copy)]
 pub(super) struct Portable;
@@ -139,5 +142,98 @@ impl Lanes for Portable {
     #[inline(always)]
     unsafe fn half(bits: u16) -> f32 {
         crate::tensor::float::f16(bits)
+    }
+    #[inline(always)]
+    fn prefetch(_: *const u8) {}
+}
+
+impl Bytes for Portable {
+    type B = [u8; 32];
+    type W = [i16; 16];
+
+    #[inline(always)]
+    unsafe fn bytes(p: *const u8) -> [u8; 32] {
+        // SAFETY: the caller gives 32 readable bytes.
+        unsafe { p.cast::<[u8; 32]>().read() }
+    }
+    #[inline(always)]
+    unsafe fn nibbles(p: *const u8) -> [u8; 32] {
+        // SAFETY: the caller gives 16 readable bytes.
+        let v = unsafe { p.cast::<[u8; 16]>().read() };
+        std::array::from_fn(|i| if i < 16 { v[i] & 15 } else { v[i - 16] >> 4 })
+    }
+    #[inline(always)]
+    unsafe fn splat_b(v: u8) -> [u8; 32] {
+        [v; 32]
+    }
+    #[inline(always)]
+    unsafe fn field(v: [u8; 32], from: u32, to: u32, mask: u8) -> [u8; 32] {
+        map(v, |v| (u16::from(v) << to >> from) as u8 & mask)
+    }
+    #[inline(always)]
+    unsafe fn or_b(a: [u8; 32], b: [u8; 32]) -> [u8; 32] {
+        zip(a, b, |a, b| a | b)
+    }
+    #[inline(always)]
+    unsafe fn table(v: [u8; 32], table: &[i8; 16]) -> [u8; 32] {
+        map(v, |v| table[usize::from(v & 15)] as u8)
+    }
+    #[inline(always)]
+    unsafe fn bits_as(word: u32, value: u8) -> [u8; 32] {
+        std::array::from_fn(|i| if word >> i & 1 == 1 { value } else { 0 })
+    }
+    #[inline(always)]
+    unsafe fn signed(quants: [u8; 32], x: [u8; 32]) -> ([u8; 32], [u8; 32]) {
+        (quants, x)
+    }
+    #[inline(always)]
+    unsafe fn apart(bytes: [u64; 2]) -> [i16; 16] {
+        std::array::from_fn(|i| {
+            let run = i % 8 * 2 + i / 8;
+            i16::from((bytes[run / 8] >> (run % 8 * 8)) as i8)
+        })
+    }
+    #[inline(always)]
+    unsafe fn twice(bytes: u64) -> [i16; 16] {
+        std::array::from_fn(|i| i16::from((bytes >> (i % 8 * 8)) as i8))
+    }
+    #[inline(always)]
+    unsafe fn words(p: *const i16) -> [i16; 16] {
+        // SAFETY: the caller gives 16 readable words.
+        unsafe { p.cast::<[i16; 16]>().read_unaligned() }
+    }
+    #[inline(always)]
+    unsafe fn pick(v: [i16; 16], j: usize) -> [i16; 16] {
+        std::array::from_fn(|i| v[i / 8 * 8 + j])
+    }
+    #[inline(always)]
+    unsafe fn products(a: [i16; 16], b: [i16; 16]) -> [i32; 8] {
+        std::array::from_fn(|i| {
+            i32::from(a[2 * i]) * i32::from(b[2 * i]) + i32::from(a[2 * i + 1]) * i32::from(b[2 * i + 1])
+        })
+    }
+    #[inline(always)]
+    unsafe fn half_everywhere(p: *const u8) -> [f32; 8] {
+        // SAFETY: the caller gives a readable half.
+        unsafe { [Self::half(u16::from_le_bytes(p.cast::<[u8; 2]>().read())); 8] }
+    }
+}
+
+/// Four products.
+#[inline(always)]
+fn four(quants: &[u8; 32], x: &[u8; 32], lane: usize) -> i32 {
+    (4 * lane..4 * lane + 4).map(|i| i32::from(quants[i] as i8) * i32::from(x[i] as i8)).sum()
+}
+
+impl Dots for Portable {
+    type V = Self;
+
+    #[inline(always)]
+    unsafe fn dot(acc: [i32; 8], quants: [u8; 32], x: [u8; 32]) -> [i32; 8] {
+        std::array::from_fn(|lane| acc[lane] + four(&quants, &x, lane))
+    }
+    #[inline(always)]
+    unsafe fn dot_scaled(acc: [i32; 8], quants: [u8; 32], x: [u8; 32], scale: [i16; 16]) -> [i32; 8] {
+        std::array::from_fn(|lane| acc[lane] + four(&quants, &x, lane) * i32::from(scale[2 * lane]))
     }
 }

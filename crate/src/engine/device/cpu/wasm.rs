@@ -2,7 +2,10 @@
 
 use std::arch::wasm32::*;
 
-use super::lanes::Lanes;
+use super::{
+    bytes::{Bytes, Dots},
+    lanes::Lanes,
+};
 
 #[derive(Clone, Copy)]
 pub(super) struct Simd128;
@@ -161,5 +164,107 @@ impl Lanes for Simd128 {
     #[inline(always)]
     unsafe fn half(bits: u16) -> f32 {
         f32x4_extract_lane::<0>(widen_halves(u32x4_splat(u32::from(bits))))
+    }
+    #[inline(always)]
+    fn prefetch(_: *const u8) {}
+}
+
+#[allow(clippy::undocumented_unsafe_blocks)]
+impl Bytes for Simd128 {
+    type B = Pair;
+    type W = Pair;
+
+    #[inline(always)]
+    unsafe fn bytes(p: *const u8) -> Pair {
+        unsafe { Pair(v128_load(p.cast()), v128_load(p.add(16).cast())) }
+    }
+    #[inline(always)]
+    unsafe fn nibbles(p: *const u8) -> Pair {
+        let v = unsafe { v128_load(p.cast()) };
+        Pair(v128_and(v, u8x16_splat(15)), u8x16_shr(v, 4))
+    }
+    #[inline(always)]
+    unsafe fn splat_b(v: u8) -> Pair {
+        Pair(u8x16_splat(v), u8x16_splat(v))
+    }
+    #[inline(always)]
+    unsafe fn field(v: Pair, from: u32, to: u32, mask: u8) -> Pair {
+        // Shifts of 16 bits are one instruction on most processors, those of bytes are not.
+        each(v, |v| {
+            let moved = if from >= to { u16x8_shr(v, from - to) } else { u16x8_shl(v, to - from) };
+            v128_and(moved, u8x16_splat(mask))
+        })
+    }
+    #[inline(always)]
+    unsafe fn or_b(a: Pair, b: Pair) -> Pair {
+        both(a, b, |x, y| v128_or(x, y))
+    }
+    #[inline(always)]
+    unsafe fn table(v: Pair, table: &[i8; 16]) -> Pair {
+        let table = unsafe { v128_load(table.as_ptr().cast()) };
+        each(v, |v| i8x16_swizzle(table, v))
+    }
+    #[inline(always)]
+    unsafe fn bits_as(word: u32, value: u8) -> Pair {
+        let bit = u64x2_splat(0x8040_2010_0804_0201);
+        let word = u32x4_splat(word);
+        let pick = |spread| {
+            let set = i8x16_eq(v128_and(i8x16_swizzle(word, spread), bit), bit);
+            v128_and(set, u8x16_splat(value))
+        };
+        let first = u64x2(0, 0x0101_0101_0101_0101);
+        Pair(pick(first), pick(i8x16_add(first, u8x16_splat(2))))
+    }
+    #[inline(always)]
+    unsafe fn signed(quants: Pair, x: Pair) -> (Pair, Pair) {
+        (quants, x)
+    }
+    #[inline(always)]
+    unsafe fn apart(bytes: [u64; 2]) -> Pair {
+        let v = u64x2(bytes[0], bytes[1]);
+        let v = i8x16_shuffle::<0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15>(v, v);
+        Pair(i16x8_extend_low_i8x16(v), i16x8_extend_high_i8x16(v))
+    }
+    #[inline(always)]
+    unsafe fn twice(bytes: u64) -> Pair {
+        let v = i16x8_extend_low_i8x16(u64x2_splat(bytes));
+        Pair(v, v)
+    }
+    #[inline(always)]
+    unsafe fn words(p: *const i16) -> Pair {
+        unsafe { Pair(v128_load(p.cast()), v128_load(p.add(8).cast())) }
+    }
+    #[inline(always)]
+    unsafe fn pick(v: Pair, j: usize) -> Pair {
+        each(v, |v| i8x16_swizzle(v, u16x8_splat(0x0100 + 0x0202 * j as u16)))
+    }
+    #[inline(always)]
+    unsafe fn products(a: Pair, b: Pair) -> Pair {
+        both(a, b, |x, y| i32x4_dot_i16x8(x, y))
+    }
+    #[inline(always)]
+    unsafe fn half_everywhere(p: *const u8) -> Pair {
+        let v = widen_halves(u32x4_splat(u32::from(unsafe { p.cast::<u16>().read_unaligned() })));
+        Pair(v, v)
+    }
+}
+
+/// Sums of products eight apart; two fit 16 bits.
+#[inline(always)]
+fn pairs(quants: v128, x: v128) -> v128 {
+    i16x8_add(i16x8_extmul_low_i8x16(quants, x), i16x8_extmul_high_i8x16(quants, x))
+}
+
+impl Dots for Simd128 {
+    type V = Self;
+
+    #[inline(always)]
+    unsafe fn dot(acc: Pair, quants: Pair, x: Pair) -> Pair {
+        both(acc, both(quants, x, pairs), |acc, p| i32x4_add(acc, i32x4_extadd_pairwise_i16x8(p)))
+    }
+    #[inline(always)]
+    unsafe fn dot_scaled(acc: Pair, quants: Pair, x: Pair, scale: Pair) -> Pair {
+        let sums = both(both(quants, x, pairs), scale, |p, s| i32x4_dot_i16x8(p, s));
+        both(acc, sums, |acc, s| i32x4_add(acc, s))
     }
 }
