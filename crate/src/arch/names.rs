@@ -166,10 +166,12 @@ impl<'a> Names<'a> {
     /// The same of one of several.
     pub fn expected_item(&self, row: &Row, layer: u32, item: u32) -> String {
         let names = row.names(self.form);
-        let usual = names.iter().find(|pattern| {
-            let others = (0..8).map(|l| fill(pattern, l, 0));
-            others.into_iter().any(|stem| self.by_name.contains_key(format!("{stem}.weight").as_str()))
-        });
+        let elsewhere = |pattern: &str, end: &str| {
+            (0..8).any(|l| self.by_name.contains_key(format!("{}{end}", fill(pattern, l, 0)).as_str()))
+        };
+        let usual = names.iter().find(|pattern| elsewhere(pattern, ".weight") || elsewhere(pattern, ""));
+        // Parameters that are no module's weight have names without an end.
+        let end = if usual.is_some_and(|p| !elsewhere(p, ".weight")) { "" } else { ".weight" };
         // Else one that begins as the model's names do.
         let like = || {
             names.iter().find(|pattern| {
@@ -186,7 +188,7 @@ impl<'a> Names<'a> {
             _ => known(&|w| w == word).or_else(|| known(&|w| !LAYERS.contains(&w) && !HEADS.contains(&w))),
         };
         let prefix = prefix.map_or("", |(_, prefix)| prefix);
-        format!("{prefix}{stem}.weight")
+        format!("{prefix}{stem}{end}")
     }
 }
 
