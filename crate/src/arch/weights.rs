@@ -207,7 +207,7 @@ impl<'a> Weights<'a> {
         let &[experts, rows, row_len] = self.sizes(row, row.dims(), layer)?.as_slice() else {
             return Err(Fault::bug(format!("{role:?} are no experts")));
         };
-        let all = self.whole(row, layer, experts, rows)?;
+        let all = self.count_of(row, layer, experts, rows)?;
         let by_input = self.numbers.form() == Form::Folder && row.folder.by_input;
         if self.rank(tensor) == 3 {
             let shape = if by_input { [experts, row_len, rows] } else { [experts, rows, row_len] };
@@ -220,7 +220,7 @@ impl<'a> Weights<'a> {
             return self.weight(tensor, fact(part.count()), source(tensor, part), all);
         }
         let part = share.of(1, rows);
-        let count = self.whole(row, layer, experts, part.count())?;
+        let count = self.count_of(row, layer, experts, part.count())?;
         let mut weight: Option<Weight> = None;
         for expert in 0..experts {
             let tensor = self.names.weight(row, layer, expert).ok_or_else(|| {
@@ -278,7 +278,7 @@ impl<'a> Weights<'a> {
         let part = share.of(experts, rows);
         let fact = Fact::new(DType::Block(Encoding::MXFP4), [Size::Fixed(part.count()), Size::Fixed(row_len)]);
         let source = Source { stored: Stored::Mxfp4 { scales }, ..source(blocks, part) };
-        self.weight(blocks, fact, source, self.whole(row, layer, experts, rows)?)
+        self.weight(blocks, fact, source, self.count_of(row, layer, experts, rows)?)
     }
     /// The biases of all experts, `[experts * rows of each]`, where the model has them: beside the weights, or in a tensor of a role.
     pub(super) fn expert_biases(&self, role: Role, layer: u32, share: Share) -> Result<Option<Weight>> {
@@ -290,7 +290,7 @@ impl<'a> Weights<'a> {
         let &[experts, rows] = self.sizes(row, dims, layer)?.as_slice() else {
             return Err(Fault::bug(format!("the biases of {role:?} are no matrix")));
         };
-        self.whole(row, layer, experts, rows)?;
+        self.count_of(row, layer, experts, rows)?;
         self.values(tensor, &[experts, rows], share.of(experts, rows), 0.0).map(Some)
     }
     /// What is added to scores for the choice of experts alone, where the model has it.
@@ -315,7 +315,7 @@ impl<'a> Weights<'a> {
         };
         self.shaped(tensor, &[rows, row_len])?;
         let stack = Stack { pitch: rows / heads.max(1), first, inputs, outputs: row_len };
-        let all = self.whole(row, layer, heads, row_len)?;
+        let all = self.count_of(row, layer, heads, row_len)?;
         self.stacked(tensor, stack, Part::rows(0, all as u32), all)
     }
     /// A tensor `[heads, rows, row_len]` as a matrix `[heads * rows, row_len]`.
@@ -325,7 +325,7 @@ impl<'a> Weights<'a> {
             return Err(Fault::bug(format!("{role:?} has no matrix for each head")));
         };
         self.shaped(tensor, &[heads, rows, row_len])?;
-        let all = self.whole(row, layer, heads, rows)?;
+        let all = self.count_of(row, layer, heads, rows)?;
         self.weight(
             tensor,
             self.rows_fact(tensor, row_len)?(all as u32),
@@ -355,7 +355,7 @@ impl<'a> Weights<'a> {
         Ok(move |rows| Fact::new(DType::Block(encoding), [Size::Fixed(rows), Size::Fixed(row_len)]))
     }
     /// All rows of some parts, which must be countable in 32 bits.
-    fn whole(&self, row: &Row, layer: u32, parts: u32, rows: u32) -> Result<u64> {
+    fn count_of(&self, row: &Row, layer: u32, parts: u32, rows: u32) -> Result<u64> {
         let all = parts.checked_mul(rows).ok_or_else(|| {
             Fault::limit(format!(
                 "{}: {parts} times {rows} rows; up to {} can be run",

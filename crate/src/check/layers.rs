@@ -155,8 +155,8 @@ impl<'a> Known<'a> {
             let one = |sizes: &[u64], other: &[u64]| matches!(sizes, [1, n] if other == [*n]);
             // Where files arrange values in different shapes, their number counts.
             let as_many = |s: &[u64]| row.flat && Shape(s.to_vec()).elements() == tensor.shape.elements();
-            let found = &tensor.shape.0;
-            let same = |s: &[u64]| s == found || one(s, found) || one(found, s) || as_many(s);
+            let shape = &tensor.shape.0;
+            let same = |s: &[u64]| s == shape || one(s, shape) || one(shape, s) || as_many(s);
             let Some(sizes) = sizes.clone().filter(|s| !same(s)) else { continue };
             let dims = self.dims(row, found);
             let told: Vec<String> = dims.iter().zip(&sizes).map(|(d, n)| format!("{n} ({})", self.say(d))).collect();

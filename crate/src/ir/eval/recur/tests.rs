@@ -49,7 +49,7 @@ impl Model {
         let column = |f: fn(&(i32, i32, i32)) -> i32| rows.iter().map(f).collect::<Vec<_>>();
         let (tokens, positions, sequences) = (column(|r| r.0), column(|r| r.1), column(|r| r.2));
         let outputs: Vec<i32> = (0..rows.len() as i32).collect();
-        let step = Step { tokens: &tokens, positions: &positions, sequences: &sequences, outputs: &outputs };
+        let step = Step { tokens: &tokens, positions: &positions, sequences: &sequences, outputs: &outputs, ..Step::default() };
         let width = self.graph.weights[0].fact.width().unwrap() as usize;
         let weight = |_: WeightId| -> Result<Rc<[f32]>> { Ok(table(32, width).into()) };
         let environment = Environment { weight: &weight, tensor: &|_| None };
@@ -146,7 +146,7 @@ fn a_delta_rule_of_whole_weight_gives_back_what_it_was_told() {
     let view = |values: &[f32], width: usize| Array::floats([values.len() / width, width], values.to_vec()).unwrap();
     let keys = view(&[1.0, 0.0, 0.6, 0.8, 1.0, 0.0], 2);
     let (values, decay, beta) = (view(&[3.0, -2.0, 7.0], 1), view(&[-0.5, -0.1, 0.0], 1), view(&[1.0; 3], 1));
-    let step = Step { tokens: &[], positions: &[0, 1, 2], sequences: &[0; 3], outputs: &[] };
+    let step = Step { tokens: &[], positions: &[0, 1, 2], sequences: &[0; 3], outputs: &[], ..Step::default() };
     struct Nothing;
     impl super::super::Remembered for Nothing {
         fn row(&self, _: i32, _: u32, _: &mut [f32]) -> Result<()> {
