@@ -640,6 +640,10 @@ pub enum Need {
     Unless(Role),
     /// In every layer that looks at keys and values of its own.
     OwnKeys,
+    /// In every such layer that does not use its keys as values.
+    OwnValues,
+    /// Where each layer has an input of its own.
+    LayerInputs,
 }
 
 /// What must be done to the tensor of a Hugging Face folder to have that of a GGUF file.
@@ -690,6 +694,12 @@ impl Row {
     }
     pub(super) const fn with_own_keys(self) -> Self {
         Self { need: Need::OwnKeys, ..self }
+    }
+    pub(super) const fn with_own_values(self) -> Self {
+        Self { need: Need::OwnValues, ..self }
+    }
+    pub(super) const fn with_layer_inputs(self) -> Self {
+        Self { need: Need::LayerInputs, ..self }
     }
     pub(super) const fn shape(self, shape: &'static [Dim]) -> Self {
         Self { shape: Some(shape), ..self }

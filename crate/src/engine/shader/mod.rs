@@ -64,8 +64,20 @@ pub static PARTS: &[Part] = &[
 ];
 
 /// Flags that `#if` may name.
-const FLAGS: &[&str] =
-    &["atomic_batch", "bias", "counts", "gated", "in_place", "paged", "ragged", "with_a", "with_b", "with_c"];
+const FLAGS: &[&str] = &[
+    "atomic_batch",
+    "bias",
+    "biased",
+    "counts",
+    "gated",
+    "in_place",
+    "paged",
+    "ragged",
+    "transposed",
+    "with_a",
+    "with_b",
+    "with_c",
+];
 
 /// One call of an elementwise chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
