@@ -714,6 +714,10 @@ pub enum Need {
     UnlessAny(&'static [Role]),
     /// In every layer that looks at keys and values of its own.
     OwnKeys,
+    /// In every such layer that does not use its keys as values.
+    OwnValues,
+    /// Where each layer has an input of its own.
+    LayerInputs,
 }
 
 /// What must be done to the tensor of a Hugging Face folder to have that of a GGUF file.
@@ -772,6 +776,12 @@ impl Row {
     }
     pub(super) const fn flat(self) -> Self {
         Self { flat: true, ..self }
+    }
+    pub(super) const fn with_own_values(self) -> Self {
+        Self { need: Need::OwnValues, ..self }
+    }
+    pub(super) const fn with_layer_inputs(self) -> Self {
+        Self { need: Need::LayerInputs, ..self }
     }
     pub(super) const fn shape(self, shape: &'static [Dim]) -> Self {
         Self { shape: Some(shape), ..self }

@@ -261,6 +261,8 @@ impl<'a> Known<'a> {
                 Need::Unless(other) => !have.contains(&(other, *layer)),
                 Need::UnlessAny(others) => !others.iter().any(|o| have.contains(&(*o, *layer))),
                 Need::OwnKeys => layer.is_some_and(|l| self.numbers.has_own_keys(l)),
+                Need::OwnValues => layer.is_some_and(|l| self.numbers.has_own_values(l)),
+                Need::LayerInputs => self.numbers.get(Key::PerLayerInput).is_some_and(|n| n > 0),
             };
             let gone = slots.into_iter().filter(|layer| asked(layer) && !have.contains(&(row.role, *layer)));
             lost.extend(gone.map(|layer| names.expected(row, layer.unwrap_or(0))));

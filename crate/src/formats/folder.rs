@@ -95,14 +95,6 @@ async fn read(files: &SourceSet, mut given: Vec<Given<'_>>, limits: &Limits) -> 
         let at = model.files.first().map(|f| f.name.clone()).unwrap_or_default();
         used.extend(merge::external(&mut model, &at, files));
     }
-    for other in &others {
-        let named: Vec<_> = other.parts.iter().filter_map(|p| p.given).collect();
-        if let Some(first) = named.first() {
-            let what = format!("{} holds another {} model", quoted(given[*first].file.name()), other.format.name());
-            let note = Note::new(Severity::Info, what).why("one model is shown at a time");
-            model.notes.push(note.code(NoteCode::AnotherModel).advice("open it by itself"));
-        }
-    }
     let home = chosen.place(&given).map_or("", |i| folder_of(given[i].file.name()));
     if !model.awaited.is_empty() {
         // What only stands in the place of a missing part is no file of the model.
@@ -110,6 +102,14 @@ async fn read(files: &SourceSet, mut given: Vec<Given<'_>>, limits: &Limits) -> 
         used.extend(given.iter().enumerate().filter(|(_, g)| awaited(g.file.name())).map(|(i, _)| i));
     }
     add_side_files(&mut model, home, &given, &used).await?;
+    for other in &others {
+        let named: Vec<_> = other.parts.iter().filter_map(|p| p.given).collect();
+        if let Some(first) = named.first().filter(|first| !side::is_module(&model, home, given[**first].file.name())) {
+            let what = format!("{} holds another {} model", quoted(given[*first].file.name()), other.format.name());
+            let note = Note::new(Severity::Info, what).why("one model is shown at a time");
+            model.notes.push(note.code(NoteCode::AnotherModel).advice("open it by itself"));
+        }
+    }
     Ok(model)
 }
 

@@ -90,6 +90,13 @@ pub(super) async fn read_all(model: &mut ModelFile, home: &str, files: &[(usize,
     Ok(())
 }
 
+/// True for a file in a folder that the model's pipeline names as a module's: weights there are a part of this model.
+pub(super) fn is_module(model: &ModelFile, home: &str, name: &str) -> bool {
+    let within = if home.is_empty() { Some(name) } else { name.strip_prefix(home).and_then(|n| n.strip_prefix('/')) };
+    let Some(folder) = within.map(folder_of).filter(|folder| !folder.is_empty()) else { return false };
+    (0..MODULES_MOST).any(|i| model.metadata.string(&format!("modules.{i}.path")) == Some(folder))
+}
+
 /// Why it matters that a file is not read.
 fn lost(name: &str) -> Why<'static> {
     if name == "config.json" {

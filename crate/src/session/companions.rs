@@ -112,6 +112,9 @@ const DESCRIBING: &[&str] = &[
     "preprocessor_config.json",
     "processor_config.json",
 ];
+/// Dense modules that embedding models have behind their pooling.
+const DENSE: &[&str] =
+    &["2_Dense/config.json", "2_Dense/model.safetensors", "3_Dense/config.json", "3_Dense/model.safetensors"];
 /// Files that a tokenizer or a chat template lies in.
 const TOKENIZING: &[&str] = &[
     "tokenizer.json",
@@ -161,7 +164,10 @@ pub async fn complete_from_folder(files: &mut SourceSet, need: Need<'_>, beside:
             if !text {
                 add(&parts.others);
                 add(&parts.index.clone().into_iter().collect::<Vec<_>>());
-                add(&owned(DESCRIBING));
+                let all = add(&owned(DESCRIBING));
+                if need == Need::Run && all.files().iter().any(|f| f.name() == "modules.json") {
+                    add(&owned(DENSE));
+                }
                 if name.starts_with("adapter_model.") {
                     add(&owned(&["adapter_config.json"]));
                 }

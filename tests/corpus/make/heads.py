@@ -263,6 +263,7 @@ def gguf_reranker(path, model):
     w.add_token_types([3, 3, 3, 2] + [1] * len(WORDS))
     for key, n in (("bos", 0), ("eos", 2), ("unk", 3), ("sep", 2), ("pad", 1)):
         getattr(w, f"add_{key}_token_id")(n)
+    w.add_token_type_count(1)
     w.add_add_bos_token(True)
     w.add_add_eos_token(True)
     w.add_add_space_prefix(True)

@@ -25,7 +25,7 @@ const MODELS: &[(&str, bool)] = &[
     ("gemma2", false),
     ("gemma3", true),
     ("gemma3n", true),
-    ("gemma4", false),
+    ("gemma4", true),
     ("glm4", false),
     ("gpt2", true),
     ("gptj", false),

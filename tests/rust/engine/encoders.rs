@@ -140,6 +140,9 @@ fn a_pipelines_prompts_lengths_poolings_and_dense_maps_give_the_vectors_that_num
     let reference = json(&heads().join("reference.json"));
     let mut model = embedder(&heads().join("pipeline"), &PLACES[0], EmbedOptions::default()).unwrap();
     assert!(model.normalizes());
+    let opened = open_all(&heads().join("pipeline"));
+    let notes: Vec<&str> = opened.model().notes.iter().map(|n| n.what.as_str()).collect();
+    assert!(!notes.iter().any(|n| n.contains("another")), "the dense map is a part of this model: {notes:?}");
     assert_eq!(model.prompt(None).unwrap(), "", "the default prompt is named, and empty");
     let fault = model.prompt(Some("document")).unwrap_err();
     assert!(fault.what.contains("query") && fault.what.contains("document"), "{fault}");

@@ -66,7 +66,7 @@ fn every_kernel_does_what_its_operation_means_in_the_core_tier() {
 
 #[test]
 fn the_kernels_that_reduce_do_so_in_the_subgroup_tier() {
-    for kernel in ["matvec", "rms_norm", "layer_norm", "attention"] {
+    for kernel in ["matvec", "rms_norm", "layer_norm", "attention", "reduction"] {
         every_op_in(Tier::Subgroup, kernel);
     }
 }

@@ -133,6 +133,8 @@ export interface FitReport {
   scratch: number;
   /** The longest context the model was made for. */
   context: number;
+  /** It turns texts into vectors; absent where it writes text. */
+  vectors?: boolean;
 }
 
 /** Totals of one encoding. */
@@ -886,18 +888,102 @@ export interface BenchReport {
   memory: number;
 }
 
+/** An encoder that is loaded. */
+export interface EmbedderReport {
+  /** The device. */
+  device: DeviceReport;
+  /** Texts that its files name to be put before others. */
+  prompts: PromptReport[];
+  /** The name of the one that is used where none is asked for. */
+  default_prompt: string | null;
+  /** The most tokens of a text. */
+  most: number;
+}
+
+/** A text to be put before others. */
+export interface PromptReport {
+  /** Its name. */
+  name: string;
+  /** The text. */
+  text: string;
+}
+
 /** What an encoder made of texts. */
 export interface EmbedReport {
-  /** A vector for each text, scaled to length 1. */
+  /** A vector for each text. */
   embeddings: Array<number[]>;
   /** Tokens of each text, as they were run. */
   tokens: number[];
-  /** How hidden states became one vector: "mean", "cls" or "last". */
+  /** How hidden states became one vector: "mean", "cls", "last"; several, joined by "+", are side by side. */
   pooling: string;
+  /** Whether the vectors are scaled to length 1. */
+  normalized: boolean;
+  /** What was put before each text. */
+  prompt: string;
   /** The device. */
   device: DeviceReport;
   /** Findings: texts that were cut. */
   notes: string[];
+}
+
+/** Labels of texts. */
+export interface ClassifyReport {
+  /** The texts, in their order. */
+  results: LabelledText[];
+  /** What became of the head's logits: "softmax", "sigmoid", "none". */
+  scoring: string;
+  /** The device. */
+  device: DeviceReport;
+  /** Findings: texts that were cut. */
+  notes: string[];
+}
+
+/** One text and its labels. */
+export interface LabelledText {
+  /** The text. */
+  text: string;
+  /** Its tokens, as they were run. */
+  tokens: number;
+  /** All labels, the likeliest first. */
+  labels: LabelScore[];
+}
+
+/** A label's score. */
+export interface LabelScore {
+  /** The label. */
+  label: string;
+  /** Its score. */
+  score: number;
+  /** The head's result before it became a score. */
+  logit: number;
+}
+
+/** Texts in the order of how well they answer a query. */
+export interface RankReport {
+  /** The query. */
+  query: string;
+  /** The texts, the best first. */
+  results: RankedText[];
+  /** What became of the head's logit: "sigmoid", "none". */
+  scoring: string;
+  /** The device. */
+  device: DeviceReport;
+  /** Findings: texts that were cut. */
+  notes: string[];
+}
+
+/** One text and its score. */
+export interface RankedText {
+  /** Which of the texts given, from 0. */
+  index: number;
+  /** The text. */
+  text: string;
+  /** Its score. */
+  score: number;
+  /** The head's result before it became a score. */
+  logit: number;
+  /** Tokens of query and text, as they were run. */
+  tokens: number;
 }
 
 /** The whole table of `test-ops`. */

@@ -3,9 +3,7 @@
 
 use super::{
     super::{
-        Architecture, Form, Hparams, Key, Layer, Net, Numbers, PerLayer, Role, Row,
-        numbers::real,
-        tensors::{needed, optional},
+        Architecture, Form, Hparams, Key, Layer, Net, Numbers, PerLayer, Role, Row, numbers::real, tensors::needed,
     },
     BASE, ENDS,
 };
@@ -34,22 +32,12 @@ const LAYER: &[Row] = &[
 
 /// An embedding of its own for each layer.
 const PER_LAYER: &[Row] = &[
-    needed(Role::PerLayerEmbedding),
-    needed(Role::PerLayerProjection),
-    needed(Role::PerLayerProjectionNorm),
-    needed(Role::PerLayerGate),
-    needed(Role::PerLayerOut),
-    needed(Role::PerLayerOutNorm),
-];
-
-/// The same where the model may have none.
-const MAYBE_PER_LAYER: &[Row] = &[
-    optional(Role::PerLayerEmbedding),
-    optional(Role::PerLayerProjection),
-    optional(Role::PerLayerProjectionNorm),
-    optional(Role::PerLayerGate),
-    optional(Role::PerLayerOut),
-    optional(Role::PerLayerOutNorm),
+    needed(Role::PerLayerEmbedding).with_layer_inputs(),
+    needed(Role::PerLayerProjection).with_layer_inputs(),
+    needed(Role::PerLayerProjectionNorm).with_layer_inputs(),
+    needed(Role::PerLayerGate).with_layer_inputs(),
+    needed(Role::PerLayerOut).with_layer_inputs(),
+    needed(Role::PerLayerOutNorm).with_layer_inputs(),
 ];
 
 const STREAMS: &[Row] = &[
@@ -179,7 +167,8 @@ impl<'g> Kept<'g> {
         let known = self.0.iter().find(|(layer, _)| *layer == from).map(|(_, kv)| *kv);
         let kv = known.unwrap_or_else(|| {
             let k = l.linear(x, Role::AttnK);
-            let v = if h.keys_are_values && !l.has(Role::AttnV) { k } else { l.linear(x, Role::AttnV) };
+            let as_keys = h.keys_are_values && !h.windowed.at(l.index) && !l.has(Role::AttnV);
+            let v = if as_keys { k } else { l.linear(x, Role::AttnV) };
             let k = l.rope(l.head_norm(k, Role::KNorm));
             let kv = l.remember(k, m.plain_norm(v, h.value_dim.at(l.index)));
             self.0.push((l.index, kv));
@@ -291,7 +280,7 @@ pub(super) static GEMMA4: Architecture = Architecture {
     name: "gemma4",
     gguf: &["gemma4"],
     model_types: &["gemma4_text"],
-    tensors: &[&[optional(Role::LayerScale), optional(Role::AttnV)], ENDS, LAYER, MAYBE_PER_LAYER],
+    tensors: &[&[needed(Role::LayerScale), needed(Role::AttnV).with_own_values()], ENDS, LAYER, PER_LAYER],
     closed: false,
     activation: Unary::GeluTanh,
     window_pattern: Some(6),

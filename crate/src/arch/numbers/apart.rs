@@ -65,6 +65,15 @@ impl Numbers<'_> {
         let layers = self.stated(Key::Layers).unwrap_or(u64::MAX);
         u64::from(layer) < layers.saturating_sub(shared)
     }
+    /// True where such a layer has values that are not its keys. GGUF files do not say it: in layers without a window both may be.
+    pub fn has_own_values(&self, layer: u32) -> bool {
+        let full = match (self.form, self.find(Key::WindowPattern)) {
+            (Form::Folder, _) => self.kind(layer) == Some("full_attention") && self.is_set(Key::KeysAreValues),
+            (Form::Gguf, Some((_, MetaValue::Array(pattern)))) => item(pattern, layer) == Some(&MetaValue::Bool(false)),
+            (Form::Gguf, _) => false,
+        };
+        self.has_own_keys(layer) && !full
+    }
     /// What is stated for one layer.
     pub(in crate::arch) fn stated_at(&self, key: Key, layer: u32) -> Option<u64> {
         if self.form == Form::Folder {

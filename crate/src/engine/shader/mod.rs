@@ -77,6 +77,7 @@ const FLAGS: &[&str] = &[
     "ragged",
     "routed",
     "sinks",
+    "transposed",
     "with_a",
     "with_b",
     "with_c",
