@@ -138,7 +138,7 @@ async function load(signal: AbortSignal): Promise<void> {
   loaded.value = null;
   const choice = device.value;
   const begun = performance.now();
-  const report = await askModel("load", { device: choice, tier: "" }, {
+  const report = await askModel("load", { device: choice, tier: "", exact: false }, {
     signal,
     onPiece: (p) => {
       batch(() => {

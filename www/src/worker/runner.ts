@@ -48,7 +48,7 @@ class Runner implements Engine<keyof RunnerCalls> {
     templates: () => this.opened().templates(),
     chat: ({ template, conversation }) => this.opened().chat_text(template ?? undefined, conversation),
     compareTemplates: ({ left, right, files, conversation }) => this.opened().compare_templates(left, right ?? undefined, conversation, ...blobs(files)),
-    load: ({ device, tier }, emit) => this.opened().load(device, tier, emit),
+    load: ({ device, tier, exact }, emit) => this.opened().load(device, tier, exact, emit),
     generate: (ask, emit, stop) => this.generate(ask, emit, stop),
     devices: async () => (await this.wasm()).devices(),
     bench: ({ prefill, decode, repetitions }) => this.opened().bench(prefill, decode, repetitions),

@@ -24,6 +24,7 @@ mod dispatch;
 mod fast;
 mod integer;
 mod lanes;
+mod lattice;
 mod linear;
 mod plain;
 mod pool;
