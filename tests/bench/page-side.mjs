@@ -88,13 +88,13 @@ window.glassbox = {
   async run({ prefill, decode, repetitions, device }) {
     const { Runner } = await runner();
     const model = await openAll(Runner);
-    await model.load(device, "", () => {});
+    await model.load(device, "", false, () => {});
     return JSON.parse(await model.bench(prefill, decode, repetitions));
   },
   async memory(device) {
     const { wasm, Runner } = await runner();
     const model = await openAll(Runner);
-    const info = JSON.parse(await model.load(device, "", () => {}));
+    const info = JSON.parse(await model.load(device, "", false, () => {}));
     const report = JSON.parse(await model.generate(JSON.stringify({ prompt: "hello", max_tokens: 1 }), () => false));
     return { heap: wasm.memory.buffer.byteLength, device: report.timing.memory, name: info.name };
   },

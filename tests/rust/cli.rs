@@ -570,6 +570,26 @@ fn the_first_lines_have_no_stray_space() {
 }
 
 #[test]
+fn exact_keeps_activations_that_are_rounded_otherwise() {
+    let model = sample("gguf/sample-q8_0.gguf");
+    // One token: its activations alone are rounded.
+    let run = |more: &[&str]| {
+        let mut args =
+            vec!["run", path(&model), "--prompt-ids", "5", "-n", "0", "--logits", "--device", "cpu", "--json"];
+        args.extend(more);
+        let report = json(&args);
+        let logits = report["logits"].as_array().expect("logits").iter().map(|l| l.as_f64().expect("a number"));
+        (logits.collect::<Vec<_>>(), report["device"]["detail"].as_str().expect("detail").to_owned())
+    };
+    let ((rounded, plain), (exact, kept)) = (run(&[]), run(&["--exact"]));
+    assert!(kept.ends_with("f32 activations") && !plain.contains("activations"), "{kept}; {plain}");
+    let square = |v: f64| v * v;
+    let error: f64 = rounded.iter().zip(&exact).map(|(a, b)| square(a - b)).sum();
+    let relative = (error / exact.iter().map(|v| square(*v)).sum::<f64>()).sqrt();
+    assert!(relative > 0.0 && relative < 0.03, "{relative}");
+}
+
+#[test]
 fn run_takes_ids_and_gives_the_logits_alone() {
     let reference = reference();
     let prompt = &reference["prompts"][0]["ids"];

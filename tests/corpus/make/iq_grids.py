@@ -54,7 +54,7 @@ def table(name, cls, about):
     lines = [
         "",
         f"/// {about}, {dim} coordinates.",
-        f"pub(super) static {name}: [[i8; {dim}]; {count}] = unpack(&{name}_PACKED, &{levels});",
+        f"pub(crate) static {name}: [[i8; {dim}]; {count}] = unpack(&{name}_PACKED, &{levels});",
         "",
         "#[rustfmt::skip]",
         f"const {name}_PACKED: [u16; {count}] = [",

@@ -55,6 +55,12 @@ const ROUNDED: &[(Encoding, usize)] = &[
     (Encoding::Q6_K, 256),
     (Encoding::IQ4_XS, 256),
     (Encoding::TQ2_0, 256),
+    (Encoding::IQ1_S, 256),
+    (Encoding::IQ2_XXS, 256),
+    (Encoding::IQ2_XS, 256),
+    (Encoding::IQ2_S, 256),
+    (Encoding::IQ3_XXS, 256),
+    (Encoding::IQ3_S, 256),
 ];
 
 /// A llama whose odd sizes leave tails everywhere: rows, lanes, tiles and panels.

@@ -47,6 +47,10 @@ fn scales(encoding: Encoding) -> (&'static [usize], f32) {
         Encoding::Q6_K => (&[208], 32.0 * 128.0),
         Encoding::IQ4_XS => (&[0], 127.0 * 32.0),
         Encoding::TQ2_0 => (&[64], 2.0),
+        Encoding::IQ1_S => (&[0], 17.0),
+        Encoding::IQ2_XXS | Encoding::IQ2_XS | Encoding::IQ2_S => (&[0], 43.0 * 4.0),
+        Encoding::IQ3_XXS => (&[0], 62.0 * 8.0),
+        Encoding::IQ3_S => (&[0], 15.0 * 31.0),
         Encoding::Q1_0 => (&[0], 1.0),
         other => panic!("{other} has no block scales"),
     }

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use glassbox::session::{RunSettings, Sampling, StopReason};
+use glassbox::session::{DeviceChoice, Generation, GpuOptions, RunSettings, Sampling, StopReason};
 use serde_json::Value;
 
-use super::support::{PLACES, block_on, corpus, generate, ids, json, load, npy, options, sample, turn};
+use super::support::{PLACES, block_on, corpus, generate, ids, json, load, npy, open, options, sample, turn};
 
 /// The references were computed in float64 from the decoded weights: f32 sums of these small models stay this close.
 const LOGIT_TOLERANCE: f64 = 1e-3;
@@ -48,6 +48,46 @@ fn the_sample_gives_the_references_logits_and_greedy_ids_everywhere() {
                 assert_eq!(outcome.ids, want[..want.len() - 1], "{what}");
             }
         }
+    }
+}
+
+/// Root of the mean squared error over the root of the mean square of logits, and the mean loss of each next token in nats.
+fn compare(rounded: &[Vec<f32>], exact: &[Vec<f32>], text: &[u32]) -> (f64, [f64; 2]) {
+    let square = |v: f64| v * v;
+    let all = || rounded.iter().flatten().zip(exact.iter().flatten()).map(|(a, b)| (f64::from(*a), f64::from(*b)));
+    let error = (all().map(|(a, b)| square(a - b)).sum::<f64>() / all().map(|(_, b)| square(b)).sum::<f64>()).sqrt();
+    let loss = |rows: &[Vec<f32>]| {
+        let of = |(row, next): (&Vec<f32>, &u32)| {
+            let top = f64::from(row.iter().copied().fold(f32::MIN, f32::max));
+            top + row.iter().map(|l| (f64::from(*l) - top).exp()).sum::<f64>().ln() - f64::from(row[*next as usize])
+        };
+        rows.iter().zip(&text[1..]).map(of).sum::<f64>() / (text.len() - 1) as f64
+    };
+    (error, [loss(rounded), loss(exact)])
+}
+
+#[test]
+fn rounded_activations_hardly_change_logits_or_what_a_text_costs() {
+    let reference = json(&sample().join("reference.json"));
+    // The longest story that the exact weights write.
+    let story =
+        |i: usize| [ids(&reference["prompts"][i]["ids"]), ids(&reference["weights"][0]["runs"][i]["ids"])].concat();
+    let stories = (0..reference["prompts"].as_array().unwrap().len()).map(story);
+    let text = stories.filter(|s| s.len() <= 256).max_by_key(Vec::len).unwrap();
+    for encoding in ["q4_0", "q4_1", "q4_k_m", "q5_0", "q5_1", "q8_0"] {
+        let path = sample().join(format!("gguf/sample-{encoding}.gguf"));
+        // A row at a time, so that every product is one whose activations are rounded.
+        let settings = RunSettings { rows: 1, ..RunSettings::default() };
+        let [rounded, exact] = [false, true].map(|exact| {
+            let how = GpuOptions { exact, ..GpuOptions::default() };
+            let mut quiet = |_| {};
+            let loaded = Generation::load(open(&path), DeviceChoice::Cpu, how, &settings, &mut quiet);
+            block_on(block_on(loaded).unwrap().prompt_logits(&text)).unwrap()
+        });
+        let (error, [loss, without]) = compare(&rounded, &exact, &text);
+        println!("{encoding}: logits {error:.1e}; loss {loss:.5} of {} tokens, exact {without:.5}", text.len());
+        assert!(error > 0.0 && error < 0.02, "{encoding}: {error:e}");
+        assert!((loss - without).abs() < 0.01, "{encoding}: {loss} and {without}");
     }
 }
 

@@ -179,7 +179,7 @@ export class Runner extends Opened implements RunnerModel {
     return JSON.stringify(answer);
   }
 
-  async load(device: string, _tier: string, progress: (json: string) => void): Promise<string> {
+  async load(device: string, _tier: string, _exact: boolean, progress: (json: string) => void): Promise<string> {
     if (device === "gpu" && this.name.startsWith("nogpu")) throw faultText("device", "This browser offers no WebGPU adapter", this.name, null, ["navigator.gpu.requestAdapter() gave null"]);
     const total = this.about.bytes_total;
     const steps = this.name.startsWith("loading") ? 100_000 : 8;

@@ -42,7 +42,7 @@ describe("the client", () => {
     const read: number[] = [];
     const pieces: unknown[] = [];
     client.onBytesRead = (n) => read.push(n);
-    const done = client.ask("load", { device: "auto", tier: "" }, { onPiece: (p) => pieces.push(p.done) });
+    const done = client.ask("load", { device: "auto", tier: "", exact: false }, { onPiece: (p) => pieces.push(p.done) });
     port().reply({ id: 1, kind: "piece", json: '{"what":"w","done":1,"total":2}', read: 10 });
     port().reply({ id: 1, kind: "piece", json: '{"what":"w","done":2,"total":2}', read: 20 });
     port().reply({ id: 1, kind: "tell", json: '{"name":"CPU"}', read: 20 });

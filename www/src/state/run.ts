@@ -184,7 +184,7 @@ async function load(signal: AbortSignal): Promise<void> {
   loadedAs = null;
   loaded.value = null;
   const choice = device.value;
-  const report = await askModel("load", { device: choice, tier: "" }, { signal, onPiece: watchLoading() });
+  const report = await askModel("load", { device: choice, tier: "", exact: false }, { signal, onPiece: watchLoading() });
   loadedAs = { choice, worker: losses.value };
   loaded.value = report;
 }

@@ -67,8 +67,8 @@ export interface RunnerCalls {
   chat: { ask: { template: string | null; conversation: string }; tell: ChatReport; piece: never };
   /** With the template named `right`, or where it is null with that of the files. */
   compareTemplates: { ask: { left: string; right: string | null; files: SentFile[]; conversation: string }; tell: TemplateDiffReport; piece: never };
-  /** `tier` forces one ("core", "subgroup"); empty takes the best that passes its self-test. */
-  load: { ask: { device: DeviceChoice; tier: string }; tell: DeviceReport; piece: ProgressReport };
+  /** `tier` forces one ("core", "subgroup"); empty takes the best that passes its self-test. `exact` keeps the CPU's activations in f32. */
+  load: { ask: { device: DeviceChoice; tier: string; exact: boolean }; tell: DeviceReport; piece: ProgressReport };
   generate: { ask: GenerateOptions; tell: RunReport; piece: GeneratedReport };
   /** The same for an encoder, which makes vectors of texts. */
   loadEncoder: { ask: { device: DeviceChoice; tier: string }; tell: EmbedderReport; piece: ProgressReport };

@@ -30,7 +30,7 @@ export interface RunnerModel {
   templates(): Promise<string>;
   chat_text(template: string | undefined, conversation: string): Promise<string>;
   compare_templates(left: string, right: string | undefined, conversation: string, names: string[], files: BlobLike[]): Promise<string>;
-  load(device: string, tier: string, progress: (json: string) => void): Promise<string>;
+  load(device: string, tier: string, exact: boolean, progress: (json: string) => void): Promise<string>;
   generate(options: string, onToken: (json: string) => Promise<boolean> | boolean): Promise<string>;
   load_encoder(device: string, tier: string, progress: (json: string) => void): Promise<string>;
   embed(texts: string[], prompt: string): Promise<string>;

@@ -48,7 +48,7 @@ class Runner implements Engine<keyof RunnerCalls> {
     templates: () => this.opened().templates(),
     chat: ({ template, conversation }) => this.opened().chat_text(template ?? undefined, conversation),
     compareTemplates: ({ left, right, files, conversation }) => this.opened().compare_templates(left, right ?? undefined, conversation, ...blobs(files)),
-    load: ({ device, tier }, emit) => this.opened().load(device, tier, emit),
+    load: ({ device, tier, exact }, emit) => this.opened().load(device, tier, exact, emit),
     generate: (ask, emit, stop) => this.generate(ask, emit, stop),
     loadEncoder: ({ device, tier }, emit) => this.opened().load_encoder(device, tier, emit),
     embed: ({ texts, prompt }) => this.opened().embed(texts, prompt),

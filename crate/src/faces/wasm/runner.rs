@@ -215,8 +215,8 @@ impl Runner {
         let vocabulary = self.inspection.vocabulary().await.map_err(|f| throw(&f))?;
         vocabulary.encode(&text, EncodeOptions { add_special, parse_special }).map_err(|f| throw(&f))
     }
-    /// Loads the weights onto a device: a `DeviceReport`; `progress` gets `ProgressReport`s.
-    pub async fn load(&self, device: String, tier: String, progress: Function) -> Result<String, JsValue> {
+    /// Loads the weights onto a device: a `DeviceReport`; `progress` gets `ProgressReport`s. `exact`: the CPU keeps activations in f32.
+    pub async fn load(&self, device: String, tier: String, exact: bool, progress: Function) -> Result<String, JsValue> {
         self.generation.replace(None);
         let mut on_progress = |p: Progress| {
             if let Ok(text) = json(&ProgressReport::from(p)) {
@@ -225,7 +225,8 @@ impl Runner {
             }
         };
         let settings = RunSettings::default();
-        let (inspection, choice, gpu) = (Rc::clone(&self.inspection), choice(&device)?, gpu_options(&tier));
+        let (inspection, choice) = (Rc::clone(&self.inspection), choice(&device)?);
+        let gpu = GpuOptions { exact, ..gpu_options(&tier) };
         let generation = Generation::load(inspection, choice, gpu, &settings, &mut on_progress).await;
         let generation = generation.map_err(|f| throw(&f))?;
         let report = json(&DeviceReport::of(generation.device()))?;
@@ -284,7 +285,8 @@ impl Runner {
     pub async fn results(&self, device: String, tier: String, ids: Vec<u32>) -> Result<String, JsValue> {
         let most = u32::try_from(ids.len()).unwrap_or(u32::MAX);
         let settings = RunSettings { rows: most, outputs: most, ..RunSettings::default() };
-        let (inspection, choice, gpu) = (Rc::clone(&self.inspection), choice(&device)?, gpu_options(&tier));
+        let (inspection, choice) = (Rc::clone(&self.inspection), choice(&device)?);
+        let gpu = GpuOptions { exact: true, ..gpu_options(&tier) };
         let generates = session::support(inspection.model()).map_err(|f| throw(&f))?.generates;
         let rows = if generates {
             let model = Generation::load(inspection, choice, gpu, &settings, &mut |_| {}).await;

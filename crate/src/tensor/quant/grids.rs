@@ -21,7 +21,7 @@ const fn unpack<const DIM: usize, const N: usize>(packed: &[u16; N], levels: &[i
 }
 
 /// IQ1_S and IQ1_M: 11-bit indices, 8 coordinates.
-pub(super) static IQ1: [[i8; 8]; 2048] = unpack(&IQ1_PACKED, &[-1, 0, 1]);
+pub(crate) static IQ1: [[i8; 8]; 2048] = unpack(&IQ1_PACKED, &[-1, 0, 1]);
 
 #[rustfmt::skip]
 const IQ1_PACKED: [u16; 2048] = [
@@ -175,7 +175,7 @@ const IQ1_PACKED: [u16; 2048] = [
 ];
 
 /// IQ2_XXS: 8-bit indices, 8 coordinates.
-pub(super) static IQ2_XXS: [[i8; 8]; 256] = unpack(&IQ2_XXS_PACKED, &[8, 25, 43]);
+pub(crate) static IQ2_XXS: [[i8; 8]; 256] = unpack(&IQ2_XXS_PACKED, &[8, 25, 43]);
 
 #[rustfmt::skip]
 const IQ2_XXS_PACKED: [u16; 256] = [
@@ -201,7 +201,7 @@ const IQ2_XXS_PACKED: [u16; 256] = [
 ];
 
 /// IQ2_XS: 9-bit indices, 8 coordinates.
-pub(super) static IQ2_XS: [[i8; 8]; 512] = unpack(&IQ2_XS_PACKED, &[8, 25, 43]);
+pub(crate) static IQ2_XS: [[i8; 8]; 512] = unpack(&IQ2_XS_PACKED, &[8, 25, 43]);
 
 #[rustfmt::skip]
 const IQ2_XS_PACKED: [u16; 512] = [
@@ -245,7 +245,7 @@ const IQ2_XS_PACKED: [u16; 512] = [
 ];
 
 /// IQ2_S: 10-bit indices, 8 coordinates.
-pub(super) static IQ2_S: [[i8; 8]; 1024] = unpack(&IQ2_S_PACKED, &[8, 25, 43]);
+pub(crate) static IQ2_S: [[i8; 8]; 1024] = unpack(&IQ2_S_PACKED, &[8, 25, 43]);
 
 #[rustfmt::skip]
 const IQ2_S_PACKED: [u16; 1024] = [
@@ -326,7 +326,7 @@ const IQ2_S_PACKED: [u16; 1024] = [
 ];
 
 /// IQ3_XXS: 8-bit indices, 4 coordinates.
-pub(super) static IQ3_XXS: [[i8; 4]; 256] = unpack(&IQ3_XXS_PACKED, &[4, 12, 20, 28, 36, 44, 52, 62]);
+pub(crate) static IQ3_XXS: [[i8; 4]; 256] = unpack(&IQ3_XXS_PACKED, &[4, 12, 20, 28, 36, 44, 52, 62]);
 
 #[rustfmt::skip]
 const IQ3_XXS_PACKED: [u16; 256] = [
@@ -352,7 +352,7 @@ const IQ3_XXS_PACKED: [u16; 256] = [
 ];
 
 /// IQ3_S: 9-bit indices, 4 coordinates.
-pub(super) static IQ3_S: [[i8; 4]; 512] = unpack(&IQ3_S_PACKED, &[1, 3, 5, 7, 9, 11, 13, 15]);
+pub(crate) static IQ3_S: [[i8; 4]; 512] = unpack(&IQ3_S_PACKED, &[1, 3, 5, 7, 9, 11, 13, 15]);
 
 #[rustfmt::skip]
 const IQ3_S_PACKED: [u16; 512] = [

@@ -8,7 +8,7 @@ use bytemuck::Pod;
 
 pub(super) mod first;
 mod fit;
-mod grids;
+pub(crate) mod grids;
 pub(super) mod iq1_m;
 pub(super) mod iq1_s;
 pub(super) mod iq2_s;

@@ -51,7 +51,7 @@ globalThis.harness = {
     const model = await Runner.open(files.map((f) => f.name), files);
     const opened = memory.buffer.byteLength;
     let pieces = 0;
-    const loaded = JSON.parse(await model.load(device, tier, () => { pieces += 1; }));
+    const loaded = JSON.parse(await model.load(device, tier, true, () => { pieces += 1; }));
     const heap = { empty, opened, loaded: memory.buffer.byteLength };
     const reports = [];
     for (const o of options) reports.push(JSON.parse(await model.generate(JSON.stringify(o), () => false)));

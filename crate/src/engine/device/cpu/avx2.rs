@@ -173,6 +173,10 @@ impl Bytes for Avx2 {
         }
     }
     #[inline(always)]
+    unsafe fn of_words(w: [u64; 4]) -> __m256i {
+        unsafe { _mm256_set_epi64x(w[3] as i64, w[2] as i64, w[1] as i64, w[0] as i64) }
+    }
+    #[inline(always)]
     unsafe fn splat_b(v: u8) -> __m256i {
         unsafe { _mm256_set1_epi8(v as i8) }
     }
@@ -209,6 +213,13 @@ impl Bytes for Avx2 {
     #[inline(always)]
     unsafe fn signed(quants: __m256i, x: __m256i) -> (__m256i, __m256i) {
         unsafe { (_mm256_abs_epi8(quants), _mm256_sign_epi8(x, quants)) }
+    }
+    #[inline(always)]
+    unsafe fn negated(x: __m256i, word: u32) -> __m256i {
+        unsafe {
+            let minus = Self::bits_as(word, 0xff);
+            _mm256_sub_epi8(_mm256_xor_si256(x, minus), minus)
+        }
     }
     #[inline(always)]
     unsafe fn apart(bytes: [u64; 2]) -> __m256i {

@@ -19,6 +19,8 @@ pub(super) trait Bytes: Lanes {
     unsafe fn bytes(p: *const u8) -> Self::B;
     /// The low halves of 16 bytes, then their high halves.
     unsafe fn nibbles(p: *const u8) -> Self::B;
+    /// Four words of 8 bytes.
+    unsafe fn of_words(words: [u64; 4]) -> Self::B;
     unsafe fn splat_b(v: u8) -> Self::B;
     /// The bits of `mask` after bit `from` of each byte was moved to bit `to`; they must come from the byte itself.
     unsafe fn field(v: Self::B, from: u32, to: u32, mask: u8) -> Self::B;
@@ -29,6 +31,8 @@ pub(super) trait Bytes: Lanes {
     unsafe fn bits_as(word: u32, value: u8) -> Self::B;
     /// Factors for signed quants: the second may be fed to [`Dots`] as activations beside the first as quants.
     unsafe fn signed(quants: Self::B, x: Self::B) -> (Self::B, Self::B);
+    /// `x` negated where bit i of `word` is set.
+    unsafe fn negated(x: Self::B, word: u32) -> Self::B;
 
     /// 16 signed bytes in their order: even ones to the first half, odd ones to the second.
     unsafe fn apart(bytes: [u64; 2]) -> Self::W;

@@ -340,20 +340,23 @@ impl Fast {
         if turns.len() < x.rows * half * 2 || head < 2 * half || head == 0 || x.width % head != 0 {
             return Err(Fault::bug(format!("{half} rotated pairs in heads of {head} of rows of {}", x.width)));
         }
-        let apart = if rope.pairing == Pairing::Halves { half } else { 1 };
-        let step = if rope.pairing == Pairing::Halves { 1 } else { 2 };
         self.split(x.rows, x.width * 2, &|rows, _| {
             for t in rows {
-                let angles = &turns[t * half * 2..][..half * 2];
+                let angles = turns[t * half * 2..][..half * 2].as_chunks::<2>().0;
                 for at in (0..x.width).step_by(head) {
-                    // SAFETY: the head lies in row `t`, pairs lie in the head.
-                    unsafe {
-                        let head = x.row(t).add(at);
-                        for (i, turn) in angles.chunks_exact(2).enumerate() {
-                            let (a, b) = (head.add(i * step), head.add(i * step + apart));
-                            let (x, y) = (*a, *b);
-                            *a = x * turn[0] - y * turn[1];
-                            *b = x * turn[1] + y * turn[0];
+                    // SAFETY: the head lies in row `t`, which is this task's alone, and pairs lie in the head.
+                    let values = unsafe { std::slice::from_raw_parts_mut(x.row(t).add(at), 2 * half) };
+                    match rope.pairing {
+                        Pairing::Halves => {
+                            let (first, second) = values.split_at_mut(half);
+                            for ((a, b), [cos, sin]) in first.iter_mut().zip(second).zip(angles) {
+                                (*a, *b) = (*a * cos - *b * sin, *a * sin + *b * cos);
+                            }
+                        }
+                        Pairing::Interleaved => {
+                            for ([a, b], [cos, sin]) in values.as_chunks_mut::<2>().0.iter_mut().zip(angles) {
+                                (*a, *b) = (*a * cos - *b * sin, *a * sin + *b * cos);
+                            }
                         }
                     }
                 }

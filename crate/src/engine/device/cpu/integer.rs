@@ -7,7 +7,8 @@
 use super::{
     bytes::{Bytes, Dots},
     lanes::{Lanes, each},
-    linear::{Linear, finish},
+    lattice::{Iq1S, Iq2S, Iq2Xs, Iq2Xxs, Iq3S, Iq3Xxs},
+    linear::{AHEAD, Linear, finish},
     whole::{Iq4Nl, Iq4Xs, Mxfp4, Q1_0, Q2K, Q3K, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0, Small, Super, Tq2_0},
 };
 use crate::tensor::Encoding;
@@ -19,15 +20,13 @@ const SHORT: usize = 32;
 /// Activations whose sum is kept beside encodings of 256 weights.
 const RUN: usize = 16;
 
-/// How far before they are read weights are asked for, in bytes.
-const AHEAD: usize = 1024;
-
 /// Calls a generic function with the type of an encoding: one of floating scales, or one of 256 weights.
 macro_rules! by_encoding {
     ($encoding:expr, $E:ident => small $small:expr, large $large:expr, else $none:expr) => {
         by_encoding!(@ $encoding, $E, $none,
             $small => [Q8_0 Q8_0, Q4_0 Q4_0, Q4_1 Q4_1, Q5_0 Q5_0, Q5_1 Q5_1, IQ4_NL Iq4Nl, MXFP4 Mxfp4, Q1_0 Q1_0],
-            $large => [Q2_K Q2K, Q3_K Q3K, Q4_K Q4K, Q5_K Q5K, Q6_K Q6K, IQ4_XS Iq4Xs, TQ2_0 Tq2_0])
+            $large => [Q2_K Q2K, Q3_K Q3K, Q4_K Q4K, Q5_K Q5K, Q6_K Q6K, IQ4_XS Iq4Xs, TQ2_0 Tq2_0,
+                IQ1_S Iq1S, IQ2_XXS Iq2Xxs, IQ2_XS Iq2Xs, IQ2_S Iq2S, IQ3_XXS Iq3Xxs, IQ3_S Iq3S])
     };
     (@ $encoding:expr, $E:ident, $none:expr, $($value:expr => [$($name:ident $B:ty),*]),*) => {
         match $encoding {
@@ -128,23 +127,22 @@ pub(super) unsafe fn matvec<D: Dots>(l: &Linear, x: &Levels) {
 
 #[inline(always)]
 unsafe fn rows_small<D: Dots, E: Small>(l: &Linear, x: &Levels) {
-    let mut row = 0;
-    // SAFETY: as the caller's; groups of four rows end before `rows`.
+    let quarter = l.rows / 4;
+    // SAFETY: as the caller's; rows lie below `rows`.
     unsafe {
-        while row + 4 <= l.rows {
-            dot_small::<D, E, 4>(l, x, row);
-            row += 4;
+        for row in 0..quarter {
+            dot_small::<D, E, 4>(l, x, row, quarter);
         }
-        while row < l.rows {
-            dot_small::<D, E, 1>(l, x, row);
-            row += 1;
+        for row in 4 * quarter..l.rows {
+            dot_small::<D, E, 1>(l, x, row, 0);
         }
     }
 }
 
-/// `R` rows at once share the loads of `x` and give the processor independent sums.
+/// `R` rows at once, a quarter of all `apart`, share the loads of `x` and give the processor independent sums, and
+/// streams in pages of their own.
 #[inline(always)]
-unsafe fn dot_small<D: Dots, E: Small, const R: usize>(l: &Linear, x: &Levels, row: usize) {
+unsafe fn dot_small<D: Dots, E: Small, const R: usize>(l: &Linear, x: &Levels, row: usize, apart: usize) {
     // SAFETY: as the caller's; `x` holds `k` values in blocks of 32.
     unsafe {
         let mut acc = [D::V::splat(0.0); R];
@@ -158,9 +156,8 @@ unsafe fn dot_small<D: Dots, E: Small, const R: usize>(l: &Linear, x: &Levels, r
                 let start =
                     if E::BIAS > 0 { D::V::sub_i(zero, D::dot(zero, D::V::splat_b(E::BIAS), numbers)) } else { zero };
                 each!(r < R => {
-                    let b = w.add(r * l.row_bytes);
-                    // The next rows: so many streams are more than processors foresee by themselves.
-                    D::V::prefetch(b.wrapping_add(R * l.row_bytes));
+                    let b = w.add(r * apart * l.row_bytes);
+                    D::V::prefetch(b.wrapping_add(AHEAD));
                     let quants = E::quants::<D::V>(b, run);
                     let (quants, numbers) = if E::SIGNED { D::V::signed(quants, numbers) } else { (quants, numbers) };
                     let sum = D::V::mul(D::V::to_f(D::dot(start, quants, numbers)), scale);
@@ -172,21 +169,26 @@ unsafe fn dot_small<D: Dots, E: Small, const R: usize>(l: &Linear, x: &Levels, r
                 });
             }
         }
-        each!(r < R => { finish(l, row + r, D::V::sum(acc[r])); });
+        each!(r < R => { finish(l, row + r * apart, D::V::sum(acc[r])); });
     }
 }
 
 #[inline(always)]
 unsafe fn rows_super<D: Dots, E: Super>(l: &Linear, x: &Levels) {
-    // SAFETY: as the caller's.
+    // Four streams, as above; but one block is work enough to keep the processor busy.
+    let quarter = l.rows / 4;
+    // SAFETY: as the caller's; rows lie below `rows`.
     unsafe {
-        for row in 0..l.rows {
+        for row in 0..4 * quarter {
+            dot_super::<D, E>(l, x, row % 4 * quarter + row / 4);
+        }
+        for row in 4 * quarter..l.rows {
             dot_super::<D, E>(l, x, row);
         }
     }
 }
 
-/// One row; a block is work enough to keep the processor busy.
+/// One row.
 #[inline(always)]
 unsafe fn dot_super<D: Dots, E: Super>(l: &Linear, x: &Levels, row: usize) {
     // SAFETY: as the caller's; `x` holds `k` values in blocks of 256.
@@ -202,8 +204,7 @@ unsafe fn dot_super<D: Dots, E: Super>(l: &Linear, x: &Levels, row: usize) {
             let mut sum = D::V::splat_i(0);
             each!(j < 8 => {
                 let numbers = D::V::bytes(x.quants.as_ptr().add(block * LONG + j * 32).cast());
-                let quants = E::quants::<D::V>(b, j);
-                let (quants, numbers) = if E::SIGNED { D::V::signed(quants, numbers) } else { (quants, numbers) };
+                let (quants, numbers) = E::meet::<D::V>(b, j, numbers);
                 sum = D::dot_scaled(sum, quants, numbers, D::V::pick(scales, j));
             });
             if let Some(shift) = E::BIAS {

@@ -26,6 +26,7 @@ mod experts;
 mod fast;
 mod integer;
 mod lanes;
+mod lattice;
 mod linear;
 mod plain;
 mod pool;

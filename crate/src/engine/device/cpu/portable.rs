@@ -163,6 +163,10 @@ impl Bytes for Portable {
         std::array::from_fn(|i| if i < 16 { v[i] & 15 } else { v[i - 16] >> 4 })
     }
     #[inline(always)]
+    unsafe fn of_words(words: [u64; 4]) -> [u8; 32] {
+        std::array::from_fn(|i| (words[i / 8] >> (i % 8 * 8)) as u8)
+    }
+    #[inline(always)]
     unsafe fn splat_b(v: u8) -> [u8; 32] {
         [v; 32]
     }
@@ -185,6 +189,10 @@ impl Bytes for Portable {
     #[inline(always)]
     unsafe fn signed(quants: [u8; 32], x: [u8; 32]) -> ([u8; 32], [u8; 32]) {
         (quants, x)
+    }
+    #[inline(always)]
+    unsafe fn negated(x: [u8; 32], word: u32) -> [u8; 32] {
+        std::array::from_fn(|i| if word >> i & 1 == 1 { x[i].wrapping_neg() } else { x[i] })
     }
     #[inline(always)]
     unsafe fn apart(bytes: [u64; 2]) -> [i16; 16] {

@@ -1,6 +1,6 @@
 //! Norms, attention and elementwise chains over [`Lanes`], one row (token) or head at a time.
 
-use super::lanes::{Lanes, exp};
+use super::lanes::{Lanes, each, exp};
 use crate::ir::{Binary, Link, Unary};
 
 /// `sum of a[i] * b[i]`.
@@ -48,6 +48,68 @@ unsafe fn add_scaled<L: Lanes>(scale: f32, x: *const f32, y: *mut f32, len: usiz
             *y.add(i) += scale * *x.add(i);
             i += 1;
         }
+    }
+}
+
+/// `out[row] = sum of q[i] * rows[row][i]`; four rows at once share the loads of `q`.
+///
+/// # Safety
+/// The processor has the lanes' instructions; `q` and each of `out.len()` rows, `stride` apart, hold `len` values.
+#[inline(always)]
+unsafe fn dots<L: Lanes>(q: *const f32, rows: *const f32, stride: usize, len: usize, out: &mut [f32]) {
+    let whole = len / L::N * L::N;
+    let (groups, rest) = out.as_chunks_mut::<4>();
+    let grouped = groups.len() * 4;
+    for (group, out) in groups.iter_mut().enumerate() {
+        // SAFETY: as the caller's.
+        unsafe {
+            let at = rows.add(group * 4 * stride);
+            let mut acc = [L::splat(0.0); 4];
+            for i in (0..whole).step_by(L::N) {
+                let x = L::load(q.add(i));
+                each!(r < 4 => { acc[r] = L::fma(x, L::load(at.add(r * stride + i)), acc[r]); });
+            }
+            each!(r < 4 => {
+                out[r] = L::sum(acc[r]);
+                for i in whole..len {
+                    out[r] += *q.add(i) * *at.add(r * stride + i);
+                }
+            });
+        }
+    }
+    for (row, out) in rest.iter_mut().enumerate() {
+        // SAFETY: as the caller's.
+        *out = unsafe { dot::<L>(q, rows.add((grouped + row) * stride), len) };
+    }
+}
+
+/// `y[i] += sum of weights[row] * rows[row][i]`; four rows at once share the loads and stores of `y`.
+///
+/// # Safety
+/// As [`dots`].
+#[inline(always)]
+unsafe fn add_rows<L: Lanes>(weights: &[f32], rows: *const f32, stride: usize, len: usize, y: *mut f32) {
+    let whole = len / L::N * L::N;
+    let (groups, rest) = weights.as_chunks::<4>();
+    for (group, w) in groups.iter().enumerate() {
+        // SAFETY: as the caller's.
+        unsafe {
+            let at = rows.add(group * 4 * stride);
+            for i in (0..whole).step_by(L::N) {
+                let mut sum = L::load(y.add(i));
+                each!(r < 4 => { sum = L::fma(L::splat(w[r]), L::load(at.add(r * stride + i)), sum); });
+                L::store(y.add(i), sum);
+            }
+            for i in whole..len {
+                for (r, w) in w.iter().enumerate() {
+                    *y.add(i) += w * *at.add(r * stride + i);
+                }
+            }
+        }
+    }
+    for (row, weight) in rest.iter().enumerate() {
+        // SAFETY: as the caller's.
+        unsafe { add_scaled::<L>(*weight, rows.add((groups.len() * 4 + row) * stride), y, len) };
     }
 }
 
@@ -141,27 +203,36 @@ pub(super) unsafe fn chain<L: Lanes>(links: &[Link], inputs: &[ChainInput], len:
     let (mut x, mut other) = ([0f32; CHAIN_BLOCK + 16], [0f32; CHAIN_BLOCK + 16]);
     for from in (0..len).step_by(CHAIN_BLOCK) {
         let n = CHAIN_BLOCK.min(len - from);
+        // Whole vectors are read and written where they lie; others go through the arrays.
+        let whole = n % L::N == 0;
         // SAFETY: as the caller's; blocks end before `len`, and the arrays hold a block and a vector.
         unsafe {
-            copy_input(&inputs[0], from, n, x.as_mut_ptr());
-            for link in links {
+            let mut at = x.as_ptr();
+            if whole && !inputs[0].repeated {
+                at = inputs[0].values.add(from);
+            } else {
+                copy_input(&inputs[0], from, n, x.as_mut_ptr());
+            }
+            for (i, link) in links.iter().enumerate() {
+                let to = if whole && i + 1 == links.len() { y.add(from) } else { x.as_mut_ptr() };
                 match *link {
-                    Link::Unary(f) => unary_block::<L>(f, n, x.as_mut_ptr()),
+                    Link::Unary(f) => unary_block::<L>(f, n, at, to),
                     Link::Binary(f, i) | Link::Reversed(f, i) => {
                         let input = &inputs[i as usize];
-                        // A whole block is read where it lies.
-                        let direct = !input.repeated && n % L::N == 0;
-                        let b = if direct {
+                        let b = if whole && !input.repeated {
                             input.values.add(from)
                         } else {
                             copy_input(input, from, n, other.as_mut_ptr());
                             other.as_ptr()
                         };
-                        binary_block::<L>(f, matches!(link, Link::Reversed(..)), n, x.as_mut_ptr(), b);
+                        binary_block::<L>(f, matches!(link, Link::Reversed(..)), n, [at, b], to);
                     }
                 }
+                at = to;
             }
-            std::ptr::copy_nonoverlapping(x.as_ptr(), y.add(from), n);
+            if !std::ptr::eq(at, y.add(from)) {
+                std::ptr::copy(at, y.add(from), n);
+            }
         }
     }
 }
@@ -179,22 +250,22 @@ unsafe fn copy_input(input: &ChainInput, from: usize, n: usize, to: *mut f32) {
     }
 }
 
-/// `x = f(x)` for whole vectors that cover `n` values; the function is chosen once.
+/// `to = f(x)` for whole vectors that cover `n` values; the function is chosen once. `to` may be `x`.
 #[inline(always)]
-unsafe fn unary_block<L: Lanes>(f: Unary, n: usize, x: *mut f32) {
+unsafe fn unary_block<L: Lanes>(f: Unary, n: usize, x: *const f32, to: *mut f32) {
     macro_rules! each_vector {
         ($($pattern:pat),* $(,)?) => {
             match f {
                 $($pattern => {
                     for i in (0..n).step_by(L::N) {
-                        // SAFETY: the block has room for a vector more.
-                        unsafe { L::store(x.add(i), unary::<L>(f, L::load(x.add(i)))) };
+                        // SAFETY: both hold the vectors.
+                        unsafe { L::store(to.add(i), unary::<L>(f, L::load(x.add(i)))) };
                     }
                 })*
                 _ => {
                     for i in (0..n).step_by(L::N) {
                         // SAFETY: as above.
-                        unsafe { L::store(x.add(i), unary::<L>(f, L::load(x.add(i)))) };
+                        unsafe { L::store(to.add(i), unary::<L>(f, L::load(x.add(i)))) };
                     }
                 }
             }
@@ -204,25 +275,25 @@ unsafe fn unary_block<L: Lanes>(f: Unary, n: usize, x: *mut f32) {
     each_vector!(Unary::Silu, Unary::Gelu, Unary::GeluTanh, Unary::Scale(_));
 }
 
-/// `x = f(x, b)`, or `f(b, x)`, for whole vectors that cover `n` values.
+/// `to = f(a, b)`, or `f(b, a)`, for whole vectors that cover `n` values. `to` may be either.
 #[inline(always)]
-unsafe fn binary_block<L: Lanes>(f: Binary, reversed: bool, n: usize, x: *mut f32, b: *const f32) {
+unsafe fn binary_block<L: Lanes>(f: Binary, reversed: bool, n: usize, [a, b]: [*const f32; 2], to: *mut f32) {
     macro_rules! each_vector {
         ($($pattern:pat),* $(,)?) => {
             match (f, reversed) {
                 $($pattern => {
                     for i in (0..n).step_by(L::N) {
-                        // SAFETY: both hold the vectors.
-                        unsafe { L::store(x.add(i), binary::<L>(f, L::load(x.add(i)), L::load(b.add(i)))) };
+                        // SAFETY: all hold the vectors.
+                        unsafe { L::store(to.add(i), binary::<L>(f, L::load(a.add(i)), L::load(b.add(i)))) };
                     }
                 })*
                 _ => {
                     for i in (0..n).step_by(L::N) {
                         // SAFETY: as above.
                         unsafe {
-                            let (x_i, b_i) = (L::load(x.add(i)), L::load(b.add(i)));
-                            let value = if reversed { binary::<L>(f, b_i, x_i) } else { binary::<L>(f, x_i, b_i) };
-                            L::store(x.add(i), value);
+                            let (a_i, b_i) = (L::load(a.add(i)), L::load(b.add(i)));
+                            let value = if reversed { binary::<L>(f, b_i, a_i) } else { binary::<L>(f, a_i, b_i) };
+                            L::store(to.add(i), value);
                         }
                     }
                 }
@@ -413,9 +484,10 @@ pub(super) unsafe fn attend<L: Lanes>(h: &Head<'_>, scores: &mut Vec<f32>, y: *m
     let mut done = 0;
     for segment in h.segments {
         let scores = &mut scores[done..done + segment.rows];
-        for (row, score) in scores.iter_mut().enumerate() {
-            // SAFETY: the segment's row holds `dim` values from here.
-            *score = unsafe { dot::<L>(h.q, segment.k.add(row * h.strides[0]), h.dim) } * h.scale;
+        // SAFETY: each of the segment's rows holds `dim` values from here.
+        unsafe { dots::<L>(h.q, segment.k, h.strides[0], h.dim, scores) };
+        for score in scores {
+            *score *= h.scale;
             top = top.max(*score);
         }
         done += segment.rows;
@@ -454,9 +526,8 @@ pub(super) unsafe fn attend<L: Lanes>(h: &Head<'_>, scores: &mut Vec<f32>, y: *m
         }
         let mut done = 0;
         for segment in h.segments {
-            for (row, weight) in scores[done..done + segment.rows].iter().enumerate() {
-                add_scaled::<L>(*weight, segment.v.add(row * h.strides[1]), y, h.value_dim);
-            }
+            let weights = &scores[done..done + segment.rows];
+            add_rows::<L>(weights, segment.v, h.strides[1], h.value_dim, y);
             done += segment.rows;
         }
         for i in 0..h.value_dim {

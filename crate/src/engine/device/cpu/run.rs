@@ -415,6 +415,12 @@ fn cut(
     strides: [usize; 2],
     own: u32,
 ) -> Seen {
+    // Most sequences lie in one piece.
+    if let ([(k, _)], [(v, _)]) = (keys, values) {
+        let (from, rows) = ((range.start - start) as usize, range.len());
+        let (k, v) = (k.wrapping_add(from * strides[0]), v.wrapping_add(from * strides[1]));
+        return Seen { segments: vec![super::rows::Segment { k, v, rows }], rows };
+    }
     let clip = |runs: &[(*const f32, usize)], stride: usize| {
         let (mut skip, mut left) = ((range.start - start) as usize, range.len());
         let mut out = Vec::with_capacity(runs.len());

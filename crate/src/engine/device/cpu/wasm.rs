@@ -184,6 +184,10 @@ impl Bytes for Simd128 {
         Pair(v128_and(v, u8x16_splat(15)), u8x16_shr(v, 4))
     }
     #[inline(always)]
+    unsafe fn of_words(w: [u64; 4]) -> Pair {
+        Pair(u64x2(w[0], w[1]), u64x2(w[2], w[3]))
+    }
+    #[inline(always)]
     unsafe fn splat_b(v: u8) -> Pair {
         Pair(u8x16_splat(v), u8x16_splat(v))
     }
@@ -218,6 +222,10 @@ impl Bytes for Simd128 {
     #[inline(always)]
     unsafe fn signed(quants: Pair, x: Pair) -> (Pair, Pair) {
         (quants, x)
+    }
+    #[inline(always)]
+    unsafe fn negated(x: Pair, word: u32) -> Pair {
+        both(x, unsafe { Self::bits_as(word, 0xff) }, |x, minus| i8x16_sub(v128_xor(x, minus), minus))
     }
     #[inline(always)]
     unsafe fn apart(bytes: [u64; 2]) -> Pair {

@@ -60,16 +60,28 @@ pub(super) trait Super {
     /// # Safety
     /// As above; `j` is below 8.
     unsafe fn quants<V: Bytes>(b: *const u8, j: usize) -> V::B;
+    /// These quants and the activations `x`, made ready for a product.
+    ///
+    /// # Safety
+    /// As above.
+    #[inline(always)]
+    unsafe fn meet<V: Bytes>(b: *const u8, j: usize, x: V::B) -> (V::B, V::B) {
+        // SAFETY: as the caller's.
+        unsafe {
+            let quants = Self::quants::<V>(b, j);
+            if Self::SIGNED { V::signed(quants, x) } else { (quants, x) }
+        }
+    }
 }
 
 #[inline(always)]
-unsafe fn word(b: *const u8, at: usize) -> u32 {
+pub(super) unsafe fn word(b: *const u8, at: usize) -> u32 {
     // SAFETY: the caller's block holds 4 bytes there.
     unsafe { u32::from_le_bytes(b.add(at).cast::<[u8; 4]>().read()) }
 }
 
 #[inline(always)]
-unsafe fn long(b: *const u8, at: usize) -> u64 {
+pub(super) unsafe fn long(b: *const u8, at: usize) -> u64 {
     // SAFETY: the caller's block holds 8 bytes there.
     unsafe { u64::from_le_bytes(b.add(at).cast::<[u8; 8]>().read()) }
 }
@@ -177,6 +189,13 @@ macro_rules! super_block {
             }
         }
     };
+}
+
+/// The half at `b` times `times`, everywhere.
+#[inline(always)]
+pub(super) unsafe fn scaled_half<V: Bytes>(b: *const u8, times: f32) -> V::F {
+    // SAFETY: the caller's block holds a half there.
+    unsafe { V::mul(V::half_everywhere(b), V::splat(times)) }
 }
 
 /// Two factors of halves.
