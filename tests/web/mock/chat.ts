@@ -14,8 +14,8 @@ export const TEMPLATES: TemplateReport[] = [
   {
     name: "default", from: "tokenizer.chat_template", source: DEFAULT, variables: ["enable_thinking"],
     findings: [
-      { lines: [5], note: { severity: "warning", what: "The template holds 1 control, bidi or invisible characters, the first (U+200B) in line 5.", file: null, at: null, why: "They can hide text from who reads the template, and the model sees them.", advice: null } },
-      { lines: [5], note: { severity: "info", what: "The template writes the address https://example.org in line 5.", file: null, at: null, why: null, advice: null } },
+      { lines: [5], note: { code: "remark", severity: "warning", what: "The template holds 1 control, bidi or invisible characters, the first (U+200B) in line 5.", file: null, at: null, why: "They can hide text from who reads the template, and the model sees them.", advice: null } },
+      { lines: [5], note: { code: "remark", severity: "info", what: "The template writes the address https://example.org in line 5.", file: null, at: null, why: null, advice: null } },
     ],
   },
   { name: "tool_use", from: "tokenizer.chat_template.tool_use", source: DEFAULT.replace("{# Written for the tests. #}", "{# For tools. #}\n{{- tools | tojson }}"), variables: [], findings: [] },

@@ -90,7 +90,7 @@ export class Model extends Opened implements ReaderModel {
 
   async check(): Promise<string> {
     const errors = this.about.notes.filter((n) => n.severity === "error").length;
-    const found: NoteReport = { severity: "warning", what: "Padding of 28 bytes from byte 4,096 is not zero", file: this.name, at: 4_100, why: "Writers pad with zeros.", advice: "Compare with the original." };
+    const found: NoteReport = { code: "padding", severity: "warning", what: "Padding of 28 bytes from byte 4,096 is not zero", file: this.name, at: 4_100, why: "Writers pad with zeros.", advice: "Compare with the original." };
     const answer: CheckReport = {
       format: "GGUF", summary: this.about.summary, files: 1, errors, warnings: 1, findings: [...this.about.notes, found],
       refusals: errors > 0 ? [{ program: "llama.cpp", because: "Tensor blk.0.ffn_down.weight overlaps", more: 0 }] : [], checks: ["layers", "fillers", "values"], looked_at: ["512 values of 2 of 3 tensors"], bytes_read: this.read,

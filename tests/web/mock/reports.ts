@@ -64,7 +64,7 @@ const METADATA: MetadataReport[] = [
   { key: "tokenizer.chat_template", type: "string", value: "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}{{ '<|im_start|>system\nYou are a helpful AI assistant named SmolLM<|im_end|>\n' }}{% endif %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}", meaning: "Template that turns a conversation into one text." },
 ];
 
-const INFO: NoteReport = { severity: "info", what: "The file does not say who quantized it", file: null, at: null, why: "An importance matrix or a faulty converter cannot be traced.", advice: null };
+const INFO: NoteReport = { code: "remark", severity: "info", what: "The file does not say who quantized it", file: null, at: null, why: "An importance matrix or a faulty converter cannot be traced.", advice: null };
 
 export function llama(name: string, bytes: number): ModelReport {
   const tensors = tensorsOf(30, name, 1_811_584);
@@ -151,9 +151,9 @@ export function hostile(name: string): ModelReport {
   model.runnable = "the tensor blk.0.attn_v.weight has no bytes in this file";
   model.runners = [{ name: "Glassbox", verdict: "no", detail: model.runnable }, { name: "llama.cpp", verdict: "no", detail: "model-00002-of-00002.gguf is missing" }];
   model.notes = [
-    { severity: "error", what: "Tensor blk.0.ffn_down.weight ends at byte 105,454,432, but the file has 200,000 bytes", file: name, at: 1_793_300, why: "The file is cut off: a download ended early.", advice: "Download it again and compare its size." },
-    { severity: "error", what: "Tensor blk.0.attn_v.weight names no bytes", file: name, at: 1_793_412, why: null, advice: null },
-    { severity: "warning", what: "A name holds the invisible character U+202E", file: name, at: 91, why: "It makes text read differently from what it is.", advice: "Treat the file with suspicion." },
+    { code: "remark", severity: "error", what: "Tensor blk.0.ffn_down.weight ends at byte 105,454,432, but the file has 200,000 bytes", file: name, at: 1_793_300, why: "The file is cut off: a download ended early.", advice: "Download it again and compare its size." },
+    { code: "remark", severity: "error", what: "Tensor blk.0.attn_v.weight names no bytes", file: name, at: 1_793_412, why: null, advice: null },
+    { code: "remark", severity: "warning", what: "A name holds the invisible character U+202E", file: name, at: 91, why: "It makes text read differently from what it is.", advice: "Treat the file with suspicion." },
     INFO,
   ];
   model.salvage = {

@@ -69,9 +69,14 @@ export interface FileReport {
   name: string;
   /** Length in bytes. */
   bytes: number;
-  /** "weights", "shard 1 of 2", "configuration", ... */
+  /** What it is to the model. */
+  kind: FileKind;
+  /** The same in words: "weights", "shard 1 of 2", "configuration", ... */
   role: string;
 }
+
+/** What a file is to its model. */
+export type FileKind = "weights" | "shard" | "graph" | "data" | "index" | "model" | "side";
 
 /** Where the file sits in the chain from the original model to its conversions. */
 export interface PlaceReport {
@@ -111,12 +116,15 @@ export interface HierarchyReport {
   detail: string;
 }
 
+/** Whether a program runs a model. */
+export type VerdictReport = "yes" | "partly" | "no" | "unknown";
+
 /** A program that runs this kind of file. */
 export interface RunnerReport {
   /** "Glassbox", "llama.cpp", ... */
   name: string;
-  /** "yes", "no" or "partly". */
-  verdict: string;
+  /** Whether it runs the model. */
+  verdict: VerdictReport;
   /** Why not, or what it needs. */
   detail: string;
 }
@@ -243,6 +251,8 @@ export interface SectionReport {
 
 /** One finding. */
 export interface NoteReport {
+  /** What kind of finding it is: "end of file". */
+  code: string;
   /** "error", "warning" or "info". */
   severity: string;
   /** What was found. */
