@@ -24,6 +24,7 @@ use crate::{
 const NAME_MOST: u64 = 255;
 /// Entries of one file; one for each matrix of a model.
 const ENTRIES_MOST: u64 = 1_000_000;
+
 pub(super) struct Imatrix;
 
 impl Format for Imatrix {
@@ -60,6 +61,8 @@ struct ImatrixReader {
     at: u64,
     count: Option<u64>,
     entries: Vec<TensorEntry>,
+    /// How often a matrix was used while it was measured, at most.
+    calls: u32,
     metadata: Metadata,
     /// Bytes of names and counts, for the byte map.
     lists: Vec<std::ops::Range<u64>>,
@@ -131,7 +134,7 @@ impl ImatrixReader {
             self.findings.warn(NoteCode::EmptyTensors, start, what, "llama-quantize refuses the file");
         }
         self.lists.push(start..from);
-        self.metadata.push(format!("imatrix.calls.{name}"), MetaValue::Unsigned(u64::from(calls), MetaType::U32));
+        self.calls = self.calls.max(calls);
         let shape = Shape(vec![values]);
         self.entries.push(TensorEntry { name, shape, encoding: Encoding::F32, place, bytes: Some(bytes) });
         self.at = from + bytes;
@@ -161,10 +164,10 @@ impl ImatrixReader {
         Ok(())
     }
     fn model(mut self, file: &Window) -> ModelFile {
-        let mut metadata = Metadata::default();
+        let mut metadata = std::mem::take(&mut self.metadata);
         let count = self.count.unwrap_or(0);
         metadata.push("imatrix.entries", MetaValue::Unsigned(count, MetaType::U32));
-        metadata.adopt(std::mem::take(&mut self.metadata), 0, |_| true);
+        metadata.push("imatrix.calls", MetaValue::Unsigned(u64::from(self.calls), MetaType::U32));
         if !self.cut && self.at < file.len() {
             let what = format!("{} bytes follow the last entry", file.len() - self.at);
             self.findings.warn(NoteCode::TrailingBytes, self.at, what, "nothing names these bytes");
