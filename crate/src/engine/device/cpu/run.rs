@@ -419,7 +419,7 @@ fn cut(
     if let ([(k, _)], [(v, _)]) = (keys, values) {
         let (from, rows) = ((range.start - start) as usize, range.len());
         let (k, v) = (k.wrapping_add(from * strides[0]), v.wrapping_add(from * strides[1]));
-        return Seen { segments: vec![super::rows::Segment { k, v, rows }], rows };
+        return Seen { segments: vec![super::rows::Segment { k, v, rows }], rows, distance: distance(&range, own) };
     }
     let clip = |runs: &[(*const f32, usize)], stride: usize| {
         let (mut skip, mut left) = ((range.start - start) as usize, range.len());
