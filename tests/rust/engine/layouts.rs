@@ -176,8 +176,10 @@ fn logits(files: &[(&str, Vec<u8>)], prompt: &[u32]) -> Vec<Vec<f32>> {
     );
     let inspection = Rc::new(block_on(Inspection::open(set)).unwrap());
     let settings = RunSettings { context: Some(64), rows: 32, outputs: 32, ..RunSettings::default() };
-    let loaded = Generation::load(inspection, DeviceChoice::Cpu, GpuOptions::default(), &settings, &mut |_| {});
-    block_on(block_on(loaded).unwrap().prompt_logits(prompt)).unwrap()
+    let mut quiet = |_| {};
+    let loaded = Generation::load(inspection, DeviceChoice::Cpu, GpuOptions::default(), &settings, &mut quiet);
+    let mut model = block_on(loaded).unwrap();
+    block_on(model.prompt_logits(prompt)).unwrap()
 }
 
 fn config(home: &Path) -> Vec<u8> {
@@ -242,7 +244,8 @@ fn older_gguf_files_with_a_tensor_for_each_expert_run() {
     let set = SourceSet::new([Rc::new(MemorySource::new("model.gguf", file.bytes().as_slice())) as Rc<dyn ByteSource>]);
     let inspection = Rc::new(block_on(Inspection::open(set)).unwrap());
     let settings = RunSettings::default();
-    let loaded = Generation::load(inspection, DeviceChoice::Cpu, GpuOptions::default(), &settings, &mut |_| {});
+    let mut quiet = |_| {};
+    let loaded = Generation::load(inspection, DeviceChoice::Cpu, GpuOptions::default(), &settings, &mut quiet);
     let fault = block_on(loaded).map(|_| ()).unwrap_err();
     assert!(fault.what.contains("blk.1.ffn_up.2.weight is missing"), "{fault}");
 }
