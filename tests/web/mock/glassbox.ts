@@ -1,6 +1,6 @@
 /** A stand-in for both wasm modules with the contracts of worker/glassbox.ts. What it does is chosen by the opened file's name. */
 import type { ReaderModel, RunnerModel } from "../../../www/src/worker/glassbox.ts";
-import type { ChatReport, CheckReport, DeviceReport, GeneratedReport, ModelReport, NoteReport, PeekReport, PieceReport, TokensReport } from "../../../www/src/wire/report.ts";
+import type { ChatReport, CheckReport, DeviceReport, EmbedReport, EmbedderReport, GeneratedReport, ModelReport, NoteReport, PeekReport, PieceReport, TokensReport } from "../../../www/src/wire/report.ts";
 import { difference, lines, TEMPLATES, templates } from "./chat.ts";
 import { comparison, explanation, vocabulary } from "./tokens.ts";
 import { hostile, huge, llama, onnx, sharded } from "./reports.ts";
@@ -210,6 +210,23 @@ export class Runner extends Opened implements RunnerModel {
       if (await onToken(JSON.stringify(token))) { stop = "stopped"; break; }
     }
     return JSON.stringify({ prompt_ids: [1, 2, 3, 4], ids, text, stop, device: CPU, notes: [], timing: { load_s: 0.41, prefill_tokens: 4, prefill_s: 0.021, decode_tokens: ids.length - 1, decode_s: ids.length * 0.012, dispatches_per_token: 0, memory: 149_000_000 } });
+  }
+
+  async load_encoder(device: string, tier: string, progress: (json: string) => void): Promise<string> {
+    const loaded = JSON.parse(await this.load(device, tier, false, progress)) as DeviceReport;
+    const answer: EmbedderReport = { device: loaded, prompts: [{ name: "query", text: "query: " }], default_prompt: null, most: 512 };
+    return JSON.stringify(answer);
+  }
+
+  /** Counts of letters, scaled to length 1: alike texts have alike vectors. */
+  async embed(texts: string[], prompt: string): Promise<string> {
+    const vector = (text: string) => {
+      const counts = [..."abcdefghijklmnopqrstuvwxyz"].map((letter) => text.toLowerCase().split(letter).length - 1);
+      const length = Math.hypot(...counts) || 1;
+      return counts.map((n) => n / length);
+    };
+    const answer: EmbedReport = { embeddings: texts.map(vector), tokens: texts.map((t) => split(t, false).length), pooling: "mean", normalized: true, prompt, device: CPU, notes: [] };
+    return JSON.stringify(answer);
   }
 
   async bench(): Promise<string> { throw faultText("unsupported", "The stand-in has no speed", this.name, null); }
