@@ -7,6 +7,7 @@ mod chunked;
 mod companions;
 mod devices;
 mod inspection;
+mod onnx;
 mod run;
 mod support;
 pub mod synth;
@@ -20,6 +21,7 @@ pub use chat::{Chat, Compared, Rendered};
 pub use companions::{Beside, Need, complete, complete_from_folder, open_with_missing, open_with_tensor};
 pub use devices::{DeviceEntry, GpuOptions, dispatch_gap, list_devices, test_ops};
 pub use inspection::{Inspection, Peek};
+pub use onnx::{GivenInput, GraphModel, GraphRun, NodeCase, json_values, node_case, outputs_npz};
 pub use run::{
     Alternative, Embedder, Embedding, Generated, Generation, GenerationOptions, OnToken, OnTokenOf, Outcome, Pooling,
     RunSettings, Speed, StopReason, bench,
@@ -38,5 +40,6 @@ pub use crate::{
         test_ops::OpResult,
     },
     formats::ArrayItems,
+    onnx::{CaseResult, Value as GraphValue, operators},
     tokenizer::{Catalog, Comparison, EncodeOptions, Search, Sort, TokenQuery, TokenType, Tokenized, Vocabulary},
 };

@@ -21,6 +21,9 @@ use super::{
 
 /// Runs the command: text goes to standard output as it comes.
 pub(super) fn run(args: &RunArgs, json: bool) -> Result<Exit> {
+    if !args.inputs.is_empty() || args.random.is_some() {
+        return super::onnx::run(args, json);
+    }
     let files = terminal::open_for(std::slice::from_ref(&args.path), Need::Run)?;
     let prompt = prompt(args)?;
     let options = GenerationOptions {

@@ -6,6 +6,7 @@ use super::{
     integer::{self, Levels},
     lanes::Lanes,
     linear::{self, Linear, Tile},
+    product::{self, Block},
     rows::{self, ChainInput, Head},
 };
 use crate::{ir::Link, tensor::Encoding};
@@ -31,6 +32,7 @@ pub(super) struct Kernels {
     pub(super) layer_norm: unsafe fn(*const f32, *const f32, *const f32, f32, usize, *mut f32),
     pub(super) chain: unsafe fn(&[Link], &[ChainInput], usize, *mut f32),
     pub(super) attend: unsafe fn(&Head<'_>, &mut Vec<f32>, *mut f32),
+    pub(super) block: unsafe fn(&Block),
 }
 
 /// Mat-vec in whole numbers, compiled with the given target features.
@@ -95,6 +97,11 @@ macro_rules! kernels {
                 // SAFETY: as the caller's.
                 unsafe { rows::attend::<$lanes>(h, scores, y) }
             }
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn block(b: &Block) {
+                // SAFETY: as the caller's.
+                unsafe { product::block::<$lanes>(b) }
+            }
 
             pub(super) const KERNELS: Kernels = Kernels {
                 name: $name,
@@ -111,6 +118,7 @@ macro_rules! kernels {
                 layer_norm,
                 chain,
                 attend,
+                block,
             };
         }
     };

@@ -30,6 +30,7 @@ mod plain;
 mod pool;
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 mod portable;
+mod product;
 mod rows;
 mod run;
 #[cfg(target_arch = "x86_64")]
@@ -41,6 +42,7 @@ mod whole;
 use buffer::CpuBuffer;
 use dispatch::Kernels;
 use fast::Fast;
+pub use product::{Matrix, Product};
 
 /// The CPU as a device.
 pub struct CpuDevice {
