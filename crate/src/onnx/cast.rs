@@ -107,7 +107,8 @@ pub(super) fn small_bits(kind: Type, value: f32, how: Rounding) -> u8 {
         }
         Type::F8E8M0 => power_bits(value, how),
         Type::F4E2M1 => {
-            if value.is_nan() { 0x7 } else { small_float(&E2M1, 7, value) }
+            // There is no NaN: ONNX's reference gives minus zero.
+            if value.is_nan() { 0x8 } else { small_float(&E2M1, 7, value) }
         }
         Type::I4 | Type::U4 => (value as i64 as u8) & 15,
         _ => (value as i64 as u8) & 3,

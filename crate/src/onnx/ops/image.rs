@@ -32,7 +32,9 @@ impl Resize {
         let (x, n, out) = (o as f64, axis.n as f64, axis.out as f64);
         match self.coordinates.as_str() {
             "align_corners" => {
-                if axis.out == 1 { 0.0 } else { x * (n - 1.0) / (out - 1.0) }
+                // By the exact product of size and scale, which need not be whole.
+                let wide = axis.scale * n;
+                if axis.out == 1 { 0.0 } else { x * (n - 1.0) / (wide - 1.0) }
             }
             "asymmetric" => x / axis.scale,
             "tf_half_pixel_for_nn" => (x + 0.5) / axis.scale,
