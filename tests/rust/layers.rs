@@ -88,8 +88,21 @@ const OUTSIDE: &[(&str, &[&str])] = &[
 const UNSAFE: &[&str] = &["engine/device/cpu/", "engine/device/gpu/host_native.rs", "engine/device/gpu/pipelines.rs"];
 
 /// Rooms that read foreign bytes or describe them: the compiler itself forbids unsafe code there (`lib.rs`).
-const FORBIDDEN_UNSAFE: &[&str] =
-    &["fault", "source", "tensor", "model", "ir", "formats", "chat", "tokenizer", "arch", "onnx", "check", "session", "report"];
+const FORBIDDEN_UNSAFE: &[&str] = &[
+    "fault",
+    "source",
+    "tensor",
+    "model",
+    "ir",
+    "formats",
+    "chat",
+    "tokenizer",
+    "arch",
+    "onnx",
+    "check",
+    "session",
+    "report",
+];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the repository").to_path_buf()

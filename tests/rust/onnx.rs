@@ -1,9 +1,9 @@
 //! ONNX graphs on the CPU: ONNX's own node tests, models with ONNX Runtime's outputs, wrong inputs, hostile graphs.
 
-#[path = "common/files.rs"]
-mod files;
 #[path = "onnx/build.rs"]
 mod build;
+#[path = "common/files.rs"]
+mod files;
 #[path = "onnx/tar.rs"]
 mod tar;
 
@@ -22,9 +22,7 @@ use glassbox::{
 const SMALL: RunLimits = RunLimits { memory: 64 << 20, work: 1 << 28, steps: 200_000 };
 
 fn set_of(files: &BTreeMap<String, Vec<u8>>) -> SourceSet {
-    SourceSet::new(
-        files.iter().map(|(n, b)| Rc::new(MemorySource::new(n.as_str(), b.clone())) as Rc<dyn ByteSource>),
-    )
+    SourceSet::new(files.iter().map(|(n, b)| Rc::new(MemorySource::new(n.as_str(), b.clone())) as Rc<dyn ByteSource>))
 }
 
 /// The corpus's node tests: each case's files by their names within it.
@@ -130,7 +128,9 @@ fn models_of_real_exporters_give_the_outputs_of_onnx_runtime_within_the_stated_t
 fn models_found_in_the_wild_give_the_outputs_of_their_references() {
     let Some(root) = corpus() else { return };
     let folder = root.join("onnx");
-    for name in ["iris", "magika_standard_v1", "silero_model_micro", "silero_vad_half", "wonnx-mnist-8", "wonnx-opt-mnist"] {
+    for name in
+        ["iris", "magika_standard_v1", "silero_model_micro", "silero_vad_half", "wonnx-mnist-8", "wonnx-opt-mnist"]
+    {
         let file = format!("{name}.onnx");
         let reference = std::fs::read(folder.join(format!("{name}.ref.npz"))).expect("a reference");
         for (output, found, expected) in against(&folder, &[&file], &reference, ".") {
@@ -247,11 +247,8 @@ fn a_graph_that_runs_in_a_circle_is_refused() {
 
 #[test]
 fn nodes_in_the_wrong_order_run_in_the_right_one() {
-    let graph = Graph::new()
-        .input("x", 1, &[2])
-        .node("Neg", &["a"], &["y"], &[])
-        .node("Abs", &["x"], &["a"], &[])
-        .output("y");
+    let graph =
+        Graph::new().input("x", 1, &[2]).node("Neg", &["a"], &["y"], &[]).node("Abs", &["x"], &["a"], &[]).output("y");
     let out = run(&model(13, &graph, &[]), vec![("x".into(), floats(&[2], &[-1.0, 2.0]))]).expect("it runs");
     let Value::Tensor(y) = &out[0].1 else { panic!("a tensor") };
     assert_eq!(y.f32s().expect("floats"), [-1.0, -2.0]);
@@ -273,16 +270,15 @@ fn absurd_sizes_are_refused_before_anything_of_them_is_allocated() {
                 .initializer_i64("c", &[], &[1])
                 .node("Range", &["a", "b", "c"], &["y"], &[]),
         ),
-        (
-            "RandomNormal",
-            Graph::new().node("RandomNormal", &[], &["y"], &[("shape", Attr::Ints(huge.to_vec()))]),
-        ),
+        ("RandomNormal", Graph::new().node("RandomNormal", &[], &["y"], &[("shape", Attr::Ints(huge.to_vec()))])),
         (
             "Pad",
-            Graph::new()
-                .input("x", 1, &[1, 1])
-                .initializer_i64("n", &[4], &[1 << 40, 1 << 40, 0, 0])
-                .node("Pad", &["x", "n"], &["y"], &[]),
+            Graph::new().input("x", 1, &[1, 1]).initializer_i64("n", &[4], &[1 << 40, 1 << 40, 0, 0]).node(
+                "Pad",
+                &["x", "n"],
+                &["y"],
+                &[],
+            ),
         ),
     ];
     for (name, graph) in cases {
@@ -395,7 +391,9 @@ fn graphs_with_mutated_attributes_end_without_panics_in_bounded_time_and_memory(
         let changed = Message::mutate(model, &mut next, ODD);
         if changed {
             // An input of another shape now and then.
-            if next(4) == 0 && let Some(input) = files.get_mut("test_data_set_0/input_0.pb") {
+            if next(4) == 0
+                && let Some(input) = files.get_mut("test_data_set_0/input_0.pb")
+            {
                 Message::mutate(input, &mut next, ODD);
             }
         }

@@ -127,10 +127,18 @@ fn power_bits(value: f32, how: Rounding) -> u8 {
     let up = match how.power {
         Power::Down => false,
         Power::Up => {
-            if exponent == 0 { mantissa > 0x40_0000 } else { mantissa > 0 }
+            if exponent == 0 {
+                mantissa > 0x40_0000
+            } else {
+                mantissa > 0
+            }
         }
         Power::Nearest => {
-            if exponent == 0 { mantissa > 0x60_0000 } else { mantissa >= 0x40_0000 }
+            if exponent == 0 {
+                mantissa > 0x60_0000
+            } else {
+                mantissa >= 0x40_0000
+            }
         }
     };
     let exponent = exponent + u32::from(up);
@@ -300,10 +308,8 @@ pub(super) fn cast(data: &Data, to: Type, how: Rounding) -> Result<Data> {
     match (data, to) {
         (Data::Str(v), _) => {
             if integer(to) && to != Type::Bool {
-                let whole: Result<Vec<i64>> = v
-                    .iter()
-                    .map(|s| s.trim().parse::<i64>().or_else(|_| parsed(s).map(|x| x as i64)))
-                    .collect();
+                let whole: Result<Vec<i64>> =
+                    v.iter().map(|s| s.trim().parse::<i64>().or_else(|_| parsed(s).map(|x| x as i64))).collect();
                 return from_i64s(to, &whole?);
             }
             let values: Result<Vec<f64>> = v.iter().map(|s| parsed(s)).collect();
@@ -319,9 +325,7 @@ pub(super) fn cast(data: &Data, to: Type, how: Rounding) -> Result<Data> {
             }
             Ok(Data::Str(f64s(data)?.iter().map(|x| Rc::from(spelled(*x, narrow))).collect()))
         }
-        (Data::C64(v), Type::C128) => {
-            Ok(Data::C128(v.iter().map(|x| [f64::from(x[0]), f64::from(x[1])]).collect()))
-        }
+        (Data::C64(v), Type::C128) => Ok(Data::C128(v.iter().map(|x| [f64::from(x[0]), f64::from(x[1])]).collect())),
         (Data::C128(v), Type::C64) => Ok(Data::C64(v.iter().map(|x| [x[0] as f32, x[1] as f32]).collect())),
         (Data::U64(v), Type::F32) => Ok(Data::F32(v.iter().map(|x| *x as f32).collect())),
         (Data::U64(_), Type::F16 | Type::BF16 | Type::F64) => from_f64s(to, &f64s(data)?, how),

@@ -288,6 +288,10 @@ impl Graph {
 impl Node {
     /// "node 'x' (Add)".
     pub(super) fn told(&self) -> String {
-        if self.name.is_empty() { format!("a node of {}", self.op) } else { format!("node '{}' ({})", self.name, self.op) }
+        if self.name.is_empty() {
+            format!("a node of {}", self.op)
+        } else {
+            format!("node '{}' ({})", self.name, self.op)
+        }
     }
 }

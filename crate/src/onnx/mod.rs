@@ -6,15 +6,15 @@
 
 mod cast;
 mod graph;
+mod node_tests;
+mod npz;
 mod ops;
 mod proto;
 mod read;
 mod run;
 mod table;
-mod node_tests;
 mod value;
 mod wire;
-mod npz;
 
 use std::{cell::OnceCell, collections::BTreeMap};
 
@@ -24,11 +24,11 @@ use crate::{
     source::{SourceFile, SourceSet},
 };
 
-pub use ops::random::filler as random_tensor;
+pub use node_tests::{CaseResult, Compared, compare, run_case};
 pub use npz::{read_npy, read_npz, write_npz};
+pub use ops::random::filler as random_tensor;
 pub use proto::{Dim, Info, Kind};
 pub use table::{Row, operators};
-pub use node_tests::{CaseResult, Compared, compare, run_case};
 pub use value::{Brain, Data, Half, MEMORY_MOST, Map, RunLimits, Tensor, Type, Value, held, set_limits};
 
 use graph::{Context, Function, Graph};
@@ -70,14 +70,7 @@ impl Model {
         if let Some((name, _)) = graph.captures.first() {
             return Err(Fault::new(Blame::File, format!("the graph reads \"{name}\", which nothing defines")));
         }
-        Ok(Self {
-            graph,
-            functions,
-            missing,
-            opsets: proto.opsets,
-            producer: proto.producer,
-            product: OnceCell::new(),
-        })
+        Ok(Self { graph, functions, missing, opsets: proto.opsets, producer: proto.producer, product: OnceCell::new() })
     }
 
     /// What the caller must give: the graph's inputs without those that have a value in the file.
@@ -127,8 +120,11 @@ impl Model {
     /// limit of memory or work.
     pub fn run(&self, inputs: Vec<(String, Value)>) -> Result<Vec<(String, Value)>> {
         if !self.missing.is_empty() {
-            let list: Vec<String> =
-                self.missing.iter().map(|(op, n)| format!("{op} ({n} node{})", if *n == 1 { "" } else { "s" })).collect();
+            let list: Vec<String> = self
+                .missing
+                .iter()
+                .map(|(op, n)| format!("{op} ({n} node{})", if *n == 1 { "" } else { "s" }))
+                .collect();
             return Err(Fault::unsupported(format!("operators that are not supported: {}", list.join(", "))));
         }
         let args = self.arguments(inputs)?;

@@ -117,11 +117,14 @@ fn numbers(values: &[u8], dims: &[usize], code: &str, big: bool) -> Result<Tenso
         "b1" => Type::Bool,
         "c8" => Type::C64,
         "c16" => Type::C128,
-        other => return Err(bad(format!("a NumPy array of numbers, truth values or strings expected, {other:?} found"))),
+        other => {
+            return Err(bad(format!("a NumPy array of numbers, truth values or strings expected, {other:?} found")));
+        }
     };
     let n = room(dims, kind.size())?;
     let need = n * kind.size();
-    let raw = values.get(..need).ok_or_else(|| bad(format!("{need} bytes of values expected, {} found", values.len())))?;
+    let raw =
+        values.get(..need).ok_or_else(|| bad(format!("{need} bytes of values expected, {} found", values.len())))?;
     if !big {
         return Tensor::of(dims, super::proto::from_raw(kind, raw, n));
     }
@@ -137,7 +140,8 @@ fn strings(values: &[u8], dims: &[usize], width: &str, big: bool, keep: fn(u32) 
     let unit = if wide { 4 } else { 1 };
     let each = width.checked_mul(unit).ok_or_else(|| bad("strings of too many bytes"))?;
     let need = each.checked_mul(n).ok_or_else(|| bad("strings of too many bytes"))?;
-    let raw = values.get(..need).ok_or_else(|| bad(format!("{need} bytes of values expected, {} found", values.len())))?;
+    let raw =
+        values.get(..need).ok_or_else(|| bad(format!("{need} bytes of values expected, {} found", values.len())))?;
     let text = |i: usize| -> Rc<str> {
         let cells = &raw[i * each..(i + 1) * each];
         let chars: String = if unit == 4 {
@@ -170,7 +174,8 @@ pub fn read_npz(bytes: &[u8]) -> Result<Vec<(String, Tensor)>> {
         .into_iter()
         .filter_map(|(name, member)| name.strip_suffix(".npy").map(|n| (n.to_owned(), member)))
         .map(|(name, member)| {
-            let tensor = read_npy(&member).map_err(|fault| Fault { what: format!("{name}: {}", fault.what), ..fault })?;
+            let tensor =
+                read_npy(&member).map_err(|fault| Fault { what: format!("{name}: {}", fault.what), ..fault })?;
             Ok((name, tensor))
         })
         .collect()
@@ -191,7 +196,11 @@ fn members(bytes: &[u8]) -> Result<Vec<(String, Vec<u8>)>> {
     }
     let mut out = Vec::new();
     for _ in 0..count.min(bytes.len() / 46 + 1) {
-        let head = at.checked_add(46).and_then(|end| bytes.get(at..end)).filter(|h| h.starts_with(b"PK\x01\x02")).ok_or_else(wrong)?;
+        let head = at
+            .checked_add(46)
+            .and_then(|end| bytes.get(at..end))
+            .filter(|h| h.starts_with(b"PK\x01\x02"))
+            .ok_or_else(wrong)?;
         let (method, name_len) = (le16(head, 10).ok_or_else(wrong)?, le16(head, 28).ok_or_else(wrong)?);
         let (extra_len, comment) = (le16(head, 30).ok_or_else(wrong)?, le16(head, 32).ok_or_else(wrong)?);
         let (mut packed, mut size) = (le32(head, 20).ok_or_else(wrong)?, le32(head, 24).ok_or_else(wrong)?);
@@ -219,7 +228,9 @@ fn members(bytes: &[u8]) -> Result<Vec<(String, Vec<u8>)>> {
         room(&[size], 1)?;
         let body = match method {
             0 => raw.to_vec(),
-            8 if size <= MEMBER_MOST => inflated(raw, size).ok_or_else(|| bad("a member of the archive cannot be unpacked"))?,
+            8 if size <= MEMBER_MOST => {
+                inflated(raw, size).ok_or_else(|| bad("a member of the archive cannot be unpacked"))?
+            }
             other => return Err(bad(format!("a stored or deflated member expected, method {other} found"))),
         };
         out.push((String::from_utf8_lossy(name).into_owned(), body));

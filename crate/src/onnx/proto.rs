@@ -203,7 +203,8 @@ impl TensorParts {
         }
         let mut found = External::default();
         for (key, value) in &self.entries {
-            let number = || value.parse::<u64>().map_err(|_| self.bad(format!("{key} is {value:?}, a number expected")));
+            let number =
+                || value.parse::<u64>().map_err(|_| self.bad(format!("{key} is {value:?}, a number expected")));
             match key.as_str() {
                 "location" => found.location.clone_from(value),
                 "offset" => found.offset = number()?,
@@ -664,7 +665,9 @@ fn map(mut wire: Wire<'_>, depth: usize) -> Result<Value> {
             3 => field.ints(&mut ints)?,
             4 => texts.push(Rc::from(field.text())),
             5 => {
-                if let Value::Sequence(list) = value(field.message(), &Kind::Sequence(Box::new(Kind::Unknown)), depth + 1)? {
+                if let Value::Sequence(list) =
+                    value(field.message(), &Kind::Sequence(Box::new(Kind::Unknown)), depth + 1)?
+                {
                     values.extend(list.iter().cloned());
                 }
             }

@@ -85,7 +85,8 @@ impl<'a> Feed<'a> {
             return Ok(Vec::new());
         }
         if head.value > MESSAGE_MOST {
-            let what = format!("field {} of {} bytes; at most {MESSAGE_MOST} are read at once", head.number, head.value);
+            let what =
+                format!("field {} of {} bytes; at most {MESSAGE_MOST} are read at once", head.number, head.value);
             return Err(Fault::limit(what).at(head.payload));
         }
         room(&[head.value as usize], 1)?;
@@ -150,11 +151,7 @@ async fn graph(feed: &mut Feed<'_>, outer: &Head, others: &SourceSet) -> Result<
     Ok(graph)
 }
 
-async fn initializer(
-    feed: &mut Feed<'_>,
-    outer: &Head,
-    others: &SourceSet,
-) -> Result<(String, super::value::Tensor)> {
+async fn initializer(feed: &mut Feed<'_>, outer: &Head, others: &SourceSet) -> Result<(String, super::value::Tensor)> {
     let mut parts = TensorParts::at(outer.payload);
     let mut at = outer.payload;
     while at < outer.end() {
@@ -184,10 +181,18 @@ async fn elsewhere(parts: &TensorParts, external: &External, others: &SourceSet)
     if let Some(length) = external.length
         && length != need
     {
-        return Err(Fault::file(parts.at, format!("{told} needs {need} bytes, its entry in {} says {length}", file.name())));
+        return Err(Fault::file(
+            parts.at,
+            format!("{told} needs {need} bytes, its entry in {} says {length}", file.name()),
+        ));
     }
     let end = external.offset.checked_add(need).filter(|end| *end <= file.len()).ok_or_else(|| {
-        let what = format!("{told} is said to lie at byte {} of {}, which has {} bytes", external.offset, file.name(), file.len());
+        let what = format!(
+            "{told} is said to lie at byte {} of {}, which has {} bytes",
+            external.offset,
+            file.name(),
+            file.len()
+        );
         Fault::file(parts.at, what)
     })?;
     room(&[need as usize], 1)?;

@@ -109,7 +109,12 @@ impl<'m> Run<'m> {
         for node in &graph.nodes {
             match self.steps.checked_sub(1) {
                 Some(left) => self.steps = left,
-                None => return Err(Fault::limit(format!("more than {} nodes were run: a loop without an end?", run_limits().1))),
+                None => {
+                    return Err(Fault::limit(format!(
+                        "more than {} nodes were run: a loop without an end?",
+                        run_limits().1
+                    )));
+                }
             }
             let outputs = self.node(node, &mut env, frame).map_err(|fault| Fault {
                 what: format!("{}: {}", node.told(), fault.what),
@@ -142,8 +147,7 @@ impl<'m> Run<'m> {
                 continue;
             };
             let again = node.inputs[i + 1..].contains(&Some(*slot)) || node.captures.contains(slot);
-            let value =
-                if !again && node.last.contains(slot) { env[*slot].take() } else { env[*slot].clone() };
+            let value = if !again && node.last.contains(slot) { env[*slot].take() } else { env[*slot].clone() };
             inputs.push(value);
         }
         match node.target {
@@ -315,7 +319,9 @@ impl Call<'_, '_> {
     /// An element type by its number.
     pub(super) fn attr_type(&self, name: &str) -> Result<Option<Type>> {
         let Some(code) = self.int_opt(name)? else { return Ok(None) };
-        Type::from_code(code).map(Some).ok_or_else(|| bad(format!("{name} is {code}, which is no element type of ONNX")))
+        Type::from_code(code)
+            .map(Some)
+            .ok_or_else(|| bad(format!("{name} is {code}, which is no element type of ONNX")))
     }
     /// A declared type.
     pub(super) fn attr_kind(&self, name: &str) -> Option<Kind> {

@@ -2,7 +2,10 @@
 //! the changes matter, the function asks which version the model imports.
 
 use super::{
-    ops::{attention, control, conv, elementwise, gather, image, loss, matrix, microsoft, ml, norm, pool, quantized, random, recurrent, reduce, sequence, shape, signal, text, training, trees},
+    ops::{
+        attention, control, conv, elementwise, gather, image, loss, matrix, microsoft, ml, norm, pool, quantized,
+        random, recurrent, reduce, sequence, shape, signal, text, training, trees,
+    },
     run::{Call, Outputs},
 };
 

@@ -74,7 +74,8 @@ impl<'a> Wire<'a> {
             0 => Field::Int(self.varint()?),
             1 => Field::Fixed64(self.fixed64()?),
             2 => {
-                let n = usize::try_from(self.varint()?).map_err(|_| self.bad("a length beyond this machine's memory"))?;
+                let n =
+                    usize::try_from(self.varint()?).map_err(|_| self.bad("a length beyond this machine's memory"))?;
                 let place = self.place();
                 Field::Bytes(self.take(n)?, place)
             }

@@ -37,7 +37,8 @@ pub struct GraphRun {
 
 /// The ONNX model among files.
 fn model_file(files: &SourceSet) -> Result<&SourceFile> {
-    let named = files.files().iter().filter(|f| f.name().ends_with(".onnx")).min_by_key(|f| f.name().matches('/').count());
+    let named =
+        files.files().iter().filter(|f| f.name().ends_with(".onnx")).min_by_key(|f| f.name().matches('/').count());
     named.or_else(|| files.files().first()).ok_or_else(|| Fault::caller("a file of an ONNX model expected"))
 }
 
@@ -166,7 +167,9 @@ impl GraphModel {
     fn element_type(&self, name: &str) -> Result<Type> {
         match &self.info(name)?.kind {
             Kind::Tensor(kind, _) => Ok(kind.unwrap_or(Type::F32)),
-            other => Err(Fault::unsupported(format!("the input \"{name}\" is {}; only tensors can be given", other.told()))),
+            other => {
+                Err(Fault::unsupported(format!("the input \"{name}\" is {}; only tensors can be given", other.told())))
+            }
         }
     }
 
@@ -201,7 +204,11 @@ impl GraphModel {
                 })
                 .collect();
             let tensor = onnx::random_tensor(kind.unwrap_or(Type::F32), &dims, &mut numbers)?;
-            notes.push(format!("the input \"{}\" was not given: {} drawn at random from seed {seed}", info.name, tensor.told()));
+            notes.push(format!(
+                "the input \"{}\" was not given: {} drawn at random from seed {seed}",
+                info.name,
+                tensor.told()
+            ));
             inputs.push((info.name.clone(), tensor.into()));
         }
         Ok(())
@@ -229,7 +236,8 @@ fn from_json(json: &serde_json::Value, kind: Type, name: &str) -> Result<Tensor>
     }
     let whole = leaves.iter().all(|v| v.is_i64() || v.is_boolean());
     if whole && !kind.is_float() {
-        let values = leaves.iter().map(|v| v.as_i64().unwrap_or_else(|| i64::from(v.as_bool().unwrap_or(false)))).collect();
+        let values =
+            leaves.iter().map(|v| v.as_i64().unwrap_or_else(|| i64::from(v.as_bool().unwrap_or(false)))).collect();
         return Tensor::of(dims, Data::I64(values))?.as_type(kind);
     }
     let values: Result<Vec<f64>> = leaves

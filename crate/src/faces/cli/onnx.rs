@@ -26,9 +26,10 @@ const DEPTH: usize = 3;
 
 /// Runs a graph once.
 pub(super) fn run(args: &RunArgs, json: bool) -> Result<Exit> {
-    let files = terminal::open_for(std::slice::from_ref(&args.path), Need::Run)?;
+    // Described first: the headers name the files that hold external data.
+    let inspection = terminal::inspection(std::slice::from_ref(&args.path), Need::Run)?;
     let given = args.inputs.iter().map(|text| input(text)).collect::<Result<Vec<_>>>()?;
-    let model = terminal::block_on(GraphModel::open(&files))?;
+    let model = terminal::block_on(GraphModel::open(inspection.files()))?;
     let run = model.run(&given, args.random)?;
     if let Some(path) = &args.outputs {
         let bytes = outputs_npz(&run.outputs)?;

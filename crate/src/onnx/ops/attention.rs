@@ -185,8 +185,7 @@ pub(in crate::onnx) fn attention(call: &mut Call<'_, '_>) -> Outputs {
         (true, 3) => Keep::Probabilities,
         (_, other) => return Err(bad(format!("a qk_matmul_output_mode from 0 to 3 expected, {other} found"))),
     };
-    let (out, kept) =
-        shape.attend(call, (&qh.to_f32s()?, &k.to_f32s()?, &v.to_f32s()?), &mut *bias, None, keep)?;
+    let (out, kept) = shape.attend(call, (&qh.to_f32s()?, &k.to_f32s()?, &v.to_f32s()?), &mut *bias, None, keep)?;
     let y = like(&q, &[*b, *heads, *s, *dv], out)?;
     let y = if flat { join_heads(&y)? } else { y };
     let mut outputs: Vec<Value> = vec![y.cast(kind)?.into(), k.clone().into(), v.clone().into()];
@@ -270,7 +269,8 @@ pub(in crate::onnx) fn flex_attention(call: &mut Call<'_, '_>) -> Outputs {
         return Err(bad(format!("queries {}, keys {} and values {}", q.told(), k.told(), v.told())));
     }
     let scale = call.float_opt("scale")?.map_or_else(|| 1.0 / (d as f64).sqrt(), f64::from);
-    let stage = call.attr_type("softmax_precision")?.unwrap_or(if q.kind() == Type::F64 { Type::F64 } else { Type::F32 });
+    let stage =
+        call.attr_type("softmax_precision")?.unwrap_or(if q.kind() == Type::F64 { Type::F64 } else { Type::F32 });
     let spread = |x: &Tensor| -> Result<Tensor> {
         if kh == h {
             return Ok(x.clone());
@@ -427,7 +427,11 @@ pub(in crate::onnx) fn linear_attention(call: &mut Call<'_, '_>) -> Outputs {
                 let (kr, vr) = (&kv[at * hk * dk + h * dk..][..dk], &vv[at * hk * dv + h * dv..][..dv]);
                 if let Some(g) = &decay {
                     for x in 0..dk {
-                        let g = if gn == hk && !(dk == 1 && hk * dk == gn) { g[at * hk + h] } else { g[at * hk * dk + h * dk + x] };
+                        let g = if gn == hk && !(dk == 1 && hk * dk == gn) {
+                            g[at * hk + h]
+                        } else {
+                            g[at * hk * dk + h * dk + x]
+                        };
                         st[x * dv..(x + 1) * dv].iter_mut().for_each(|s| *s *= g.exp());
                     }
                 }

@@ -1,6 +1,10 @@
 //! Control flow: If, Loop, Scan, SequenceMap.
 
-use super::{axis, shape::{concatenated, part}, single_i64};
+use super::{
+    axis,
+    shape::{concatenated, part},
+    single_i64,
+};
 use crate::{
     fault::Result,
     onnx::{
@@ -63,7 +67,11 @@ pub(in crate::onnx) fn loop_op(call: &mut Call<'_, '_>) -> Outputs {
         state.push(value.ok_or_else(|| bad(format!("input {i} expected, none found")))?);
     }
     if graph.outputs.len() < carried + 1 {
-        return Err(bad(format!("a body with at least {} outputs expected, {} found", carried + 1, graph.outputs.len())));
+        return Err(bad(format!(
+            "a body with at least {} outputs expected, {} found",
+            carried + 1,
+            graph.outputs.len()
+        )));
     }
     let mut collected: Vec<Vec<Tensor>> = vec![Vec::new(); graph.outputs.len() - carried - 1];
     let mut i = 0i64;
@@ -135,7 +143,8 @@ fn rounds(
     if sources.iter().any(|(t, at, _)| t.dims()[*at] != n) {
         return Err(bad("scanned inputs of one length expected"));
     }
-    let outs = graph.outputs.len().checked_sub(states).ok_or_else(|| bad("a body with an output for each state expected"))?;
+    let outs =
+        graph.outputs.len().checked_sub(states).ok_or_else(|| bad("a body with an output for each state expected"))?;
     let mut collected: Vec<Vec<Tensor>> = vec![Vec::new(); outs];
     for i in 0..n {
         let mut args = std::mem::take(&mut state);
@@ -157,7 +166,8 @@ fn rounds(
 /// Scan of opset 8: a batch first, lengths of its own for each of it.
 fn scan8(call: &mut Call<'_, '_>, graph: &Rc<crate::onnx::graph::Graph>, captured: &[Value], scans: usize) -> Outputs {
     let lens = call.optional(0)?.map(|t| t.to_i64s()).transpose()?;
-    let states = call.inputs.len().checked_sub(scans + 1).ok_or_else(|| bad(format!("{scans} scanned inputs expected")))?;
+    let states =
+        call.inputs.len().checked_sub(scans + 1).ok_or_else(|| bad(format!("{scans} scanned inputs expected")))?;
     let back = call.ints("directions")?.map(|v| v.to_vec()).unwrap_or_default();
     let inputs: Result<Vec<Tensor>> = (1..call.inputs.len()).map(|i| call.tensor(i)).collect();
     let inputs = inputs?;

@@ -209,7 +209,15 @@ impl Sizes {
     }
 }
 
-pub(super) fn multiply_f32(call: &mut Call<'_, '_>, w: &[f32], m: usize, k: usize, x: &[f32], n: usize, out: &mut [f32]) {
+pub(super) fn multiply_f32(
+    call: &mut Call<'_, '_>,
+    w: &[f32],
+    m: usize,
+    k: usize,
+    x: &[f32],
+    n: usize,
+    out: &mut [f32],
+) {
     call.run.product().multiply(Matrix::rows(w, m, k), Matrix::rows(x, k, n), out);
 }
 pub(super) fn multiply_f64(_: &mut Call<'_, '_>, w: &[f64], m: usize, k: usize, x: &[f64], n: usize, out: &mut [f64]) {
@@ -226,7 +234,15 @@ pub(super) fn multiply_f64(_: &mut Call<'_, '_>, w: &[f64], m: usize, k: usize, 
 const EXACT: usize = 256;
 
 /// A product of whole numbers of up to 9 bits, exact: sums of f32 that stay below 2^24, added as integers.
-pub(super) fn multiply_whole(call: &mut Call<'_, '_>, a: &[f32], m: usize, k: usize, b: &[f32], n: usize, out: &mut [i32]) {
+pub(super) fn multiply_whole(
+    call: &mut Call<'_, '_>,
+    a: &[f32],
+    m: usize,
+    k: usize,
+    b: &[f32],
+    n: usize,
+    out: &mut [i32],
+) {
     let mut part = vec![0.0; m * n];
     for from in (0..k).step_by(EXACT) {
         let depth = (k - from).min(EXACT);
@@ -439,7 +455,9 @@ pub(in crate::onnx) fn causal_conv_with_state(call: &mut Call<'_, '_>) -> Output
     let (xv, wv) = (x.to_f32s()?, w.to_f32s()?);
     let before = match &past {
         Some(p) if p.dims() == [batch, channels, k - 1] => p.to_f32s()?,
-        Some(p) => return Err(bad(format!("a state of shape [{batch}, {channels}, {}] expected, {} found", k - 1, p.told()))),
+        Some(p) => {
+            return Err(bad(format!("a state of shape [{batch}, {channels}, {}] expected, {} found", k - 1, p.told())));
+        }
         None => vec![0.0; room(&[batch, channels, k - 1], 4)?],
     };
     let bias = bias.map(|b| b.to_f32s()).transpose()?.filter(|b| b.len() == channels);
@@ -491,7 +509,11 @@ pub(in crate::onnx) fn deform_conv(call: &mut Call<'_, '_>) -> Outputs {
         let (y0, x0) = (y.floor(), x.floor());
         let (fy, fx) = (y - y0, x - x0);
         let at = |y: f64, x: f64| {
-            if y < 0.0 || x < 0.0 || y >= ih as f64 || x >= iw as f64 { 0.0 } else { plane[y as usize * iw + x as usize] }
+            if y < 0.0 || x < 0.0 || y >= ih as f64 || x >= iw as f64 {
+                0.0
+            } else {
+                plane[y as usize * iw + x as usize]
+            }
         };
         at(y0, x0) * (1.0 - fy) * (1.0 - fx)
             + at(y0, x0 + 1.0) * (1.0 - fy) * fx
@@ -508,8 +530,10 @@ pub(in crate::onnx) fn deform_conv(call: &mut Call<'_, '_>) -> Outputs {
             for k in 0..kh * kw {
                 let at = |which: usize| (((b * groups + g) * kh * kw + k) * 2 + which) * oh * ow + oy * ow + ox;
                 let (dy, dx) = (ov[at(0)], ov[at(1)]);
-                let y = (oy * s.window.strides[0] + k / kw * s.window.dilations[0]) as f64 - s.window.before[0] as f64 + dy;
-                let xx = (ox * s.window.strides[1] + k % kw * s.window.dilations[1]) as f64 - s.window.before[1] as f64 + dx;
+                let y =
+                    (oy * s.window.strides[0] + k / kw * s.window.dilations[0]) as f64 - s.window.before[0] as f64 + dy;
+                let xx =
+                    (ox * s.window.strides[1] + k % kw * s.window.dilations[1]) as f64 - s.window.before[1] as f64 + dx;
                 let gate = mv.as_ref().map_or(1.0, |m| m[((b * groups + g) * kh * kw + k) * oh * ow + oy * ow + ox]);
                 sum += gate * sample(plane, y, xx) * wv[(m * cg + c) * kh * kw + k];
             }

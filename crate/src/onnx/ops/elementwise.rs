@@ -116,7 +116,9 @@ pub(super) fn gelu_tanh32(x: f32) -> f32 {
 
 pub(in crate::onnx) fn gelu(call: &mut Call<'_, '_>) -> Outputs {
     if call.text("approximate", "none")? == "tanh" {
-        return floats(call, gelu_tanh32, |x| 0.5 * x * (1.0 + (0.797_884_560_802_865_4 * (x + 0.044_715 * x * x * x)).tanh()));
+        return floats(call, gelu_tanh32, |x| {
+            0.5 * x * (1.0 + (0.797_884_560_802_865_4 * (x + 0.044_715 * x * x * x)).tanh())
+        });
     }
     floats(call, gelu32, |x| 0.5 * x * (1.0 + exact_erf(x * std::f64::consts::FRAC_1_SQRT_2)))
 }

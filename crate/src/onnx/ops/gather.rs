@@ -15,10 +15,7 @@ use crate::{
 /// An index counted from either end.
 pub(super) fn place(i: i64, n: usize) -> Result<usize> {
     let at = if i < 0 { i.saturating_add(n as i64) } else { i };
-    usize::try_from(at)
-        .ok()
-        .filter(|a| *a < n)
-        .ok_or_else(|| bad(format!("index {i} of an axis of size {n}")))
+    usize::try_from(at).ok().filter(|a| *a < n).ok_or_else(|| bad(format!("index {i} of an axis of size {n}")))
 }
 
 pub(in crate::onnx) fn gather(call: &mut Call<'_, '_>) -> Outputs {
@@ -77,7 +74,9 @@ fn element_places(x: &Tensor, indices: &Tensor, at: usize) -> Result<Vec<usize>>
 
 /// Places where slices that lists of coordinates name begin, and the length of a slice.
 fn slice_places(x: &Tensor, indices: &Tensor, batch: usize) -> Result<(Vec<usize>, usize)> {
-    let Some((k, _)) = indices.dims().split_last() else { return Err(bad("indices of at least one dimension expected")) };
+    let Some((k, _)) = indices.dims().split_last() else {
+        return Err(bad("indices of at least one dimension expected"));
+    };
     if batch + k > x.rank() || batch >= indices.rank() || x.dims()[..batch] != indices.dims()[..batch] {
         return Err(bad(format!("indices {} of {} with {batch} batch dimensions", indices.told(), x.told())));
     }
@@ -300,7 +299,8 @@ pub(in crate::onnx) fn top_k(call: &mut Call<'_, '_>) -> Outputs {
             rank.clear();
             rank.extend(0..n);
             let compare = |a: &usize, b: &usize| {
-                let by = if wide { ints[flat(*a)].cmp(&ints[flat(*b)]) } else { order(floats[flat(*a)], floats[flat(*b)]) };
+                let by =
+                    if wide { ints[flat(*a)].cmp(&ints[flat(*b)]) } else { order(floats[flat(*a)], floats[flat(*b)]) };
                 (if largest { by.reverse() } else { by }).then(a.cmp(b))
             };
             if k > 0 && k < n {
@@ -349,7 +349,10 @@ pub(in crate::onnx) fn unique(call: &mut Call<'_, '_>) -> Outputs {
     let each = keys(&x)?;
     let slices: Vec<Vec<u8>> = (0..n)
         .map(|j| {
-            (0..outer).flat_map(|o| (0..inner).flat_map(move |i| [(o * n + j) * inner + i])).flat_map(|p| each[p].iter().copied()).collect()
+            (0..outer)
+                .flat_map(|o| (0..inner).flat_map(move |i| [(o * n + j) * inner + i]))
+                .flat_map(|p| each[p].iter().copied())
+                .collect()
         })
         .collect();
     let mut first: HashMap<&[u8], usize> = HashMap::new();
@@ -383,4 +386,3 @@ pub(in crate::onnx) fn unique(call: &mut Call<'_, '_>) -> Outputs {
         Tensor::list_i64(counts)?.into(),
     ])
 }
-

@@ -2,9 +2,9 @@
 
 use super::{axes, product, single_f64, single_i64, sizes, strides};
 use crate::onnx::{
-        cast::{self, Rounding},
-        run::{Call, Outputs, bad, one},
-        value::{Data, Tensor, room},
+    cast::{self, Rounding},
+    run::{Call, Outputs, bad, one},
+    value::{Data, Tensor, room},
 };
 
 /// How a coordinate of the result becomes one of the input.
@@ -39,7 +39,11 @@ impl Resize {
             "asymmetric" => x / axis.scale,
             "tf_half_pixel_for_nn" => (x + 0.5) / axis.scale,
             "pytorch_half_pixel" => {
-                if axis.out > 1 { (x + 0.5) / axis.scale - 0.5 } else { 0.0 }
+                if axis.out > 1 {
+                    (x + 0.5) / axis.scale - 0.5
+                } else {
+                    0.0
+                }
             }
             "half_pixel_symmetric" => {
                 let adjustment = out / (axis.scale * n);
@@ -91,7 +95,8 @@ impl Resize {
                 let squeeze = if self.antialias { axis.scale.min(1.0) } else { 1.0 };
                 let reach = if linear { 1.0 } else { 2.0 } / squeeze;
                 let (from, to) = ((x - reach).floor() as i64 + 1, (x + reach).ceil() as i64 - 1);
-                let (from, to) = if linear && !self.antialias { (x.floor() as i64, x.floor() as i64 + 1) } else { (from, to) };
+                let (from, to) =
+                    if linear && !self.antialias { (x.floor() as i64, x.floor() as i64 + 1) } else { (from, to) };
                 let mut list: Vec<(usize, f64)> = Vec::new();
                 let mut total = 0.0;
                 for i in from..=to {
@@ -242,7 +247,11 @@ pub(in crate::onnx) fn upsample(call: &mut Call<'_, '_>) -> Outputs {
     let scales: Vec<f64> = if call.since(9) {
         call.tensor(1)?.to_f64s()?
     } else {
-        call.floats("scales")?.ok_or_else(|| bad("the attribute \"scales\" expected"))?.iter().map(|s| f64::from(*s)).collect()
+        call.floats("scales")?
+            .ok_or_else(|| bad("the attribute \"scales\" expected"))?
+            .iter()
+            .map(|s| f64::from(*s))
+            .collect()
     };
     if scales.len() != x.rank() || scales.iter().any(|s| !(*s > 0.0 && *s < 1e9)) {
         return Err(bad(format!("{} scales above 0 expected, {scales:?} found", x.rank())));
@@ -285,7 +294,11 @@ fn reflected(x: f64, low: f64, high: f64) -> f64 {
 pub(in crate::onnx) fn grid_sample(call: &mut Call<'_, '_>) -> Outputs {
     let (x, grid) = (call.tensor(0)?, call.tensor(1)?);
     let rank = x.rank().saturating_sub(2);
-    if !(1..=4).contains(&rank) || grid.rank() != x.rank() || grid.dims()[0] != x.dims()[0] || grid.dims()[rank + 1] != rank {
+    if !(1..=4).contains(&rank)
+        || grid.rank() != x.rank()
+        || grid.dims()[0] != x.dims()[0]
+        || grid.dims()[rank + 1] != rank
+    {
         return Err(bad(format!("a grid for {} expected, {} found", x.told(), grid.told())));
     }
     let mode = call.text("mode", "linear")?;
@@ -410,7 +423,9 @@ pub(in crate::onnx) fn affine_grid(call: &mut Call<'_, '_>) -> Outputs {
 
 pub(in crate::onnx) fn roi_align(call: &mut Call<'_, '_>) -> Outputs {
     let (x, rois, of) = (call.tensor(0)?, call.tensor(1)?, call.tensor(2)?.to_i64s()?);
-    let [batch, channels, h, w] = x.dims()[..] else { return Err(bad(format!("4 dimensions expected, {} found", x.told()))) };
+    let [batch, channels, h, w] = x.dims()[..] else {
+        return Err(bad(format!("4 dimensions expected, {} found", x.told())));
+    };
     let n = of.len();
     if rois.dims() != [n, 4] {
         return Err(bad(format!("{n} regions of 4 numbers expected, {} found", rois.told())));
@@ -485,8 +500,12 @@ fn bilinear(plane: &[f64], h: usize, w: usize, y: f64, x: f64) -> [f64; 4] {
 
 pub(in crate::onnx) fn max_roi_pool(call: &mut Call<'_, '_>) -> Outputs {
     let (x, rois) = (call.tensor(0)?, call.tensor(1)?);
-    let [batch, channels, h, w] = x.dims()[..] else { return Err(bad(format!("4 dimensions expected, {} found", x.told()))) };
-    let [n, 5] = rois.dims()[..] else { return Err(bad(format!("regions of 5 numbers expected, {} found", rois.told()))) };
+    let [batch, channels, h, w] = x.dims()[..] else {
+        return Err(bad(format!("4 dimensions expected, {} found", x.told())));
+    };
+    let [n, 5] = rois.dims()[..] else {
+        return Err(bad(format!("regions of 5 numbers expected, {} found", rois.told())));
+    };
     let pooled = call.ints("pooled_shape")?.ok_or_else(|| bad("the attribute \"pooled_shape\" expected"))?;
     let [ph, pw] = sizes(&pooled)?[..] else { return Err(bad("a pooled_shape of 2 sizes expected")) };
     let scale = f64::from(call.float("spatial_scale", 1.0)?);
@@ -579,4 +598,3 @@ pub(in crate::onnx) fn non_max_suppression(call: &mut Call<'_, '_>) -> Outputs {
     }
     one(Tensor::of([out.len() / 3, 3], Data::I64(out))?)
 }
-

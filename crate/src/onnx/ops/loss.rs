@@ -15,7 +15,9 @@ fn likelihood(call: &Call<'_, '_>, x: &Tensor, logs: &[f64]) -> Result<Tensor> {
     let target = call.tensor(1)?;
     let weight = call.optional(2)?.map(|w| w.to_f64s()).transpose()?;
     let ignored = call.int_opt("ignore_index")?;
-    let [n, classes, ..] = x.dims()[..] else { return Err(bad(format!("at least 2 dimensions expected, {} found", x.told()))) };
+    let [n, classes, ..] = x.dims()[..] else {
+        return Err(bad(format!("at least 2 dimensions expected, {} found", x.told())));
+    };
     let inner = product(&x.dims()[2..]);
     let dims = [&[n], &x.dims()[2..]].concat();
     if target.dims() != dims || weight.as_ref().is_some_and(|w| w.len() != classes) {
@@ -48,7 +50,9 @@ pub(in crate::onnx) fn negative_log_likelihood(call: &mut Call<'_, '_>) -> Outpu
 
 pub(in crate::onnx) fn softmax_cross_entropy(call: &mut Call<'_, '_>) -> Outputs {
     let x = call.tensor(0)?;
-    let [_, classes, ..] = x.dims()[..] else { return Err(bad(format!("at least 2 dimensions expected, {} found", x.told()))) };
+    let [_, classes, ..] = x.dims()[..] else {
+        return Err(bad(format!("at least 2 dimensions expected, {} found", x.told())));
+    };
     let inner = product(&x.dims()[2..]);
     let mut v = x.to_f64s()?;
     for block in v.chunks_mut((classes * inner).max(1)) {

@@ -252,7 +252,9 @@ fn letters(text: &str, rank: Option<usize>, ellipsis: &mut usize) -> Result<Vec<
     let mut out: Vec<u8> = before.bytes().collect();
     if let Some(after) = after {
         let n = match rank {
-            Some(rank) => rank.checked_sub(named).ok_or_else(|| bad(format!("{text:?} names more dimensions than {rank}")))?,
+            Some(rank) => {
+                rank.checked_sub(named).ok_or_else(|| bad(format!("{text:?} names more dimensions than {rank}")))?
+            }
             None => *ellipsis,
         };
         *ellipsis = (*ellipsis).max(n);
@@ -302,7 +304,12 @@ pub(in crate::onnx) fn einsum(call: &mut Call<'_, '_>) -> Outputs {
     let sum = contract(call, &sum, &last, |l| output.contains(l))?;
     let order: Result<Vec<usize>> = output
         .iter()
-        .map(|l| sum.letters.iter().position(|s| s == l).ok_or_else(|| bad(format!("{equation:?} makes a dimension of nothing"))))
+        .map(|l| {
+            sum.letters
+                .iter()
+                .position(|s| s == l)
+                .ok_or_else(|| bad(format!("{equation:?} makes a dimension of nothing")))
+        })
         .collect();
     let y = Tensor::of(sum.dims, cast::from_f64s(kind, &sum.values, Rounding::default())?)?;
     let order = order?;

@@ -332,11 +332,8 @@ pub(in crate::onnx) fn group_norm(call: &mut Call<'_, '_>) -> Outputs {
 pub(in crate::onnx) fn skip_group_norm(call: &mut Call<'_, '_>) -> Outputs {
     let (x, gamma, beta) = (call.tensor(0)?, call.tensor(1)?, call.tensor(2)?);
     let (skip, bias) = (call.tensor(3)?, call.optional(4)?);
-    let skip = if skip.rank() == 2 && x.rank() == 4 {
-        skip.reshaped([skip.dims()[0], 1, 1, skip.dims()[1]])?
-    } else {
-        skip
-    };
+    let skip =
+        if skip.rank() == 2 && x.rank() == 4 { skip.reshaped([skip.dims()[0], 1, 1, skip.dims()[1]])? } else { skip };
     let mut sum = elementwise::add_tensors(&x, &skip)?;
     if let Some(b) = bias {
         sum = elementwise::add_tensors(&sum, &b)?;
@@ -444,7 +441,9 @@ pub(in crate::onnx) fn cdist(call: &mut Call<'_, '_>) -> Outputs {
 pub(in crate::onnx) fn n_gram_repeat_block(call: &mut Call<'_, '_>) -> Outputs {
     let (ids, scores) = (call.tensor(0)?, call.tensor(1)?);
     let n = size(call.int("ngram_size", 0)?)?;
-    let ([b, len], [sb, words]) = (ids.dims(), scores.dims()) else { return Err(bad("ids and scores of rows expected")) };
+    let ([b, len], [sb, words]) = (ids.dims(), scores.dims()) else {
+        return Err(bad("ids and scores of rows expected"));
+    };
     if b != sb || n == 0 {
         return Err(bad(format!("ids {} and scores {}, blocks of {n}", ids.told(), scores.told())));
     }
@@ -468,7 +467,9 @@ pub(in crate::onnx) fn relative_position_bias(call: &mut Call<'_, '_>) -> Output
     let (q, k) = (size(super::single_i64(&call.tensor(1)?)?)?, size(super::single_i64(&call.tensor(2)?)?)?);
     let far = call.int("max_distance", 0)?;
     let both = call.flag("is_bidirectional", false)?;
-    let [buckets, heads] = table.dims()[..] else { return Err(bad(format!("a table of two dimensions expected, {} found", table.told()))) };
+    let [buckets, heads] = table.dims()[..] else {
+        return Err(bad(format!("a table of two dimensions expected, {} found", table.told())));
+    };
     if far < 1 || buckets == 0 {
         return Err(bad("a max_distance of at least 1 expected"));
     }

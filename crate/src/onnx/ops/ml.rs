@@ -40,7 +40,11 @@ pub(super) fn transform(name: &str, row: &mut [f32]) -> Result<()> {
             let sum: f32 = row.iter().sum();
             row.iter_mut().for_each(|x| *x /= sum);
         }
-        other => return Err(bad(format!("the post_transform NONE, LOGISTIC, PROBIT, SOFTMAX or SOFTMAX_ZERO expected, {other:?} found"))),
+        other => {
+            return Err(bad(format!(
+                "the post_transform NONE, LOGISTIC, PROBIT, SOFTMAX or SOFTMAX_ZERO expected, {other:?} found"
+            )));
+        }
     }
     Ok(())
 }
@@ -81,12 +85,12 @@ pub(super) fn scores(mut row: Vec<f32>, post: &str, second: Second) -> Result<Ve
             transform(if post.starts_with("SOFTMAX") { "NONE" } else { post }, &mut row)?;
             row
         }
-        Second::Complement => vec![1.0 - s, s],
-        Second::Negative => {
-            let mut two = vec![-s, s];
-            transform(post, &mut two)?;
-            two
+        Second::Complement => {
+            let s = if post == "LOGISTIC" { logistic(s) } else { s };
+            vec![1.0 - s, s]
         }
+        Second::Negative if post == "LOGISTIC" => vec![logistic(-s), logistic(s)],
+        Second::Negative => vec![-s, s],
     })
 }
 
@@ -256,7 +260,9 @@ pub(in crate::onnx) fn label_encoder(call: &mut Call<'_, '_>) -> Outputs {
             return one(x.with(Data::I64(v.iter().map(of).collect()))?);
         }
         let other: Rc<str> = call.text("default_string", "_Unused")?.into();
-        let of = |i: &i64| usize::try_from(*i).ok().and_then(|i| classes.get(i)).cloned().unwrap_or_else(|| Rc::clone(&other));
+        let of = |i: &i64| {
+            usize::try_from(*i).ok().and_then(|i| classes.get(i)).cloned().unwrap_or_else(|| Rc::clone(&other))
+        };
         return one(x.with(Data::Str(x.to_i64s()?.iter().map(of).collect()))?);
     }
     let (Some(from), Some(to)) = (listed(call, "keys")?, listed(call, "values")?) else {
@@ -273,14 +279,23 @@ pub(in crate::onnx) fn label_encoder(call: &mut Call<'_, '_>) -> Outputs {
         (_, Type::F32) => Tensor::of([1], Data::F32(vec![call.float("default_float", -0.0)?]))?,
         (_, kind) => Tensor::of([1], Data::zeros(kind, 1))?,
     };
-    let all = crate::onnx::ops::shape::concatenated(&[to.reshaped([to.len()])?, other.reshaped([1])?.cast(to.kind())?], 0)?;
-    let places: Vec<usize> = keys(&x)?.iter().map(|k| table.get(k).copied().unwrap_or(to.len())).collect();
+    let all =
+        crate::onnx::ops::shape::concatenated(&[to.reshaped([to.len()])?, other.reshaped([1])?.cast(to.kind())?], 0)?;
+    // Before version 4 NaN was equal to nothing.
+    let known = |k: &&String| call.version >= 4 || x.kind() == Type::Str || *k != "NaN";
+    let places: Vec<usize> = keys(&x)?
+        .iter()
+        .map(|k| Some(k).filter(known).and_then(|k| table.get(k)).copied().unwrap_or(to.len()))
+        .collect();
     one(all.picked(&places, x.dims().to_vec())?)
 }
 
 pub(in crate::onnx) fn category_mapper(call: &mut Call<'_, '_>) -> Outputs {
     let x = call.tensor(0)?;
-    let (texts, ints) = (call.texts("cats_strings")?.unwrap_or_else(|| Rc::from([])), call.ints("cats_int64s")?.unwrap_or_else(|| Rc::from([])));
+    let (texts, ints) = (
+        call.texts("cats_strings")?.unwrap_or_else(|| Rc::from([])),
+        call.ints("cats_int64s")?.unwrap_or_else(|| Rc::from([])),
+    );
     if texts.len() != ints.len() {
         return Err(bad(format!("{} strings and {} numbers", texts.len(), ints.len())));
     }
@@ -398,7 +413,9 @@ fn linear(call: &mut Call<'_, '_>, x: &Tensor, classes: usize) -> Result<Vec<Vec
     let (v, rows, n) = features(x)?;
     let weights = call.floats("coefficients")?.ok_or_else(|| bad("coefficients expected"))?;
     let bias = call.floats("intercepts")?;
-    if Some(weights.len()) != classes.checked_mul(n) || bias.as_ref().is_some_and(|b| b.len() != classes && !b.is_empty()) {
+    if Some(weights.len()) != classes.checked_mul(n)
+        || bias.as_ref().is_some_and(|b| b.len() != classes && !b.is_empty())
+    {
         return Err(bad(format!("{} coefficients for {classes} classes of {n} features", weights.len())));
     }
     call.spend(rows.saturating_mul(weights.len()))?;
@@ -489,7 +506,9 @@ pub(in crate::onnx) fn svm_regressor(call: &mut Call<'_, '_>) -> Outputs {
     let weights = call.floats("coefficients")?.ok_or_else(|| bad("coefficients expected"))?;
     let vectors = call.floats("support_vectors")?.unwrap_or_else(|| Rc::from([]));
     let rho = call.floats("rho")?.and_then(|r| r.first().copied()).unwrap_or(0.0);
-    if (supports > 0 && (Some(vectors.len()) != supports.checked_mul(n) || weights.len() < supports)) || (supports == 0 && weights.len() < n) {
+    if (supports > 0 && (Some(vectors.len()) != supports.checked_mul(n) || weights.len() < supports))
+        || (supports == 0 && weights.len() < n)
+    {
         return Err(bad(format!("{} vectors and {} coefficients of {n} features", vectors.len(), weights.len())));
     }
     call.spend(rows.saturating_mul(vectors.len().max(n)))?;
@@ -560,7 +579,10 @@ pub(in crate::onnx) fn svm_classifier(call: &mut Call<'_, '_>) -> Outputs {
     let positive = weights.iter().all(|w| *w >= 0.0);
     let pairs = classes * classes.saturating_sub(1) / 2;
     if total > 0 {
-        let fits = counts.len() == classes && Some(vectors.len()) == total.checked_mul(n) && weights.len() >= total.saturating_mul(classes - 1) && rho.len() >= pairs;
+        let fits = counts.len() == classes
+            && Some(vectors.len()) == total.checked_mul(n)
+            && weights.len() >= total.saturating_mul(classes - 1)
+            && rho.len() >= pairs;
         if !fits {
             return Err(bad(format!("{total} vectors of {n} features in {classes} classes")));
         }
@@ -568,7 +590,14 @@ pub(in crate::onnx) fn svm_classifier(call: &mut Call<'_, '_>) -> Outputs {
         return Err(bad(format!("{} coefficients for {classes} classes of {n} features", weights.len())));
     }
     call.spend(rows.saturating_mul(vectors.len().max(weights.len())))?;
-    let starts: Vec<usize> = counts.iter().scan(0, |at, c| { let s = *at; *at += c; Some(s) }).collect();
+    let starts: Vec<usize> = counts
+        .iter()
+        .scan(0, |at, c| {
+            let s = *at;
+            *at += c;
+            Some(s)
+        })
+        .collect();
     let (mut chosen, mut out) = (Vec::new(), Vec::new());
     for r in 0..rows {
         let row = &v[r * n..(r + 1) * n];
@@ -605,7 +634,13 @@ pub(in crate::onnx) fn svm_classifier(call: &mut Call<'_, '_>) -> Outputs {
         } else {
             found.clone()
         };
-        let best = if total > 0 && !with_probabilities { largest(&votes) } else if with_probabilities && total > 0 { largest(&votes) } else { largest(&row_scores) };
+        let best = if total > 0 && !with_probabilities {
+            largest(&votes)
+        } else if with_probabilities && total > 0 {
+            largest(&votes)
+        } else {
+            largest(&row_scores)
+        };
         let weight = if total > 0 { votes[best] } else { row_scores[best] };
         let mut label = best;
         let mut second = Second::None;
@@ -622,4 +657,3 @@ pub(in crate::onnx) fn svm_classifier(call: &mut Call<'_, '_>) -> Outputs {
     }
     classified(&labels, &chosen, out)
 }
-

@@ -45,7 +45,8 @@ pub(in crate::onnx) fn batch_normalization(call: &mut Call<'_, '_>) -> Outputs {
         let momentum = f64::from(call.float("momentum", 0.9)?);
         let (stated_mean, stated_var) = (mean.clone(), var.clone());
         let count = (v.len() / channels.max(1)) as f64;
-        let of = |c: usize| v.iter().enumerate().filter(move |(i, _)| i / inner.max(1) % channels == c).map(|(_, x)| *x);
+        let of =
+            |c: usize| v.iter().enumerate().filter(move |(i, _)| i / inner.max(1) % channels == c).map(|(_, x)| *x);
         for c in 0..channels {
             mean[c] = of(c).sum::<f64>() / count;
             var[c] = of(c).map(|x| (x - mean[c]).powi(2)).sum::<f64>() / count;
@@ -72,7 +73,9 @@ pub(in crate::onnx) fn batch_normalization(call: &mut Call<'_, '_>) -> Outputs {
 
 pub(in crate::onnx) fn instance_normalization(call: &mut Call<'_, '_>) -> Outputs {
     let x = call.tensor(0)?;
-    let [_, channels, ..] = x.dims()[..] else { return Err(bad(format!("at least 2 dimensions expected, {} found", x.told()))) };
+    let [_, channels, ..] = x.dims()[..] else {
+        return Err(bad(format!("at least 2 dimensions expected, {} found", x.told())));
+    };
     let eps = f64::from(call.float("epsilon", 1e-5)?);
     let scale = of_channels(&call.tensor(1)?, channels, "a scale")?;
     let bias = of_channels(&call.tensor(2)?, channels, "a bias")?;
@@ -98,7 +101,9 @@ fn normalize(row: &mut [f64], eps: f64) -> (f64, f64) {
 
 pub(in crate::onnx) fn group_normalization(call: &mut Call<'_, '_>) -> Outputs {
     let x = call.tensor(0)?;
-    let [_, channels, ..] = x.dims()[..] else { return Err(bad(format!("at least 2 dimensions expected, {} found", x.told()))) };
+    let [_, channels, ..] = x.dims()[..] else {
+        return Err(bad(format!("at least 2 dimensions expected, {} found", x.told())));
+    };
     let groups = size(call.int("num_groups", 0)?)?;
     if groups == 0 || channels % groups != 0 {
         return Err(bad(format!("{groups} groups of {channels} channels")));
@@ -249,7 +254,9 @@ pub(in crate::onnx) fn mean_variance_normalization(call: &mut Call<'_, '_>) -> O
 
 pub(in crate::onnx) fn lrn(call: &mut Call<'_, '_>) -> Outputs {
     let x = call.tensor(0)?;
-    let [_, channels, ..] = x.dims()[..] else { return Err(bad(format!("at least 2 dimensions expected, {} found", x.told()))) };
+    let [_, channels, ..] = x.dims()[..] else {
+        return Err(bad(format!("at least 2 dimensions expected, {} found", x.told())));
+    };
     let (alpha, beta, bias) = (call.float("alpha", 1e-4)?, call.float("beta", 0.75)?, call.float("bias", 1.0)?);
     let n = size(call.int("size", 1)?)?;
     if n == 0 {

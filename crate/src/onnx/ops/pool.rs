@@ -124,7 +124,10 @@ pub(in crate::onnx) fn max_pool(call: &mut Call<'_, '_>) -> Outputs {
     Ok(vec![x.picked(&places, pool.dims.clone())?.into(), Tensor::of(pool.dims, Data::I64(indices))?.into()])
 }
 
-fn summed(call: &mut Call<'_, '_>, each: impl Fn(&Pool, usize, &mut dyn Iterator<Item = f64>, usize) -> f64) -> Outputs {
+fn summed(
+    call: &mut Call<'_, '_>,
+    each: impl Fn(&Pool, usize, &mut dyn Iterator<Item = f64>, usize) -> f64,
+) -> Outputs {
     let x = call.tensor(0)?;
     let pool = Pool::of(call, &x)?;
     call.spend(product(&pool.dims).saturating_mul(product(&pool.window.kernel)))?;
@@ -206,11 +209,7 @@ pub(in crate::onnx) fn max_unpool(call: &mut Call<'_, '_>) -> Outputs {
     for (at, v) in indices.to_i64s()?.into_iter().zip(x.to_f64s()?) {
         let at = usize::try_from(at).ok().filter(|a| *a < small * least[0]);
         let at = at.ok_or_else(|| bad("an index beyond the result"))?;
-        let flat = if dims == least {
-            at
-        } else {
-            (0..dims.len()).map(|d| at / own[d] % least[d] * wide[d]).sum()
-        };
+        let flat = if dims == least { at } else { (0..dims.len()).map(|d| at / own[d] % least[d] * wide[d]).sum() };
         *out.get_mut(flat).ok_or_else(|| bad("an index beyond the result"))? = v;
     }
     one(Tensor::of(dims, cast::from_f64s(x.kind(), &out, Rounding::default())?)?)

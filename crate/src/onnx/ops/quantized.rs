@@ -1,6 +1,10 @@
 //! Numbers by scale and zero point.
 
-use super::{axis, conv::{Sizes, add_bias, multiply_whole}, matrix, product};
+use super::{
+    axis,
+    conv::{Sizes, add_bias, multiply_whole},
+    matrix, product,
+};
 use crate::{
     fault::Result,
     onnx::{
@@ -173,7 +177,13 @@ pub(super) fn centred(x: &Tensor, zero: Option<&Tensor>, by_row: bool) -> Result
 }
 
 /// The exact product of whole numbers, as i32.
-pub(super) fn whole_product(call: &mut Call<'_, '_>, a: &Tensor, az: Option<&Tensor>, b: &Tensor, bz: Option<&Tensor>) -> Result<Tensor> {
+pub(super) fn whole_product(
+    call: &mut Call<'_, '_>,
+    a: &Tensor,
+    az: Option<&Tensor>,
+    b: &Tensor,
+    bz: Option<&Tensor>,
+) -> Result<Tensor> {
     let (x, y) = (centred(a, az, true)?, centred(b, bz, false)?);
     if let ([.., k], [k2, n]) = (&a.dims()[..], &b.dims()[..]) {
         if k != k2 {
@@ -192,8 +202,7 @@ pub(super) fn whole_product(call: &mut Call<'_, '_>, a: &Tensor, az: Option<&Ten
         }
         return Tensor::of(dims, Data::I32(out));
     }
-    let (x, y): (Vec<f64>, Vec<f64>) =
-        (x.into_iter().map(f64::from).collect(), y.into_iter().map(f64::from).collect());
+    let (x, y): (Vec<f64>, Vec<f64>) = (x.into_iter().map(f64::from).collect(), y.into_iter().map(f64::from).collect());
     let (x, y) = (Tensor::of(a.dims(), Data::F64(x))?, Tensor::of(b.dims(), Data::F64(y))?);
     matrix::product_of(call, &x, &y)?.cast(Type::I32)
 }
@@ -236,7 +245,13 @@ fn scales(s: &Tensor, x: &Tensor, by_row: bool) -> Result<Vec<f64>> {
 }
 
 /// The exact convolution of whole numbers.
-fn whole_conv(call: &mut Call<'_, '_>, x: &Tensor, xz: Option<&Tensor>, w: &Tensor, wz: Option<&Tensor>) -> Result<(Sizes, Vec<i32>)> {
+fn whole_conv(
+    call: &mut Call<'_, '_>,
+    x: &Tensor,
+    xz: Option<&Tensor>,
+    w: &Tensor,
+    wz: Option<&Tensor>,
+) -> Result<(Sizes, Vec<i32>)> {
     let sizes = Sizes::of(call, x, w)?;
     let xs = centred(x, xz, true)?;
     let mut ws = w.to_f32s()?;

@@ -25,11 +25,29 @@ impl Activation {
             "sigmoid" => 1.0 / (1.0 + (-x).exp()),
             "relu" => x.max(0.0),
             "affine" => a * x + b,
-            "leakyrelu" => if x < 0.0 { a * x } else { x },
-            "thresholdedrelu" => if x > a { x } else { 0.0 },
+            "leakyrelu" => {
+                if x < 0.0 {
+                    a * x
+                } else {
+                    x
+                }
+            }
+            "thresholdedrelu" => {
+                if x > a {
+                    x
+                } else {
+                    0.0
+                }
+            }
             "scaledtanh" => a * (b * x).tanh(),
             "hardsigmoid" => (a * x + b).clamp(0.0, 1.0),
-            "elu" => if x < 0.0 { a * x.exp_m1() } else { x },
+            "elu" => {
+                if x < 0.0 {
+                    a * x.exp_m1()
+                } else {
+                    x
+                }
+            }
             "softsign" => x / (1.0 + x.abs()),
             "softplus" => x.exp().ln_1p(),
             _ => x.tanh(),
@@ -60,9 +78,17 @@ fn activations(call: &Call<'_, '_>, defaults: &[&str], directions: usize) -> Res
         return Err(bad(format!("{} activations expected, {} found", defaults.len() * directions, names.len())));
     }
     const KNOWN: &[(&str, f32, f32)] = &[
-        ("sigmoid", 0.0, 0.0), ("tanh", 0.0, 0.0), ("relu", 0.0, 0.0), ("affine", 1.0, 0.0), ("leakyrelu", 0.01, 0.0),
-        ("thresholdedrelu", 1.0, 0.0), ("scaledtanh", 1.0, 1.0), ("hardsigmoid", 0.2, 0.5), ("elu", 1.0, 0.0),
-        ("softsign", 0.0, 0.0), ("softplus", 0.0, 0.0),
+        ("sigmoid", 0.0, 0.0),
+        ("tanh", 0.0, 0.0),
+        ("relu", 0.0, 0.0),
+        ("affine", 1.0, 0.0),
+        ("leakyrelu", 0.01, 0.0),
+        ("thresholdedrelu", 1.0, 0.0),
+        ("scaledtanh", 1.0, 1.0),
+        ("hardsigmoid", 0.2, 0.5),
+        ("elu", 1.0, 0.0),
+        ("softsign", 0.0, 0.0),
+        ("softplus", 0.0, 0.0),
     ];
     let (alphas, betas) = (call.floats("activation_alpha")?, call.floats("activation_beta")?);
     let (mut a, mut b) = (alphas.iter().flat_map(|v| v.iter()), betas.iter().flat_map(|v| v.iter()));
@@ -90,7 +116,9 @@ impl Cell {
             "forward" => vec![false],
             "reverse" => vec![true],
             "bidirectional" => vec![false, true],
-            other => return Err(bad(format!("the direction forward, reverse or bidirectional expected, {other:?} found"))),
+            other => {
+                return Err(bad(format!("the direction forward, reverse or bidirectional expected, {other:?} found")));
+            }
         };
         let directions = backward.len();
         let r = call.tensor(2)?;
@@ -118,7 +146,18 @@ impl Cell {
             return Err(bad(format!("lengths {lens:?} of {batch} sequences of {len}")));
         }
         let functions = activations(call, defaults, directions)?;
-        Ok(Self { batch, len, hidden, input, directions, backward, lens, clip: call.float_opt("clip")?, functions, batch_first })
+        Ok(Self {
+            batch,
+            len,
+            hidden,
+            input,
+            directions,
+            backward,
+            lens,
+            clip: call.float_opt("clip")?,
+            functions,
+            batch_first,
+        })
     }
     fn clipped(&self, x: f32) -> f32 {
         self.clip.map_or(x, |c| x.clamp(-c, c))
@@ -128,10 +167,20 @@ impl Cell {
         let each = self.batch * self.hidden;
         let Some(t) = t else { return Ok(vec![vec![0.0; each]; self.directions]) };
         if t.len() != each * self.directions {
-            return Err(bad(format!("states of {} directions, {} sequences, {} values expected, {} found", self.directions, self.batch, self.hidden, t.told())));
+            return Err(bad(format!(
+                "states of {} directions, {} sequences, {} values expected, {} found",
+                self.directions,
+                self.batch,
+                self.hidden,
+                t.told()
+            )));
         }
         let t = if self.batch_first { t.permuted(&[1, 0, 2])? } else { t };
-        Ok(t.to_f32s()?.chunks(each.max(1)).map(<[f32]>::to_vec).chain(std::iter::repeat_n(Vec::new(), if each == 0 { self.directions } else { 0 })).collect())
+        Ok(t.to_f32s()?
+            .chunks(each.max(1))
+            .map(<[f32]>::to_vec)
+            .chain(std::iter::repeat_n(Vec::new(), if each == 0 { self.directions } else { 0 }))
+            .collect())
     }
     /// The step that sequence `b` takes as its `t`-th in a direction.
     fn step(&self, backward: bool, t: usize, b: usize) -> usize {
@@ -304,4 +353,3 @@ pub(in crate::onnx) fn lstm(call: &mut Call<'_, '_>) -> Outputs {
     })?;
     cell.outputs(&x, y, &[last, memory])
 }
-

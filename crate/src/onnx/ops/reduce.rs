@@ -140,8 +140,7 @@ fn reduce_n(x: &Tensor, n: usize, inner: usize, how: Reduce) -> Result<Tensor> {
     }
     if !kind.is_float() && kind != Type::Str {
         let v = x.to_i64s()?;
-        let whole: Option<Vec<i64>> =
-            (0..n).map(|i| how.integers(&v[i * inner..(i + 1) * inner], kind)).collect();
+        let whole: Option<Vec<i64>> = (0..n).map(|i| how.integers(&v[i * inner..(i + 1) * inner], kind)).collect();
         if let Some(out) = whole {
             return Tensor::of([n], cast::from_i64s(kind, &out)?);
         }
@@ -267,7 +266,13 @@ fn over_axis(call: &mut Call<'_, '_>, row: fn(&mut [f64]), quick: Option<fn(&mut
         return Err(wrong_type("a float", kind));
     }
     let a = call.int("axis", if new { -1 } else { 1 })?;
-    let a = if x.rank() == 0 { 0 } else if !new && a == x.rank() as i64 { x.rank() } else { axis(a, x.rank())? };
+    let a = if x.rank() == 0 {
+        0
+    } else if !new && a == x.rank() as i64 {
+        x.rank()
+    } else {
+        axis(a, x.rank())?
+    };
     let (rows, inner, back) = if new && x.rank() > 0 {
         let mut order: Vec<usize> = (0..x.rank()).filter(|d| *d != a).collect();
         order.push(a);
@@ -304,7 +309,13 @@ pub(in crate::onnx) fn softmax(call: &mut Call<'_, '_>) -> Outputs {
         call,
         |row| {
             let most = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let sum: f64 = row.iter_mut().map(|x| { *x = (*x - most).exp(); *x }).sum();
+            let sum: f64 = row
+                .iter_mut()
+                .map(|x| {
+                    *x = (*x - most).exp();
+                    *x
+                })
+                .sum();
             row.iter_mut().for_each(|x| *x /= sum);
         },
         Some(softmax_rows),

@@ -2,7 +2,12 @@
 
 use std::rc::Rc;
 
-use super::{axis, gather::place, shape::{concatenated, part}, single_i64};
+use super::{
+    axis,
+    gather::place,
+    shape::{concatenated, part},
+    single_i64,
+};
 use crate::{
     fault::Result,
     onnx::{

@@ -65,7 +65,9 @@ pub(in crate::onnx) fn reshape(call: &mut Call<'_, '_>) -> Outputs {
     let mut open = None;
     for (i, n) in list.iter().enumerate() {
         dims.push(match n {
-            0 if !keep_zero => *x.dims().get(i).ok_or_else(|| bad(format!("dimension {i} of {} does not exist", x.told())))?,
+            0 if !keep_zero => {
+                *x.dims().get(i).ok_or_else(|| bad(format!("dimension {i} of {} does not exist", x.told())))?
+            }
             -1 if open.is_none() => {
                 open = Some(i);
                 1
@@ -87,7 +89,8 @@ pub(in crate::onnx) fn flatten(call: &mut Call<'_, '_>) -> Outputs {
     let x = call.take(0)?;
     let a = call.int("axis", 1)?;
     let a = if a < 0 { a + x.rank() as i64 } else { a };
-    let a = usize::try_from(a).ok().filter(|a| *a <= x.rank()).ok_or_else(|| bad(format!("axis {a} of {}", x.told())))?;
+    let a =
+        usize::try_from(a).ok().filter(|a| *a <= x.rank()).ok_or_else(|| bad(format!("axis {a} of {}", x.told())))?;
     let dims = [product(&x.dims()[..a]), product(&x.dims()[a..])];
     one(x.reshaped(dims)?)
 }
@@ -252,13 +255,20 @@ pub(in crate::onnx) fn slice(call: &mut Call<'_, '_>) -> Outputs {
         (call.tensor(1)?.to_i64s()?, call.tensor(2)?.to_i64s()?, of(3)?, of(4)?)
     } else {
         let of = |name: &str| call.ints(name).map(|v| v.map(|v| v.to_vec()));
-        let need = |name: &str| of(name).and_then(|v| v.ok_or_else(|| bad(format!("the attribute \"{name}\" expected"))));
+        let need =
+            |name: &str| of(name).and_then(|v| v.ok_or_else(|| bad(format!("the attribute \"{name}\" expected"))));
         (need("starts")?, need("ends")?, of("axes")?, None)
     };
     let list = axes(&list.unwrap_or_else(|| (0..starts.len() as i64).collect()), rank)?;
     let steps = steps.unwrap_or_else(|| vec![1; starts.len()]);
     if ends.len() != starts.len() || list.len() != starts.len() || steps.len() != starts.len() {
-        return Err(bad(format!("{} starts, {} ends, {} axes, {} steps", starts.len(), ends.len(), list.len(), steps.len())));
+        return Err(bad(format!(
+            "{} starts, {} ends, {} axes, {} steps",
+            starts.len(),
+            ends.len(),
+            list.len(),
+            steps.len()
+        )));
     }
     let own = strides(x.dims());
     let mut dims = x.dims().to_vec();
@@ -328,7 +338,8 @@ enum Outside {
 
 /// The source of each place along an axis: `None` outside of a constant.
 fn padded_axis(n: usize, before: i64, after: i64, how: Outside) -> Result<Vec<Option<usize>>> {
-    let len = (n as i64).checked_add(before).and_then(|x| x.checked_add(after)).ok_or_else(|| bad("pads beyond 64 bits"))?;
+    let len =
+        (n as i64).checked_add(before).and_then(|x| x.checked_add(after)).ok_or_else(|| bad("pads beyond 64 bits"))?;
     let len = size(len)?;
     room(&[len], 16)?;
     let n = n as i64;
@@ -385,8 +396,7 @@ pub(in crate::onnx) fn pad(call: &mut Call<'_, '_>) -> Outputs {
     }
     let mut along: Vec<Vec<Option<usize>>> = Vec::new();
     for (d, n) in x.dims().iter().enumerate() {
-        let (before, after) =
-            list.iter().position(|a| *a == d).map_or((0, 0), |i| (pads[i], pads[i + list.len()]));
+        let (before, after) = list.iter().position(|a| *a == d).map_or((0, 0), |i| (pads[i], pads[i + list.len()]));
         along.push(padded_axis(*n, before, after, how)?);
     }
     let value = match value {
@@ -492,8 +502,9 @@ pub(in crate::onnx) fn eye_like(call: &mut Call<'_, '_>) -> Outputs {
     let kind = call.attr_type("dtype")?.unwrap_or_else(|| x.kind());
     let k = call.int("k", 0)?;
     room(&[h, w], 8)?;
-    let v: Vec<f64> =
-        (0..h * w).map(|i| f64::from(u8::from((i % w.max(1)) as i64 == ((i / w.max(1)) as i64).saturating_add(k)))).collect();
+    let v: Vec<f64> = (0..h * w)
+        .map(|i| f64::from(u8::from((i % w.max(1)) as i64 == ((i / w.max(1)) as i64).saturating_add(k))))
+        .collect();
     one(Tensor::of([h, w], cast::from_f64s(kind, &v, Rounding::default())?)?)
 }
 
@@ -530,7 +541,9 @@ pub(in crate::onnx) fn trilu(call: &mut Call<'_, '_>) -> Outputs {
     let x = call.tensor(0)?;
     let k = call.optional(1)?.map(|t| single_i64(&t)).transpose()?.unwrap_or(0);
     let upper = call.flag("upper", true)?;
-    let [.., h, w] = x.dims()[..] else { return Err(bad(format!("at least 2 dimensions expected, {} found", x.told()))) };
+    let [.., h, w] = x.dims()[..] else {
+        return Err(bad(format!("at least 2 dimensions expected, {} found", x.told())));
+    };
     let zero = Data::zeros(x.kind(), 1);
     let data = same_type2!(x.data(), &zero, v, z => v.iter().enumerate().map(|(i, value)| {
         let (row, column) = ((i / w % h) as i64, (i % w) as i64);
@@ -568,7 +581,11 @@ pub(in crate::onnx) fn dropout(call: &mut Call<'_, '_>) -> Outputs {
     };
     let n = x.len();
     if !training || ratio == 0.0 {
-        let mask = if call.since(10) { Data::Bool(vec![true; n]) } else { cast::from_f64s(x.kind(), &vec![1.0; n], Rounding::default())? };
+        let mask = if call.since(10) {
+            Data::Bool(vec![true; n])
+        } else {
+            cast::from_f64s(x.kind(), &vec![1.0; n], Rounding::default())?
+        };
         return Ok(vec![x.clone().into(), x.with(mask)?.into()]);
     }
     // The generator and its use are those of ONNX's own reference, so that a seed means the same.

@@ -71,7 +71,10 @@ pub(in crate::onnx) fn dft(call: &mut Call<'_, '_>) -> Outputs {
     let (inverse, onesided) = (call.flag("inverse", false)?, call.flag("onesided", false)?);
     let parts = x.dims().last().copied().unwrap_or(0);
     if at + 1 >= x.rank() || !(1..=2).contains(&parts) {
-        return Err(bad(format!("a signal of real or complex numbers along the last axis expected, {} found", x.told())));
+        return Err(bad(format!(
+            "a signal of real or complex numbers along the last axis expected, {} found",
+            x.told()
+        )));
     }
     let n = x.dims()[at];
     let full = match len {

@@ -13,8 +13,7 @@ use crate::{
 
 pub(in crate::onnx) fn concat(call: &mut Call<'_, '_>) -> Outputs {
     let (a, b) = (call.tensor(0)?, call.tensor(1)?);
-    let (dims, out) =
-        zip((a.strs()?, a.dims()), (b.strs()?, b.dims()), |x, y| Rc::<str>::from([&**x, &**y].concat()))?;
+    let (dims, out) = zip((a.strs()?, a.dims()), (b.strs()?, b.dims()), |x, y| Rc::<str>::from([&**x, &**y].concat()))?;
     one(Tensor::of(dims, Data::Str(out))?)
 }
 
@@ -107,10 +106,16 @@ pub(in crate::onnx) fn regex_full_match(call: &mut Call<'_, '_>) -> Outputs {
 
 pub(in crate::onnx) fn tf_idf(call: &mut Call<'_, '_>) -> Outputs {
     let x = call.tensor(0)?;
-    let need = |name: &str| call.int_opt(name).and_then(|v| v.ok_or_else(|| bad(format!("the attribute \"{name}\" expected"))));
-    let (least, most, skips) =
-        (super::size(need("min_gram_length")?)?, super::size(need("max_gram_length")?)?, super::size(need("max_skip_count")?)?);
-    let list = |name: &str| call.ints(name).and_then(|v| v.ok_or_else(|| bad(format!("the attribute \"{name}\" expected"))));
+    let need = |name: &str| {
+        call.int_opt(name).and_then(|v| v.ok_or_else(|| bad(format!("the attribute \"{name}\" expected"))))
+    };
+    let (least, most, skips) = (
+        super::size(need("min_gram_length")?)?,
+        super::size(need("max_gram_length")?)?,
+        super::size(need("max_skip_count")?)?,
+    );
+    let list =
+        |name: &str| call.ints(name).and_then(|v| v.ok_or_else(|| bad(format!("the attribute \"{name}\" expected"))));
     let (starts, places) = (super::sizes(&list("ngram_counts")?)?, super::sizes(&list("ngram_indexes")?)?);
     let weights = call.floats("weights")?;
     let mode = call.text("mode", "TF")?;
@@ -179,7 +184,13 @@ pub(in crate::onnx) fn tf_idf(call: &mut Call<'_, '_>) -> Outputs {
         for (i, v) in out.iter_mut().enumerate() {
             let w = by_place[i % wide];
             *v = match mode.as_str() {
-                "IDF" => if *v > 0.0 { w } else { 0.0 },
+                "IDF" => {
+                    if *v > 0.0 {
+                        w
+                    } else {
+                        0.0
+                    }
+                }
                 _ => *v * w,
             };
         }

@@ -15,11 +15,7 @@ fn of(like: &Tensor, v: &[f64]) -> Result<Value> {
 }
 
 /// Runs an optimizer over groups of tensors: those of the first group, gradients, then states, each of one shape.
-fn groups(
-    call: &mut Call<'_, '_>,
-    kinds: usize,
-    mut step: impl FnMut(&mut [Vec<f64>]) -> Result<()>,
-) -> Outputs {
+fn groups(call: &mut Call<'_, '_>, kinds: usize, mut step: impl FnMut(&mut [Vec<f64>]) -> Result<()>) -> Outputs {
     let n = (call.inputs.len().saturating_sub(2)) / kinds;
     if n == 0 || call.inputs.len() != 2 + n * kinds {
         return Err(bad(format!("a rate, a count and {kinds} tensors for each weight expected")));
@@ -50,8 +46,11 @@ fn rate_and_count(call: &Call<'_, '_>) -> Result<(f64, f64)> {
 
 pub(in crate::onnx) fn adagrad(call: &mut Call<'_, '_>) -> Outputs {
     let (rate, count) = rate_and_count(call)?;
-    let (decay, eps, norm) =
-        (f64::from(call.float("decay_factor", 0.0)?), f64::from(call.float("epsilon", 1e-6)?), f64::from(call.float("norm_coefficient", 0.0)?));
+    let (decay, eps, norm) = (
+        f64::from(call.float("decay_factor", 0.0)?),
+        f64::from(call.float("epsilon", 1e-6)?),
+        f64::from(call.float("norm_coefficient", 0.0)?),
+    );
     let rate = rate / (1.0 + count * decay);
     groups(call, 3, |v| {
         for i in 0..v[0].len() {

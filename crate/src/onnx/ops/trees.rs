@@ -77,7 +77,10 @@ impl Forest {
         }
         let places: HashMap<(i64, i64), usize> = trees.iter().copied().zip(ids.iter().copied()).zip(0..).collect();
         let next = |i: usize, id: i64| {
-            places.get(&(trees[i], id)).copied().ok_or_else(|| bad(format!("node {id} of tree {} does not exist", trees[i])))
+            places
+                .get(&(trees[i], id))
+                .copied()
+                .ok_or_else(|| bad(format!("node {id} of tree {} does not exist", trees[i])))
         };
         let mut nodes = Vec::with_capacity(n);
         let mut below = vec![false; n];
@@ -203,7 +206,8 @@ pub(in crate::onnx) fn tree_classifier(call: &mut Call<'_, '_>) -> Outputs {
                 *s += b;
             }
             let row: Vec<f32> = sums.iter().map(|s| *s as f32).collect();
-            chosen.push(largest(&row));
+            // Of two classes ONNX Runtime takes the second where its score is above 0.
+            chosen.push(if classes == 2 { usize::from(row[1] > 0.0) } else { largest(&row) });
             out.push(scores(row, &post, Second::None)?);
             continue;
         }
@@ -235,7 +239,15 @@ pub(in crate::onnx) fn tree_regressor(call: &mut Call<'_, '_>) -> Outputs {
     regress(call, &forest, targets, how, &base, &post, false)
 }
 
-fn regress(call: &mut Call<'_, '_>, forest: &Forest, targets: usize, how: Aggregate, base: &[f64], post: &str, typed: bool) -> Outputs {
+fn regress(
+    call: &mut Call<'_, '_>,
+    forest: &Forest,
+    targets: usize,
+    how: Aggregate,
+    base: &[f64],
+    post: &str,
+    typed: bool,
+) -> Outputs {
     let x = call.tensor(0)?;
     let (v, rows, n) = rows_of(call, forest)?;
     crate::onnx::value::room(&[rows, targets], 8)?;

@@ -162,7 +162,11 @@ impl Product {
         let shared = Shared { a: a.data.as_ptr(), b: b.data.as_ptr(), out: out.as_mut_ptr() };
         let panels = n.div_ceil(wide);
         // Few panels: rows are shared too, in whole tiles.
-        let parts = if split { (4 * self.pool.threads()).div_ceil(panels).min(m.div_ceil(2 * self.kernels.tile_rows)) } else { 1 };
+        let parts = if split {
+            (4 * self.pool.threads()).div_ceil(panels).min(m.div_ceil(2 * self.kernels.tile_rows))
+        } else {
+            1
+        };
         let each = m.div_ceil(parts.max(1)).next_multiple_of(self.kernels.tile_rows);
         let parts = m.div_ceil(each);
         let work = |task: usize, worker: usize| {
@@ -308,7 +312,9 @@ mod tests {
     fn products_of_awkward_sizes_and_strides_are_those_of_the_definition() {
         let product = Product::new();
         let value = |i: usize| ((i * 7919 + 13) % 31) as f32 / 8.0 - 2.0;
-        for (m, k, n) in [(1, 1, 1), (1, 5, 3), (2, 7, 70), (3, 64, 17), (6, 33, 32), (13, 20, 100), (40, 130, 90), (1, 300, 700)] {
+        for (m, k, n) in
+            [(1, 1, 1), (1, 5, 3), (2, 7, 70), (3, 64, 17), (6, 33, 32), (13, 20, 100), (40, 130, 90), (1, 300, 700)]
+        {
             let a: Vec<f32> = (0..m * k).map(value).collect();
             let b: Vec<f32> = (0..k * n).map(|i| value(i + 5)).collect();
             for turned_a in [false, true] {

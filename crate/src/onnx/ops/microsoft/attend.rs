@@ -73,7 +73,12 @@ fn spread(bias: Option<Tensor>, s: &Heads) -> Result<Option<Vec<f32>>> {
 }
 
 /// What is added to the scores: mask, bias, and nothing after a query's own place.
-fn added(s: &Heads, mask: Option<Mask>, bias: Option<Vec<f32>>, causal: Option<usize>) -> impl FnMut(usize, usize, &mut [f32]) {
+fn added(
+    s: &Heads,
+    mask: Option<Mask>,
+    bias: Option<Vec<f32>>,
+    causal: Option<usize>,
+) -> impl FnMut(usize, usize, &mut [f32]) {
     let (q, k, heads) = (s.queries, s.keys, s.heads);
     move |b, h, scores| {
         if let Some(bias) = &bias {
@@ -171,8 +176,7 @@ fn self_attention(
         return Err(bad(format!("parts {sizes:?} of {}", projected.told())));
     }
     let cut = |from: usize, n: usize| split_heads(&part(projected, 2, from, n)?, heads);
-    let (mut q, mut k, mut v) =
-        (cut(0, sizes[0])?, cut(sizes[0], sizes[1])?, cut(sizes[0] + sizes[1], sizes[2])?);
+    let (mut q, mut k, mut v) = (cut(0, sizes[0])?, cut(sizes[0], sizes[1])?, cut(sizes[0] + sizes[1], sizes[2])?);
     let mut earlier = 0;
     if let Some(past) = past.filter(|p| !p.is_empty()) {
         let [2, b, h, t, d] = past.dims()[..] else {
@@ -223,7 +227,9 @@ pub(in crate::onnx) fn multi_head_attention(call: &mut Call<'_, '_>) -> Outputs 
     let heads = size(call.int("num_heads", 0)?)?;
     let bias = bias.map(|b| b.to_f32s()).transpose()?;
     let packed = |x: &Tensor, n: usize, i: usize| -> Result<Tensor> {
-        let [b, s, h, m, d] = x.dims()[..] else { return Err(bad(format!("5 dimensions expected, {} found", x.told()))) };
+        let [b, s, h, m, d] = x.dims()[..] else {
+            return Err(bad(format!("5 dimensions expected, {} found", x.told())));
+        };
         if m != n {
             return Err(bad(format!("{n} packed parts expected, {} found", x.told())));
         }
@@ -241,7 +247,9 @@ pub(in crate::onnx) fn multi_head_attention(call: &mut Call<'_, '_>) -> Outputs 
     let (q, k, v) = match &bias {
         None => (q, k, v),
         Some(b) => {
-            let at = |from: usize, n: usize| b.get(from..from + n).ok_or_else(|| bad(format!("{} biases for {wide} numbers", b.len())));
+            let at = |from: usize, n: usize| {
+                b.get(from..from + n).ok_or_else(|| bad(format!("{} biases for {wide} numbers", b.len())))
+            };
             let q = with_bias(&q, at(0, wide)?)?;
             if projected {
                 (q, k, v)
@@ -303,7 +311,11 @@ pub(in crate::onnx) fn group_query_attention(call: &mut Call<'_, '_>) -> Outputs
         _ => {
             let wide = query.dims().last().copied().unwrap_or(0);
             let d = wide / (heads + 2 * kv).max(1);
-            (part(&query, 2, 0, heads * d)?, part(&query, 2, heads * d, kv * d)?, part(&query, 2, (heads + kv) * d, kv * d)?)
+            (
+                part(&query, 2, 0, heads * d)?,
+                part(&query, 2, heads * d, kv * d)?,
+                part(&query, 2, (heads + kv) * d, kv * d)?,
+            )
         }
     };
     let (q, k, v) = (split_heads(&q, heads)?, split_heads(&k, kv)?, split_heads(&v, kv)?);
@@ -326,7 +338,8 @@ pub(in crate::onnx) fn group_query_attention(call: &mut Call<'_, '_>) -> Outputs
         let half = cos.dims().last().copied().unwrap_or(0);
         let turn = Rotary { cos: &c, sin: &s, half, interleaved: call.flag("rotary_interleaved", false)? };
         let ids = ids.map(|t| crate::onnx::ops::sizes(&t.to_i64s()?)).transpose()?;
-        let position = |b: usize, i: usize| ids.as_ref().and_then(|v| v.get(b * len + i).copied()).unwrap_or(past[b] + i);
+        let position =
+            |b: usize, i: usize| ids.as_ref().and_then(|v| v.get(b * len + i).copied()).unwrap_or(past[b] + i);
         q = turned(&q, &turn, &position)?;
         k = turned(&k, &turn, &position)?;
     }
@@ -387,7 +400,9 @@ fn grouped(
     let window = call.int("local_window_size", -1)?;
     let bias = bias
         .map(|t| -> Result<(Vec<f32>, usize, usize, usize)> {
-            let [b, h, _, w] = t.dims()[..] else { return Err(bad(format!("a bias of 4 dimensions expected, {} found", t.told()))) };
+            let [b, h, _, w] = t.dims()[..] else {
+                return Err(bad(format!("a bias of 4 dimensions expected, {} found", t.told())));
+            };
             let (rows, cols) = (len, w);
             if ![1, batch].contains(&b) || ![1, g.heads].contains(&h) {
                 return Err(bad(format!("a bias {} for {batch} sequences of {} heads", t.told(), g.heads)));

@@ -28,10 +28,29 @@ impl Layer {
     fn plain(w: &Tensor, bias: Option<Tensor>) -> Result<Self> {
         let [_, rows, k] = w.dims()[..] else { return Err(bad(format!("3 dimensions expected, {} found", w.told()))) };
         let bias = bias.map(|b| b.to_f32s()).transpose()?;
-        Ok(Self { plain: w.to_f32s()?, bytes: Vec::new(), scales: Vec::new(), zeros: None, bias, rows, k, bits: 8, block: k })
+        Ok(Self {
+            plain: w.to_f32s()?,
+            bytes: Vec::new(),
+            scales: Vec::new(),
+            zeros: None,
+            bias,
+            rows,
+            k,
+            bits: 8,
+            block: k,
+        })
     }
-    fn packed(w: &Tensor, scales: &Tensor, zeros: Option<Tensor>, bias: Option<Tensor>, bits: usize, block: usize) -> Result<Self> {
-        let [experts, rows, wide] = w.dims()[..] else { return Err(bad(format!("3 dimensions expected, {} found", w.told()))) };
+    fn packed(
+        w: &Tensor,
+        scales: &Tensor,
+        zeros: Option<Tensor>,
+        bias: Option<Tensor>,
+        bits: usize,
+        block: usize,
+    ) -> Result<Self> {
+        let [experts, rows, wide] = w.dims()[..] else {
+            return Err(bad(format!("3 dimensions expected, {} found", w.told())));
+        };
         let k = wide * 8 / bits;
         let block = if block == 0 { k } else { block };
         let Data::U8(bytes) = w.data() else { return Err(bad(format!("packed bytes expected, {} found", w.told()))) };
@@ -46,7 +65,17 @@ impl Layer {
         // Zero points of whole rows are packed across the rows of an expert.
         let zeros = zeros.map(|z| if block == k && bits < 8 { unfolded(&z, experts, rows, bits) } else { z });
         let bias = bias.map(|b| b.to_f32s()).transpose()?;
-        Ok(Self { plain: Vec::new(), bytes: bytes.clone(), scales: scales.to_f32s()?, zeros, bias, rows, k, bits, block })
+        Ok(Self {
+            plain: Vec::new(),
+            bytes: bytes.clone(),
+            scales: scales.to_f32s()?,
+            zeros,
+            bias,
+            rows,
+            k,
+            bits,
+            block,
+        })
     }
     /// `x * w^T + b` of an expert.
     fn run(&self, call: &mut Call<'_, '_>, e: usize, x: &[f32]) -> Result<Vec<f32>> {
@@ -55,7 +84,10 @@ impl Layer {
         call.spend(out.len().saturating_mul(self.k))?;
         if self.bytes.is_empty() {
             let from = e * self.rows * self.k;
-            let w = self.plain.get(from..from + self.rows * self.k).ok_or_else(|| bad(format!("expert {e} has no weights")))?;
+            let w = self
+                .plain
+                .get(from..from + self.rows * self.k)
+                .ok_or_else(|| bad(format!("expert {e} has no weights")))?;
             product_by_rows(call, x, self.k, self.rows, &mut out, |r, row| {
                 row.copy_from_slice(&w[r * self.k..(r + 1) * self.k]);
             })?;
@@ -117,7 +149,9 @@ impl Gate {
             let half = rows / 2;
             let row = |r: &[f32]| -> Vec<f32> {
                 (0..half)
-                    .map(|i| if self.fusion == 1 { self.unit(r[2 * i], r[2 * i + 1]) } else { self.unit(r[i], r[half + i]) })
+                    .map(|i| {
+                        if self.fusion == 1 { self.unit(r[2 * i], r[2 * i + 1]) } else { self.unit(r[i], r[half + i]) }
+                    })
                     .collect()
             };
             return Ok(first.chunks(rows.max(1)).flat_map(row).collect());
@@ -127,7 +161,12 @@ impl Gate {
             return Ok(first.iter().zip(&third).map(|(g, l)| self.unit(*g, *l)).collect());
         }
         let mut v = first;
-        super::activate(&self.kind, &[], &mut v)?;
+        // ONNX Runtime's experts take the approximation.
+        if self.kind == "gelu" {
+            v.iter_mut().for_each(|x| *x = elementwise::gelu_tanh32(*x));
+        } else {
+            super::activate(&self.kind, &[], &mut v)?;
+        }
         if let Some(third) = third {
             v.iter_mut().zip(&third).for_each(|(x, t)| *x *= t);
         }
@@ -135,10 +174,18 @@ impl Gate {
     }
 }
 
-fn mix(call: &mut Call<'_, '_>, first: &Layer, second: &Layer, third: Option<&Layer>, weights: Option<Tensor>) -> Outputs {
+fn mix(
+    call: &mut Call<'_, '_>,
+    first: &Layer,
+    second: &Layer,
+    third: Option<&Layer>,
+    weights: Option<Tensor>,
+) -> Outputs {
     let (x, router) = (call.tensor(0)?, call.tensor(1)?);
     let hidden = first.k;
-    let [tokens, experts] = router.dims()[..] else { return Err(bad(format!("scores of rows expected, {} found", router.told()))) };
+    let [tokens, experts] = router.dims()[..] else {
+        return Err(bad(format!("scores of rows expected, {} found", router.told())));
+    };
     let k = size(call.int("k", 1)?)?;
     if x.len() != tokens * hidden || k > experts || second.rows != hidden {
         return Err(bad(format!("{} for {tokens} rows of {experts} experts", x.told())));
@@ -204,7 +251,8 @@ pub(in crate::onnx) fn q_moe(call: &mut Call<'_, '_>) -> Outputs {
     let block = size(call.int("block_size", 0)?.max(0))?;
     let layer = |w: usize, zeros: usize, bits: usize| -> Result<Option<Layer>> {
         let Some(weights) = call.optional(w)? else { return Ok(None) };
-        Layer::packed(&weights, &call.tensor(w + 1)?, call.optional(zeros)?, call.optional(w + 2)?, bits, block).map(Some)
+        Layer::packed(&weights, &call.tensor(w + 1)?, call.optional(zeros)?, call.optional(w + 2)?, bits, block)
+            .map(Some)
     };
     let first = layer(2, 11, b1)?.ok_or_else(|| bad("the first layer's weights expected"))?;
     let second = layer(5, 12, b2)?.ok_or_else(|| bad("the second layer's weights expected"))?;

@@ -64,7 +64,9 @@ impl Blocks<'_> {
 pub(in crate::onnx) fn mat_mul_n_bits(call: &mut Call<'_, '_>) -> Outputs {
     let (a, b, scales) = (call.tensor(0)?, call.tensor(1)?, call.tensor(2)?);
     let (zeros, groups, bias) = (call.optional(3)?, call.optional(4)?, call.optional(5)?);
-    let need = |name: &str| call.int_opt(name).and_then(|v| v.ok_or_else(|| bad(format!("the attribute \"{name}\" expected"))));
+    let need = |name: &str| {
+        call.int_opt(name).and_then(|v| v.ok_or_else(|| bad(format!("the attribute \"{name}\" expected"))))
+    };
     let (k, n, block) = (size(need("K")?)?, size(need("N")?)?, size(need("block_size")?)?);
     let bits = width(call.int("bits", 4)?)?;
     if call.int("weight_prepacked", 0)? > 0 {
@@ -74,7 +76,8 @@ pub(in crate::onnx) fn mat_mul_n_bits(call: &mut Call<'_, '_>) -> Outputs {
         return Err(bad(format!("rows of {k} numbers expected, {} found", a.told())));
     }
     let count = k.div_ceil(block);
-    let stride = count.checked_mul(block).and_then(|n| n.checked_mul(bits)).ok_or_else(|| bad("blocks beyond 64 bits"))? / 8;
+    let stride =
+        count.checked_mul(block).and_then(|n| n.checked_mul(bits)).ok_or_else(|| bad("blocks beyond 64 bits"))? / 8;
     let Data::U8(bytes) = b.data() else { return Err(bad(format!("packed bytes expected, {} found", b.told()))) };
     let mut dims = a.dims().to_vec();
     if let Some(last) = dims.last_mut() {
@@ -84,7 +87,11 @@ pub(in crate::onnx) fn mat_mul_n_bits(call: &mut Call<'_, '_>) -> Outputs {
     let mut out = vec![0.0; total];
     if !bytes.is_empty() {
         if Some(bytes.len()) != n.checked_mul(stride) || Some(scales.len()) != n.checked_mul(count) {
-            return Err(bad(format!("{n} rows of {stride} bytes and {count} scales expected, {} and {} found", b.told(), scales.told())));
+            return Err(bad(format!(
+                "{n} rows of {stride} bytes and {count} scales expected, {} and {} found",
+                b.told(),
+                scales.told()
+            )));
         }
         let s = scales.to_f32s()?;
         let (packed, plain) = match zeros.as_ref().map(Tensor::data) {
@@ -211,7 +218,11 @@ pub(in crate::onnx) fn gather_block_quantized(call: &mut Call<'_, '_>) -> Output
             // Packed as the data is, along the last axis of the scales.
             (Some((Data::U8(bytes), _)), _) if packed => {
                 let wide = last_blocks.div_ceil(per);
-                f32::from(unpacked(bytes.get(place / last_blocks * wide..).unwrap_or_default(), bits, place % last_blocks))
+                f32::from(unpacked(
+                    bytes.get(place / last_blocks * wide..).unwrap_or_default(),
+                    bits,
+                    place % last_blocks,
+                ))
             }
             (Some(_), Some(v)) => v.get(place).copied().unwrap_or(default),
             _ => default,
