@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    proto::{AttrProto, FunctionProto, GraphProto, Info, Kind, NodeProto, Sparse},
+    proto::{AttrProto, FunctionProto, GraphProto, Info, NodeProto, Sparse},
     table::{self, Op},
     value::Tensor,
 };
@@ -24,9 +24,7 @@ pub(super) enum Attr {
     Floats(Rc<[f32]>),
     Ints(Rc<[i64]>),
     Texts(Rc<[Rc<str>]>),
-    Tensors(Rc<[Tensor]>),
     Sparse(Rc<Sparse>),
-    Info(Kind),
     Reference(String),
     Other,
 }
@@ -191,11 +189,9 @@ pub(super) fn plain_attribute(value: AttrProto) -> Attr {
         AttrProto::Floats(v) => Attr::Floats(v),
         AttrProto::Ints(v) => Attr::Ints(v),
         AttrProto::Texts(v) => Attr::Texts(v),
-        AttrProto::Tensors(v) => Attr::Tensors(v.into()),
         AttrProto::Sparse(v) => Attr::Sparse(v),
-        AttrProto::Info(v) => Attr::Info(v),
         AttrProto::Reference(v) => Attr::Reference(v),
-        AttrProto::Graph(_) | AttrProto::Other => Attr::Other,
+        AttrProto::Graph(_) | AttrProto::Unused => Attr::Other,
     }
 }
 

@@ -4,6 +4,14 @@
 //! an order, last uses are found) and [`Model::run`] executes them node by node (`run.rs`). An operator is a row of
 //! the table in `table.rs` and a function in the file of its family in `ops/`. What a run may hold and cost is bounded.
 
+#![allow(
+    clippy::clone_on_copy,
+    clippy::needless_range_loop,
+    clippy::unnecessary_fallible_conversions,
+    clippy::useless_conversion,
+    reason = "macros write one body for strings and for numbers of every width; a loop over axes indexes several lists"
+)]
+
 mod cast;
 mod graph;
 mod node_tests;
@@ -101,6 +109,10 @@ impl Model {
     /// Operators that are not supported, with the number of nodes that need them.
     pub fn missing(&self) -> &BTreeMap<String, usize> {
         &self.missing
+    }
+    /// Whether the main graph has a node of this operator.
+    fn has(&self, op: &str) -> bool {
+        self.graph.nodes.iter().any(|node| node.op == op)
     }
     /// Whether a node's result is drawn at random by an operator whose generator ONNX does not fix.
     pub fn is_random(&self) -> bool {

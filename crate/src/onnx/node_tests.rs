@@ -87,6 +87,9 @@ async fn case(model: &SourceFile, files: &SourceSet) -> Result<CaseResult> {
         let found = model.run(inputs)?;
         for ((name, found), expected) in found.iter().zip(&expected) {
             if let Err(why) = agree(found, expected, random) {
+                if model.has("QLinearMatMul") && wrapped(found, expected) {
+                    return Ok(CaseResult::Unsupported(WRAPPED.into()));
+                }
                 return Ok(CaseResult::Failed(format!("the output \"{name}\" of data set {sets}: {why}")));
             }
         }
@@ -96,6 +99,21 @@ async fn case(model: &SourceFile, files: &SourceSet) -> Result<CaseResult> {
         return Err(Fault::caller("a case without test_data_set_0/output_0.pb"));
     }
     Ok(if random { CaseResult::PassedByShape } else { CaseResult::Passed })
+}
+
+/// Why a case is set aside whose expected values are not the operator's.
+const WRAPPED: &str = "not supported: QLinearMatMul's expected values wrap around where the operator saturates \
+                       (ONNX's reference before it was corrected)";
+
+/// All that differs was saturated here, to the limit of eight bits.
+fn wrapped(found: &Value, expected: &Value) -> bool {
+    let (Value::Tensor(f), Value::Tensor(e)) = (found, expected) else { return false };
+    match (f.data(), e.data()) {
+        (Data::I8(f), Data::I8(e)) if f.len() == e.len() => {
+            f.iter().zip(e).all(|(f, e)| f == e || *f == i8::MIN || *f == i8::MAX)
+        }
+        _ => false,
+    }
 }
 
 /// The value in a file.

@@ -36,13 +36,11 @@ pub(super) enum AttrProto {
     Floats(Rc<[f32]>),
     Ints(Rc<[i64]>),
     Texts(Rc<[Rc<str>]>),
-    Tensors(Vec<Tensor>),
     Sparse(Rc<Sparse>),
-    Info(Kind),
     /// The value of the calling node's attribute of this name.
     Reference(String),
-    /// A list of graphs or of sparse tensors: no operator has one.
-    Other,
+    /// A type, or a list of tensors, graphs or sparse tensors: no operator reads one.
+    Unused,
 }
 
 /// Coordinates and values of the elements that are not zero.
@@ -405,8 +403,8 @@ fn attribute(mut wire: Wire<'_>, depth: usize) -> Result<(String, AttrProto)> {
     let at = wire.place();
     let (mut name, mut kind, mut reference) = (String::new(), 0, String::new());
     let (mut f, mut i, mut s) = (0.0, 0, None);
-    let (mut floats, mut ints, mut texts, mut tensors) = (Vec::new(), Vec::new(), Vec::<Rc<str>>::new(), Vec::new());
-    let (mut t, mut g, mut sp, mut tp) = (None, None, None, None);
+    let (mut floats, mut ints, mut texts) = (Vec::new(), Vec::new(), Vec::<Rc<str>>::new());
+    let (mut t, mut g, mut sp) = (None, None, None);
     while let Some((number, field)) = wire.next()? {
         match number {
             1 => name = field.text(),
@@ -418,8 +416,6 @@ fn attribute(mut wire: Wire<'_>, depth: usize) -> Result<(String, AttrProto)> {
             7 => field.floats(&mut floats)?,
             8 => field.ints(&mut ints)?,
             9 => texts.push(Rc::from(field.text())),
-            10 => tensors.push(tensor(field.message())?.1),
-            14 => tp = Some(info_kind(field.message(), 0)?),
             20 => kind = field.int(),
             21 => reference = field.text(),
             22 => sp = Some(Rc::new(sparse(field.message())?.1)),
@@ -439,9 +435,7 @@ fn attribute(mut wire: Wire<'_>, depth: usize) -> Result<(String, AttrProto)> {
         6 => AttrProto::Floats(floats.into()),
         7 => AttrProto::Ints(ints.into()),
         8 => AttrProto::Texts(texts.into()),
-        9 => AttrProto::Tensors(tensors),
         11 => AttrProto::Sparse(sp.ok_or_else(|| missing("a sparse tensor"))?),
-        13 => AttrProto::Info(tp.ok_or_else(|| missing("a type"))?),
         // Files of IR version 1 state no kind.
         0 if t.is_some() => AttrProto::Tensor(t.ok_or_else(|| missing("a tensor"))?),
         0 if g.is_some() => AttrProto::Graph(g.ok_or_else(|| missing("a graph"))?),
@@ -451,7 +445,7 @@ fn attribute(mut wire: Wire<'_>, depth: usize) -> Result<(String, AttrProto)> {
         0 if s.is_some() => AttrProto::Text(s.unwrap_or_default()),
         0 if f != 0.0 => AttrProto::Float(f),
         0 => AttrProto::Int(i),
-        _ => AttrProto::Other,
+        _ => AttrProto::Unused,
     };
     Ok((name, value))
 }

@@ -5,7 +5,6 @@ use std::rc::Rc;
 use super::{
     Model,
     graph::{Attr, Graph, Node, Target},
-    proto::Kind,
     value::{Tensor, Type, Value, run_limits},
 };
 use crate::{
@@ -322,13 +321,6 @@ impl Call<'_, '_> {
         Type::from_code(code)
             .map(Some)
             .ok_or_else(|| bad(format!("{name} is {code}, which is no element type of ONNX")))
-    }
-    /// A declared type.
-    pub(super) fn attr_kind(&self, name: &str) -> Option<Kind> {
-        match self.attr(name) {
-            Some(Attr::Info(kind)) => Some(kind.clone()),
-            _ => None,
-        }
     }
     /// A graph, and the values around it that it reads.
     pub(super) fn body(&self, name: &str) -> Result<(Rc<Graph>, Vec<Value>)> {

@@ -272,7 +272,6 @@ static TABLE: &[Row] = &[
     row(ML, "ZipMap", &[1], ml::zip_map),
     row("ai.onnx.preview", "FlexAttention", &[1], attention::flex_attention),
     row(TRAINING, "Adagrad", &[1], training::adagrad),
-    row(TRAINING, "Adam", &[1], training::adam),
     row(TRAINING, "Momentum", &[1], training::momentum),
     row(MS, "Attention", &[1], microsoft::attend::attention),
     row(MS, "BiasAdd", &[1], microsoft::bias_add),

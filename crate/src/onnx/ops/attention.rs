@@ -22,6 +22,8 @@ pub(super) struct Heads {
     pub(super) scale: f32,
     /// 0: none.
     pub(super) softcap: f32,
+    /// Softcap after masks and biases instead of before; what is hidden stays hidden.
+    pub(super) cap_last: bool,
 }
 
 /// At which stage the scores are kept.
@@ -94,15 +96,16 @@ impl Heads {
                 if keep == Keep::Raw {
                     kept.extend_from_slice(&scores);
                 }
-                if self.softcap > 0.0 {
-                    scores.iter_mut().for_each(|x| *x = (*x / self.softcap).tanh() * self.softcap);
-                }
-                if keep == Keep::Capped {
-                    kept.extend_from_slice(&scores);
-                }
-                bias(b, h, &mut scores);
-                if keep == Keep::Biased {
-                    kept.extend_from_slice(&scores);
+                for stage in if self.cap_last { [Keep::Biased, Keep::Capped] } else { [Keep::Capped, Keep::Biased] } {
+                    if stage == Keep::Biased {
+                        bias(b, h, &mut scores);
+                    } else if self.softcap > 0.0 {
+                        let cap = |x: &mut f32| *x = (*x / self.softcap).tanh() * self.softcap;
+                        scores.iter_mut().filter(|x| **x != f32::NEG_INFINITY).for_each(cap);
+                    }
+                    if keep == stage {
+                        kept.extend_from_slice(&scores);
+                    }
                 }
                 scores.chunks_mut(t.max(1)).for_each(|row| softmax(row, sinks.map(|s| s[h])));
                 if keep == Keep::Probabilities {
@@ -154,8 +157,7 @@ pub(in crate::onnx) fn attention(call: &mut Call<'_, '_>) -> Outputs {
     };
     let past = past_k.as_ref().filter(|p| p.rank() == 4).map(|p| p.dims()[2]);
     let (k, v) = (appended(past_k, kh.0)?, appended(past_v, kh.1)?);
-    let ([b, heads, s, d], [kb, kv_heads, t, kd], [vb, vh, vt, dv]) = (&qh.dims()[..], &k.dims()[..], &v.dims()[..])
-    else {
+    let ([b, heads, s, d], [kb, kv_heads, t, kd], [vb, vh, vt, dv]) = (qh.dims(), k.dims(), v.dims()) else {
         return Err(bad(format!("4 dimensions expected, {}, {} and {} found", qh.told(), k.told(), v.told())));
     };
     if b != kb || b != vb || d != kd || t != vt || kv_heads != vh {
@@ -171,6 +173,8 @@ pub(in crate::onnx) fn attention(call: &mut Call<'_, '_>) -> Outputs {
         v_dim: *dv,
         scale: call.float_opt("scale")?.unwrap_or_else(|| 1.0 / (*d as f32).sqrt()),
         softcap: call.float("softcap", 0.0)?,
+        // As ONNX's releases defined it before opset 25.
+        cap_last: !call.since(25),
     };
     let valid = valid.map(|v| v.to_i64s()).transpose()?;
     if valid.as_ref().is_some_and(|v| v.len() != *b) {
@@ -180,8 +184,21 @@ pub(in crate::onnx) fn attention(call: &mut Call<'_, '_>) -> Outputs {
     let keep = match (call.wanted(3), call.int("qk_matmul_output_mode", 0)?) {
         (false, _) => Keep::Nothing,
         (true, 0) => Keep::Raw,
-        (true, 1) => Keep::Capped,
-        (true, 2) => Keep::Biased,
+        // The numbers follow the order of the stages.
+        (true, 1) => {
+            if shape.cap_last {
+                Keep::Biased
+            } else {
+                Keep::Capped
+            }
+        }
+        (true, 2) => {
+            if shape.cap_last {
+                Keep::Capped
+            } else {
+                Keep::Biased
+            }
+        }
         (true, 3) => Keep::Probabilities,
         (_, other) => return Err(bad(format!("a qk_matmul_output_mode from 0 to 3 expected, {other} found"))),
     };
@@ -261,7 +278,7 @@ fn masking(
 
 pub(in crate::onnx) fn flex_attention(call: &mut Call<'_, '_>) -> Outputs {
     let (q, k, v) = (call.tensor(0)?, call.tensor(1)?, call.tensor(2)?);
-    let ([b, h, s, d], [_, kh, t, kd], [_, vh, vt, dv]) = (&q.dims()[..], &k.dims()[..], &v.dims()[..]) else {
+    let ([b, h, s, d], [_, kh, t, kd], [_, vh, vt, dv]) = (q.dims(), k.dims(), v.dims()) else {
         return Err(bad("4 dimensions expected"));
     };
     let (b, h, s, d, kh, t, dv) = (*b, *h, *s, *d, *kh, *t, *dv);
@@ -382,7 +399,7 @@ pub(in crate::onnx) fn linear_attention(call: &mut Call<'_, '_>) -> Outputs {
     let (past, decay, beta) = (call.optional(3)?, call.optional(4)?, call.optional(5)?);
     let (hq, hk) = (size(call.int("q_num_heads", 0)?)?, size(call.int("kv_num_heads", 0)?)?);
     let rule = call.text("update_rule", "gated_delta")?;
-    let ([b, t, qw], [_, _, kw], [_, _, vw]) = (&q.dims()[..], &k.dims()[..], &v.dims()[..]) else {
+    let ([b, t, qw], [_, _, kw], [_, _, vw]) = (q.dims(), k.dims(), v.dims()) else {
         return Err(bad("queries, keys and values of 3 dimensions expected"));
     };
     if k.dims()[..2] != q.dims()[..2] || v.dims()[..2] != q.dims()[..2] {

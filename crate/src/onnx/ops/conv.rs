@@ -445,7 +445,7 @@ pub(in crate::onnx) fn col2im(call: &mut Call<'_, '_>) -> Outputs {
 pub(in crate::onnx) fn causal_conv_with_state(call: &mut Call<'_, '_>) -> Outputs {
     let (x, w) = (call.tensor(0)?, call.tensor(1)?);
     let (bias, past) = (call.optional(2)?, call.optional(3)?);
-    let ([batch, channels, len], [wc, _, k]) = (&x.dims()[..], &w.dims()[..]) else {
+    let ([batch, channels, len], [wc, _, k]) = (x.dims(), w.dims()) else {
         return Err(bad(format!("3 dimensions expected, {} and {} found", x.told(), w.told())));
     };
     let (batch, channels, len, k) = (*batch, *channels, *len, *k);

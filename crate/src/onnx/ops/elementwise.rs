@@ -158,10 +158,6 @@ pub(in crate::onnx) fn quick_gelu(call: &mut Call<'_, '_>) -> Outputs {
     let a = call.float("alpha", 1.702)?;
     floats(call, |x| x * sigmoid32(a * x), |x| x * sigmoid64(f64::from(a) * x))
 }
-pub(in crate::onnx) fn affine(call: &mut Call<'_, '_>) -> Outputs {
-    let (a, b) = (call.float("alpha", 1.0)?, call.float("beta", 0.0)?);
-    floats(call, |x| a * x + b, |x| f64::from(a) * x + f64::from(b))
-}
 pub(in crate::onnx) fn shrink(call: &mut Call<'_, '_>) -> Outputs {
     let (bias, lambd) = (f64::from(call.float("bias", 0.0)?), f64::from(call.float("lambd", 0.5)?));
     let x = call.tensor(0)?;

@@ -551,7 +551,7 @@ pub(in crate::onnx) fn non_max_suppression(call: &mut Call<'_, '_>) -> Outputs {
     let overlap = call.optional(3)?.map(|t| single_f64(&t)).transpose()?.unwrap_or(0.0);
     let least = call.optional(4)?.map(|t| single_f64(&t)).transpose()?;
     let centred = call.flag("center_point_box", false)?;
-    let ([batch, n, 4], [b2, classes, n2]) = (&boxes.dims()[..], &scores.dims()[..]) else {
+    let ([batch, n, 4], [b2, classes, n2]) = (boxes.dims(), scores.dims()) else {
         return Err(bad(format!("boxes {} with scores {}", boxes.told(), scores.told())));
     };
     if batch != b2 || n != n2 {

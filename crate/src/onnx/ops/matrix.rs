@@ -152,7 +152,7 @@ pub(in crate::onnx) fn gemm(call: &mut Call<'_, '_>) -> Outputs {
     let (alpha, beta) = (call.float("alpha", 1.0)?, call.float("beta", 1.0)?);
     let (ta, tb) = (call.flag("transA", false)?, call.flag("transB", false)?);
     let kind = a.kind();
-    let ([am, ak], [bk, bn]) = (&a.dims()[..], &b.dims()[..]) else {
+    let ([am, ak], [bk, bn]) = (a.dims(), b.dims()) else {
         return Err(bad(format!("two matrices expected, {} and {} found", a.told(), b.told())));
     };
     let (m, k) = if ta { (*ak, *am) } else { (*am, *ak) };

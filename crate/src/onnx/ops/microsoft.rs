@@ -11,7 +11,7 @@ use crate::{
     onnx::{
         cast::{self, Rounding},
         run::{Call, Outputs, bad, one},
-        value::{Data, Tensor, Type, Value, room},
+        value::{Data, Tensor, Value, room},
     },
 };
 
@@ -420,7 +420,7 @@ pub(in crate::onnx) fn inverse(call: &mut Call<'_, '_>) -> Outputs {
 
 pub(in crate::onnx) fn cdist(call: &mut Call<'_, '_>) -> Outputs {
     let (a, b) = (call.tensor(0)?, call.tensor(1)?);
-    let ([m, k], [n, k2]) = (&a.dims()[..], &b.dims()[..]) else { return Err(bad("two matrices expected")) };
+    let ([m, k], [n, k2]) = (a.dims(), b.dims()) else { return Err(bad("two matrices expected")) };
     if k != k2 {
         return Err(bad(format!("{} and {} of different widths", a.told(), b.told())));
     }

@@ -634,13 +634,7 @@ pub(in crate::onnx) fn svm_classifier(call: &mut Call<'_, '_>) -> Outputs {
         } else {
             found.clone()
         };
-        let best = if total > 0 && !with_probabilities {
-            largest(&votes)
-        } else if with_probabilities && total > 0 {
-            largest(&votes)
-        } else {
-            largest(&row_scores)
-        };
+        let best = if total > 0 { largest(&votes) } else { largest(&row_scores) };
         let weight = if total > 0 { votes[best] } else { row_scores[best] };
         let mut label = best;
         let mut second = Second::None;

@@ -213,6 +213,8 @@ pub(in crate::onnx) fn lp_normalization(call: &mut Call<'_, '_>) -> Outputs {
     let a = axis(call.int("axis", -1)?, x.rank())?;
     let p = call.int("p", 2)?;
     let (n, inner) = (x.dims()[a], product(&x.dims()[a + 1..]));
+    // From opset 22 on, ONNX's node tests divide by a norm of zero too.
+    let divide = call.since(22);
     let mut v = x.to_f64s()?;
     for block in v.chunks_mut((n * inner).max(1)) {
         for i in 0..inner {
@@ -223,7 +225,7 @@ pub(in crate::onnx) fn lp_normalization(call: &mut Call<'_, '_>) -> Outputs {
                 (0..n).map(|j| of(j).powi(2)).sum::<f64>().sqrt()
             };
             for j in 0..n {
-                block[j * inner + i] = if norm == 0.0 { 0.0 } else { block[j * inner + i] / norm };
+                block[j * inner + i] = if norm == 0.0 && !divide { 0.0 } else { block[j * inner + i] / norm };
             }
         }
     }

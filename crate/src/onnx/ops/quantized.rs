@@ -185,7 +185,7 @@ pub(super) fn whole_product(
     bz: Option<&Tensor>,
 ) -> Result<Tensor> {
     let (x, y) = (centred(a, az, true)?, centred(b, bz, false)?);
-    if let ([.., k], [k2, n]) = (&a.dims()[..], &b.dims()[..]) {
+    if let ([.., k], [k2, n]) = (a.dims(), b.dims()) {
         if k != k2 {
             return Err(bad(format!("{} and {} cannot be multiplied", a.told(), b.told())));
         }

@@ -31,10 +31,9 @@ fn groups(call: &mut Call<'_, '_>, kinds: usize, mut step: impl FnMut(&mut [Vec<
             return Err(bad("a weight, its gradient and its states should have one shape"));
         }
         step(&mut values)?;
-        let mut to = 0;
-        for (k, v) in values.iter().enumerate().filter(|(k, _)| *k != 1) {
-            outputs[to].push(of(&tensors[k], v)?);
-            to += 1;
+        let kept = values.iter().zip(&tensors).enumerate().filter(|(k, _)| *k != 1).map(|(_, pair)| pair);
+        for (list, (v, like)) in outputs.iter_mut().zip(kept) {
+            list.push(of(like, v)?);
         }
     }
     Ok(outputs.into_iter().flatten().collect())
@@ -57,23 +56,6 @@ pub(in crate::onnx) fn adagrad(call: &mut Call<'_, '_>) -> Outputs {
             let g = norm * v[0][i] + v[1][i];
             v[2][i] += g * g;
             v[0][i] -= rate * g / (v[2][i].sqrt() + eps);
-        }
-        Ok(())
-    })
-}
-
-pub(in crate::onnx) fn adam(call: &mut Call<'_, '_>) -> Outputs {
-    let (rate, count) = rate_and_count(call)?;
-    let f = |name: &str, default: f32| call.float(name, default).map(f64::from);
-    let (alpha, beta, eps) = (f("alpha", 0.9)?, f("beta", 0.999)?, f("epsilon", 1e-6)?);
-    let (norm, post) = (f("norm_coefficient", 0.0)?, f("norm_coefficient_post", 0.0)?);
-    let rate = if count > 0.0 { rate * (1.0 - beta.powf(count)).sqrt() / (1.0 - alpha.powf(count)) } else { rate };
-    groups(call, 4, |v| {
-        for i in 0..v[0].len() {
-            let g = norm * v[0][i] + v[1][i];
-            v[2][i] = alpha * v[2][i] + (1.0 - alpha) * g;
-            v[3][i] = beta * v[3][i] + (1.0 - beta) * g * g;
-            v[0][i] = (1.0 - post) * (v[0][i] - rate * v[2][i] / (v[3][i].sqrt() + eps));
         }
         Ok(())
     })

@@ -134,6 +134,7 @@ fn finish(
         v_dim: *dv,
         scale: scale(call, *d)?,
         softcap: 0.0,
+        cap_last: false,
     };
     let filter = call.float("mask_filter_value", -10_000.0)?;
     let mask = mask.map(|m| Mask::of(m, *b, *s, *t, filter)).transpose()?;
@@ -396,6 +397,7 @@ fn grouped(
         v_dim: dim,
         scale: scale(call, dim)?,
         softcap: call.float("softcap", 0.0)?,
+        cap_last: false,
     };
     let window = call.int("local_window_size", -1)?;
     let bias = bias
