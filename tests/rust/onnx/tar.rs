@@ -19,6 +19,12 @@ pub fn unpacked(packed: &[u8]) -> Vec<(String, Vec<u8>)> {
         match head[156] {
             // GNU's long name of the next file.
             b'L' => long = Some(String::from_utf8_lossy(&body).trim_end_matches('\0').to_owned()),
+            // POSIX: records of a length, a space, a key and its value.
+            b'x' => {
+                let text = String::from_utf8_lossy(&body).into_owned();
+                long =
+                    text.lines().find_map(|line| line.split_once(" path=")).map(|(_, path)| path.to_owned()).or(long);
+            }
             b'0' | 0 => {
                 let prefix = text(345, 500);
                 let plain = if prefix.is_empty() { text(0, 100) } else { format!("{prefix}/{}", text(0, 100)) };
