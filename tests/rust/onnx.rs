@@ -223,6 +223,40 @@ fn inputs_come_from_npz_npy_json_and_values_on_the_command_line() {
 }
 
 #[test]
+fn the_command_runs_a_graph_prints_json_and_tells_wrong_inputs_by_its_exit_code() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let case = folder.path().join("test_relu");
+    std::fs::create_dir_all(case.join("test_data_set_0")).expect("a folder");
+    let graph = Graph::new().input("x", 1, &[2]).node("Relu", &["x"], &["y"], &[]).output("y");
+    let file = case.join("model.onnx");
+    std::fs::write(&file, model(13, &graph, &[])).expect("it is written");
+    let glassbox = |args: &[&str]| {
+        let ended = std::process::Command::new(env!("CARGO_BIN_EXE_glassbox")).args(args).output().expect("it starts");
+        (ended.status.code(), String::from_utf8_lossy(&ended.stdout).into_owned())
+    };
+    let file = file.to_str().expect("UTF-8");
+    let (code, out) = glassbox(&["run", file, "--inputs", "x=[-1, 2.5]", "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!((code, &report["outputs"][0]["values"]), (Some(0), &serde_json::json!([0.0, 2.5])));
+    assert_eq!(glassbox(&["run", file, "--inputs", "z=[1, 2]"]).0, Some(2), "a wrong name is wrong usage");
+    // A case in the form of ONNX's tests: outputs that agree, then one that does not.
+    let tensor = |values: [f32; 2]| {
+        let raw: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        [&[8, 2, 16, 1, 74, 8][..], &raw].concat()
+    };
+    let data = case.join("test_data_set_0");
+    std::fs::write(data.join("input_0.pb"), tensor([-1.0, 2.0])).expect("it is written");
+    for (expected, code, counts) in [([0.0, 2.0], 0, (1, 0)), ([1.0, 2.0], 1, (0, 1))] {
+        std::fs::write(data.join("output_0.pb"), tensor(expected)).expect("it is written");
+        let (ended, out) = glassbox(&["test-onnx", folder.path().to_str().expect("UTF-8"), "--json"]);
+        let report: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+        assert_eq!(ended, Some(code), "{report}");
+        assert_eq!((report["passed"].as_i64(), report["failed"].as_i64()), (Some(counts.0), Some(counts.1)));
+        assert_eq!(report["cases"][0]["name"], "test_relu");
+    }
+}
+
+#[test]
 fn an_operator_that_is_not_known_is_refused_by_name_with_its_count() {
     let graph = Graph::new()
         .input("x", 1, &[2])
