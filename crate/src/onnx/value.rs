@@ -11,7 +11,7 @@ use crate::tensor::float::{bf16, f16, to_bf16, to_f16};
 /// Bytes that the values of one run may hold together, unless the caller sets another limit.
 pub const MEMORY_MOST: u64 = 16 << 30;
 /// Dimensions of one tensor, at most.
-pub const RANK_MOST: usize = 64;
+const RANK_MOST: usize = 64;
 
 thread_local! {
     static HELD: Cell<u64> = const { Cell::new(0) };
@@ -398,7 +398,7 @@ pub struct Tensor {
 ///
 /// # Errors
 /// The product leaves the machine's numbers, or the limit of memory.
-pub fn room(dims: &[usize], size: usize) -> Result<usize> {
+pub(super) fn room(dims: &[usize], size: usize) -> Result<usize> {
     if dims.len() > RANK_MOST {
         return Err(Fault::limit(format!("a tensor of {} dimensions; at most {RANK_MOST} are taken", dims.len())));
     }

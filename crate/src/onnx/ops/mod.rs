@@ -13,7 +13,7 @@ pub(super) mod ml;
 pub(super) mod norm;
 pub(super) mod pool;
 pub(super) mod quantized;
-pub mod random;
+pub(super) mod random;
 pub(super) mod recurrent;
 pub(super) mod reduce;
 pub(super) mod sequence;
