@@ -1,4 +1,5 @@
 //! Small ONNX files for tests, and changes to them that know the wire format.
+#![allow(unreachable_pub, reason = "a module of one test")]
 
 /// A protobuf message being written.
 #[derive(Debug, Clone, Default)]

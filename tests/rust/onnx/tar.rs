@@ -1,4 +1,5 @@
 //! The files of an archive packed by xz.
+#![allow(unreachable_pub, reason = "a module of one test")]
 
 /// Path and bytes of each file of a `.tar.xz`.
 pub fn unpacked(packed: &[u8]) -> Vec<(String, Vec<u8>)> {
