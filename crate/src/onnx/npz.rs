@@ -10,7 +10,7 @@ use crate::{
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 /// Bytes that one member may unpack to.
-const MEMBER_MOST: usize = 4 << 30;
+const MEMBER_MOST: u64 = 4 << 30;
 
 fn bad(what: impl Into<String>) -> Fault {
     Fault::new(Blame::File, what)
@@ -228,7 +228,7 @@ fn members(bytes: &[u8]) -> Result<Vec<(String, Vec<u8>)>> {
         room(&[size], 1)?;
         let body = match method {
             0 => raw.to_vec(),
-            8 if size <= MEMBER_MOST => {
+            8 if size as u64 <= MEMBER_MOST => {
                 inflated(raw, size).ok_or_else(|| bad("a member of the archive cannot be unpacked"))?
             }
             other => return Err(bad(format!("a stored or deflated member expected, method {other} found"))),

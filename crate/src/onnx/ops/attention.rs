@@ -382,7 +382,7 @@ pub(super) fn rotate(call: &Call<'_, '_>, x: &Tensor, cos: &Tensor, sin: &Tensor
     let ids = ids.map(|t| super::sizes(&t.to_i64s()?)).transpose()?;
     let row = |b: usize, i: usize| match &ids {
         Some(ids) if ids.len() == 1 => ids[0].saturating_add(i),
-        Some(ids) => ids.get(b * s + i).copied().unwrap_or(usize::MAX >> 32),
+        Some(ids) => ids.get(b * s + i).copied().unwrap_or(usize::MAX),
         None => b * s + i,
     };
     let mut v = x.to_f32s()?;
