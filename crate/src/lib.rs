@@ -40,6 +40,7 @@ pub mod formats;
 pub mod ir;
 #[forbid(unsafe_code)]
 pub mod model;
+#[cfg(feature = "onnx")]
 #[forbid(unsafe_code)]
 pub mod onnx;
 #[forbid(unsafe_code)]

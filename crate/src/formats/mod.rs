@@ -26,6 +26,7 @@ mod xray;
 mod zipped;
 
 pub(crate) use codec::hdf5::unfiltered as unfiltered_chunk;
+#[cfg(feature = "onnx")]
 pub(crate) use codec::inflate::exactly as inflated;
 pub use companions::missing_files;
 pub(crate) use findings::{Findings, quoted, sort as sort_notes};

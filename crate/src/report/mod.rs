@@ -16,6 +16,7 @@ mod keys;
 mod kinds;
 mod map;
 mod model;
+#[cfg(feature = "onnx")]
 mod onnx;
 mod ops;
 mod tensors;
@@ -34,6 +35,7 @@ pub use fault::FaultReport;
 pub use generation::*;
 pub use map::*;
 pub use model::*;
+#[cfg(feature = "onnx")]
 pub use onnx::*;
 pub use ops::*;
 pub use tensors::*;

@@ -7,6 +7,7 @@ mod chunked;
 mod companions;
 mod devices;
 mod inspection;
+#[cfg(feature = "onnx")]
 mod onnx;
 mod run;
 mod support;
@@ -21,6 +22,7 @@ pub use chat::{Chat, Compared, Rendered};
 pub use companions::{Beside, Need, complete, complete_from_folder, open_with_missing, open_with_tensor};
 pub use devices::{DeviceEntry, GpuOptions, dispatch_gap, list_devices, test_ops};
 pub use inspection::{Inspection, Peek};
+#[cfg(feature = "onnx")]
 pub use onnx::{GivenInput, GraphModel, GraphRun, NodeCase, json_values, node_case, outputs_npz};
 pub use run::{
     Alternative, Embedder, Embedding, Generated, Generation, GenerationOptions, OnToken, OnTokenOf, Outcome, Pooling,
@@ -32,6 +34,8 @@ pub use vocabulary::open_vocabulary;
 
 #[cfg(feature = "chat")]
 pub use crate::chat::{Change, Conversation, Data, Failure, Finding, Template, diff};
+#[cfg(feature = "onnx")]
+pub use crate::onnx::{CaseResult, Value as GraphValue, operators};
 pub use crate::{
     engine::{
         device::{DeviceChoice, DeviceInfo},
@@ -40,6 +44,5 @@ pub use crate::{
         test_ops::OpResult,
     },
     formats::ArrayItems,
-    onnx::{CaseResult, Value as GraphValue, operators},
     tokenizer::{Catalog, Comparison, EncodeOptions, Search, Sort, TokenQuery, TokenType, Tokenized, Vocabulary},
 };

@@ -56,6 +56,7 @@ pub(super) enum Command {
     /// Compare every GPU kernel with the operation it stands for.
     TestOps(TestOpsArgs),
     /// Run node tests in the form of ONNX's own: a case's folder, or a folder of cases.
+    #[cfg(feature = "onnx")]
     TestOnnx(TestOnnxArgs),
     /// Write a model of real shape with random weights, for benchmarks.
     Synth(SynthArgs),
@@ -410,6 +411,7 @@ pub(super) struct BenchArgs {
     pub(super) device: DeviceArgs,
 }
 
+#[cfg(feature = "onnx")]
 #[derive(ClapArgs)]
 #[command(
     after_help = "A case is a folder with model.onnx and test_data_set_0/input_0.pb, output_0.pb and so on.\n\nExit codes: 0 no case failed (cases with operators that are not supported are refused by name), 1 a case failed."

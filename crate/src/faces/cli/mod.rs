@@ -9,6 +9,7 @@ mod embed;
 mod explain;
 mod graph;
 mod inspect;
+#[cfg(feature = "onnx")]
 mod onnx;
 mod map;
 mod peek;
@@ -93,6 +94,7 @@ fn dispatch(args: Args) -> Result<Exit> {
         Command::Devices => run::devices(json),
         Command::Bench(a) => bench::run(&a, json),
         Command::TestOps(a) => bench::test_ops(&a, json),
+        #[cfg(feature = "onnx")]
         Command::TestOnnx(a) => onnx::test(&a, json),
         Command::Synth(a) => synth::run(&a, json),
         Command::Gap(a) => bench::gap(&a, json),

@@ -21,6 +21,7 @@ fn told(result: Result<Vec<u8>, miniz_oxide::inflate::DecompressError>) -> Resul
 }
 
 /// A bare deflate stream of exactly `size` unpacked bytes; `None` where it is not that.
+#[cfg(feature = "onnx")]
 pub(crate) fn exactly(raw: &[u8], size: usize) -> Option<Vec<u8>> {
     deflated(raw, size).ok().filter(|bytes| bytes.len() == size)
 }
