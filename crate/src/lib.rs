@@ -16,6 +16,7 @@
 //! | 3 | [`tokenizer`] | text to ids and back, with a preview | fault, order, model |
 //! | 4 | [`arch`] | what an architecture is: hyper-parameters, tensors, forward pass | fault, tensor, model, ir |
 //! | 4 | [`engine`] | graph to program to device | fault, order, tensor, ir |
+//! | 5 | [`onnx`] | ONNX graphs, run on the CPU | fault, source, tensor, ir, formats, engine |
 //! | 5 | [`check`] | what is wrong with a model, and what of it is missing | fault, order, source, tensor, model, formats, arch |
 //! | 6 | [`verdict`] | who can run a model, and why not: rules over facts | fault, order, tensor, model, formats, arch, check |
 //! | 7 | [`session`] | an opened file; a running generation | all above |
@@ -40,6 +41,9 @@ pub mod formats;
 pub mod ir;
 #[forbid(unsafe_code)]
 pub mod model;
+#[cfg(feature = "onnx")]
+#[forbid(unsafe_code)]
+pub mod onnx;
 #[forbid(unsafe_code)]
 mod order;
 #[forbid(unsafe_code)]

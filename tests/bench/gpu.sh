@@ -74,7 +74,7 @@ operations() {
 # The logits of a prompt, one a line.
 logits() {
   local model=$1 on=$2 tier=$3
-  GLASSBOX_TIER=$tier timeout 60 "$binary" run "$model" --prompt-ids 1,17,42,99,7,250,3,18 -n 0 --logits --json --device "$on" 2>/dev/null |
+  GLASSBOX_TIER=$tier timeout 60 "$binary" run "$model" --prompt-ids 1,17,42,99,7,250,3,18 -n 0 --logits --json --exact --device "$on" 2>/dev/null |
     awk '/"logits": \[/ { on = 1; next } /\]/ { on = 0 } on { gsub(/[ ,]/, ""); print }'
 }
 

@@ -49,6 +49,8 @@ pub(super) fn check_widths(format: &str) -> Result<(), Error> {
 
 /// The line, from 1, of what only Go's templates write: `{{ .Field }}`, `{{ range ... }}`, `{{ if ... }}`, `{{ end }}`, `{{ $name }}`.
 pub(super) fn go_template(source: &str) -> Option<usize> {
+    // `end` alone may be a variable of Jinja, whose blocks Go does not have.
+    let has_blocks = source.contains("{%");
     let mut from = 0;
     while let Some(at) = source[from..].find("{{").map(|at| from + at) {
         let inner = source[at + 2..].trim_start_matches('-').trim_start();
@@ -62,7 +64,7 @@ pub(super) fn go_template(source: &str) -> Option<usize> {
             && after.starts_with(|c: char| matches!(c, '.' | '$' | '"') || c.is_ascii_alphabetic())
             && !["is ", "in ", "not ", "and ", "or ", "if "].iter().any(|operator| after.starts_with(operator));
         let is_closed = after.starts_with("}}") || after.starts_with("-}}");
-        let is_end = matches!(word, "end" | "else") && is_closed;
+        let is_end = !has_blocks && matches!(word, "end" | "else") && is_closed;
         let is_variable = inner.starts_with('$');
         if names_a_field || is_keyword || is_end || is_variable {
             return Some(source[..at].matches('\n').count() + 1);
@@ -89,6 +91,7 @@ mod tests {
             ("{{ messages }}{% if x %}{{ x.end }}{% endif %}", None),
             ("{{ end_of_turn }}{{ range(3) }}{{ '.x' }}", None),
             ("{{ end }}", Some(1)),
+            ("{% if end %}{{ end }}{% endif %}", None),
             ("{{ ending }}{{ ' $x' }}{{ with_x }}{{ (1.5) }}{{ .5 }}", None),
             ("{{ range(10) | list }}{{ if_x }}{{ block }}", None),
         ] {

@@ -27,6 +27,8 @@ mod xray;
 mod zipped;
 
 pub(crate) use codec::hdf5::unfiltered as unfiltered_chunk;
+#[cfg(feature = "onnx")]
+pub(crate) use codec::inflate::exactly as inflated;
 pub use companions::missing_files;
 pub(crate) use findings::{Findings, quoted, sort as sort_notes};
 pub use folder::Opened;

@@ -16,6 +16,8 @@ mod keys;
 mod kinds;
 mod map;
 mod model;
+#[cfg(feature = "onnx")]
+mod onnx;
 mod ops;
 mod scores;
 mod tensors;
@@ -34,6 +36,8 @@ pub use fault::FaultReport;
 pub use generation::*;
 pub use map::*;
 pub use model::*;
+#[cfg(feature = "onnx")]
+pub use onnx::*;
 pub use ops::*;
 pub use scores::*;
 pub use tensors::*;

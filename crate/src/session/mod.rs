@@ -7,6 +7,8 @@ mod chunked;
 mod companions;
 mod devices;
 mod inspection;
+#[cfg(feature = "onnx")]
+mod onnx;
 mod run;
 mod support;
 pub mod synth;
@@ -20,6 +22,8 @@ pub use chat::{Chat, Compared, Rendered};
 pub use companions::{Beside, Need, complete, complete_from_folder, open_with_missing, open_with_tensor};
 pub use devices::{DeviceEntry, GpuOptions, dispatch_gap, list_devices, test_ops};
 pub use inspection::{Inspection, Peek};
+#[cfg(feature = "onnx")]
+pub use onnx::{GivenInput, GraphModel, GraphRun, NodeCase, json_values, node_case, outputs_npz};
 pub use run::{
     Alternative, Asked, Classifier, EmbedOptions, Embedder, Embedding, Generated, Generation, GenerationOptions,
     OnToken, OnTokenOf, Outcome, Pooling, Prompt, RunSettings, Scored, Scoring, Speed, StopReason, bench,
@@ -36,6 +40,8 @@ pub mod templates {
 
 #[cfg(feature = "chat")]
 pub use crate::chat::{Change, Conversation, Data, Failure, Finding, Template, diff};
+#[cfg(feature = "onnx")]
+pub use crate::onnx::{CaseResult, Value as GraphValue, operators};
 pub use crate::{
     engine::{
         device::{DeviceChoice, DeviceInfo},

@@ -59,6 +59,9 @@ pub(super) enum Command {
     Bench(BenchArgs),
     /// Compare every GPU kernel with the operation it stands for.
     TestOps(TestOpsArgs),
+    /// Run node tests in the form of ONNX's own: a case's folder, or a folder of cases.
+    #[cfg(feature = "onnx")]
+    TestOnnx(TestOnnxArgs),
     /// Write a model of real shape with random weights, for benchmarks.
     Synth(SynthArgs),
     /// Measure the time between dependent dispatches of a GPU.
@@ -255,7 +258,7 @@ fn variable(text: &str) -> Result<(String, Data), String> {
 
 #[derive(ClapArgs)]
 #[command(
-    after_help = "Examples:\n  glassbox run model.gguf -p \"Once upon a time\"\n  glassbox run model.gguf -p \"Once upon a time\" --temp 0.8 --top-p 0.95 --seed 7 -n 200"
+    after_help = "Examples:\n  glassbox run model.gguf -p \"Once upon a time\"\n  glassbox run model.gguf -p \"Once upon a time\" --temp 0.8 --top-p 0.95 --seed 7 -n 200\n  glassbox run model.onnx --inputs inputs.npz --outputs outputs.npz\n  glassbox run model.onnx --random 7"
 )]
 pub(super) struct RunArgs {
     /// File, folder, or http(s) address of a file.
@@ -264,9 +267,9 @@ pub(super) struct RunArgs {
     #[arg(short, long)]
     #[cfg_attr(
         feature = "chat",
-        arg(required_unless_present_any = ["chat", "prompt_ids"], conflicts_with = "chat", default_value = "")
+        arg(required_unless_present_any = ["chat", "prompt_ids", "inputs", "random"], conflicts_with = "chat", default_value = "")
     )]
-    #[cfg_attr(not(feature = "chat"), arg(required_unless_present = "prompt_ids", default_value = ""))]
+    #[cfg_attr(not(feature = "chat"), arg(required_unless_present_any = ["prompt_ids", "inputs", "random"], default_value = ""))]
     pub(super) prompt: String,
     /// The prompt as token ids, separated by commas: 1,2,3. Works without a tokenizer.
     #[arg(long, value_delimiter = ',', num_args = 1.., conflicts_with = "prompt")]
@@ -275,6 +278,15 @@ pub(super) struct RunArgs {
     #[cfg(feature = "chat")]
     #[arg(long)]
     pub(super) chat: Option<String>,
+    /// Inputs of an ONNX graph: FILE.npz, FILE.json, FILE.npy, NAME=FILE.npy or NAME=VALUE; several may follow.
+    #[arg(long, num_args = 1.., value_name = "INPUT", conflicts_with_all = ["prompt", "prompt_ids"])]
+    pub(super) inputs: Vec<String>,
+    /// Where the outputs of an ONNX graph are written: FILE.npz.
+    #[arg(long, value_name = "FILE")]
+    pub(super) outputs: Option<PathBuf>,
+    /// Draw the inputs of an ONNX graph that are not given from this seed.
+    #[arg(long, value_name = "SEED")]
+    pub(super) random: Option<u64>,
     /// The most tokens to generate.
     #[arg(short = 'n', long, default_value_t = 128)]
     pub(super) tokens: u32,
@@ -448,6 +460,23 @@ pub(super) struct BenchArgs {
     pub(super) program: ProgramArgs,
     #[command(flatten)]
     pub(super) device: DeviceArgs,
+}
+
+#[cfg(feature = "onnx")]
+#[derive(ClapArgs)]
+#[command(
+    after_help = "A case is a folder with model.onnx and test_data_set_0/input_0.pb, output_0.pb and so on.\n\nExit codes: 0 no case failed (cases with operators that are not supported are refused by name), 1 a case failed."
+)]
+pub(super) struct TestOnnxArgs {
+    /// A case's folder, or a folder of cases.
+    #[arg(required_unless_present = "operators")]
+    pub(super) path: Option<PathBuf>,
+    /// List the operators that run, with the versions at which each appeared or changed.
+    #[arg(long, conflicts_with = "path")]
+    pub(super) operators: bool,
+    /// Only cases whose name contains this.
+    #[arg(long, default_value = "")]
+    pub(super) only: String,
 }
 
 #[derive(ClapArgs)]

@@ -11,6 +11,8 @@ mod embed;
 mod explain;
 mod graph;
 mod inspect;
+#[cfg(feature = "onnx")]
+mod onnx;
 mod map;
 mod peek;
 #[cfg(feature = "http")]
@@ -102,6 +104,8 @@ fn dispatch(args: Args) -> Result<Exit> {
         Command::Devices => run::devices(json),
         Command::Bench(a) => bench::run(&a, json),
         Command::TestOps(a) => bench::test_ops(&a, json),
+        #[cfg(feature = "onnx")]
+        Command::TestOnnx(a) => onnx::test(&a, json),
         Command::Synth(a) => synth::run(&a, json),
         Command::Gap(a) => bench::gap(&a, json),
         Command::TimeOpen(a) => bench::time_open(&a, json),

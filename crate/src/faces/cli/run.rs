@@ -21,6 +21,12 @@ use super::{
 
 /// Runs the command: text goes to standard output as it comes.
 pub(super) fn run(args: &RunArgs, json: bool) -> Result<Exit> {
+    if !args.inputs.is_empty() || args.random.is_some() {
+        #[cfg(feature = "onnx")]
+        return super::onnx::run(args, json);
+        #[cfg(not(feature = "onnx"))]
+        return Err(crate::fault::Fault::unsupported("this build does not run ONNX graphs"));
+    }
     let files = terminal::open_for(std::slice::from_ref(&args.path), Need::Run)?;
     let prompt = prompt(args)?;
     let options = GenerationOptions {

@@ -19,3 +19,9 @@ pub(in crate::formats) fn zlib(raw: &[u8], most: usize) -> Result<Vec<u8>, Broke
 fn told(result: Result<Vec<u8>, miniz_oxide::inflate::DecompressError>) -> Result<Vec<u8>, Broken> {
     result.map_err(|e| Broken { before: e.output, what: format!("{:?}", e.status) })
 }
+
+/// A bare deflate stream of exactly `size` unpacked bytes; `None` where it is not that.
+#[cfg(feature = "onnx")]
+pub(crate) fn exactly(raw: &[u8], size: usize) -> Option<Vec<u8>> {
+    deflated(raw, size).ok().filter(|bytes| bytes.len() == size)
+}

@@ -107,9 +107,9 @@ fn attention_and_rotation_ask_for_whole_heads() {
     let three = [q.clone(), k.clone(), k.clone()];
     let with = |bias: Fact| [three.to_vec(), vec![bias]].concat();
     assert!(given(&near, &with(fixed(&[20]))).is_ok());
-    refused(near.clone(), &three, &["bias by distance expected"]);
+    refused(near.clone(), &three, &["4 inputs expected, 3 given"]);
     refused(near, &with(fixed(&[16])), &["vector of 20", "f32[16]"]);
-    refused(Op::Attention(SPEC), &with(fixed(&[20])), &["bias without a reach"]);
+    refused(Op::Attention(SPEC), &with(fixed(&[20])), &["3 inputs expected, 4 given"]);
     let uneven = Attention { kv_heads: 3, ..SPEC };
     refused(Op::Attention(uneven), &[q.clone(), k.clone(), k.clone()], &["4 query heads", "3 key heads"]);
     let huge = Attention { heads: 1 << 31, head_dim: 4, kv_heads: 1, ..SPEC };

@@ -426,7 +426,9 @@ mod tests {
         let bytes = std::fs::read(path).expect("the sample is in the repository");
         let source = Rc::new(MemorySource::new("sample-q4_0.gguf", bytes)) as Rc<dyn ByteSource>;
         let inspection = Rc::new(now(Inspection::open(SourceSet::new([source]))).expect("the sample opens"));
-        let (gpu, settings) = (GpuOptions::default(), RunSettings::default());
+        // What is read again comes by prefill, whose activations stay f32.
+        let gpu = GpuOptions { exact: true, ..GpuOptions::default() };
+        let settings = RunSettings::default();
         now(Generation::load(inspection, DeviceChoice::Cpu, gpu, &settings, &mut |_| {})).expect("loads")
     }
 

@@ -7,6 +7,7 @@ use super::{
     integer::{self, Levels},
     lanes::Lanes,
     linear::{self, Linear, Tile},
+    product::{self, Block},
     rows::{self, ChainInput, Head},
 };
 use crate::{ir::Link, tensor::Encoding};
@@ -35,6 +36,7 @@ pub(super) struct Kernels {
     pub(super) scan: unsafe fn(&ScanColumn),
     pub(super) delta: unsafe fn(&DeltaColumn),
     pub(super) wkv: unsafe fn(&WkvColumn),
+    pub(super) block: unsafe fn(&Block),
 }
 
 /// Mat-vec in whole numbers, compiled with the given target features.
@@ -114,6 +116,11 @@ macro_rules! kernels {
                 // SAFETY: as the caller's.
                 unsafe { columns::wkv::<$lanes>(c) }
             }
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn block(b: &Block) {
+                // SAFETY: as the caller's.
+                unsafe { product::block::<$lanes>(b) }
+            }
 
             pub(super) const KERNELS: Kernels = Kernels {
                 name: $name,
@@ -133,6 +140,7 @@ macro_rules! kernels {
                 scan,
                 delta,
                 wkv,
+                block,
             };
         }
     };

@@ -32,6 +32,7 @@ mod plain;
 mod pool;
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 mod portable;
+mod product;
 mod recur;
 mod rows;
 mod run;
@@ -44,6 +45,7 @@ mod whole;
 use buffer::CpuBuffer;
 use dispatch::Kernels;
 use fast::Fast;
+pub use product::{Matrix, Product};
 
 /// The CPU as a device.
 pub struct CpuDevice {
