@@ -22,7 +22,8 @@ fn looked_up(q: vec4<u32>) -> vec4<f32> {
     let m = q & vec4<u32>(7u);
     let high = (vec4<u32>(2u) | (m & vec4<u32>(1u))) << (max(m >> vec4<u32>(1u), vec4<u32>(1u)) - vec4<u32>(1u));
     let size = vec4<f32>(select(m, high, m >= vec4<u32>(2u)));
-    return select(size, -size, q >= vec4<u32>(8u));
+    // Code 8 is 0, as code 0 is.
+    return select(size, -size, q > vec4<u32>(8u));
 }
 
 fn quants(row: u32, k: u32, oct: u32) -> Eight {

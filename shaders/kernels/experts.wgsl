@@ -66,11 +66,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, lane: Lane) {
     let row_1 = min(row + 1u, last) * stride;
     let row_2 = min(row + 2u, last) * stride;
     let row_3 = min(row + 3u, last) * stride;
-    let from = select(t * p.used + slot, t, p.shared_x != 0u);
+    let x_row = select(t * p.used + slot, t, p.shared_x != 0u);
     let octs = (p.k + 7u) / 8u;
     var sum = vec4<f32>(0.0);
     for (var oct = lane.index; oct < octs; oct += WG) {
-        let v = inputs8(from, oct);
+        let v = inputs8(x_row, oct);
         sum += vec4<f32>(
             dot8(row_0, p.k, oct, v),
             dot8(row_1, p.k, oct, v),

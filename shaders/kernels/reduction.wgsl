@@ -30,13 +30,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, lane: Lane) {
     if (group.x >= row_count(p.count_at, p.max_rows)) {
         return;
     }
-    let from = p.x_offset + group.x * p.x_stride;
+    let first_value = p.x_offset + group.x * p.x_stride;
     // The smallest value is the largest of the others' opposites.
     let sign = select(1.0, -1.0, p.kind == MIN);
     var sum = 0.0;
     var top = -3.4e38;
     for (var i = lane.index; i < p.width; i += WG) {
-        let v = x[from + i];
+        let v = x[first_value + i];
         sum += v;
         top = max(top, sign * v);
     }

@@ -73,10 +73,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, lane: Lane) {
     if (t >= row_count(p.count_at, p.max_rows)) {
         return;
     }
-    let from = p.x_offset + t * p.x_stride;
+    let first_value = p.x_offset + t * p.x_stride;
     var top = LOWEST;
     for (var i = lane.index; i < p.experts; i += WG) {
-        let v = x[from + i];
+        let v = x[first_value + i];
         weights[i] = v;
         top = max(top, v);
     }

@@ -204,10 +204,8 @@ impl Sums {
             }
             _ => words,
         };
-        let is_values = matches!(
-            spec.kind,
-            BufferKind::Activation { .. } | BufferKind::State { .. } | BufferKind::Carried { .. }
-        );
+        let is_values =
+            matches!(spec.kind, BufferKind::Activation { .. } | BufferKind::State { .. } | BufferKind::Carried { .. });
         let exact = case.tolerance == 0.0 || !is_values || case.holds_ids(buffer);
         let name = &spec.name;
         for (at, ((&found, &before), &after)) in words[0].iter().zip(words[1]).zip(words[2]).enumerate() {

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::{
     containers::{
-        checkpoint, checkpoint_packed, checkpoint_v1, dict, ggjt, graph_def, imatrix, llama2c, small_npy, small_npz, tar, text,
-        tflite, torch_stream, torch_tar_members, torch_zip,
+        checkpoint, checkpoint_packed, checkpoint_v1, dict, ggjt, graph_def, imatrix, llama2c, small_npy, small_npz,
+        tar, text, tflite, torch_stream, torch_tar_members, torch_zip,
     },
     writers::{self, Gguf, Message, Plain, Value, onnx_model, small_onnx, small_safetensors},
 };

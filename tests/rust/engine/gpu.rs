@@ -10,7 +10,7 @@ use glassbox::{
             gpu::{GpuDevice, GpuOptions, dispatch_gap, list},
         },
         kernels::KERNELS,
-        program::{Bucket, BufferKind, Program, StepKey, Want, batch},
+        program::{Bucket, BufferKind, Program, StepKey, Want, batch, record_words},
         shader::blocks::BLOCKS,
         test_ops,
     },
@@ -111,9 +111,12 @@ fn whole_programs_agree_with_the_cpu_token_by_token() {
     }
 }
 
+/// Words of a choice of one sequence.
+const RECORD: u32 = record_words(1);
+
 /// The range of the ring that `count` choices from `first` on are in.
 fn ring(program: &Program, first: u32, count: u32) -> Fetch {
-    Fetch { buffer: program.ring.unwrap(), at: first * 2, words: count * 2 }
+    Fetch { buffer: program.ring.unwrap(), at: first * RECORD, words: count * RECORD }
 }
 
 /// Ids of a greedy continuation, `times` to a submit, with a second submit under way while the first is read.
@@ -130,8 +133,8 @@ fn greedy(device: &mut dyn Device, program: &Program, prompt: &[u32], submits: u
         records.extend(block_on(device.fetched()).unwrap());
     }
     assert_eq!(block_on(device.fetched()).unwrap_err().blame, Blame::Bug, "ids were given twice");
-    assert!(records.chunks(2).all(|r| r[0] == 0), "logits that are not finite");
-    records.chunks(2).map(|r| r[1]).collect()
+    assert!(records.chunks(RECORD as usize).all(|r| r[0] == 0), "logits that are not finite");
+    records.chunks(RECORD as usize).map(|r| r[1]).collect()
 }
 
 #[test]
@@ -213,7 +216,7 @@ fn a_gpu_refuses_what_makes_no_sense() {
     assert!(block_on(gpu.read(Fetch { buffer: weight, at: 0, words: 1 })).is_err(), "weights are not read back");
     assert!(block_on(gpu.read(Fetch { buffer: program.batch, at: words, words: 1 })).is_err());
     step(&mut gpu, &program, &[1], 0, Want::Choice);
-    assert_eq!(block_on(gpu.read(ring(&program, 0, 1))).unwrap().len(), 2, "the device is still good");
+    assert_eq!(block_on(gpu.read(ring(&program, 0, 1))).unwrap().len(), RECORD as usize, "the device is still good");
 }
 
 #[test]
@@ -231,7 +234,7 @@ fn logits_that_are_not_finite_are_counted_on_the_gpu() {
     step(&mut gpu, &program, &[1], 0, Want::Choice);
     step(&mut gpu, &program, &[1], 0, Want::Choice);
     let records = block_on(gpu.read(ring(&program, 0, 2))).unwrap();
-    assert_eq!((records[0], records[2]), (1, 1), "one logit of each step, counted anew");
+    assert_eq!((records[0], records[RECORD as usize]), (1, 1), "one logit of each step, counted anew");
 }
 
 #[test]

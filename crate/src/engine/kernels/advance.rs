@@ -102,9 +102,5 @@ fn chosen(case: &mut Case, ids: &[u32], probability: impl Fn(usize) -> f32) -> [
     let n = sampling::MAX_ALTERNATIVES;
     let width = 1 + n;
     let first = |i: usize, v: f32| if i % width as usize == 0 { probability(i / width as usize) } else { v };
-    [
-        case.ids(Dim::Outputs, ids),
-        case.id_rows(Dim::Outputs, n),
-        case.mapped(Dim::Outputs, width, 0, width, first),
-    ]
+    [case.ids(Dim::Outputs, ids), case.id_rows(Dim::Outputs, n), case.mapped(Dim::Outputs, width, 0, width, first)]
 }

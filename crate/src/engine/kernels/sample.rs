@@ -101,8 +101,15 @@ struct How {
 }
 
 impl How {
-    const GREEDY: Self =
-        Self { temperature: 0.0, top_k: 0, top_p: 1.0, min_p: 0.0, seed: 0, penalties: [1.0, 0.0, 0.0], alternatives: 0 };
+    const GREEDY: Self = Self {
+        temperature: 0.0,
+        top_k: 0,
+        top_p: 1.0,
+        min_p: 0.0,
+        seed: 0,
+        penalties: [1.0, 0.0, 0.0],
+        alternatives: 0,
+    };
 
     fn words(self) -> [u32; sampling::WORDS] {
         let mut words = [0; sampling::WORDS];
@@ -163,8 +170,7 @@ fn cases(all: &mut Cases) {
 /// Adds a case: what is chosen and told goes to new buffers.
 fn choice(all: &mut Cases, mut case: Case, logits: Operand) {
     let n = sampling::MAX_ALTERNATIVES;
-    let outputs =
-        [case.ids(Dim::Outputs, &[]), case.id_rows(Dim::Outputs, n), case.blank(Dim::Outputs, 1 + n)];
+    let outputs = [case.ids(Dim::Outputs, &[]), case.id_rows(Dim::Outputs, n), case.blank(Dim::Outputs, 1 + n)];
     all.step_into("sample", case, Op::Sample { alternatives: n }, &[logits], &outputs);
 }
 

@@ -11,9 +11,9 @@ mod embed;
 mod explain;
 mod graph;
 mod inspect;
+mod map;
 #[cfg(feature = "onnx")]
 mod onnx;
-mod map;
 mod peek;
 #[cfg(feature = "http")]
 mod remote;

@@ -8,8 +8,8 @@ use crate::{
         compile::{self, Options, Plan},
         device::{Device, DeviceChoice, DeviceInfo, Fetch},
         program::{
-            BufferKind, CHECKPOINTS, CacheType, PAGE_ROWS, Program, RING, StepKey, TABLE_STEP, TOLD_WORDS, Want,
-            batch, record_words, sampling,
+            BufferKind, CHECKPOINTS, CacheType, PAGE_ROWS, Program, RING, StepKey, TABLE_STEP, TOLD_WORDS, Want, batch,
+            record_words, sampling,
         },
         sampler::Sampling,
     },

@@ -23,12 +23,7 @@ pub(super) struct Chosen {
 /// The next token of each wanted row.
 ///
 /// Where some logits are no numbers, the likeliest of the others is taken: the host learns how many there are and stops.
-pub(super) fn sample(
-    batch: &Batch,
-    settings: &[u32],
-    counts: Option<&[u32]>,
-    logits: &[&[f32]],
-) -> Result<Chosen> {
+pub(super) fn sample(batch: &Batch, settings: &[u32], counts: Option<&[u32]>, logits: &[&[f32]]) -> Result<Chosen> {
     let mut chosen = Chosen::default();
     for (row, logits) in batch.wanted.iter().zip(logits) {
         let sequence = batch.sequences[*row as usize] as usize;

@@ -49,7 +49,13 @@ impl Model {
         let column = |f: fn(&(i32, i32, i32)) -> i32| rows.iter().map(f).collect::<Vec<_>>();
         let (tokens, positions, sequences) = (column(|r| r.0), column(|r| r.1), column(|r| r.2));
         let outputs: Vec<i32> = (0..rows.len() as i32).collect();
-        let step = Step { tokens: &tokens, positions: &positions, sequences: &sequences, outputs: &outputs, ..Step::default() };
+        let step = Step {
+            tokens: &tokens,
+            positions: &positions,
+            sequences: &sequences,
+            outputs: &outputs,
+            ..Step::default()
+        };
         let width = self.graph.weights[0].fact.width().unwrap() as usize;
         let weight = |_: WeightId| -> Result<Rc<[f32]>> { Ok(table(32, width).into()) };
         let environment = Environment { weight: &weight, tensor: &|_| None };
