@@ -296,7 +296,7 @@ fn what_llama_cpp_refuses_is_refused_in_its_words() {
             without_tensor(model("xverse"), "blk.0.ffn_up.weight"),
             "blk.0.ffn_up.weight",
         ),
-        ("more layers stated than there are", with(model("llama"), &[("llama.block_count", Value::u32(3))]), "layer"),
+        ("more layers stated than there are", with(model("llama"), &[("llama.block_count", Value::u32(3))]), "blk.2."),
         ("experts without their tensors", experts, "blk.0.ffn_gate_inp.weight"),
         ("one tensor for each expert", old_experts, "one tensor for each expert"),
         ("a tensor that llama does not have", extra, "attn_q_norm"),

@@ -273,7 +273,7 @@ fn a_cache_beyond_what_the_adapter_binds_is_a_limit_with_both_numbers() {
     // The device is still good for a program that fits.
     load_random(&mut gpu, &graph, &program, 1);
     step(&mut gpu, &program, &[1], 0, Want::Choice);
-    assert_eq!(block_on(gpu.read(ring(&program, 0, 1))).unwrap().len(), 2);
+    assert_eq!(block_on(gpu.read(ring(&program, 0, 1))).unwrap().len(), RECORD as usize);
 }
 
 #[test]
