@@ -49,13 +49,11 @@ const FLOORS: &[Row] = &[
 
 /// Files that may choose by platform; each picks one of two files with equal signatures.
 const PLATFORM_FILES: &[&str] = &[
-    "chat/mod.rs",
     "engine/device/cpu/dispatch.rs",
     "engine/device/cpu/mod.rs",
     "engine/device/gpu/mod.rs",
     "faces/mod.rs",
     "main.rs",
-    "session/mod.rs",
     "source/mod.rs",
 ];
 

@@ -26,8 +26,8 @@ const BIAS: &[&str] = &[".bias", ".beta"];
 
 /// How names of layers begin.
 const LAYERS: &[&str] = &["layers", "layer", "h", "blocks", "block"];
-/// How names of heads begin.
-const HEADS: &[&str] = &["lm_head", "embed_out", "score", "classifier", "cls", "pooler"];
+/// How names begin of what lies beside the model that a prefix names: heads, and the embedding that T5's two halves share.
+const BESIDE: &[&str] = &["lm_head", "embed_out", "score", "classifier", "cls", "pooler", "shared"];
 
 /// A tensor's name without what the class that saved it put before: "layers.3.mlp.up_proj.weight".
 pub fn canonical(form: Form, name: &str) -> &str {
@@ -182,10 +182,14 @@ impl<'a> Names<'a> {
         let stem = usual.or_else(like).or(names.first()).map_or_else(String::new, |p| fill(p, layer, item));
         let known = |fits: &dyn Fn(&str) -> bool| self.prefixes.iter().find(|(word, _)| fits(word));
         let word = first_word(&stem);
-        // Heads are beside the model that the prefix names.
+        let of_the_model = || {
+            let ends = known(&|w| !LAYERS.contains(&w) && !BESIDE.contains(&w));
+            ends.or_else(|| known(&|w| LAYERS.contains(&w)))
+        };
         let prefix = match row.role {
             Role::Output => None,
-            _ => known(&|w| w == word).or_else(|| known(&|w| !LAYERS.contains(&w) && !HEADS.contains(&w))),
+            _ if BESIDE.contains(&word) => known(&|w| w == word),
+            _ => known(&|w| w == word).or_else(of_the_model),
         };
         let prefix = prefix.map_or("", |(_, prefix)| prefix);
         format!("{prefix}{stem}{end}")

@@ -708,6 +708,8 @@ pub enum Need {
     Optional,
     /// In every layer but the first.
     BehindFirst,
+    /// In the first layer.
+    First,
     /// In every layer that has no tensor of the other role.
     Unless(Role),
     /// In every layer that has no tensor of any of the other roles.
@@ -764,6 +766,9 @@ pub(super) const fn optional(role: Role) -> Row {
 impl Row {
     pub(super) const fn behind_first(self) -> Self {
         Self { need: Need::BehindFirst, ..self }
+    }
+    pub(super) const fn of_first_layer(self) -> Self {
+        Self { need: Need::First, ..self }
     }
     pub(super) const fn unless(self, other: Role) -> Self {
         Self { need: Need::Unless(other), ..self }

@@ -7,7 +7,6 @@
 //!
 //! Lists that are copied or dropped pay nothing; where there are processes, `render_apart` bounds those too.
 
-#[cfg(not(target_arch = "wasm32"))]
 mod apart;
 mod clock;
 mod data;
@@ -18,9 +17,8 @@ mod lint;
 
 use minijinja::{Environment, Error, ErrorKind, State, Value, syntax::SyntaxConfig, value::Kwargs};
 
-#[cfg(not(target_arch = "wasm32"))]
-pub use self::apart::{Carrier, answer, render_apart};
 pub use self::{
+    apart::{Carrier, answer, render_apart},
     data::Data,
     diff::{Change, Line, Side, diff},
     lint::{Finding, lint},
@@ -116,7 +114,6 @@ impl Template {
     /// # Errors
     /// As [`Template::render`].
     pub fn write(&self, conversation: &Conversation) -> Result<String, Failure> {
-        #[cfg(not(target_arch = "wasm32"))]
         if let Some(answer) = apart::write(self, conversation) {
             return answer;
         }

@@ -56,7 +56,7 @@ pub(super) fn lost(subject: &Subject<'_>) -> Vec<String> {
         return Vec::new();
     }
     let (layers, count) = known.layers();
-    if layers.is_empty() {
+    if layers.is_empty() || known.is_prediction_alone(&layers, count) {
         return Vec::new();
     }
     let mut lost: Vec<String> =
@@ -95,6 +95,10 @@ impl<'a> Known<'a> {
             Form::Folder => ["config.", "config.text_config."].map(|p| format!("{p}num_nextn_predict_layers")).to_vec(),
         };
         keys.iter().find_map(|key| meta.unsigned(key)).unwrap_or(0)
+    }
+    /// Whether the layers before those that predict further tokens lie in another file: nothing is asked of this one.
+    fn is_prediction_alone(&self, layers: &BTreeSet<u64>, count: u64) -> bool {
+        self.gguf() && self.predicting() > 0 && layers.iter().all(|l| *l >= count)
     }
     /// The layers that hold tensors, and the number of layers that the model should have.
     fn layers(&self) -> (BTreeSet<u64>, u64) {
@@ -207,7 +211,7 @@ impl<'a> Known<'a> {
         let advice = "get the whole model again; a shard or a conversion may have lost them";
         let place = self.numbers.find(Key::Layers).and_then(|(k, _)| self.subject.model.metadata.place(&k));
         // Where no layer is known by these names, the model has others: nothing is asked of it.
-        if layers.is_empty() {
+        if layers.is_empty() || self.is_prediction_alone(&layers, count) {
             return;
         }
         let lost: Vec<u64> = (0..count).filter(|l| !layers.contains(l)).collect();
@@ -257,6 +261,7 @@ impl<'a> Known<'a> {
             let asked = |layer: &Option<u32>| match row.need {
                 Need::Always => true,
                 Need::Optional => false,
+                Need::First => *layer == Some(0),
                 Need::BehindFirst => layer.is_some_and(|l| l > 0),
                 Need::Unless(other) => !have.contains(&(other, *layer)),
                 Need::UnlessAny(others) => !others.iter().any(|o| have.contains(&(*o, *layer))),
@@ -270,22 +275,22 @@ impl<'a> Known<'a> {
         lost.extend(self.lost_items(layers, &names));
         lost
     }
-    /// Names of single experts that are not there beside others of their layer.
+    /// Names of single ones that are not there beside others of their list: experts of a layer, matrices of the whole model.
     fn lost_items(&self, layers: &[u32], names: &Names<'_>) -> Vec<String> {
-        let mut items: BTreeMap<(usize, u32), BTreeSet<u32>> = BTreeMap::new();
+        let mut items: BTreeMap<(usize, Option<u32>), BTreeSet<u32>> = BTreeMap::new();
         for found in self.found.iter().filter(|f| !f.bias) {
-            if let (Some(row), Some(layer), Some(item)) = (found.row, found.layer, found.item) {
-                items.entry((row, layer)).or_default().insert(item);
+            if let (Some(row), Some(item)) = (found.row, found.item) {
+                items.entry((row, found.layer)).or_default().insert(item);
             }
         }
         let mut lost = Vec::new();
-        for ((row, layer), have) in items.iter().filter(|((_, layer), _)| layers.contains(layer)) {
-            let row = self.rows[*row];
-            let count = row.dims().first().and_then(|d| self.numbers.dim(d, *layer)).unwrap_or(0);
+        for ((row, layer), have) in items.iter().filter(|((_, layer), _)| layer.is_none_or(|l| layers.contains(&l))) {
+            let (row, layer) = (self.rows[*row], layer.unwrap_or(0));
+            let count = row.dims().first().and_then(|d| self.numbers.dim(d, layer)).unwrap_or(0);
             // No more than there are tensors: the number is the file's.
             let count = u32::try_from(count).unwrap_or(u32::MAX).min(self.subject.model.tensors.len() as u32);
             let gone = (0..count).filter(|item| !have.contains(item));
-            lost.extend(gone.map(|item| names.expected_item(row, *layer, item)));
+            lost.extend(gone.map(|item| names.expected_item(row, layer, item)));
         }
         lost
     }

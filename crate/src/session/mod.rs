@@ -33,7 +33,7 @@ pub use timing::{Progress, Stopwatch, Timing};
 pub use vocabulary::open_vocabulary;
 
 /// Rendering chat templates in a process of their own.
-#[cfg(all(feature = "chat", not(target_arch = "wasm32")))]
+#[cfg(feature = "chat")]
 pub mod templates {
     pub use crate::chat::{Carrier, answer, render_apart};
 }

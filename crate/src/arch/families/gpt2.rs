@@ -65,7 +65,16 @@ pub(super) static BLOOM: Architecture = Architecture {
     name: "bloom",
     gguf: &["bloom"],
     model_types: &["bloom"],
-    tensors: &[&[needed(Role::EmbeddingNorm), needed(Role::AttnQkv).by_head()], ENDS, FUSED_ATTENTION, MLP],
+    tensors: &[
+        &[
+            needed(Role::TokenEmbedding).in_folders(&["word_embeddings"]),
+            needed(Role::EmbeddingNorm),
+            needed(Role::AttnQkv).by_head(),
+        ],
+        ENDS,
+        FUSED_ATTENTION,
+        MLP,
+    ],
     rules: &[ONE_KV_HEAD_EACH, FOUR_TIMES, BLOOM_CONTEXT],
     layer_norm: true,
     rotary: false,
@@ -109,6 +118,7 @@ pub(super) static MPT: Architecture = Architecture {
     tensors: &[
         &[
             needed(Role::TokenEmbedding).in_folders(&["wte"]),
+            needed(Role::OutputNorm).in_folders(&["norm_f"]),
             optional(Role::PositionEmbedding),
             optional(Role::QNorm).shape(&[]),
             optional(Role::KNorm).shape(&[]),

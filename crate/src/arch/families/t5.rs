@@ -18,8 +18,8 @@ pub(super) static T5_ENCODER: Architecture = Architecture {
     gguf: &["t5encoder"],
     model_types: &["t5", "umt5", "mt5"],
     tensors: &[&[
-        needed(Role::TokenEmbedding),
-        needed(Role::OutputNorm),
+        needed(Role::TokenEmbedding).in_folders(&["shared", "embed_tokens"]),
+        needed(Role::OutputNorm).in_folders(&["final_layer_norm"]),
         optional(Role::Output),
         needed(Role::AttnNorm),
         needed(Role::AttnQ),
@@ -27,7 +27,7 @@ pub(super) static T5_ENCODER: Architecture = Architecture {
         needed(Role::AttnV),
         needed(Role::AttnOutput),
         // Of the first layer; UMT5 has one in each.
-        optional(Role::RelativeBias),
+        needed(Role::RelativeBias).of_first_layer(),
         needed(Role::FfnNorm),
         // Version 1.1 has two maps in place of one.
         optional(Role::FfnGate),
