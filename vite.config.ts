@@ -83,7 +83,9 @@ export default defineConfig(({ mode }) => ({
     emptyOutDir: true,
     target: "es2022",
     assetsInlineLimit: 0,
-    modulePreload: { polyfill: false },
+    // One style sheet, and views that come later by a plain import: no helper of Vite's is needed.
+    modulePreload: false,
+    cssCodeSplit: false,
     reportCompressedSize: false,
   },
   test: {

@@ -19,6 +19,7 @@ import * as vectors from "./state/vectors.ts";
 import * as vocabulary from "./state/vocabulary.ts";
 import * as xray from "./state/xray.ts";
 import { App } from "./views/App/index.tsx";
+import { fetchViews } from "./views/App/later.tsx";
 import { keepForOffline } from "./wire/scripts.ts";
 import { openRemote, reader, runner } from "./wire/worker.ts";
 
@@ -67,5 +68,6 @@ if (root !== null) render(<App />, root);
 // The engine is fetched after the first paint: a frame, then whatever time is left over.
 requestAnimationFrame(() => setTimeout(() => {
   // What is kept for offline use is fetched last, and only by a built page: a development server's files change.
+  void fetchViews();
   void model.warm().then(() => { if (import.meta.env.MODE === "production") keepForOffline(); });
 }, 0));

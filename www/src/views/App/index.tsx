@@ -19,11 +19,10 @@ import { Header, OpeningBar } from "../Header/index.tsx";
 import { Metadata } from "../Metadata/index.tsx";
 import { Notes } from "../Notes/index.tsx";
 import { Overview } from "../Overview/index.tsx";
-import { Run } from "../Run/index.tsx";
 import { Tensors } from "../Tensors/index.tsx";
-import { Tokenizer } from "../Tokenizer/index.tsx";
+import { later } from "./later.tsx";
 
-const VIEWS = { overview: Overview, metadata: Metadata, tensors: Tensors, bytes: Bytes, graph: Graph, tokenizer: Tokenizer, run: Run, notes: Notes };
+const VIEWS = { overview: Overview, metadata: Metadata, tensors: Tensors, bytes: Bytes, graph: Graph, tokenizer: later("Tokenizer"), run: later("Run"), notes: Notes };
 
 export function App() {
   const dragging = useDrops();
