@@ -429,7 +429,7 @@ impl<'a> Weights<'a> {
         let whole = self.whole(row, tensor, shape)?;
         let sources: Vec<Source> =
             parts.iter().map(|part| Source { stored: whole.sources[0].stored, ..source(tensor, *part) }).collect();
-        self.from_sources(whole.fact.dtype, u64::from(shape[0]), shape[1], sources)
+        self.of_sources(whole.fact.dtype, u64::from(shape[0]), shape[1], sources)
     }
     /// The same values of the bias beside it.
     pub(super) fn bias_parts(&self, role: Role, layer: u32, rows: u32, parts: &[Part]) -> Result<Weight> {
@@ -440,7 +440,7 @@ impl<'a> Weights<'a> {
         self.within(&sources, u64::from(rows))?;
         Ok(Weight { fact: Fact::new(DType::F32, [Size::Fixed(len)]), sources, ..whole })
     }
-    fn from_sources(&self, dtype: DType, all: u64, row_len: u32, sources: Vec<Source>) -> Result<Weight> {
+    fn of_sources(&self, dtype: DType, all: u64, row_len: u32, sources: Vec<Source>) -> Result<Weight> {
         self.within(&sources, all)?;
         let rows: u32 = sources.iter().map(Source::count).sum();
         let name = &self.numbers.model().tensors[sources[0].tensor].name;

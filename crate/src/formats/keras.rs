@@ -347,12 +347,7 @@ fn entry(dataset: Dataset, packed: bool, file: &Window, findings: &mut Findings)
                     place
                 }
                 Err(why) => {
-                    findings.info(
-                        NoteCode::Chunks,
-                        at,
-                        what,
-                        &format!("its values are listed, not shown: it is {why}"),
-                    );
+                    findings.info(NoteCode::Chunks, at, what, format!("its values are listed, not shown: it is {why}"));
                     Place::Inline
                 }
             }

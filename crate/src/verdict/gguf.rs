@@ -487,7 +487,7 @@ fn unfit_directions(f: &Facts<'_>) -> Option<String> {
     f.model.tensors.iter().find_map(|t| {
         let name = shown(&t.name);
         let layer = t.name.strip_prefix("direction.").and_then(|n| n.parse::<u32>().ok());
-        if !layer.is_some_and(|l| l > 0) {
+        if layer.is_none_or(|l| l == 0) {
             return Some(format!("\"invalid direction tensor layer index\": {name}"));
         }
         if t.encoding != Encoding::F32 || t.shape.0.len() != 1 {

@@ -9,13 +9,16 @@ use crate::{
     fault::{Fault, Result},
 };
 
+/// The probability of the token chosen; ids and probabilities of the likeliest.
+pub(super) type Told = (f32, Vec<(u32, f32)>);
+
 /// What was chosen for all wanted rows.
 #[derive(Debug, Default)]
 pub(super) struct Chosen {
     /// The ids, `[outputs]`.
     pub(super) ids: Vec<u32>,
-    /// Of each output that asks for them: ids and probabilities of the likeliest, behind the chosen one's probability.
-    pub(super) told: Vec<Option<(f32, Vec<(u32, f32)>)>>,
+    /// Of each output that asks for it.
+    pub(super) told: Vec<Option<Told>>,
     /// How many logits are NaN or infinite.
     pub(super) bad: u32,
 }

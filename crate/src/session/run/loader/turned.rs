@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn pairs_in_order_become_halves_of_a_block() {
         // Values 0 to 15, twice: transformers (`integrations/mxfp4.py`) takes the low half of a byte first.
-        let pairs: Vec<u8> = (0..32u8).step_by(2).map(|i| i % 16 | (i + 1) % 16 << 4).collect();
+        let pairs: Vec<u8> = (0..32u8).step_by(2).map(|i| (i % 16) | (((i + 1) % 16) << 4)).collect();
         let block = joined(&[127], &pairs);
         let mut values = [0f32; 32];
         Encoding::MXFP4.spec().and_then(|s| s.decode).unwrap()(&block, &mut values);
