@@ -1,4 +1,4 @@
-import { count } from "../../lib/format.ts";
+import { count, plural } from "../../lib/format.ts";
 import { busy, encoder, runFault } from "../../state/run.ts";
 import { chosen, embed, leftOut, lines, neighbours, promptName, texts, type Vectors, vectors } from "../../state/vectors.ts";
 import { CopyButton } from "../../widgets/CopyButton.tsx";
@@ -20,19 +20,20 @@ export function Texts({ status, controls }: { status: ComponentChildren; control
         <textarea
           class="field texts"
           rows={8}
+          required
           aria-label="Texts, one a line"
           placeholder="Texts, one a line; or drop a text file here"
           value={texts.value}
           onInput={(e) => (texts.value = e.currentTarget.value)}
           onDragOver={(e) => { if (e.dataTransfer?.types.includes("Files") === true) e.preventDefault(); }}
           onDrop={(e) => { const file = e.dataTransfer?.files[0]; if (file !== undefined) { e.preventDefault(); e.stopPropagation(); void take(file); } }}
-          onKeyDown={(e) => { if (e.key === "Enter" && (e.ctrlKey || e.metaKey)) { e.preventDefault(); void embed(); } }}
+          onKeyDown={(e) => { if (e.key === "Enter" && (e.ctrlKey || e.metaKey)) { e.preventDefault(); e.currentTarget.form?.requestSubmit(); } }}
         />
         <Prompts />
         <div class="row">
           {controls}
           <label class="button">Text file…<input type="file" accept="text/*,.txt,.md,.csv" class="quiet" onChange={(e) => { const file = e.currentTarget.files?.[0]; if (file !== undefined) void take(file); e.currentTarget.value = ""; }} /></label>
-          <span class="small muted push">{count(lines(texts.value).length)} texts</span>
+          <span class="small muted push">{plural(lines(texts.value).length, "text")}</span>
         </div>
       </form>
       <div class="state small muted" role="status">{status}</div>
@@ -86,7 +87,7 @@ function Matrix({ of }: { of: Vectors }) {
           </tbody>
         </table>
       </div>
-      {leftOut.value > 0 ? <Note>{count(leftOut.value)} more texts are left out: a table of {n} is shown at most.</Note> : null}
+      {leftOut.value > 0 ? <Note>{plural(leftOut.value, "more text")} left out: a table of {n} is shown at most.</Note> : null}
       {of.report.notes.map((note, i) => <Note key={i}><Text value={note} /></Note>)}
       <p class="small muted">{count(of.report.embeddings[0]?.length ?? 0)} values each, {of.report.pooling} pooling{of.report.normalized ? ", scaled to length 1" : ""}{of.report.prompt === "" ? "" : <>, behind the prompt <Text value={JSON.stringify(of.report.prompt)} /></>}.</p>
     </section>
