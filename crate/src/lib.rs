@@ -1,7 +1,7 @@
 //! Glassbox: look inside model files, preview their tokenization, run them on your own GPU.
 //!
 //! The rooms of the crate lie on floors; a room imports only the rooms its row names, all of
-//! them on lower floors (`tests/rust/layers.rs` holds this table).
+//! them on lower floors (`xtask/tests/layers.rs` holds this table).
 //!
 //! | floor | room | is for | may import |
 //! |---|---|---|---|

@@ -4,15 +4,12 @@
 //! replaces the committed inputs in `corpus/` by what it found. A failing case is printed by proptest in its smallest
 //! form.
 
-#[path = "../rust/common/containers.rs"]
-mod containers;
+#[path = "../rust/common/mod.rs"]
+mod common;
 mod corpus;
-#[path = "../rust/common/files.rs"]
-mod files;
 mod targets;
-#[path = "../rust/common/writers.rs"]
-mod writers;
 
+use common::{containers, files, writers};
 use std::cell::RefCell;
 
 use corpus::Found;

@@ -1,11 +1,7 @@
 //! Architectures: models of each family, built from a folder and from a GGUF file, give the logits (of encoders the hidden
 //! states) that their own library computed; damage is told with names and shapes before a byte of weights is read.
 
-#[path = "common/files.rs"]
-mod files;
-#[path = "common/writers.rs"]
-mod writers;
-
+use crate::common::{files, writers};
 use std::{
     cell::RefCell,
     collections::BTreeMap,

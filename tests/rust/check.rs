@@ -1,13 +1,7 @@
 //! The doctor: a whole model gives no alarm; each damage gives its finding, with place, reason and advice; what is
 //! missing of a cut file is told to the byte.
 
-#[path = "common/containers.rs"]
-mod containers;
-#[path = "common/files.rs"]
-mod files;
-#[path = "common/writers.rs"]
-mod writers;
-
+use crate::common::{containers, files, writers};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},

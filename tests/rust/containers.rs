@@ -1,14 +1,9 @@
 //! The formats beside GGUF, safetensors and ONNX: values, what is wrong with files, and files that were cut.
 
-#[path = "common/containers.rs"]
-mod containers;
-#[path = "common/files.rs"]
-mod files;
 #[path = "containers/pickles.rs"]
 mod pickles;
-#[path = "common/writers.rs"]
-mod writers;
 
+use crate::common::{containers, files};
 use std::path::Path;
 
 use containers::*;

@@ -1,10 +1,6 @@
 //! Folders: what each part is to the model, and whether it is there and agrees with the rest.
 
-#[path = "common/files.rs"]
-mod files;
-#[path = "common/writers.rs"]
-mod writers;
-
+use crate::common::{files, writers};
 use files::{assert_well_formed, block_on, corpus, in_memory, on_disk, open_bytes};
 use glassbox::{
     report::{HierarchyReport, ModelReport},

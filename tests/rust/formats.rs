@@ -1,8 +1,6 @@
 //! Files of every format in the corpus: recognised by content, with the tensors that its manifest counts.
 
-#[path = "common/files.rs"]
-mod files;
-
+use crate::common::files;
 use std::collections::BTreeMap;
 
 use files::{assert_well_formed, corpus, on_disk, open};

@@ -1,11 +1,7 @@
 //! The 33 kinds of GGUF files with which llama.cpp tests its own reader (`tests/test-gguf.cpp`), made by generators of our
 //! own from a seed: each gets the verdict that llama.cpp gives, and its reason in words.
 
-#[path = "common/files.rs"]
-mod files;
-#[path = "common/writers.rs"]
-mod writers;
-
+use crate::common::{files, writers};
 use files::{assert_well_formed, open_bytes};
 use glassbox::{
     check,

@@ -1,13 +1,7 @@
 //! Reports of the sample's files equal the committed ones (`GLASSBOX_BLESS=1` rewrites them).
 //! The same files are what the page's tests compare with, so native and wasm give one report.
 
-#[path = "common/containers.rs"]
-mod containers;
-#[path = "common/samples.rs"]
-mod samples;
-#[path = "common/writers.rs"]
-mod writers;
-
+use crate::common::samples;
 use std::{collections::BTreeSet, path::Path, rc::Rc};
 
 use glassbox::{

@@ -2,13 +2,10 @@
 
 #[path = "../fuzz/corpus.rs"]
 mod corpus;
-#[path = "common/files.rs"]
-mod files;
 #[path = "../fuzz/targets.rs"]
 mod targets;
-#[path = "common/writers.rs"]
-mod writers;
 
+use crate::common::{files, writers};
 use files::{assert_well_formed, corpus, open_bytes};
 use glassbox::model::{ModelFile, Place, Severity};
 use writers::{Gguf, Message, Value, onnx_model, onnx_node, onnx_tensor, safetensors, small_onnx, small_safetensors};

@@ -1,8 +1,6 @@
 //! Every real file of the corpus opens as independent readers describe it.
 
-#[path = "common/files.rs"]
-mod files;
-
+use crate::common::{files, synth_header, writers};
 use std::collections::BTreeMap;
 
 use files::{assert_well_formed, block_on, corpus, on_disk, open};
@@ -160,11 +158,6 @@ fn every_encoding_of_the_quant_zoo_is_named_and_sized() {
         assert!(!matches!(tensor.encoding, Encoding::UnknownGgml(_)), "{}", tensor.name);
     }
 }
-
-#[path = "common/synth_header.rs"]
-mod synth_header;
-#[path = "common/writers.rs"]
-mod writers;
 
 use files::{in_memory, open_bytes};
 use glassbox::{

@@ -1,20 +1,9 @@
 //! What holds for every reader and every file: the promises of the README that do not depend on a format.
 
-#[path = "common/containers.rs"]
-mod containers;
-#[path = "common/counting.rs"]
-mod counting;
-#[path = "common/files.rs"]
-mod files;
 #[path = "invariants/limits.rs"]
 mod limits;
-#[path = "common/samples.rs"]
-mod samples;
-#[path = "common/synth_header.rs"]
-mod synth_header;
-#[path = "common/writers.rs"]
-mod writers;
 
+use crate::common::{counting, files, samples, synth_header, writers};
 use std::{cell::RefCell, ops::Range, rc::Rc};
 
 use counting::peak;

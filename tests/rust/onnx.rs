@@ -2,11 +2,10 @@
 
 #[path = "onnx/build.rs"]
 mod build;
-#[path = "common/files.rs"]
-mod files;
 #[path = "onnx/tar.rs"]
 mod tar;
 
+use crate::common::files;
 use std::{collections::BTreeMap, path::Path, rc::Rc};
 
 use build::{Attr, Graph, Message, function, model};

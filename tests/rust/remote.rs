@@ -2,17 +2,10 @@
 
 #[path = "remote/command.rs"]
 mod command;
-#[path = "common/containers.rs"]
-mod containers;
-#[path = "common/files.rs"]
-mod files;
 #[path = "remote/server.rs"]
 mod server;
-#[path = "common/synth_header.rs"]
-mod synth_header;
-#[path = "common/writers.rs"]
-mod writers;
 
+use crate::common::{files, synth_header, writers};
 use std::{
     rc::Rc,
     sync::{Arc, Condvar, Mutex},

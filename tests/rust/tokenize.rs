@@ -14,8 +14,6 @@ mod hostile;
 mod kinds;
 #[path = "tokenize/looking.rs"]
 mod looking;
-#[path = "common/files.rs"]
-mod opened;
 #[path = "tokenize/properties.rs"]
 mod properties;
 #[path = "tokenize/referee.rs"]
@@ -26,9 +24,8 @@ mod reference;
 mod rules;
 #[path = "tokenize/warnings.rs"]
 mod warnings;
-#[path = "common/writers.rs"]
-mod writers;
 
+use crate::common::{files as opened, writers};
 use std::path::PathBuf;
 
 use glassbox::tokenizer::{EncodeOptions, GgufVocabulary, Vocabulary};

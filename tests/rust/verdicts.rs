@@ -1,13 +1,7 @@
 //! Who can run a model: each kind of file gets the verdict that the programs' own loaders would give it, with its reason.
 //! The rules' sources are in `docs/verdicts.md`.
 
-#[path = "common/containers.rs"]
-mod containers;
-#[path = "common/files.rs"]
-mod files;
-#[path = "common/writers.rs"]
-mod writers;
-
+use crate::common::{containers, files, writers};
 use std::path::{Path, PathBuf};
 
 use files::{block_on, corpus, in_memory, on_disk};

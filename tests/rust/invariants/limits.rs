@@ -2,7 +2,7 @@
 
 use glassbox::{formats, source::Limits};
 
-use crate::{
+use crate::common::{
     containers::{
         checkpoint, dict, ggjt, graph_def, member, npy, small_npz, text, tflite, torch_members, torch_zip, zip,
     },

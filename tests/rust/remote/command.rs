@@ -8,10 +8,8 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{
-    server::{Remote, Reply, Server},
-    writers::{self, Gguf},
-};
+use super::server::{Remote, Reply, Server};
+use crate::common::writers::{self, Gguf};
 
 /// A folder of the sample on a host.
 fn sample(folder: &str) -> Server {

@@ -469,7 +469,7 @@ fn every_path_in_the_tree_of_architecture_md_exists() {
 #[test]
 fn every_test_that_the_readme_names_exists() {
     let mut files = Vec::new();
-    for folder in ["crate/src", "tests"] {
+    for folder in ["crate/src", "tests", "xtask/tests"] {
         rust_files(&root().join(folder), &mut files);
     }
     let code: String = files.iter().map(|path| read(path)).collect();

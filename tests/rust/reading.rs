@@ -1,0 +1,19 @@
+//! Everything that reads: formats, checks, verdicts, tokenizers, chat templates, damage, addresses, invariants.
+
+#[cfg(feature = "chat")]
+mod chat;
+mod check;
+mod common;
+mod containers;
+mod folders;
+mod formats;
+mod gguf_kinds;
+mod golden;
+mod hostile;
+mod inspect;
+mod invariants;
+mod quant;
+#[cfg(feature = "http")]
+mod remote;
+mod tokenize;
+mod verdicts;

@@ -1,0 +1,8 @@
+//! Everything that runs: architectures, whole models through the engine, ONNX graphs, shaders.
+
+mod arch;
+mod common;
+mod engine;
+#[cfg(feature = "onnx")]
+mod onnx;
+mod shaders;
