@@ -12,13 +12,13 @@ const FLAGS = [
   "--no-sandbox", "--headless=new", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
   "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan",
 ];
-const PORT = 4178;
+const PORT = Number(process.env["GLASSBOX_PORT"] ?? 4178);
 
 export default defineConfig({
   testDir: "tests/web/e2e",
   outputDir: "test-results",
-  // Two cores: the wasm and SwiftShader need them more than a second test does.
-  workers: 1,
+  // SwiftShader and one wasm module take a core each, so two tests of the engine fill the two cores of a usual machine.
+  workers: 2,
   timeout: 120_000,
   expect: { timeout: 20_000 },
   reporter: "list",
@@ -36,8 +36,9 @@ export default defineConfig({
     reuseExistingServer: false,
   },
   projects: [
-    { name: "views", testMatch: "views/*.spec.ts" },
-    { name: "site", testMatch: "site/*.spec.ts" },
-    { name: "engine", testMatch: ["engine.spec.ts", "tokenizers.spec.ts"] },
+    // Their tests wait for what is painted, which a neighbour of the same kind would slow down.
+    { name: "views", testMatch: "views/*.spec.ts", workers: 1 },
+    { name: "site", testMatch: "site/*.spec.ts", workers: 1 },
+    { name: "engine", testMatch: ["engine.spec.ts", "tokenizers.spec.ts"], fullyParallel: true },
   ],
 });

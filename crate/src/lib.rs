@@ -7,6 +7,7 @@
 //! |---|---|---|---|
 //! | 0 | [`fault`] | what went wrong, whose doing, at which byte | - |
 //! | 0 | `order` | one sort for lists of any type | - |
+//! | 0 | [`random`] | repeatable numbers | - |
 //! | 1 | [`source`] | random-access bytes: fetched, or still missing | fault |
 //! | 1 | [`tensor`] | shapes, encodings, block decoding, statistics | fault |
 //! | 2 | [`model`] | the common description of any model file: no bytes, no I/O | fault, tensor |
@@ -15,12 +16,12 @@
 //! | 3 | [`chat`] | conversations to text, by a model's own template | fault, model |
 //! | 3 | [`tokenizer`] | text to ids and back, with a preview | fault, order, model |
 //! | 4 | [`arch`] | what an architecture is: hyper-parameters, tensors, forward pass | fault, tensor, model, ir |
-//! | 4 | [`engine`] | graph to program to device | fault, order, tensor, ir |
-//! | 5 | [`onnx`] | ONNX graphs, run on the CPU | fault, source, tensor, ir, formats, engine |
+//! | 4 | [`engine`] | graph to program to device | fault, order, random, tensor, ir |
+//! | 5 | [`onnx`] | ONNX graphs, run on the CPU | fault, random, source, tensor, ir, formats, engine |
 //! | 5 | [`check`] | what is wrong with a model, and what of it is missing | fault, order, source, tensor, model, formats, arch |
 //! | 6 | [`verdict`] | who can run a model, and why not: rules over facts | fault, order, tensor, model, formats, arch, check |
 //! | 7 | [`session`] | an opened file; a running generation | all above |
-//! | 8 | [`report`] | serialisable views: the one vocabulary of every face | fault, order, tensor, model, tokenizer, arch, check, verdict, session |
+//! | 8 | [`report`] | serialisable views: the one vocabulary of every face | fault, order, tensor, model, tokenizer, arch, verdict, session |
 //! | 9 | [`faces`] | the command line and the wasm bindings: translate, never decide | fault, source, session, report |
 
 #[forbid(unsafe_code)]
@@ -46,6 +47,8 @@ pub mod model;
 pub mod onnx;
 #[forbid(unsafe_code)]
 mod order;
+#[forbid(unsafe_code)]
+pub mod random;
 #[forbid(unsafe_code)]
 pub mod report;
 #[forbid(unsafe_code)]

@@ -45,6 +45,7 @@ fn conversation(case: &Case) -> Conversation {
         eos: Some("</s>".into()),
         variables: case.variables.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
         now: Some(NOW),
+        ..Conversation::default()
     }
 }
 

@@ -44,7 +44,7 @@ fn inspection(files: &Files) -> Inspection {
 fn findings(files: &Files) -> (ModelFile, Vec<Note>) {
     let inspection = inspection(files);
     let tokens = block_on(async { Ok::<_, glassbox::fault::Fault>(inspection.tokens().await) }).expect("counts");
-    let evidence = block_on(inspection.gather(tokens)).expect("gathers");
+    let evidence = block_on(check::gather(inspection.files(), inspection.model(), tokens)).expect("gathers");
     let notes = check::all(inspection.model(), &evidence);
     for note in &notes {
         let told = |text: &Option<String>| text.as_ref().is_some_and(|t| !t.is_empty());

@@ -6,28 +6,22 @@ use files::{assert_well_formed, open_bytes};
 use glassbox::{
     check,
     model::{ModelFile, Note, Place, Severity},
+    random::Random,
 };
 use writers::{Gguf, Tensor, Value};
 
 /// Files made of each kind.
 const SEEDS: u64 = 24;
 
-/// SplitMix64 (Steele, Lea and Flood, 2014).
-struct Random(u64);
+/// Numbers and bytes for the made files.
+struct Numbers(Random);
 
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
+impl Numbers {
     fn below(&mut self, n: u64) -> u64 {
-        self.next() % n
+        self.0.word() % n
     }
     fn bytes(&mut self, n: usize) -> Vec<u8> {
-        (0..n).map(|_| self.next() as u8).collect()
+        (0..n).map(|_| self.0.word() as u8).collect()
     }
 }
 
@@ -36,7 +30,7 @@ const TYPES: &[(u32, u64, u64)] =
     &[(0, 1, 4), (1, 1, 2), (2, 32, 18), (8, 32, 34), (12, 256, 144), (24, 1, 1), (30, 1, 2)];
 
 /// Metadata of every type, and 2 to 9 tensors of 1 to 4 dimensions.
-fn valid(random: &mut Random) -> Gguf {
+fn valid(random: &mut Numbers) -> Gguf {
     let mut file = Gguf::small();
     file.version = if random.below(4) == 0 { 2 } else { 3 };
     file.entries.clear();
@@ -75,16 +69,16 @@ enum Verdict {
 use Verdict::{Loads, Nothing, Refused};
 
 /// llama.cpp's name of a kind, what makes a file one of it, and the verdict.
-type Kind = (&'static str, fn(&mut Gguf, &mut Random), Verdict);
+type Kind = (&'static str, fn(&mut Gguf, &mut Numbers), Verdict);
 
 /// The tensor that is harmed: any but the last, so that others follow it.
-fn some<'a>(file: &'a mut Gguf, random: &mut Random) -> &'a mut Tensor {
+fn some<'a>(file: &'a mut Gguf, random: &mut Numbers) -> &'a mut Tensor {
     let n = random.below(file.tensors.len() as u64 - 1) as usize;
     &mut file.tensors[n]
 }
 
 /// An F32 tensor of these dimensions in place of another one.
-fn of_dims(file: &mut Gguf, random: &mut Random, dims: &[u64]) {
+fn of_dims(file: &mut Gguf, random: &mut Numbers, dims: &[u64]) {
     let tensor = some(file, random);
     tensor.kind = 0;
     tensor.dims = dims.to_vec();
@@ -318,7 +312,7 @@ fn all_33_kinds_get_llama_cpp_s_verdict_with_its_reason() {
     for (number, (name, harm, verdict)) in KINDS.iter().enumerate() {
         for seed in 0..SEEDS {
             let told = format!("{name}, seed {seed}");
-            let mut random = Random(seed << 8 | number as u64);
+            let mut random = Numbers(Random(seed << 8 | number as u64));
             let mut file = valid(&mut random);
             harm(&mut file, &mut random);
             let mut bytes = file.bytes();

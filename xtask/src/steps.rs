@@ -15,7 +15,7 @@ pub(crate) fn heading(text: &str) {
 pub(crate) fn timed(name: &str, work: impl FnOnce() -> Outcome) -> Outcome {
     let start = Instant::now();
     work()?;
-    println!("build  {name:<14} {}", seconds(start.elapsed()));
+    println!("build  {name:<16} {}", seconds(start.elapsed()));
     Ok(())
 }
 

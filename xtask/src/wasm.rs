@@ -29,9 +29,15 @@ pub(crate) fn dev_server(options: &[String]) -> Outcome {
 /// The two modules of the page, each by the crate's feature and the profile of that name: what the first view needs, and the rest.
 pub(crate) const MODULES: [&str; 2] = ["reader", "runner"];
 
-/// Compiles, binds and optimises both modules.
+/// Compiles, binds and optimises both modules, side by side: each ends in a long stretch on one core (link-time optimisation).
 pub(crate) fn build_wasm() -> Outcome {
-    MODULES.into_iter().try_for_each(build_module)
+    let outcomes = std::thread::scope(|scope| {
+        let running = MODULES.map(|module| (module, scope.spawn(move || build_module(module))));
+        running.map(|(module, thread)| {
+            thread.join().unwrap_or_else(|_| Err(format!("the build of {module} ended by a panic")))
+        })
+    });
+    outcomes.into_iter().collect()
 }
 
 fn build_module(module: &str) -> Outcome {
@@ -58,8 +64,8 @@ fn build_module(module: &str) -> Outcome {
     if is_current(&compiled, &folder, module) {
         return Ok(());
     }
-    steps::timed("bindings", || bind(&compiled, &folder, module))?;
-    steps::timed("wasm-opt", || optimise(&folder.join(format!("{module}_bg.wasm"))))
+    steps::timed(&format!("bindings {module}"), || bind(&compiled, &folder, module))?;
+    steps::timed(&format!("wasm-opt {module}"), || optimise(&folder.join(format!("{module}_bg.wasm"))))
 }
 
 /// Whether the bindings are newer than what they are made from: the compiled crate, this program and its tools.

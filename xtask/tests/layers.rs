@@ -11,6 +11,7 @@ type Row = (u32, &'static str, &'static [&'static str]);
 const FLOORS: &[Row] = &[
     (0, "fault", &[]),
     (0, "order", &[]),
+    (0, "random", &[]),
     (1, "source", &["fault"]),
     (1, "tensor", &["fault"]),
     (2, "model", &["fault", "tensor"]),
@@ -19,8 +20,8 @@ const FLOORS: &[Row] = &[
     (3, "chat", &["fault", "model"]),
     (3, "tokenizer", &["fault", "order", "model"]),
     (4, "arch", &["fault", "tensor", "model", "ir"]),
-    (4, "engine", &["fault", "order", "tensor", "ir"]),
-    (5, "onnx", &["fault", "source", "tensor", "ir", "formats", "engine"]),
+    (4, "engine", &["fault", "order", "random", "tensor", "ir"]),
+    (5, "onnx", &["fault", "random", "source", "tensor", "ir", "formats", "engine"]),
     (5, "check", &["fault", "order", "source", "tensor", "model", "formats", "arch"]),
     (6, "verdict", &["fault", "order", "tensor", "model", "formats", "arch", "check"]),
     (
@@ -29,6 +30,7 @@ const FLOORS: &[Row] = &[
         &[
             "fault",
             "order",
+            "random",
             "source",
             "tensor",
             "model",
@@ -43,7 +45,7 @@ const FLOORS: &[Row] = &[
             "verdict",
         ],
     ),
-    (8, "report", &["fault", "order", "tensor", "model", "tokenizer", "arch", "check", "verdict", "session"]),
+    (8, "report", &["fault", "order", "tensor", "model", "tokenizer", "arch", "verdict", "session"]),
     (9, "faces", &["fault", "source", "session", "report"]),
 ];
 
@@ -94,6 +96,7 @@ const UNSAFE: &[&str] = &["engine/device/cpu/", "engine/device/gpu/host_native.r
 /// Rooms that read foreign bytes or describe them: the compiler itself forbids unsafe code there (`lib.rs`).
 const FORBIDDEN_UNSAFE: &[&str] = &[
     "fault",
+    "random",
     "source",
     "tensor",
     "model",

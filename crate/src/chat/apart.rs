@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Conversation, Data, Failure, Template, json};
+use super::{Conversation, Data, Failure, Template, json, llama_cpp::LlamaCpp};
 use crate::fault::{Blame, Fault, Result};
 
 /// Takes a job to another process and brings its answer: both are JSON.
@@ -32,11 +32,18 @@ struct Job {
     eos: Option<String>,
     variables: Vec<(String, String)>,
     now: Option<i64>,
+    absent: Vec<String>,
+    /// What llama.cpp concludes of the template is asked for, not a text.
+    probe: bool,
 }
+
+/// Names that a conversation may leave undefined.
+const ABSENT: [&str; 3] = ["tools", "documents", "add_generation_prompt"];
 
 #[derive(Serialize, Deserialize)]
 enum Answer {
     Text(String),
+    Probed(LlamaCpp),
     Failure { line: Option<usize>, is_limit: bool, is_unsupported: bool, what: String },
 }
 
@@ -46,7 +53,24 @@ pub(super) fn write(template: &Template, conversation: &Conversation) -> Option<
     Some(carried(*carrier, template, conversation))
 }
 
+/// As [`write`], what llama.cpp concludes of a template.
+pub(super) fn probe(template: &Template) -> Option<Result<LlamaCpp, Failure>> {
+    let carrier = CARRIER.get()?;
+    let answered = carry(*carrier, template, &Conversation::default(), true);
+    Some(answered.and_then(|answer| match answer {
+        Answer::Probed(found) => Ok(found),
+        _ => Err(Failure { line: None, fault: Fault::bug("a text where what llama.cpp concludes was asked for") }),
+    }))
+}
+
 fn carried(carrier: Carrier, template: &Template, conversation: &Conversation) -> Result<String, Failure> {
+    match carry(carrier, template, conversation, false)? {
+        Answer::Text(text) => Ok(text),
+        _ => Err(Failure { line: None, fault: Fault::bug("no text where one was asked for") }),
+    }
+}
+
+fn carry(carrier: Carrier, template: &Template, conversation: &Conversation, probe: bool) -> Result<Answer, Failure> {
     let failure = |line, fault| Failure { line, fault };
     let text = |data: &Data| {
         json::dump(&data.0, &json::Style::default(), &|_| Ok(()))
@@ -67,12 +91,13 @@ fn carried(carrier: Carrier, template: &Template, conversation: &Conversation) -
         eos: conversation.eos.clone(),
         variables,
         now: conversation.now,
+        absent: conversation.absent.iter().map(|name| (*name).to_owned()).collect(),
+        probe,
     };
     let job = serde_json::to_string(&job)
         .map_err(|e| failure(None, Fault::bug(format!("a job cannot be written as JSON: {e}"))))?;
     let answer = carrier(&job).map_err(|fault| failure(None, template.told(fault)))?;
     match serde_json::from_str(&answer) {
-        Ok(Answer::Text(text)) => Ok(text),
         Ok(Answer::Failure { line, is_limit, is_unsupported, what }) => {
             let blame = match (is_limit, is_unsupported) {
                 (true, _) => Blame::Limit,
@@ -81,6 +106,7 @@ fn carried(carrier: Carrier, template: &Template, conversation: &Conversation) -
             };
             Err(failure(line, Fault::new(blame, what)))
         }
+        Ok(answer) => Ok(answer),
         Err(e) => Err(failure(None, template.told(Fault::bug(format!("an answer that is not one: {e}"))))),
     }
 }
@@ -104,7 +130,11 @@ pub fn answer(job: &str) -> Result<String> {
             .map(|(name, value)| Ok((name, Data::parse(&value)?)))
             .collect::<Result<_>>()?,
         now: job.now,
+        absent: ABSENT.into_iter().filter(|name| job.absent.iter().any(|absent| absent == name)).collect(),
     };
+    if job.probe {
+        return told(&Answer::Probed(LlamaCpp::probed(&template)));
+    }
     let answer = match template.write_here(&conversation) {
         Ok(text) => Answer::Text(text),
         Err(Failure { line, fault }) => Answer::Failure {
@@ -114,7 +144,11 @@ pub fn answer(job: &str) -> Result<String> {
             what: fault.what,
         },
     };
-    serde_json::to_string(&answer).map_err(|e| Fault::bug(format!("an answer cannot be written as JSON: {e}")))
+    told(&answer)
+}
+
+fn told(answer: &Answer) -> Result<String> {
+    serde_json::to_string(answer).map_err(|e| Fault::bug(format!("an answer cannot be written as JSON: {e}")))
 }
 
 #[cfg(test)]

@@ -15,6 +15,9 @@ pub(super) fn add_to(environment: &mut Environment<'_>) {
     environment.add_filter("truncate", filters::truncate);
     environment.add_filter("wordcount", filters::wordcount);
     environment.add_filter("wordwrap", filters::wordwrap);
+    // Python's None is none, and templates ask `tools is iterable` to find out whether there are any.
+    environment
+        .add_test("iterable", |value: &Value| !value.is_none() && (value.is_undefined() || value.try_iter().is_ok()));
     environment.add_test("callable", |value: &Value| {
         // Functions and macros are objects without items; nothing else that a template holds is.
         value.kind() == minijinja::value::ValueKind::Plain && value.as_object().is_some()

@@ -9,16 +9,19 @@
 
 mod apart;
 mod clock;
+mod conversations;
 mod data;
 mod diff;
 mod json;
 mod language;
 mod lint;
+mod llama_cpp;
 
 use minijinja::{Environment, Error, ErrorKind, State, Value, syntax::SyntaxConfig, value::Kwargs};
 
 pub use self::{
     apart::{Carrier, answer, render_apart},
+    conversations::{Agreement, Around, Tried, compare_all, try_all},
     data::Data,
     diff::{Change, Line, Side, diff},
     lint::{Finding, lint},
@@ -62,6 +65,8 @@ pub struct Conversation {
     pub variables: Vec<(String, Data)>,
     /// Seconds since 1970, UTC, for `strftime_now`; none where a template may not know the time.
     pub now: Option<i64>,
+    /// Names that are left undefined, where transformers passes null or false.
+    pub absent: Vec<&'static str>,
 }
 
 /// Why a template wrote nothing.
@@ -171,6 +176,7 @@ fn variables(conversation: &Conversation) -> Value {
     for (name, text) in [("bos_token", &conversation.bos), ("eos_token", &conversation.eos)] {
         all.extend(text.as_ref().map(|text| (name.to_owned(), Value::from(text.as_str()))));
     }
+    all.retain(|(name, _)| !conversation.absent.contains(&name.as_str()));
     all.extend(conversation.variables.iter().map(|(name, value)| (name.clone(), value.0.clone())));
     Value::from_pairs(all)
 }
@@ -329,6 +335,15 @@ mod tests {
         let deep = "(".repeat(20_000);
         assert!(template(&format!("{{{{ {deep} }}}}")).render(&hello()).is_err());
         assert!(template(&"x".repeat(TEMPLATE_BYTES + 1)).render(&hello()).is_err());
+    }
+
+    #[test]
+    fn no_tools_are_not_iterable_and_loops_know_their_neighbours() {
+        let source = "{% if tools is iterable and tools | length > 0 %}tools{% endif %}\
+            {% for m in [1, 2] %}{{ loop.nextitem is defined }},{{ loop.previtem is defined }};{% endfor %}";
+        assert_eq!(template(source).render(&hello()).unwrap(), "True,False;False,True;");
+        let kinds = "{{ 'a' is iterable }} {{ [] is iterable }} {{ {} is iterable }} {{ none is iterable }} {{ 1 is iterable }}";
+        assert_eq!(template(kinds).render(&hello()).unwrap(), "True True True False False");
     }
 
     #[test]

@@ -7,7 +7,10 @@
 use std::borrow::Cow;
 
 use super::program::sampling;
-use crate::fault::{Fault, Result};
+use crate::{
+    fault::{Fault, Result},
+    random,
+};
 
 /// How to choose.
 #[derive(Debug, Clone, PartialEq)]
@@ -206,15 +209,8 @@ fn draw(order: &[u32], logits: &[f32], top: f64, how: &Sampling, position: u64) 
 
 /// A number from 0 up to 1 from seed and position: SplitMix64's output function applied to both, 53 bits.
 pub fn uniform(seed: u64, position: u64) -> f64 {
-    let mix = |z: u64| {
-        let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    };
-    const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
-    let key = mix(seed.wrapping_add(GOLDEN));
-    let bits = mix(key.wrapping_add(position.wrapping_add(1).wrapping_mul(GOLDEN)));
-    (bits >> 11) as f64 / (1u64 << 53) as f64
+    let key = random::mix(seed.wrapping_add(random::STEP));
+    random::unit(random::mix(key.wrapping_add(position.wrapping_add(1).wrapping_mul(random::STEP))))
 }
 
 #[cfg(test)]

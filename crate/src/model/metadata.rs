@@ -1,6 +1,6 @@
 //! Ordered key/value metadata. Long arrays stay in the file: only their place and first items are kept.
 
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 /// Types of metadata values (GGUF's, which cover the others).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -140,16 +140,22 @@ impl PartialEq for Entry {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Metadata {
     entries: Vec<Entry>,
+    /// The first entry of each key.
+    by_key: BTreeMap<String, usize>,
 }
 
 impl Metadata {
     /// Appends an entry.
     pub fn push(&mut self, key: impl Into<String>, value: MetaValue) {
-        self.entries.push(Entry { key: key.into(), value, place: None });
+        self.add(Entry { key: key.into(), value, place: None });
     }
     /// Appends an entry that starts at byte `at` of file `file`.
     pub fn push_at(&mut self, key: String, value: MetaValue, file: usize, at: u64) {
-        self.entries.push(Entry { key, value, place: Some((file, at)) });
+        self.add(Entry { key, value, place: Some((file, at)) });
+    }
+    fn add(&mut self, entry: Entry) {
+        self.by_key.entry(entry.key.clone()).or_insert(self.entries.len());
+        self.entries.push(entry);
     }
     /// Appends another file's entries whose keys are wanted and new, as of file `file`.
     pub fn adopt(&mut self, other: Metadata, file: usize, wanted: impl Fn(&str) -> bool) {
@@ -157,7 +163,7 @@ impl Metadata {
             if wanted(&entry.key) && self.get(&entry.key).is_none() {
                 entry.value = entry.value.in_file(file);
                 entry.place = entry.place.map(|(_, at)| (file, at));
-                self.entries.push(entry);
+                self.add(entry);
             }
         }
     }
@@ -174,7 +180,7 @@ impl Metadata {
         self.entries.is_empty()
     }
     fn entry(&self, key: &str) -> Option<&Entry> {
-        self.entries.iter().find(|e| e.key == key)
+        self.entries.get(*self.by_key.get(key)?)
     }
     /// The first value of this key.
     pub fn get(&self, key: &str) -> Option<&MetaValue> {

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     engine::device::cpu::Product,
     fault::{Blame, Fault, Result},
+    random::{self, Random},
 };
 
 /// Graphs and functions within each other while running.
@@ -24,7 +25,7 @@ pub(super) struct Run<'m> {
     work: u64,
     depth: usize,
     /// For operators whose result is random: the same at each run.
-    pub(super) seed: u64,
+    pub(super) random: Random,
 }
 
 /// What an operator gets.
@@ -54,7 +55,7 @@ pub(super) fn one(tensor: Tensor) -> Outputs {
 impl<'m> Run<'m> {
     pub(super) fn new(model: &'m Model) -> Self {
         let (work, steps) = run_limits();
-        Self { model, steps, work, depth: 0, seed: 0x9e37_79b9_7f4a_7c15 }
+        Self { model, steps, work, depth: 0, random: Random(random::STEP) }
     }
     /// The model's matrix products.
     pub(super) fn product(&self) -> &'m Product {
@@ -70,12 +71,7 @@ impl<'m> Run<'m> {
     }
     /// A random number from 0 up to 1.
     pub(super) fn random(&mut self) -> f64 {
-        // SplitMix64.
-        self.seed = self.seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.seed;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+        self.random.unit()
     }
     fn deeper(&mut self) -> Result<()> {
         self.depth += 1;

@@ -96,6 +96,53 @@ pub struct TemplateDiffReport {
     pub right_failure: Option<FailureReport>,
 }
 
+/// What `glassbox chat-template --conversations` prints: a set of conversations by one template.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct ConversationsReport {
+    /// The template's name.
+    pub template: String,
+    /// Where it is written.
+    pub from: String,
+    /// Each conversation of the set.
+    pub conversations: Vec<ConversationReport>,
+}
+
+/// A conversation of the set.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct ConversationReport {
+    /// What it tries: "a system prompt".
+    pub name: &'static str,
+    /// What the template writes as transformers gives it the conversation; null where it fails.
+    pub text: Option<String>,
+    /// Why it fails.
+    pub failure: Option<FailureReport>,
+    /// Beside it, what llama.cpp's runtime makes of the same.
+    pub llama_cpp: OutcomeReport,
+    /// Beside it, what the template given with --diff makes of the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    pub other: Option<OutcomeReport>,
+}
+
+/// Two renderings of one conversation, compared.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct OutcomeReport {
+    /// Whether the texts are equal, differ, only one is there, none is there, or it is not known.
+    #[cfg_attr(test, ts(type = "\"same\" | \"differs\" | \"left only\" | \"right only\" | \"neither\" | \"unknown\""))]
+    pub outcome: &'static str,
+    /// Bytes that both begin with, where they differ.
+    pub at: Option<usize>,
+    /// The first one's line there.
+    pub left: Option<String>,
+    /// The second one's line there.
+    pub right: Option<String>,
+    /// Why a text is missing, or why it is not known.
+    pub why: Option<String>,
+}
+
 /// Two texts, line by line.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
@@ -129,7 +176,7 @@ mod of {
     use super::*;
     use crate::{
         fault::{Fault, Result},
-        session::{Change, Chat, Compared, Conversation, Failure, Finding, diff},
+        session::{Agreement, Change, Chat, Compared, Conversation, Failure, Finding, diff},
     };
 
     impl TemplatesReport {
@@ -197,6 +244,61 @@ mod of {
                     report.failure = Some(FailureReport::of(&failure));
                     Ok((report, Some(failure.fault)))
                 }
+            }
+        }
+    }
+
+    impl ConversationsReport {
+        /// The set by the template of a name, or the default; beside that of `other`, where one is given.
+        ///
+        /// # Errors
+        /// There is no template of a name.
+        pub fn of(
+            chat: &Chat,
+            name: Option<&str>,
+            other: Option<(&Chat, Option<&str>)>,
+            now: Option<i64>,
+        ) -> Result<Self> {
+            let template = chat.template(name)?;
+            let tried = chat.try_all(name, now)?;
+            let others = other.map(|(other, its)| chat.compare_all(name, other, its, now)).transpose()?;
+            let mut conversations = Vec::with_capacity(tried.len());
+            for (i, tried) in tried.into_iter().enumerate() {
+                conversations.push(ConversationReport {
+                    name: tried.name,
+                    failure: tried.text.as_ref().err().map(FailureReport::of),
+                    text: tried.text.ok(),
+                    llama_cpp: OutcomeReport::of(&tried.llama_cpp),
+                    other: others.as_ref().and_then(|all| all.get(i)).map(|(_, outcome)| OutcomeReport::of(outcome)),
+                });
+            }
+            Ok(Self { template: template.name.clone(), from: template.from.clone(), conversations })
+        }
+        /// Whether the other template, or else llama.cpp, writes something else in any conversation.
+        pub fn differs(&self) -> bool {
+            let differs = |o: &OutcomeReport| matches!(o.outcome, "differs" | "left only" | "right only");
+            self.conversations.iter().any(|c| differs(c.other.as_ref().unwrap_or(&c.llama_cpp)))
+        }
+    }
+
+    impl OutcomeReport {
+        fn of(outcome: &Agreement) -> Self {
+            let none = Self { outcome: "same", at: None, left: None, right: None, why: None };
+            let why =
+                |outcome, failure: &Failure| Self { outcome, why: Some(failure.fault.to_string()), ..none.clone() };
+            match outcome {
+                Agreement::Same => none,
+                Agreement::Differs { at, left, right } => Self {
+                    outcome: "differs",
+                    at: Some(*at),
+                    left: Some(left.clone()),
+                    right: Some(right.clone()),
+                    why: None,
+                },
+                Agreement::LeftOnly(failure) => why("left only", failure),
+                Agreement::RightOnly(failure) => why("right only", failure),
+                Agreement::Neither(failure) => why("neither", failure),
+                Agreement::Unknown(reason) => Self { outcome: "unknown", why: Some(reason.clone()), ..none },
             }
         }
     }

@@ -3,10 +3,8 @@
 use serde::Serialize;
 
 use crate::{
-    check::{self, Evidence},
     fault::Result,
-    model::{ModelFile, Note},
-    session::Inspection,
+    session::{Examination, Inspection},
 };
 
 use super::{NoteReport, facts};
@@ -101,61 +99,53 @@ pub struct FileSalvageReport {
 }
 
 impl CheckReport {
-    /// Everything the doctor finds on an opened model.
+    /// Everything that the checks find on an opened model.
     ///
     /// # Errors
     /// A file cannot be read.
     pub async fn of(inspection: &Inspection) -> Result<Self> {
-        let evidence = inspection.gather(inspection.tokens().await).await?;
-        let tokenizer = inspection.tokenizer_warnings().await;
-        Ok(Self::with(inspection, evidence, Some(tokenizer)))
+        Ok(Self::with(inspection, inspection.examine().await?))
     }
     /// The same without what needs the tokenizer, which the page's reader module does not hold.
     ///
     /// # Errors
     /// A file cannot be read.
     pub async fn without_tokenizer(inspection: &Inspection) -> Result<Self> {
-        Ok(Self::with(inspection, inspection.gather(None).await?, None))
+        Ok(Self::with(inspection, inspection.examine_without_tokenizer().await?))
     }
-    fn with(inspection: &Inspection, evidence: Evidence, tokenizer: Option<Vec<Note>>) -> Self {
+    fn with(inspection: &Inspection, found: Examination) -> Self {
         let model = inspection.model();
-        let mut notes = check::all(model, &evidence);
-        let tokenizer_checked = tokenizer.is_some().then_some("tokenizer");
-        notes.extend(tokenizer.unwrap_or_default());
-        crate::order::sort_by_key(&mut notes, |note| std::cmp::Reverse(note.severity));
-        let findings: Vec<NoteReport> = notes.iter().map(|n| NoteReport::of(n, model)).collect();
+        let findings: Vec<NoteReport> = found.notes.iter().map(|n| NoteReport::of(n, model)).collect();
         let of = |severity: &str| findings.iter().filter(|f| f.severity == severity).count() as u64;
+        let refusals = found.refusals.into_iter();
         Self {
             format: model.format.name().into(),
             summary: facts::sentence(model),
             files: model.files.len() as u64,
             errors: of("error"),
             warnings: of("warning"),
-            refusals: refusals(&notes),
-            salvage: SalvageReport::of(model),
-            checks: check::CHECKS.iter().map(|c| c.name).chain(tokenizer_checked).collect(),
-            looked_at: evidence.looked_at,
+            refusals: refusals
+                .map(|r| RefusalReport { program: r.program.name(), because: r.because, more: r.more })
+                .collect(),
+            salvage: SalvageReport::of(inspection),
+            checks: found.checks,
+            looked_at: found.looked_at,
             bytes_read: inspection.files().bytes_read(),
             findings,
         }
     }
 }
 
-fn refusals(notes: &[Note]) -> Vec<RefusalReport> {
-    let report = |r: check::Refusal| RefusalReport { program: r.program.name(), because: r.because, more: r.more };
-    check::refusals(notes).into_iter().map(report).collect()
-}
-
 impl SalvageReport {
     /// `None` for a whole model.
-    pub fn of(model: &ModelFile) -> Option<Self> {
-        let salvage = check::salvage(model)?;
-        let file = |f: check::FileSalvage| FileSalvageReport {
+    pub fn of(inspection: &Inspection) -> Option<Self> {
+        let salvage = inspection.salvage()?;
+        let files = salvage.files.into_iter().map(|f| FileSalvageReport {
             name: f.name,
             bytes: f.bytes,
             missing: f.missing.into_iter().map(|r| (r.start, r.end)).collect(),
             more: f.more,
-        };
+        });
         Some(Self {
             complete: salvage.complete,
             partial: salvage.partial,
@@ -163,7 +153,7 @@ impl SalvageReport {
             unlisted: salvage.unlisted,
             bytes_here: salvage.bytes_here,
             bytes_all: salvage.bytes_all,
-            files: salvage.files.into_iter().map(file).collect(),
+            files: files.collect(),
         })
     }
 }

@@ -1,7 +1,6 @@
 //! From an opened model to its report: what it is, where it sits, what can run it.
 
 use crate::{
-    check::{self, Evidence},
     fault::Fault,
     model::{
         FileRole, FileSummary, FormatId, MetaArray, MetaValue, ModelFile, Note, Place, SectionKind, Severity,
@@ -29,7 +28,7 @@ impl<'a> ModelReport<'a> {
         let tokenizer = tokenizer_kind(inspection);
         let parameters = model.parameters();
         let bytes = model.tensor_bytes();
-        let notes = check::all(model, &Evidence::default());
+        let notes = inspection.findings();
         Self {
             format: model.format.name().into(),
             version: model.version.text.clone(),
@@ -44,7 +43,7 @@ impl<'a> ModelReport<'a> {
             files: model.files.iter().map(FileReport::of).collect(),
             missing: inspection.missing_files(),
             place: facts::place(model, tokenizer.is_some(), inspection.tokenizer_file()),
-            runners: inspection.rulings(&notes, tokenizer.is_some()).into_iter().map(RunnerReport::from).collect(),
+            runners: inspection.rulings(tokenizer.is_some()).into_iter().map(RunnerReport::from).collect(),
             fit: runnable.as_ref().ok().map(|s| FitReport {
                 weights: s.weights,
                 cache_per_token: s.cache_per_token,
@@ -59,7 +58,7 @@ impl<'a> ModelReport<'a> {
             graph: model.graph.as_ref().map(graph),
             sections: sections(model),
             notes: notes.iter().map(|n| NoteReport::of(n, model)).collect(),
-            salvage: SalvageReport::of(model),
+            salvage: SalvageReport::of(inspection),
             tokenizer,
             runnable: runnable.err().map(|f: Fault| f.to_string()),
         }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use crate::{
-    chat::{self, Conversation, Failure, Finding, Template},
+    chat::{self, Agreement, Around, Conversation, Failure, Finding, Template, Tried},
     fault::{Blame, Fault, Result},
     model::{ModelFile, Note, Severity},
     source::{SourceFile, SourceSet},
@@ -158,6 +158,38 @@ impl Chat {
             }
         }
         Ok(Rendered { text, ids, pieces, findings: self.lint(template), notes })
+    }
+    /// What the tokenizer adds to conversations; `now` in seconds since 1970, UTC.
+    fn around(&self, now: Option<i64>) -> Around {
+        let own = |text: Option<&str>| text.map(str::to_owned);
+        let vocabulary = self.vocabulary.as_deref();
+        Around {
+            bos: own(vocabulary.and_then(Vocabulary::bos_text)),
+            eos: own(vocabulary.and_then(Vocabulary::eos_text)),
+            adds_bos: vocabulary.is_some_and(Vocabulary::adds_bos),
+            now,
+        }
+    }
+    /// A set of conversations by a template, as transformers and as llama.cpp hand them to it.
+    ///
+    /// # Errors
+    /// There is no template of that name.
+    pub fn try_all(&self, name: Option<&str>, now: Option<i64>) -> Result<Vec<Tried>> {
+        chat::try_all(self.template(name)?, &self.around(now))
+    }
+    /// The same set by two templates: of each conversation its name and whether they write the same.
+    ///
+    /// # Errors
+    /// There is no template of a name.
+    pub fn compare_all(
+        &self,
+        name: Option<&str>,
+        other: &Chat,
+        other_name: Option<&str>,
+        now: Option<i64>,
+    ) -> Result<Vec<(&'static str, Agreement)>> {
+        let (left, right) = (self.template(name)?, other.template(other_name)?);
+        chat::compare_all((left, &self.around(now)), (right, &other.around(now)))
     }
     /// Two templates side by side, the second one of another model where one is given.
     ///

@@ -1,16 +1,19 @@
 //! An opened model: its description, its arrays, its tensors' values and its tokenizer.
 
-use std::{cell::RefCell, ops::Range, rc::Rc};
+use std::{
+    cell::{OnceCell, RefCell},
+    ops::Range,
+    rc::Rc,
+};
 
 use crate::{
-    check::{self, Evidence},
     fault::{Fault, Result},
     formats::{self, ArrayItems, Opened, TokenizerKind},
     model::{FormatId, ModelFile, Note, Place, TensorEntry},
     source::{Limits, SourceFile, SourceSet},
     tensor::{EncodingSpec, Histogram, Stats},
     tokenizer::Vocabulary,
-    verdict::{self, Facts, Ours, Ruling},
+    verdict,
 };
 
 use super::{FileBytes, Progress, Support, chunked::ChunkedValues, vocabulary};
@@ -30,6 +33,7 @@ pub struct Inspection {
     model: ModelFile,
     tokenizers: Vec<(TokenizerKind, String)>,
     vocabulary: RefCell<Option<Result<Rc<Vocabulary>>>>,
+    pub(super) findings: OnceCell<Vec<Note>>,
 }
 
 /// Decoded rows of a tensor.
@@ -54,7 +58,7 @@ impl Inspection {
     /// None of the files is a model that Glassbox reads, or a header cannot be read at all.
     pub async fn open(files: SourceSet) -> Result<Self> {
         let Opened { model, tokenizers } = formats::open_all(&files, &Limits::default()).await?;
-        Ok(Self { files, model, tokenizers, vocabulary: RefCell::new(None) })
+        Ok(Self { files, model, tokenizers, vocabulary: RefCell::new(None), findings: OnceCell::new() })
     }
     /// The description.
     pub fn model(&self) -> &ModelFile {
@@ -74,12 +78,6 @@ impl Inspection {
             return Err(Fault::unsupported(what));
         }
         super::support(model)
-    }
-    /// Who can run the model, by the findings on it and whether a tokenizer is here.
-    pub fn rulings(&self, notes: &[Note], tokenizer: bool) -> Vec<Ruling> {
-        let ours =
-            self.support().map(|s| Ours { architecture: s.architecture, layers: s.layers, generates: s.generates });
-        verdict::rulings(&Facts::of(&self.model, notes, ours, tokenizer))
     }
     /// The files given.
     pub fn files(&self) -> &SourceSet {
@@ -129,13 +127,6 @@ impl Inspection {
         let listed = self.model.metadata.get("tokenizer.ggml.tokens").is_some();
         let beside = !listed && self.tokenizer_file().is_some();
         if beside { self.vocabulary().await.ok().map(|v| v.len() as u64) } else { None }
-    }
-    /// Reads what the checks need beyond the headers: files beside the weights, filler bytes, samples of values.
-    ///
-    /// # Errors
-    /// The source fails.
-    pub async fn gather(&self, tokens: Option<u64>) -> Result<Evidence> {
-        check::gather(&self.files, &self.model, tokens).await
     }
     /// The index of a tensor by name.
     ///

@@ -6,6 +6,7 @@ mod chat;
 mod chunked;
 mod companions;
 mod devices;
+mod findings;
 mod inspection;
 #[cfg(feature = "onnx")]
 mod onnx;
@@ -21,6 +22,7 @@ pub use bytes::{FileBytes, file_bytes};
 pub use chat::{Chat, Compared, Rendered};
 pub use companions::{Beside, Need, complete, complete_from_folder, open_with_missing, open_with_tensor};
 pub use devices::{DeviceEntry, GpuOptions, dispatch_gap, list_devices, test_ops};
+pub use findings::Examination;
 pub use inspection::{Inspection, Peek};
 #[cfg(feature = "onnx")]
 pub use onnx::{GivenInput, GraphModel, GraphRun, NodeCase, json_values, node_case, outputs_npz};
@@ -39,7 +41,7 @@ pub mod templates {
 }
 
 #[cfg(feature = "chat")]
-pub use crate::chat::{Change, Conversation, Data, Failure, Finding, Template, diff};
+pub use crate::chat::{Agreement, Change, Conversation, Data, Failure, Finding, Template, Tried, diff};
 #[cfg(feature = "onnx")]
 pub use crate::onnx::{CaseResult, Value as GraphValue, operators};
 pub use crate::{

@@ -204,3 +204,23 @@ fn the_templates_kept_from_bug_reports_end_as_they_should() {
     }
     assert!(seen > 0, "no case is of a template");
 }
+
+#[test]
+fn a_set_of_conversations_is_compared_with_llama_cpp_and_with_another_template() {
+    let folder = folder_with_templates();
+    let report = json(&["chat-template", path(folder.path()), "--conversations", "--json"]);
+    let all = report["conversations"].as_array().expect("a list");
+    assert_eq!(all.len(), 10);
+    let named = |name: &str| all.iter().find(|c| c["name"] == name).expect("the set has it");
+    assert_eq!(named("a question")["text"], "user: Who are you?<|endoftext|>\n> ");
+    assert_eq!(named("a question")["llama_cpp"]["outcome"], "same");
+    let parts = &named("content in parts")["llama_cpp"];
+    assert_eq!((&parts["outcome"], &parts["at"]), (&"differs".into(), &6.into()));
+    assert_eq!(parts["right"], "user: One.\n");
+    let differs =
+        json_code(&["chat-template", path(folder.path()), "--conversations", "--diff", "tool_use", "--json"], 1);
+    assert_eq!(differs["conversations"][0]["other"]["outcome"], "differs");
+    let output = glassbox(&["chat-template", path(folder.path()), "--conversations"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("content in parts\n  transformers") && text.contains("differs from byte 6"), "{text}");
+}

@@ -261,7 +261,7 @@ fn rounded_activations_meet_quantized_weights_in_whole_numbers_on_every_instruct
             let program = Rc::new(compile::compile(&graph, &options).unwrap());
             let mut random = Random(seed);
             // A block of zeros, one of a single large value, others of very different sizes.
-            let mut x: Vec<f32> = (0..k).map(|i| random.float() * 10f32.powi((i / 32 % 5) as i32 - 2)).collect();
+            let mut x: Vec<f32> = (0..k).map(|i| random.value() * 10f32.powi((i / 32 % 5) as i32 - 2)).collect();
             x[..32.min(k as usize / 2)].fill(0.0);
             let (steps, values) = rounded(&x, *block);
             let mut plain = CpuDevice::plain();

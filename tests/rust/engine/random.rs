@@ -14,23 +14,9 @@ use glassbox::{
     tensor::{Encoding, Shape},
 };
 
+pub(crate) use glassbox::random::Random;
+
 use super::support::block_on;
-
-/// A small repeatable generator (SplitMix64).
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn word(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-    /// From -1 up to 1.
-    pub(crate) fn float(&mut self) -> f32 {
-        (self.word() >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-    }
-}
 
 /// Where an encoding's blocks hold half-precision scales, and how large the quants beside them get.
 fn scales(encoding: Encoding) -> (&'static [usize], f32) {
@@ -60,10 +46,10 @@ fn scales(encoding: Encoding) -> (&'static [usize], f32) {
 pub(crate) fn random_rows(encoding: Encoding, values: usize, size: f32, random: &mut Random) -> Vec<u8> {
     let half = |v: f32| half::f16::from_f32(v).to_bits().to_le_bytes();
     match encoding {
-        Encoding::F32 => (0..values).flat_map(|_| (random.float() * size).to_le_bytes()).collect(),
-        Encoding::F16 => (0..values).flat_map(|_| half(random.float() * size)).collect(),
+        Encoding::F32 => (0..values).flat_map(|_| (random.value() * size).to_le_bytes()).collect(),
+        Encoding::F16 => (0..values).flat_map(|_| half(random.value() * size)).collect(),
         Encoding::BF16 => {
-            (0..values).flat_map(|_| half::bf16::from_f32(random.float() * size).to_bits().to_le_bytes()).collect()
+            (0..values).flat_map(|_| half::bf16::from_f32(random.value() * size).to_bits().to_le_bytes()).collect()
         }
         block => {
             let spec = block.spec().expect("a block encoding of the table");
@@ -80,7 +66,7 @@ pub(crate) fn random_rows(encoding: Encoding, values: usize, size: f32, random: 
             let (at, largest) = scales(block);
             for b in bytes.chunks_exact_mut(spec.block_bytes as usize) {
                 for at in at {
-                    b[*at..at + 2].copy_from_slice(&half((0.5 + random.float().abs() / 2.0) * size / largest));
+                    b[*at..at + 2].copy_from_slice(&half((0.5 + random.value().abs() / 2.0) * size / largest));
                 }
             }
             bytes
@@ -208,7 +194,7 @@ pub(crate) fn load_random(device: &mut dyn Device, graph: &Graph, program: &Rc<P
                 }
             }
             None => {
-                let values: Vec<f32> = rows.by_ref().map(|(tensor, at)| random_of(seed, tensor, at).float()).collect();
+                let values: Vec<f32> = rows.by_ref().map(|(tensor, at)| random_of(seed, tensor, at).value()).collect();
                 let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
                 device.upload(load.buffer, 0, &bytes).unwrap();
             }

@@ -6,6 +6,7 @@ use crate::{
         Program, RING, Step, StepKey, TABLE_STEP, View, Want, batch, record_words, sampling, table_words,
     },
     ir::{DType, Dim, Fact, Input, Op, Rotation, Scaling, StateId},
+    random::Random,
     tensor::{Encoding, float},
 };
 
@@ -26,7 +27,7 @@ pub(crate) struct Case {
     pub(in crate::engine) writes: Vec<(BufferId, Vec<u32>)>,
     pub(in crate::engine) tolerance: f64,
     pub(in crate::engine) quick: bool,
-    random: Random,
+    random: Numbers,
     rows: Vec<Row>,
     outputs: Vec<u32>,
     lengths: Vec<u32>,
@@ -52,27 +53,21 @@ const TAIL: u32 = 67;
 /// Row lengths that fall between every tile, vector and workgroup.
 pub(crate) const WIDTHS: [u32; 6] = [1, 31, 33, 172, 257, 576];
 
-/// A small generator of repeatable numbers (SplitMix64).
+/// Numbers that follow from a case's own shape, so that a case gives the same in every run.
 #[derive(Debug, Clone)]
-struct Random(u64);
+struct Numbers(Random);
 
-impl Random {
+impl Numbers {
+    /// FNV-1a of the text as the seed.
     fn of(text: &str) -> Self {
-        Self(text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, b| (hash ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)))
-    }
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        let hash = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        Self(Random(text.bytes().fold(0xcbf2_9ce4_8422_2325, hash)))
     }
     fn below(&mut self, n: u32) -> u32 {
-        (self.next() >> 32) as u32 % n
+        (self.0.word() >> 32) as u32 % n
     }
-    /// Uniform in -1 .. 1.
     fn value(&mut self) -> f32 {
-        (self.next() >> 40) as f32 / (1 << 23) as f32 - 1.0
+        self.0.value()
     }
     /// Bits of an f16 of magnitude 2^-7 to 2^-2.
     fn half(&mut self) -> u16 {
@@ -126,7 +121,7 @@ impl Cases {
 impl Case {
     /// A step of `count` rows of at most `most`, of one sequence from position 0 on, all of which want a result.
     pub(crate) fn new(shape: String, most: u32, count: u32) -> Self {
-        let random = Random::of(&shape);
+        let random = Numbers::of(&shape);
         let rows = (0..count).map(|position| Row { token: 0, position, sequence: 0 }).collect();
         let layout = BatchLayout { rows: most, outputs: most, sequences: 1, pages: 8, groups: 1 };
         let mut case = Self {
@@ -378,7 +373,7 @@ impl Case {
                 half() | half() << 16
             })),
             CacheType::Q8_0 => {
-                words.extend((0..width.div_ceil(4)).map(|_| random.next() as u32));
+                words.extend((0..width.div_ceil(4)).map(|_| random.0.word() as u32));
                 words.extend((0..width.div_ceil(32).div_ceil(2)).map(|_| {
                     let mut half = || u32::from(float::to_f16(scale * random.value() / 127.0));
                     half() | half() << 16

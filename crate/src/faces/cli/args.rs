@@ -221,7 +221,7 @@ fn sort(text: &str) -> Result<Sort, String> {
 #[cfg(feature = "chat")]
 #[derive(ClapArgs)]
 #[command(
-    after_help = "Examples:\n  glassbox chat-template model.gguf --user \"Hello\"\n  glassbox chat-template hf-folder --messages chat.json --tools tools.json --name tool_use\n  glassbox chat-template tokenizer_config.json --set enable_thinking=false\n  glassbox chat-template model.gguf --diff tool_use\n  glassbox chat-template model.gguf --diff hf-folder\n\nWith --diff the exit code is 1 where anything differs."
+    after_help = "Examples:\n  glassbox chat-template model.gguf --user \"Hello\"\n  glassbox chat-template hf-folder --messages chat.json --tools tools.json --name tool_use\n  glassbox chat-template tokenizer_config.json --set enable_thinking=false\n  glassbox chat-template model.gguf --diff tool_use\n  glassbox chat-template model.gguf --diff hf-folder\n  glassbox chat-template model.gguf --conversations --diff hf-folder\n\nWith --diff the exit code is 1 where anything differs."
 )]
 pub(super) struct ChatArgs {
     /// A model, a folder, or a tokenizer_config.json or .jinja file; also by its http(s) address.
@@ -247,6 +247,10 @@ pub(super) struct ChatArgs {
     /// Compare with another template: its name, or the file or folder that holds it.
     #[arg(long)]
     pub(super) diff: Option<String>,
+    /// Render a set of conversations (system prompt, tools, content in parts, thinking...) as transformers and as llama.cpp do,
+    /// and say where the texts differ; with --diff also beside the other template.
+    #[arg(long, conflicts_with_all = ["messages", "user", "tools", "set", "no_generation_prompt"])]
+    pub(super) conversations: bool,
 }
 
 #[cfg(feature = "chat")]

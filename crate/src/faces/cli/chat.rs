@@ -4,7 +4,7 @@ use std::{io::Read, path::PathBuf, time::SystemTime};
 
 use crate::{
     fault::{Fault, Result},
-    report::{ChatReport, DiffReport, FailureReport, TemplateDiffReport},
+    report::{ChatReport, ConversationsReport, DiffReport, FailureReport, OutcomeReport, TemplateDiffReport},
     session::{Chat, Conversation, Data, Need},
 };
 
@@ -33,6 +33,9 @@ pub(super) fn run(args: &ChatArgs, json: bool) -> Result<Exit> {
     };
     let chat = terminal::block_on(Chat::open(files))?;
     let name = args.name.as_deref();
+    if args.conversations {
+        return conversations(&chat, name, args.diff.as_deref(), json);
+    }
     if let Some(other) = &args.diff {
         return compare(&chat, name, other, &conversation, json);
     }
@@ -50,18 +53,9 @@ pub(super) fn run(args: &ChatArgs, json: bool) -> Result<Exit> {
 
 /// Compares with the template of a name, else with the default of another file or folder.
 fn compare(chat: &Chat, name: Option<&str>, other: &str, conversation: &Conversation, json: bool) -> Result<Exit> {
-    let is_name = chat.templates().iter().any(|template| template.name == other);
-    let report = if is_name {
-        TemplateDiffReport::of(&chat.compare(name, chat, Some(other), conversation)?)
-    } else {
-        let path = PathBuf::from(other);
-        if !path.exists() {
-            let names: Vec<&str> = chat.templates().iter().map(|template| template.name.as_str()).collect();
-            let what = format!("{other:?} is neither a file nor a template here; there are {}", names.join(", "));
-            return Err(Fault::caller(what));
-        }
-        let second = terminal::block_on(Chat::open(terminal::open_for(&[path], Need::Chat)?))?;
-        TemplateDiffReport::of(&chat.compare(name, &second, None, conversation)?)
+    let report = match second(chat, other)? {
+        None => TemplateDiffReport::of(&chat.compare(name, chat, Some(other), conversation)?),
+        Some(second) => TemplateDiffReport::of(&chat.compare(name, &second, None, conversation)?),
     };
     if json {
         terminal::json(&report)?;
@@ -69,6 +63,69 @@ fn compare(chat: &Chat, name: Option<&str>, other: &str, conversation: &Conversa
         terminal::out(&show_diff(&report));
     }
     Ok(if report.is_empty() { Exit::Fine } else { Exit::Findings })
+}
+
+/// The file or folder that holds another template; `None` where it is the name of one here.
+fn second(chat: &Chat, other: &str) -> Result<Option<Chat>> {
+    if chat.templates().iter().any(|template| template.name == other) {
+        return Ok(None);
+    }
+    let path = PathBuf::from(other);
+    if !path.exists() {
+        let names: Vec<&str> = chat.templates().iter().map(|template| template.name.as_str()).collect();
+        let what = format!("{other:?} is neither a file nor a template here; there are {}", names.join(", "));
+        return Err(Fault::caller(what));
+    }
+    terminal::block_on(Chat::open(terminal::open_for(&[path], Need::Chat)?)).map(Some)
+}
+
+/// The set of conversations, as two programs render it and by another template.
+fn conversations(chat: &Chat, name: Option<&str>, other: Option<&str>, json: bool) -> Result<Exit> {
+    let second = other.map(|other| second(chat, other)).transpose()?.flatten();
+    let beside = other.map(|other| second.as_ref().map_or((chat, Some(other)), |second| (second, None)));
+    let report = ConversationsReport::of(chat, name, beside, now())?;
+    if json {
+        terminal::json(&report)?;
+    } else {
+        terminal::out(&show_conversations(&report, other));
+    }
+    Ok(if other.is_some() && report.differs() { Exit::Findings } else { Exit::Fine })
+}
+
+fn show_conversations(report: &ConversationsReport, other: Option<&str>) -> String {
+    let mut out = format!("{DIM}template {} from {}{DIM:#}\n", plain(&report.template), plain(&report.from));
+    for conversation in &report.conversations {
+        let read = match (&conversation.text, &conversation.failure) {
+            (Some(text), _) => format!("{} bytes", text.len()),
+            (None, Some(failure)) => format!("no text: {}", plain(&failure.fault.what)),
+            (None, None) => String::new(),
+        };
+        out.push_str(&format!("\n{BOLD}{}{BOLD:#}\n  transformers  {read}\n", conversation.name));
+        outcome(&mut out, "llama.cpp", &conversation.llama_cpp);
+        if let (Some(found), Some(other)) = (&conversation.other, other) {
+            outcome(&mut out, &plain(other), found);
+        }
+    }
+    out
+}
+
+/// One line for what is equal, the two lines of a difference else.
+fn outcome(out: &mut String, who: &str, found: &OutcomeReport) {
+    let why = found.why.as_deref().map(plain).unwrap_or_default();
+    let told = match found.outcome {
+        "same" => format!("{GREEN}the same{GREEN:#}"),
+        "differs" => format!("{RED}differs{RED:#} from byte {}", found.at.unwrap_or_default()),
+        "left only" => format!("{RED}no text{RED:#}: {why}"),
+        "right only" => format!("{RED}writes a text{RED:#}, where the first fails"),
+        "neither" => "no text either".to_owned(),
+        _ => format!("unknown: {why}"),
+    };
+    out.push_str(&format!("  {who:<12}  {told}\n"));
+    for (sign, line, color) in [('-', &found.left, RED), ('+', &found.right, GREEN)] {
+        if let Some(line) = line {
+            out.push_str(&format!("    {color}{sign} {}{color:#}\n", plain(&format!("{line:?}"))));
+        }
+    }
 }
 
 /// Seconds since 1970, for templates that write the date.

@@ -8,6 +8,7 @@ use crate::{
         run::{Call, Outputs, bad, one},
         value::{Data, Tensor, Type, room},
     },
+    random::Random,
 };
 
 /// The Mersenne Twister MT19937 (Matsumoto and Nishimura 1998), with 53-bit numbers as its authors make them.
@@ -49,7 +50,7 @@ impl Twister {
 
 fn seed(call: &mut Call<'_, '_>) -> Result<()> {
     if let Some(seed) = call.float_opt("seed")? {
-        call.run.seed = u64::from(seed.to_bits());
+        call.run.random = Random(u64::from(seed.to_bits()));
     }
     Ok(())
 }
