@@ -8,6 +8,10 @@ use std::{
 
 use serde_json::Value;
 
+#[cfg(feature = "convert")]
+#[path = "cli/quantize.rs"]
+mod quantize;
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }

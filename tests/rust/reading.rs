@@ -5,6 +5,8 @@ mod chat;
 mod check;
 mod common;
 mod containers;
+#[cfg(feature = "convert")]
+mod convert;
 mod folders;
 mod formats;
 mod gguf_kinds;

@@ -171,6 +171,10 @@ impl Metadata {
     pub fn iter(&self) -> impl Iterator<Item = (&str, &MetaValue)> {
         self.entries.iter().map(|e| (e.key.as_str(), &e.value))
     }
+    /// All entries in file order, with the file (index into `ModelFile::files`) and byte where each starts, where that is known.
+    pub fn placed(&self) -> impl Iterator<Item = (&str, &MetaValue, Option<(usize, u64)>)> {
+        self.entries.iter().map(|e| (e.key.as_str(), &e.value, e.place))
+    }
     /// Number of entries.
     pub fn len(&self) -> usize {
         self.entries.len()

@@ -25,6 +25,8 @@ mod tokens;
 #[cfg(test)]
 mod typescript;
 mod vocabulary;
+#[cfg(feature = "convert")]
+mod writing;
 
 pub use bytes::BytesReport;
 pub use chat::*;
@@ -43,3 +45,5 @@ pub use scores::*;
 pub use tensors::*;
 pub use tokens::*;
 pub use vocabulary::*;
+#[cfg(feature = "convert")]
+pub use writing::*;

@@ -16,6 +16,8 @@ pub mod synth;
 mod timing;
 mod tokenizer_notes;
 mod vocabulary;
+#[cfg(feature = "convert")]
+mod writing;
 
 pub use bytes::{FileBytes, file_bytes};
 #[cfg(feature = "chat")]
@@ -33,6 +35,8 @@ pub use run::{
 pub use support::{Support, graph_text, passes, program_text, support};
 pub use timing::{Progress, Stopwatch, Timing};
 pub use vocabulary::open_vocabulary;
+#[cfg(feature = "convert")]
+pub use writing::Quantization;
 
 /// Rendering chat templates in a process of their own.
 #[cfg(feature = "chat")]
@@ -42,6 +46,10 @@ pub mod templates {
 
 #[cfg(feature = "chat")]
 pub use crate::chat::{Agreement, Change, Conversation, Data, Failure, Finding, Template, Tried, diff};
+#[cfg(feature = "convert")]
+pub use crate::convert::quantize::{
+    FileType, Moved, Options as QuantizeOptions, Override, Why, encoding as encoding_to_write,
+};
 #[cfg(feature = "onnx")]
 pub use crate::onnx::{CaseResult, Value as GraphValue, operators};
 pub use crate::{

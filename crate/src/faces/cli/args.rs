@@ -62,6 +62,9 @@ pub(super) enum Command {
     /// Run node tests in the form of ONNX's own: a case's folder, or a folder of cases.
     #[cfg(feature = "onnx")]
     TestOnnx(TestOnnxArgs),
+    /// Write a GGUF model in smaller encodings, the very file that llama.cpp writes.
+    #[cfg(feature = "convert")]
+    Quantize(super::quantize::QuantizeArgs),
     /// Write a model of real shape with random weights, for benchmarks.
     Synth(SynthArgs),
     /// Measure the time between dependent dispatches of a GPU.

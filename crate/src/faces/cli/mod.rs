@@ -15,6 +15,8 @@ mod map;
 #[cfg(feature = "onnx")]
 mod onnx;
 mod peek;
+#[cfg(feature = "convert")]
+mod quantize;
 #[cfg(feature = "http")]
 mod remote;
 #[cfg(not(feature = "http"))]
@@ -106,6 +108,8 @@ fn dispatch(args: Args) -> Result<Exit> {
         Command::TestOps(a) => bench::test_ops(&a, json),
         #[cfg(feature = "onnx")]
         Command::TestOnnx(a) => onnx::test(&a, json),
+        #[cfg(feature = "convert")]
+        Command::Quantize(a) => quantize::run(&a, json),
         Command::Synth(a) => synth::run(&a, json),
         Command::Gap(a) => bench::gap(&a, json),
         Command::TimeOpen(a) => bench::time_open(&a, json),

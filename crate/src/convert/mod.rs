@@ -1,0 +1,11 @@
+//! Models written anew: quantized, edited, split, joined. Native only; the page reads and never writes.
+
+mod copy;
+pub mod exact;
+pub mod gguf;
+mod output;
+pub mod quantize;
+mod rows;
+
+pub use copy::{copy, planned};
+pub use output::Output;
