@@ -1,3 +1,4 @@
-/** The views that need the runner: fetched with it, behind the first view of a file. */
+/** The views that come behind the first view of a file, with the runner that some of them need. */
+export { Parts } from "./Overview/parts.tsx";
 export { Run } from "./Run/index.tsx";
 export { Tokenizer } from "./Tokenizer/index.tsx";

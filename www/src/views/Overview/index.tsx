@@ -10,9 +10,13 @@ import type { Fact, ModelReport, RunnerReport, VerdictReport } from "../../wire/
 import { Icon } from "../../widgets/Icon.tsx";
 import { StackBar, Swatch } from "../../widgets/StackBar.tsx";
 import { Text } from "../../widgets/Text.tsx";
+import { later } from "../App/later.tsx";
 import { Fit } from "./fit.tsx";
 import { DropAsWell } from "./missing.tsx";
 import { Place } from "./place.tsx";
+
+/** It comes behind the first view, which has enough to show. */
+const Parts = later("Parts");
 
 export function Overview() {
   const model = report.value;
@@ -29,6 +33,7 @@ export function Overview() {
       <DropAsWell model={model} />
       <Encodings model={model} />
       <Shape facts={model.shape} model={model} />
+      <section class="card by-part"><h2>Size by part</h2><Parts /></section>
       <Place model={model} />
       <Runners runners={model.runners} />
       <Fit />
