@@ -8,10 +8,11 @@ const ROOMS = {
   wire: ["wire", "lib"],
   worker: ["worker", "wire", "wasm"],
   fetcher: ["fetcher", "wire"],
+  layout: ["layout", "lib"],
   offline: ["offline"],
   lib: ["lib"],
 };
-const ALL = ["views", "widgets", "state", "wire", "worker", "fetcher", "offline", "wasm", "lib", "styles"];
+const ALL = ["views", "widgets", "state", "wire", "worker", "fetcher", "layout", "offline", "wasm", "lib", "styles"];
 
 /** Types of reports and calls are vocabulary, not machinery: views and widgets may name them. */
 const TYPES_ONLY = { views: ["wire"], widgets: [] };

@@ -1,5 +1,5 @@
 /** Reports in the shape of crate/src/report, written for the page's own tests: what the page shows is compared with these. */
-import type { MetadataReport, ModelReport, NoteReport, TensorReport } from "../../../www/src/wire/report.ts";
+import type { GraphReport, MetadataReport, ModelReport, NoteReport, TensorReport } from "../../../www/src/wire/report.ts";
 
 const LAYER: [string, string, number[], number][] = [
   ["attn_norm.weight", "F32", [576], 2304],
@@ -166,19 +166,40 @@ export function hostile(name: string): ModelReport {
   return model;
 }
 
+/** Layers of ten operators that feed one another and all read the mask; a name that begins with "large" has a thousand of them. */
+function layers(number: number): GraphReport["nodes"] {
+  const OPS = ["LayerNormalization", "MatMul", "Add", "Softmax", "MatMul", "Transpose", "Add", "MatMul", "com.microsoft.Gelu", "Add"];
+  return Array.from({ length: number }, (_, layer) => OPS.map((op, i) => ({
+    name: `/encoder/layer.${layer}/${i < 6 ? "attention/" : ""}${op.slice(op.lastIndexOf(".") + 1)}_${i}`, op,
+    inputs: [i === 0 && layer === 0 ? "embedded" : `v${layer * 10 + i - 1}`, ...(op === "MatMul" ? [`onnx::MatMul_${900 + ((layer * 3 + i) % 24) * 7}`] : i === 2 ? ["attention_mask"] : i === 9 ? [`v${layer * 10}`] : [])],
+    outputs: [`v${layer * 10 + i}`],
+  }))).flat();
+}
+
 export function onnx(name: string, bytes: number): ModelReport {
   const model = llama(name, bytes);
   const tensors: TensorReport[] = Array.from({ length: 24 }, (_, i) => ({ name: `onnx::MatMul_${900 + i * 7}`, shape: [384, i % 2 === 0 ? 384 : 1536], encoding: "F32", offset: 4096 + i * 600_000, bytes: i % 2 === 0 ? 589_824 : 2_359_296, file: name, place: "here" }));
-  const nodes = Array.from({ length: 400 }, (_, i) => ({ name: `/encoder/layer.${Math.floor(i / 40)}/node_${i}`, op: ["MatMul", "Add", "Softmax", "Transpose", "com.microsoft.Gelu"][i % 5] ?? "Add", inputs: [`v${i}`, `onnx::MatMul_${900 + i}`], outputs: [`v${i + 1}`] }));
+  const body = layers(name.startsWith("large") ? 1000 : 39);
+  const nodes: GraphReport["nodes"] = [
+    { name: "/embeddings/Gather", op: "Gather", inputs: ["input_ids"], outputs: ["gathered"] },
+    { name: "/embeddings/Constant", op: "Constant", inputs: [], outputs: ["one"] },
+    { name: "/embeddings/Add", op: "Add", inputs: ["gathered", "one"], outputs: ["added"] },
+    { name: "/embeddings/Fancy", op: "com.example.Fancy", inputs: ["added"], outputs: ["fancy"] },
+    { name: "/embeddings/Cast", op: "Cast", inputs: ["fancy"], outputs: ["embedded"] },
+    ...body,
+    { name: "/If", op: "If", inputs: [`v${body.length - 1}`], outputs: ["last_hidden_state"] },
+  ];
+  const counted = new Map<string, number>();
+  for (const n of nodes) counted.set(n.op, (counted.get(n.op) ?? 0) + 1);
   return {
-    ...model, format: "ONNX", version: "IR 8", summary: "ONNX graph of 400 operators written by pytorch, 22.6 M parameters, 32 bits per weight.", architecture: null,
+    ...model, format: "ONNX", version: "IR 8", summary: `ONNX graph of ${nodes.length} operators written by pytorch, 22.6 M parameters, 32 bits per weight.`, architecture: null,
     identity: [{ label: "Producer", value: "pytorch", source: "producer_name" }], shape: [], tensors, encodings: encodingsOf(tensors), metadata: [], fit: null, tokenizer: null,
     runnable: "Glassbox does not run ONNX graphs yet",
     runners: [{ name: "Glassbox", verdict: "no", detail: "Glassbox does not run ONNX graphs yet" }, { name: "ONNX Runtime", verdict: "yes", detail: "any language binding; in browsers as onnxruntime-web" }],
     place: { stage: "onnx", sentence: "This is a conversion for ONNX Runtime and its relatives: a graph of operators with its weights, made from an original model.", parts: [
       { stage: "original", name: "Weights", state: "elsewhere", detail: "the file does not say where it came from" },
       { stage: "original", name: "Tokenizer", state: "missing", detail: "tokenizer.json is not among the files: text cannot be encoded without it" },
-      { stage: "onnx", name: "Weights", state: "here", detail: "24 tensors" }, { stage: "onnx", name: "Graph", state: "inside", detail: "400 operators" }],
+      { stage: "onnx", name: "Weights", state: "here", detail: "24 tensors" }, { stage: "onnx", name: "Graph", state: "inside", detail: `${nodes.length} operators` }],
       hierarchy: [
         { group: "weights", role: "Weights", file: name, state: "present", detail: "24 tensors" },
         { group: "tokenizer", role: "tokenizer.json", file: null, state: "missing", detail: "text cannot be encoded without it" },
@@ -188,7 +209,7 @@ export function onnx(name: string, bytes: number): ModelReport {
       name: "main_graph", opsets: ["ai.onnx 17", "com.microsoft 1"],
       inputs: [{ name: "input_ids", encoding: "I64", dims: ["batch", "sequence"] }, { name: "attention_mask", encoding: "I64", dims: ["batch", "sequence"] }],
       outputs: [{ name: "last_hidden_state", encoding: "F32", dims: ["batch", "sequence", "384"] }],
-      nodes, operators: [["MatMul", 80], ["Add", 80], ["Softmax", 80], ["Transpose", 80], ["com.microsoft.Gelu", 80]], subgraphs: 2,
+      nodes, operators: [...counted].sort((x, y) => y[1] - x[1]), subgraphs: 2,
     },
     sections: [{ file: 0, start: 0, end: 4096, kind: "graph", tensors: 0 }, { file: 0, start: 4096, end: 90_000_000, kind: "tensors", tensors: 24 }],
     notes: [],

@@ -15,9 +15,11 @@ export interface Route {
   file: number;
   /** The byte that is shown; null for none in particular. */
   at: number | null;
+  /** Number of the graph's node that is chosen. */
+  node: number | null;
 }
 
-export const START: Route = { tab: "overview", tensor: null, search: "", part: "", file: 0, at: null };
+export const START: Route = { tab: "overview", tensor: null, search: "", part: "", file: 0, at: null, node: null };
 
 /** Reads "#tensors?tensor=blk.0.attn_q.weight&q=attn+q4" or "#bytes?file=1&at=4096". Unknown parts are ignored, never an error. */
 export function parseHash(hash: string): Route {
@@ -30,6 +32,7 @@ export function parseHash(hash: string): Route {
     part: fields.get("part") ?? "",
     file: whole(fields.get("file")) ?? 0,
     at: whole(fields.get("at")),
+    node: whole(fields.get("node")),
   };
 }
 
@@ -45,6 +48,7 @@ export function formatHash(route: Route): string {
   if (route.tensor !== null && (route.tab === "tensors" || route.tab === "bytes")) fields.set("tensor", route.tensor);
   if (route.tab === "bytes" && route.file !== 0) fields.set("file", String(route.file));
   if (route.tab === "bytes" && route.at !== null) fields.set("at", String(route.at));
+  if (route.tab === "graph" && route.node !== null) fields.set("node", String(route.node));
   if (route.part !== "") fields.set("part", route.part);
   if (route.search !== "") fields.set("q", route.search);
   const query = fields.toString();
