@@ -60,7 +60,8 @@ export function cost(nodes: readonly number[]): { bytes: number; elements: numbe
 function note(node: number): string {
   const tensors = report.value?.tensors ?? [];
   const [largest] = (weights.value[node] ?? []).flatMap((t) => tensors[t] ?? []).sort((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0));
-  return largest === undefined || largest.shape.length === 0 ? "" : `${largest.encoding} ${shape(largest.shape)}`;
+  // A single number is an axis or an index more often than a weight.
+  return largest === undefined || largest.shape.every((d) => d === 1) ? "" : `${largest.encoding} ${shape(largest.shape)}`;
 }
 
 export const shown = computed(() => drawing(graph.value, open.value, note));
