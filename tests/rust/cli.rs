@@ -11,6 +11,9 @@ use serde_json::Value;
 #[cfg(feature = "convert")]
 #[path = "cli/quantize.rs"]
 mod quantize;
+#[cfg(feature = "convert")]
+#[path = "cli/rewrite.rs"]
+mod rewrite;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")

@@ -19,6 +19,8 @@ use proptest::prelude::*;
 
 use crate::common::{files, writers};
 
+#[path = "convert/parts.rs"]
+mod parts;
 #[path = "convert/rows.rs"]
 mod rows;
 

@@ -79,7 +79,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("rlimit", &["faces/cli/apart.rs"]),
     ("safetensors", &["formats/"]),
     ("serde", &["chat/", "faces/", "report/", "tokenizer/"]),
-    ("serde_json", &["formats/", "chat/", "check/", "tokenizer/", "session/", "report/", "faces/"]),
+    ("serde_json", &["formats/", "chat/", "check/", "convert/", "tokenizer/", "session/", "report/", "faces/"]),
     ("similar", &["chat/"]),
     ("tokenizers", &["tokenizer/"]),
     ("unicode_segmentation", &["tokenizer/"]),

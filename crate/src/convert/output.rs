@@ -19,8 +19,10 @@ pub struct Output {
     /// The file that is meant, as the user knows it.
     target: PathBuf,
     temporary: PathBuf,
-    /// `None` once it has taken its place.
+    /// `None` once all bytes are written.
     file: Option<BufWriter<File>>,
+    /// It has taken its place: nothing is left to remove.
+    placed: bool,
 }
 
 impl Output {
@@ -45,7 +47,8 @@ impl Output {
             let temporary = target.with_file_name(format!(".{}.{}-{n}.part", name.display(), std::process::id()));
             match OpenOptions::new().write(true).create_new(true).open(&temporary) {
                 Ok(file) => {
-                    let made = Self { target, temporary, file: Some(BufWriter::with_capacity(BUFFER, file)) };
+                    let file = BufWriter::with_capacity(BUFFER, file);
+                    let made = Self { target, temporary, file: Some(file), placed: false };
                     if let (Some(before), Some(file)) = (before, &made.file) {
                         file.get_ref().set_permissions(before.permissions()).map_err(fail)?;
                     }
@@ -57,21 +60,23 @@ impl Output {
         }
         Err(Fault::source("its folder is full of unfinished files of this name").in_file(&shown))
     }
+    /// Brings all bytes to the disk and closes the file; only its name is still to come.
+    ///
+    /// # Errors
+    /// The last bytes cannot be written.
+    pub fn settle(&mut self) -> Result<()> {
+        // Closed before it is renamed: some systems rename no open file.
+        let Some(mut file) = self.file.take() else { return Ok(()) };
+        file.flush().and_then(|()| file.get_ref().sync_all()).map_err(|e| self.failed(&e))
+    }
     /// Puts the file in its place, once its bytes have reached the disk.
     ///
     /// # Errors
     /// The last bytes cannot be written; the old file cannot be replaced. The old one is whole then.
     pub fn commit(mut self) -> Result<()> {
-        let shown = self.target.display().to_string();
-        let fail = |e: io::Error| Fault::source(format!("cannot be written: {e}")).in_file(&shown);
-        let mut file = self.file.take().ok_or_else(|| Fault::bug("an output without its file"))?;
-        let done = file.flush().and_then(|()| file.get_ref().sync_all());
-        // Closed before it is renamed: some systems rename no open file.
-        drop(file);
-        if let Err(e) = done.and_then(|()| fs::rename(&self.temporary, &self.target)) {
-            let _ = fs::remove_file(&self.temporary);
-            return Err(fail(e));
-        }
+        self.settle()?;
+        fs::rename(&self.temporary, &self.target).map_err(|e| self.failed(&e))?;
+        self.placed = true;
         // The new name reaches the disk with its folder; where a folder cannot be opened, the system sees to it.
         if let Some(folder) = self.target.parent().filter(|f| !f.as_os_str().is_empty())
             && let Ok(folder) = File::open(folder)
@@ -79,6 +84,9 @@ impl Output {
             let _ = folder.sync_all();
         }
         Ok(())
+    }
+    fn failed(&self, e: &io::Error) -> Fault {
+        Fault::source(format!("cannot be written: {e}")).in_file(&self.target.display().to_string())
     }
 }
 
@@ -93,10 +101,11 @@ impl Write for Output {
 
 impl Drop for Output {
     fn drop(&mut self) {
+        // What is gathered and not written is not wanted any more.
         if let Some(file) = self.file.take() {
-            // What is gathered is not wanted any more.
-            let (file, _) = file.into_parts();
-            drop(file);
+            drop(file.into_parts());
+        }
+        if !self.placed {
             let _ = fs::remove_file(&self.temporary);
         }
     }

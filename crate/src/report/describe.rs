@@ -177,7 +177,7 @@ fn encodings(model: &ModelFile) -> Vec<EncodingReport> {
         .collect()
 }
 
-fn metadata(key: &str, value: &MetaValue) -> MetadataReport {
+pub(super) fn metadata(key: &str, value: &MetaValue) -> MetadataReport {
     let (kind, length) = match value {
         MetaValue::Array(a) => (format!("array of {}", a.item.name()), Some(a.len)),
         other => (other.kind().name().to_owned(), None),

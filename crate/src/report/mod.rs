@@ -19,6 +19,8 @@ mod model;
 #[cfg(feature = "onnx")]
 mod onnx;
 mod ops;
+#[cfg(feature = "convert")]
+mod rewriting;
 mod scores;
 mod tensors;
 mod tokens;
@@ -41,6 +43,8 @@ pub use model::*;
 #[cfg(feature = "onnx")]
 pub use onnx::*;
 pub use ops::*;
+#[cfg(feature = "convert")]
+pub use rewriting::*;
 pub use scores::*;
 pub use tensors::*;
 pub use tokens::*;

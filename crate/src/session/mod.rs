@@ -10,6 +10,8 @@ mod findings;
 mod inspection;
 #[cfg(feature = "onnx")]
 mod onnx;
+#[cfg(feature = "convert")]
+mod rewriting;
 mod run;
 mod support;
 pub mod synth;
@@ -28,6 +30,8 @@ pub use findings::Examination;
 pub use inspection::{Inspection, Peek};
 #[cfg(feature = "onnx")]
 pub use onnx::{GivenInput, GraphModel, GraphRun, NodeCase, json_values, node_case, outputs_npz};
+#[cfg(feature = "convert")]
+pub use rewriting::{Edition, Splitting, Written, merge as merge_files};
 pub use run::{
     Alternative, Asked, Classifier, EmbedOptions, Embedder, Embedding, Generated, Generation, GenerationOptions,
     OnToken, OnTokenOf, Outcome, Pooling, Prompt, RunSettings, Scored, Scoring, Speed, StopReason, bench,
@@ -49,6 +53,11 @@ pub use crate::chat::{Agreement, Change, Conversation, Data, Failure, Finding, T
 #[cfg(feature = "convert")]
 pub use crate::convert::quantize::{
     FileType, Moved, Options as QuantizeOptions, Override, Why, encoding as encoding_to_write,
+};
+#[cfg(feature = "convert")]
+pub use crate::convert::{
+    edit::{Change as MetadataChange, Changed, text_of as text_change},
+    split::Cut,
 };
 #[cfg(feature = "onnx")]
 pub use crate::onnx::{CaseResult, Value as GraphValue, operators};

@@ -65,6 +65,6 @@ impl<'a> Quantization<'a> {
 }
 
 /// Failures to read name their file; one to write that names none is the output's.
-fn of_output(fault: Fault, path: &Path) -> Fault {
+pub(super) fn of_output(fault: Fault, path: &Path) -> Fault {
     if fault.blame == Blame::Source { fault.in_file(&path.display().to_string()) } else { fault }
 }

@@ -65,6 +65,15 @@ pub(super) enum Command {
     /// Write a GGUF model in smaller encodings, the very file that llama.cpp writes.
     #[cfg(feature = "convert")]
     Quantize(super::quantize::QuantizeArgs),
+    /// Set or remove metadata of a GGUF model, or give it another chat template.
+    #[cfg(feature = "convert")]
+    Edit(super::rewrite::EditArgs),
+    /// Write a GGUF model in several files.
+    #[cfg(feature = "convert")]
+    Split(super::rewrite::SplitArgs),
+    /// Write a GGUF model of several files as one.
+    #[cfg(feature = "convert")]
+    Merge(super::rewrite::MergeArgs),
     /// Write a model of real shape with random weights, for benchmarks.
     Synth(SynthArgs),
     /// Measure the time between dependent dispatches of a GPU.

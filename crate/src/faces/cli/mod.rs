@@ -22,6 +22,8 @@ mod remote;
 #[cfg(not(feature = "http"))]
 #[path = "no_remote.rs"]
 mod remote;
+#[cfg(feature = "convert")]
+mod rewrite;
 mod run;
 mod scores;
 mod synth;
@@ -110,6 +112,12 @@ fn dispatch(args: Args) -> Result<Exit> {
         Command::TestOnnx(a) => onnx::test(&a, json),
         #[cfg(feature = "convert")]
         Command::Quantize(a) => quantize::run(&a, json),
+        #[cfg(feature = "convert")]
+        Command::Edit(a) => rewrite::edit(&a, json),
+        #[cfg(feature = "convert")]
+        Command::Split(a) => rewrite::split(&a, json),
+        #[cfg(feature = "convert")]
+        Command::Merge(a) => rewrite::merge(&a, json),
         Command::Synth(a) => synth::run(&a, json),
         Command::Gap(a) => bench::gap(&a, json),
         Command::TimeOpen(a) => bench::time_open(&a, json),
