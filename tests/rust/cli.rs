@@ -1,5 +1,7 @@
 //! The command line as a user meets it: output, JSON fields, exit codes.
 
+mod talk;
+
 use std::{
     io::Write,
     path::{Path, PathBuf},
@@ -202,6 +204,35 @@ fn the_same_seed_gives_the_same_text_and_another_seed_another() {
     };
     assert_eq!(story("7"), story("7"));
     assert_ne!(story("7"), story("8"));
+}
+
+#[test]
+fn run_ends_at_a_text_heeds_biases_and_gives_several_samples() {
+    let file = sample("gguf/sample-q8_0.gguf");
+    let run = |args: &[&str]| {
+        let mut all =
+            vec!["run", path(&file), "-p", "Once upon a time", "-n", "30", "--device", "cpu", "--exact", "--json"];
+        all.extend(args);
+        json(&all)
+    };
+    let free = run(&[]);
+    let text = free["text"].as_str().expect("a text");
+    let stop = &text[5..9];
+    let ended = run(&["--stop", "nowhere", "--stop", stop]);
+    assert_eq!(ended["stop"], "stop text");
+    assert_eq!(ended["text"].as_str(), text.find(stop).map(|at| &text[..at]));
+    let first = free["ids"][0].as_u64().expect("an id");
+    assert_ne!(run(&["--logit-bias", &format!("{first}=-100")])["ids"][0], free["ids"][0]);
+    let samples = run(&["--samples", "3", "--temp", "1", "--seed", "4"]);
+    let alone = run(&["--temp", "1", "--seed", "5"]);
+    assert_eq!(samples["samples"].as_array().expect("samples").len(), 3);
+    assert_eq!((&samples["samples"][1]["seed"], &samples["samples"][1]["text"]), (&5.into(), &alone["text"]));
+    let args = ["run", path(&file), "-p", "Once upon a time", "--exact", "--stop", stop, "--device", "cpu", "-n", "30"];
+    assert!(!String::from_utf8_lossy(&glassbox(&args).stdout).contains(stop));
+    for bias in ["7:1", "99999=1"] {
+        let wrong = glassbox(&["run", path(&file), "-p", "Once", "--logit-bias", bias, "--device", "cpu"]);
+        assert_eq!(wrong.status.code(), Some(2), "{bias}");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Choosing the next token from logits: the definition, which the CPU runs and GPU kernels are compared with.
 //!
-//! The order is llama.cpp's: penalties, top-k, top-p, min-p, then temperature. The random number of a choice
+//! The order is llama.cpp's: biases, penalties, top-k, top-p, min-p, then temperature. The random number of a choice
 //! depends on the seed and the position alone, sums are taken in f64 over a fixed order (logit
 //! falling, id rising), so the same seed and logits give the same id on every device.
 
@@ -129,6 +129,16 @@ pub struct Choice {
     pub probability: f32,
     /// The likeliest tokens and their probabilities by the model, likeliest first.
     pub alternatives: Vec<(u32, f32)>,
+}
+
+/// Logits with what is added to those of some tokens, before penalties; an id that there is not changes nothing.
+pub fn biased(mut logits: Vec<f32>, bias: &[(u32, f32)]) -> Vec<f32> {
+    for (id, add) in bias {
+        if let Some(logit) = logits.get_mut(*id as usize) {
+            *logit += add;
+        }
+    }
+    logits
 }
 
 /// Logits after penalties; `counts` is how often each token has occurred.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::session::{
-    Alternative, DeviceEntry, DeviceInfo, Generated, Generation, Outcome, Progress, Speed, StopReason,
+    Alternative, DeviceEntry, DeviceInfo, Generated, Generation, Outcome, Progress, Speed, StopReason, Timing,
 };
 
 use super::Fact;
@@ -76,7 +76,7 @@ pub struct RunReport {
     pub ids: Vec<u32>,
     /// The generated text.
     pub text: String,
-    /// Why it ended: "end token", "limit", "context" or "stopped".
+    /// Why it ended: "end token", "stop text", "limit", "context" or "stopped".
     pub stop: &'static str,
     /// The device.
     pub device: DeviceReport,
@@ -205,6 +205,31 @@ impl From<Progress> for ProgressReport {
     }
 }
 
+/// Why a generation ended, in words.
+pub(super) fn stop_name(stop: StopReason) -> &'static str {
+    match stop {
+        StopReason::EndToken => "end token",
+        StopReason::Limit => "limit",
+        StopReason::Context => "context",
+        StopReason::Stopped => "stopped",
+        StopReason::StopText => "stop text",
+    }
+}
+
+impl TimingReport {
+    pub(super) fn of(t: &Timing) -> Self {
+        Self {
+            load_s: t.load_s,
+            prefill_tokens: t.prefill_tokens,
+            prefill_s: t.prefill_s,
+            decode_tokens: t.decode_tokens,
+            decode_s: t.decode_s,
+            dispatches_per_token: t.dispatches_per_token,
+            memory: t.memory,
+        }
+    }
+}
+
 impl RunReport {
     /// A finished generation on its device.
     pub fn of(generation: &Generation, outcome: Outcome) -> Self {
@@ -213,22 +238,9 @@ impl RunReport {
             prompt_ids: outcome.prompt_ids,
             ids: outcome.ids,
             text: outcome.text,
-            stop: match outcome.stop {
-                StopReason::EndToken => "end token",
-                StopReason::Limit => "limit",
-                StopReason::Context => "context",
-                StopReason::Stopped => "stopped",
-            },
+            stop: stop_name(outcome.stop),
             device: DeviceReport::of(generation.device()),
-            timing: TimingReport {
-                load_s: t.load_s,
-                prefill_tokens: t.prefill_tokens,
-                prefill_s: t.prefill_s,
-                decode_tokens: t.decode_tokens,
-                decode_s: t.decode_s,
-                dispatches_per_token: t.dispatches_per_token,
-                memory: t.memory,
-            },
+            timing: TimingReport::of(&t),
             logits: outcome.logits,
             notes: outcome.notes,
         }

@@ -21,7 +21,10 @@ mod onnx;
 mod ops;
 #[cfg(feature = "convert")]
 mod rewriting;
+mod samples;
 mod scores;
+#[cfg(feature = "talk")]
+mod talk;
 mod tensors;
 mod tokens;
 #[cfg(test)]
@@ -45,7 +48,10 @@ pub use onnx::*;
 pub use ops::*;
 #[cfg(feature = "convert")]
 pub use rewriting::*;
+pub use samples::*;
 pub use scores::*;
+#[cfg(feature = "talk")]
+pub use talk::*;
 pub use tensors::*;
 pub use tokens::*;
 pub use vocabulary::*;

@@ -15,6 +15,8 @@ mod rewriting;
 mod run;
 mod support;
 pub mod synth;
+#[cfg(feature = "talk")]
+mod talk;
 mod timing;
 mod tokenizer_notes;
 mod vocabulary;
@@ -37,6 +39,8 @@ pub use run::{
     OnToken, OnTokenOf, Outcome, Pooling, Prompt, RunSettings, Scored, Scoring, Speed, StopReason, bench,
 };
 pub use support::{Support, graph_text, passes, program_text, support};
+#[cfg(feature = "talk")]
+pub use talk::{Message, OnPart, Part, Role, Talk, Thinking, WhenFull};
 pub use timing::{Progress, Stopwatch, Timing};
 pub use vocabulary::open_vocabulary;
 #[cfg(feature = "convert")]

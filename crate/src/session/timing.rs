@@ -34,6 +34,8 @@ pub struct Timing {
     pub load_s: f64,
     /// Prompt tokens.
     pub prefill_tokens: u32,
+    /// Those of them that the device remembered from the generation before and did not read again.
+    pub kept_tokens: u32,
     /// From the prompt's start to the first token, seconds.
     pub prefill_s: f64,
     /// Tokens decoded after the first.

@@ -10,5 +10,6 @@ mod mixtures;
 mod plans;
 mod random;
 mod sample;
+mod samples;
 mod sequences;
 mod support;

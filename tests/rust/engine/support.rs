@@ -110,14 +110,7 @@ pub(crate) fn load(path: &Path, place: &Place, settings: &RunSettings) -> Option
 }
 
 pub(crate) fn options(max_tokens: usize, sampling: Sampling) -> GenerationOptions {
-    GenerationOptions {
-        max_tokens: max_tokens as u32,
-        sampling,
-        add_special: true,
-        alternatives: false,
-        keep_logits: false,
-        ignore_end: false,
-    }
+    GenerationOptions { max_tokens: max_tokens as u32, sampling, ..GenerationOptions::default() }
 }
 
 pub(crate) fn generate(model: &mut Generation, prompt: &[u32], options: &GenerationOptions) -> Outcome {

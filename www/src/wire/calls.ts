@@ -30,6 +30,10 @@ export interface GenerateOptions {
   seed: number;
   /** Read each token's probability and its alternatives back; costs a little speed. */
   alternatives: boolean;
+  /** Texts that end the text and are no part of it. */
+  stop?: string[];
+  /** Token ids and what is added to their logits; all logits are then read back. */
+  logit_bias?: [number, number][];
 }
 
 /** One line per question that the page may ask its reader: what a file is. All that the first view needs. */

@@ -824,7 +824,7 @@ export interface RunReport {
   ids: number[];
   /** The generated text. */
   text: string;
-  /** Why it ended: "end token", "limit", "context" or "stopped". */
+  /** Why it ended: "end token", "stop text", "limit", "context" or "stopped". */
   stop: string;
   /** The device. */
   device: DeviceReport;

@@ -6,7 +6,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 
 #[cfg(feature = "chat")]
 use crate::session::Data;
-use crate::session::{CacheType, DeviceChoice, GpuOptions, Pooling, Sort, TokenType};
+use crate::session::{CacheType, DeviceChoice, GenerationOptions, GpuOptions, Pooling, Sampling, Sort, TokenType};
 
 /// Look inside model files, preview their tokenization, run them on your own GPU.
 #[derive(Parser)]
@@ -45,6 +45,9 @@ pub(super) enum Command {
     ChatTemplate(ChatArgs),
     /// Generate text.
     Run(RunArgs),
+    /// Talk with a model: at a terminal, or a message a line from a pipe.
+    #[cfg(feature = "talk")]
+    Chat(super::talk::TalkArgs),
     /// Turn texts into vectors with an encoder.
     Embed(EmbedArgs),
     /// Give texts the labels of a classifier, with scores.
@@ -266,7 +269,7 @@ pub(super) struct ChatArgs {
 }
 
 #[cfg(feature = "chat")]
-fn variable(text: &str) -> Result<(String, Data), String> {
+pub(super) fn variable(text: &str) -> Result<(String, Data), String> {
     let (name, value) = text.split_once('=').ok_or_else(|| format!("\"{text}\" is not of the form NAME=JSON"))?;
     let value = Data::parse(value).unwrap_or_else(|_| Data::text(value));
     Ok((name.to_owned(), value))
@@ -306,6 +309,23 @@ pub(super) struct RunArgs {
     /// The most tokens to generate.
     #[arg(short = 'n', long, default_value_t = 128)]
     pub(super) tokens: u32,
+    #[command(flatten)]
+    pub(super) sampling: SamplingArgs,
+    /// How many texts to generate at once, each with the next seed; the prompt is read once for all.
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64), conflicts_with = "logits")]
+    pub(super) samples: u32,
+    /// Put the logits of the last prompt position into the JSON; `-n 0` gives them alone.
+    #[arg(long)]
+    pub(super) logits: bool,
+    #[command(flatten)]
+    pub(super) program: ProgramArgs,
+    #[command(flatten)]
+    pub(super) device: DeviceArgs,
+}
+
+/// How tokens are chosen.
+#[derive(ClapArgs)]
+pub(super) struct SamplingArgs {
     /// Temperature; 0 always takes the likeliest token.
     #[arg(long, default_value_t = 0.0)]
     pub(super) temp: f32,
@@ -330,13 +350,42 @@ pub(super) struct RunArgs {
     /// Subtract this from the logits of tokens for each time that they have occurred.
     #[arg(long, default_value_t = 0.0, allow_negative_numbers = true)]
     pub(super) frequency_penalty: f32,
-    /// Put the logits of the last prompt position into the JSON; `-n 0` gives them alone.
-    #[arg(long)]
-    pub(super) logits: bool,
-    #[command(flatten)]
-    pub(super) program: ProgramArgs,
-    #[command(flatten)]
-    pub(super) device: DeviceArgs,
+    /// A text that ends the generation and is not part of it; may be repeated.
+    #[arg(long, value_name = "TEXT")]
+    pub(super) stop: Vec<String>,
+    /// Add VALUE to the logit of token ID: -100 hardly ever lets it come; may be repeated.
+    #[arg(long, value_name = "ID=VALUE", value_parser = logit_bias, allow_hyphen_values = true)]
+    pub(super) logit_bias: Vec<(u32, f32)>,
+}
+
+fn logit_bias(text: &str) -> Result<(u32, f32), String> {
+    let read = |text: &str| {
+        let (id, value) = text.split_once('=')?;
+        Some((id.trim().parse().ok()?, value.trim().parse().ok()?))
+    };
+    read(text).ok_or_else(|| format!("\"{text}\" is not of the form ID=VALUE, such as 42=-5.5"))
+}
+
+impl SamplingArgs {
+    /// As the session takes them.
+    pub(super) fn options(&self, max_tokens: u32) -> GenerationOptions {
+        GenerationOptions {
+            max_tokens,
+            sampling: Sampling {
+                temperature: self.temp,
+                top_k: self.top_k as usize,
+                top_p: self.top_p,
+                min_p: self.min_p,
+                seed: self.seed,
+                repetition_penalty: self.repetition_penalty,
+                presence_penalty: self.presence_penalty,
+                frequency_penalty: self.frequency_penalty,
+            },
+            stop: self.stop.clone(),
+            logit_bias: self.logit_bias.clone(),
+            ..GenerationOptions::default()
+        }
+    }
 }
 
 /// How the graph becomes a program.

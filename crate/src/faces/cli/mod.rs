@@ -27,6 +27,8 @@ mod rewrite;
 mod run;
 mod scores;
 mod synth;
+#[cfg(feature = "talk")]
+mod talk;
 mod terminal;
 mod texts;
 mod tokenize;
@@ -101,6 +103,8 @@ fn dispatch(args: Args) -> Result<Exit> {
         #[cfg(feature = "chat")]
         Command::ChatTemplate(a) => chat::run(&a, json),
         Command::Run(a) => run::run(&a, json),
+        #[cfg(feature = "talk")]
+        Command::Chat(a) => talk::run(&a, json),
         Command::Embed(a) => embed::run(&a, json),
         Command::Classify(a) => scores::classify(&a, json),
         Command::Rank(a) => scores::rank(&a, json),

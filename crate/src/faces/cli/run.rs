@@ -4,10 +4,9 @@ use std::rc::Rc;
 
 use crate::{
     fault::Result,
-    report::{DeviceReport, DevicesReport, RunReport},
-    session::{
-        Generated, Generation, GenerationOptions, GpuOptions, Inspection, Need, RunSettings, Sampling, list_devices,
-    },
+    report::{DeviceReport, DevicesReport, RunReport, SamplesReport},
+    session::{Generated, Generation, GenerationOptions, GpuOptions, Inspection, Need, RunSettings, list_devices},
+    source::SourceSet,
 };
 
 #[cfg(feature = "chat")]
@@ -16,7 +15,7 @@ use crate::session::{Chat, Conversation, Data};
 use super::{
     Exit,
     args::RunArgs,
-    terminal::{self, BOLD, Bar, DIM, bytes, plain, table},
+    terminal::{self, BOLD, Bar, DIM, bytes, plain, printable, table},
 };
 
 /// Runs the command: text goes to standard output as it comes.
@@ -29,30 +28,19 @@ pub(super) fn run(args: &RunArgs, json: bool) -> Result<Exit> {
     }
     let files = terminal::open_for(std::slice::from_ref(&args.path), Need::Run)?;
     let prompt = prompt(args)?;
-    let options = GenerationOptions {
-        max_tokens: args.tokens,
-        sampling: Sampling {
-            temperature: args.temp,
-            top_k: args.top_k as usize,
-            top_p: args.top_p,
-            min_p: args.min_p,
-            seed: args.seed,
-            repetition_penalty: args.repetition_penalty,
-            presence_penalty: args.presence_penalty,
-            frequency_penalty: args.frequency_penalty,
-        },
-        add_special: true,
-        alternatives: false,
-        keep_logits: args.logits,
-        ignore_end: false,
-    };
+    let options = GenerationOptions { keep_logits: args.logits, ..args.sampling.options(args.tokens) };
     let settings = RunSettings {
         context: args.device.context,
+        sequences: args.samples,
+        outputs: args.samples,
         cache: args.program.cache_type,
         penalties: options.sampling.has_penalties(),
         disabled_passes: args.program.disable_pass.clone(),
         ..RunSettings::default()
     };
+    if args.samples > 1 {
+        return samples(args, files, prompt, &options, &settings, json);
+    }
     let report = terminal::block_on(async {
         let inspection = Rc::new(Inspection::open(files).await?);
         let bar = Bar::new(json);
@@ -66,7 +54,9 @@ pub(super) fn run(args: &RunArgs, json: bool) -> Result<Exit> {
             terminal::err(&format!("{DIM}{}{DIM:#}", plain(&generation.device().reason)));
             terminal::out(&format!("{BOLD}{}{BOLD:#}", printable(&prompt.text)));
         }
+        let mut told = 0;
         let mut tell = |token: &Generated| {
+            told += token.text.len();
             if !json {
                 terminal::out(&printable(&token.text));
             }
@@ -76,6 +66,10 @@ pub(super) fn run(args: &RunArgs, json: bool) -> Result<Exit> {
             Some(ids) => generation.generate_ids(ids, &options, &mut tell).await?,
             None => generation.generate(&prompt.text, &options, &mut tell).await?,
         };
+        if !json {
+            // What was held back because a text that ends it could have begun there.
+            terminal::out(&printable(outcome.text.get(told..).unwrap_or_default()));
+        }
         Ok(RunReport::of(&generation, outcome))
     })?;
     if json {
@@ -84,6 +78,48 @@ pub(super) fn run(args: &RunArgs, json: bool) -> Result<Exit> {
         terminal::out("\n");
         summary(&report);
     }
+    Ok(Exit::Fine)
+}
+
+/// Several texts from one prompt: shown one behind the other, because they come at once.
+fn samples(
+    args: &RunArgs,
+    files: SourceSet,
+    prompt: Prompt,
+    options: &GenerationOptions,
+    settings: &RunSettings,
+    json: bool,
+) -> Result<Exit> {
+    let Prompt { text, ids } = prompt;
+    let report = terminal::block_on(async {
+        let inspection = Rc::new(Inspection::open(files).await?);
+        let bar = Bar::new(json);
+        let (device, gpu) = (args.device.device.clone(), args.device.options());
+        let mut generation = Generation::load(inspection, device, gpu, settings, &mut |p| bar.show(p)).await?;
+        bar.done();
+        let ids = match ids {
+            Some(ids) => ids,
+            None => generation.encode(&text, options)?,
+        };
+        let mut go_on =
+            |_: usize, _: &Generated| Box::pin(std::future::ready(false)) as crate::fault::LocalFuture<'static, bool>;
+        let outcomes = generation.generate_samples(ids, args.samples, options, &mut go_on).await?;
+        Ok(SamplesReport::of(&generation, options.sampling.seed, outcomes))
+    })?;
+    if json {
+        terminal::json(&report)?;
+        return Ok(Exit::Fine);
+    }
+    for (i, sample) in report.samples.iter().enumerate() {
+        terminal::out(&format!("{DIM}sample {}, seed {}; stopped: {}{DIM:#}\n", i + 1, sample.seed, sample.stop));
+        terminal::out(&format!("{BOLD}{}{BOLD:#}{}\n\n", printable(&text), printable(&sample.text)));
+    }
+    terminal::err(&format!(
+        "{DIM}{}: {} prompt tokens, {} of them read for each sample alone{DIM:#}",
+        plain(&report.device.reason),
+        report.timing.prefill_tokens,
+        report.samples.last().map_or(0, |sample| sample.read_tokens)
+    ));
     Ok(Exit::Fine)
 }
 
@@ -117,16 +153,6 @@ fn prompt(args: &RunArgs) -> Result<Prompt> {
 fn prompt(args: &RunArgs) -> Result<Prompt> {
     let ids = (!args.prompt_ids.is_empty()).then(|| args.prompt_ids.clone());
     Ok(Prompt { text: args.prompt.clone(), ids })
-}
-
-/// Model text for a terminal: line breaks and tabs stay, other control characters are made visible.
-fn printable(text: &str) -> String {
-    text.split_inclusive(['\n', '\t'])
-        .map(|part| match part.strip_suffix(['\n', '\t']) {
-            Some(head) => format!("{}{}", plain(head), &part[head.len()..]),
-            None => plain(part),
-        })
-        .collect()
 }
 
 fn summary(report: &RunReport) {

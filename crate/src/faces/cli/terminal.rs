@@ -74,6 +74,16 @@ pub(super) fn plain(text: &str) -> String {
     out
 }
 
+/// Model text for a terminal: line breaks and tabs stay, other control characters are made visible.
+pub(super) fn printable(text: &str) -> String {
+    text.split_inclusive(['\n', '\t'])
+        .map(|part| match part.strip_suffix(['\n', '\t']) {
+            Some(head) => format!("{}{}", plain(head), &part[head.len()..]),
+            None => plain(part),
+        })
+        .collect()
+}
+
 /// `plain` cut to `max` characters.
 pub(super) fn short(text: &str, max: usize) -> String {
     let text = plain(text);

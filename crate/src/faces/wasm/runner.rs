@@ -386,6 +386,11 @@ struct Asked {
     alternatives: bool,
     #[serde(default)]
     logits: bool,
+    #[serde(default)]
+    stop: Vec<String>,
+    /// Token ids and what is added to their logits.
+    #[serde(default)]
+    logit_bias: Vec<(u32, f32)>,
 }
 
 fn yes() -> bool {
@@ -414,6 +419,8 @@ impl Asked {
             alternatives: self.alternatives,
             keep_logits: self.logits,
             ignore_end: false,
+            stop: self.stop.clone(),
+            logit_bias: self.logit_bias.clone(),
         }
     }
 }

@@ -53,9 +53,8 @@ pub async fn bench(generation: &mut Generation, prefill: u32, decode: u32, repet
         max_tokens: decode + 1,
         sampling: Sampling::greedy(),
         add_special: false,
-        alternatives: false,
-        keep_logits: false,
         ignore_end: true,
+        ..GenerationOptions::default()
     };
     let (vocab, rows) = (generation.program().vocab, generation.program().layout.rows);
     for repetition in 0..=repetitions {

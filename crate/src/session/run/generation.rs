@@ -3,38 +3,22 @@
 use std::rc::Rc;
 
 use super::{
-    runner::{Choice, RunSettings, Runner},
+    options::GenerationOptions,
+    runner::{Choice, Row, RunSettings, Runner},
     scheduler::{self, check_prompt},
     sequence::{Finish, Sequence},
     stop::StopSet,
+    stop_text::Withheld,
 };
 use crate::{
     engine::{
         device::{Counters, DeviceChoice, DeviceInfo},
         program::{Program, Want},
-        sampler::Sampling,
     },
     fault::{Blame, Fault, LocalFuture, Result},
     session::{GpuOptions, Inspection, Progress, Stopwatch, Timing},
     tokenizer::{EncodeOptions, TextStream, Vocabulary},
 };
-
-/// What to generate and how to choose.
-#[derive(Debug, Clone)]
-pub struct GenerationOptions {
-    /// The most tokens to generate; 0: only read the prompt.
-    pub max_tokens: u32,
-    /// How to choose; temperature 0 is greedy.
-    pub sampling: Sampling,
-    /// Whether a prompt in text begins with what the tokenizer adds; chat templates write their own BOS.
-    pub add_special: bool,
-    /// Tell the probability of each token and the likeliest others.
-    pub alternatives: bool,
-    /// Keep the logits of the last prompt position.
-    pub keep_logits: bool,
-    /// Go on behind end tokens: for measurements.
-    pub ignore_end: bool,
-}
 
 /// One generated token.
 #[derive(Debug, Clone)]
@@ -71,6 +55,8 @@ pub enum StopReason {
     Context,
     /// The caller asked for it.
     Stopped,
+    /// One of [`GenerationOptions::stop`] came.
+    StopText,
 }
 
 /// A finished generation.
@@ -78,7 +64,7 @@ pub enum StopReason {
 pub struct Outcome {
     /// Ids of the prompt.
     pub prompt_ids: Vec<u32>,
-    /// Generated ids, without the end token.
+    /// Generated ids, without the end token; with the tokens of a text that ended it.
     pub ids: Vec<u32>,
     /// Generated text.
     pub text: String,
@@ -114,6 +100,7 @@ pub struct Generation {
 #[derive(Default)]
 struct Text {
     stream: TextStream,
+    withheld: Withheld,
     text: String,
     first_at: Option<f64>,
     last_at: f64,
@@ -190,9 +177,17 @@ impl Generation {
         options: &GenerationOptions,
         on_token: &mut OnToken<'_>,
     ) -> Result<Outcome> {
-        let encoding = EncodeOptions { add_special: options.add_special, parse_special: true };
-        let ids = self.vocabulary.clone()?.encode(prompt, encoding)?;
+        let ids = self.encode(prompt, options)?;
         self.generate_ids(ids, options, on_token).await
+    }
+
+    /// The ids of a text prompt.
+    ///
+    /// # Errors
+    /// There is no tokenizer, or it cannot encode the text.
+    pub fn encode(&self, prompt: &str, options: &GenerationOptions) -> Result<Vec<u32>> {
+        let encoding = EncodeOptions { add_special: options.add_special, parse_special: true };
+        self.vocabulary.clone()?.encode(prompt, encoding)
     }
 
     /// Generates from token ids. What the last generation read and this prompt begins with is not read again.
@@ -220,22 +215,58 @@ impl Generation {
         options: &GenerationOptions,
         on_token: &mut OnTokenOf<'_>,
     ) -> Result<Vec<Outcome>> {
-        options.sampling.check()?;
+        options.check(self.runner.program().vocab)?;
         let most = self.runner.program().layout.sequences as usize;
         if prompts.len() > most {
             return Err(Fault::caller(format!("{} prompts at once, the model was loaded for {most}", prompts.len())));
         }
         prompts.iter().try_for_each(|p| check_prompt(&self.runner, p))?;
-        let clock = Stopwatch::start();
-        let mut texts: Vec<Text> = prompts.iter().map(|_| Text::default()).collect();
-        let mut sequences: Vec<Sequence> =
+        let sequences: Vec<Sequence> =
             prompts.into_iter().enumerate().map(|(slot, prompt)| sequence(slot as u32, prompt, options)).collect();
+        self.generate_sequences(sequences, options, on_token).await
+    }
+
+    /// Generates several texts from one prompt at once, which is read once where the model's states allow it. Each has a seed of its own:
+    /// the given one and those that follow it.
+    ///
+    /// # Errors
+    /// As [`Self::generate_many`].
+    pub async fn generate_samples(
+        &mut self,
+        prompt: Vec<u32>,
+        samples: u32,
+        options: &GenerationOptions,
+        on_token: &mut OnTokenOf<'_>,
+    ) -> Result<Vec<Outcome>> {
+        options.check(self.runner.program().vocab)?;
+        let most = self.runner.program().layout.sequences;
+        if samples > most {
+            return Err(Fault::caller(format!("{samples} texts at once, the model was loaded for {most}")));
+        }
+        check_prompt(&self.runner, &prompt)?;
+        let mut sequences: Vec<Sequence> = (0..samples).map(|slot| sequence(slot, prompt.clone(), options)).collect();
+        for s in &mut sequences {
+            s.sampling.seed = s.sampling.seed.wrapping_add(u64::from(s.slot));
+        }
+        self.generate_sequences(sequences, options, on_token).await
+    }
+
+    async fn generate_sequences(
+        &mut self,
+        mut sequences: Vec<Sequence>,
+        options: &GenerationOptions,
+        on_token: &mut OnTokenOf<'_>,
+    ) -> Result<Vec<Outcome>> {
+        let clock = Stopwatch::start();
+        self.runner.own_pages()?;
+        let mut texts: Vec<Text> = sequences.iter().map(|_| Text::default()).collect();
         if let [only] = sequences.as_mut_slice() {
-            only.read = self.reusable(&only.history);
+            only.kept = self.reusable(&only.history);
+            only.read = only.kept;
         }
         self.remembered.clear();
         let mut recovered = false;
-        while let Err(fault) = self.attempt(&mut sequences, &mut texts, &clock, options.ignore_end, on_token).await {
+        while let Err(fault) = self.attempt(&mut sequences, &mut texts, &clock, options, on_token).await {
             if fault.blame != Blame::Device || recovered {
                 return Err(fault);
             }
@@ -243,7 +274,7 @@ impl Generation {
             self.notes
                 .push(format!("the device failed ({fault}); the model was loaded again and went on from its history"));
             self.runner.reload().await.map_err(|again| again.because(fault))?;
-            sequences.iter_mut().for_each(|s| s.read = 0);
+            sequences.iter_mut().for_each(|s| (s.read, s.kept) = (0, 0));
         }
         if let [only] = sequences.as_slice() {
             self.remembered = only.history[..only.read.min(only.history.len())].to_vec();
@@ -258,25 +289,55 @@ impl Generation {
         if same_angles { self.runner.reusable(self.remembered.len() as u32, common as u32) as usize } else { 0 }
     }
 
+    /// Reads what several sequences begin with once for all of them, where none of it has been read and the model's states can be shared.
+    async fn share(&mut self, sequences: &mut [Sequence]) -> Result<()> {
+        let Some((first, others)) = sequences.split_first().filter(|(_, others)| !others.is_empty()) else {
+            return Ok(());
+        };
+        let same = |s: &Sequence| first.history.iter().zip(&s.history).take_while(|(a, b)| a == b).count();
+        let common = others.iter().map(same).min().unwrap_or(0);
+        // The last token of each is read for its logits.
+        let shortest = sequences.iter().map(|s| s.history.len()).min().unwrap_or(0);
+        let rows = self.runner.shareable(common.min(shortest.saturating_sub(1)) as u32);
+        if rows == 0 || sequences.iter().any(|s| s.read > 0) {
+            return Ok(());
+        }
+        let longest = sequences.iter().map(|s| s.history.len() as u32).max().unwrap_or(1);
+        self.runner.set_length(longest)?;
+        let row = |(i, token): (usize, &u32)| Row { token: *token, position: i as u32, sequence: sequences[0].slot };
+        let all: Vec<Row> = sequences[0].history[..rows as usize].iter().enumerate().map(row).collect();
+        for chunk in all.chunks(self.runner.program().layout.rows as usize) {
+            self.runner.step(chunk, &[], Want::States).await?;
+        }
+        self.runner.share(sequences.len() as u32, rows)?;
+        for s in sequences {
+            s.read = rows as usize;
+            s.kept = if s.slot == 0 { 0 } else { rows as usize };
+        }
+        Ok(())
+    }
+
     /// Runs until all sequences have ended, or a fault; what was produced before a fault stays in `sequences`.
     async fn attempt(
         &mut self,
         sequences: &mut [Sequence],
         texts: &mut [Text],
         clock: &Stopwatch,
-        ignore_end: bool,
+        options: &GenerationOptions,
         on_token: &mut OnTokenOf<'_>,
     ) -> Result<()> {
+        self.share(sequences).await?;
         let vocabulary = self.vocabulary.as_ref().ok().map(Rc::as_ref);
         let stop = &self.stop;
         let mut on_chosen = |i: usize, _: &mut Sequence, token: Choice| -> LocalFuture<'static, Option<Finish>> {
             let text = &mut texts[i];
             text.last_at = clock.seconds();
             text.first_at.get_or_insert(text.last_at);
-            if !ignore_end && stop.contains(token.id) {
+            if !options.ignore_end && stop.contains(token.id) {
                 return Box::pin(async { Some(Finish::EndToken) });
             }
             let new = vocabulary.map(|v| text.stream.push(v, token.id)).unwrap_or_default();
+            let (new, has_stopped) = text.withheld.push(&options.stop, new);
             text.text.push_str(&new);
             let alternative = |(id, probability): &(u32, f32)| Alternative {
                 id: *id,
@@ -290,7 +351,10 @@ impl Generation {
                 alternatives: token.alternatives.iter().map(alternative).collect(),
             };
             let asked = on_token(i, &generated);
-            Box::pin(async move { asked.await.then_some(Finish::Stopped) })
+            Box::pin(async move {
+                let is_stopped = asked.await;
+                if has_stopped { Some(Finish::StopText) } else { is_stopped.then_some(Finish::Stopped) }
+            })
         };
         scheduler::run(&mut self.runner, sequences, &mut on_chosen).await
     }
@@ -302,6 +366,7 @@ impl Generation {
         let timing = Timing {
             load_s: self.load_s,
             prefill_tokens: s.prompt_len as u32,
+            kept_tokens: s.kept as u32,
             prefill_s: first,
             decode_tokens: (ids.len() as u32).saturating_sub(1),
             decode_s: text.last_at - first,
@@ -309,11 +374,12 @@ impl Generation {
             decode_submits: 0,
             memory: self.runner.memory(),
         };
-        text.text.push_str(&text.stream.finish());
+        text.text.push_str(&text.withheld.finish(s.finish == Some(Finish::StopText), text.stream.finish()));
         let stop = match s.finish {
             Some(Finish::EndToken) => StopReason::EndToken,
             Some(Finish::Context) => StopReason::Context,
             Some(Finish::Stopped) => StopReason::Stopped,
+            Some(Finish::StopText) => StopReason::StopText,
             Some(Finish::Limit) | None => StopReason::Limit,
         };
         Outcome {
@@ -344,8 +410,10 @@ fn sequence(slot: u32, prompt: Vec<u32>, options: &GenerationOptions) -> Sequenc
         prompt_len: prompt.len(),
         history: prompt,
         read: 0,
+        kept: 0,
         max_tokens: options.max_tokens,
         sampling: options.sampling.clone(),
+        logit_bias: options.logit_bias.clone(),
         alternatives: options.alternatives,
         keep_logits: options.keep_logits,
         logits: None,
@@ -360,6 +428,7 @@ mod tests {
         engine::{
             device::{Device, Fetch},
             program::{BufferId, StepKey},
+            sampler::Sampling,
         },
         source::{ByteSource, MemorySource, SourceSet},
     };
@@ -452,8 +521,7 @@ mod tests {
                 sampling,
                 add_special: true,
                 alternatives,
-                keep_logits: false,
-                ignore_end: false,
+                ..GenerationOptions::default()
             };
             let (want, _) = write(&mut load(), &options).expect("runs");
             assert_eq!(want.ids.len(), 40);

@@ -8,18 +8,23 @@ mod encoder;
 mod generation;
 mod head;
 mod loader;
+mod options;
 mod pipeline;
 mod pooling;
 mod runner;
 mod scheduler;
 mod sequence;
 mod stop;
+mod stop_text;
 
 pub use bench::{Speed, bench};
 pub use classify::{Classifier, Scored};
 pub use embedding::{Asked, EmbedOptions, Embedder, Embedding};
-pub use generation::{Alternative, Generated, Generation, GenerationOptions, OnToken, OnTokenOf, Outcome, StopReason};
+pub use generation::{Alternative, Generated, Generation, OnToken, OnTokenOf, Outcome, StopReason};
 pub use head::Scoring;
+pub use options::GenerationOptions;
 pub use pipeline::Prompt;
 pub use pooling::Pooling;
 pub use runner::RunSettings;
+#[cfg(feature = "talk")]
+pub(super) use stop_text::begun;

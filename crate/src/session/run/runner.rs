@@ -106,6 +106,8 @@ pub(super) struct Runner {
     /// How many alternatives each sequence wants told.
     alternatives: Vec<u32>,
     carried: Carried,
+    /// Sequences see pages of the first one.
+    is_shared: bool,
     /// What the architecture wants told.
     pub(super) notes: Vec<String>,
 }
@@ -159,6 +161,7 @@ impl Runner {
             choices: 0,
             alternatives: vec![0; settings.sequences as usize],
             carried: Carried::default(),
+            is_shared: false,
             notes: built.notes,
         };
         this.fill(on_progress).await?;
@@ -173,6 +176,7 @@ impl Runner {
         self.device.write(self.program.batch, 0, &self.program.layout.header())?;
         let at = self.program.layout.header()[batch::PAGES_AT];
         self.device.write(self.program.batch, at, &self.page_tables())?;
+        self.is_shared = false;
         self.tables.fill(None);
         self.choices = 0;
         self.carried = Carried::of(&self.program);
@@ -209,6 +213,44 @@ impl Runner {
         });
         let rows = of_group.unwrap_or(self.program.layout.pages * PAGE_ROWS * self.program.layout.sequences);
         (rows / PAGE_ROWS / self.program.layout.sequences).max(1)
+    }
+
+    /// How many of `rows` rows of the first sequence others can see: whole pages of states that remember every position.
+    pub(super) fn shareable(&self, rows: u32) -> u32 {
+        let layout = self.program.layout;
+        let comes_round = (0..layout.groups).any(|group| self.pages_of(group) < layout.pages);
+        if comes_round || self.program.carries() { 0 } else { rows / PAGE_ROWS * PAGE_ROWS }
+    }
+    /// Has the first `sequences` sequences see the first `rows` rows of the first one, until [`Runner::own_pages`].
+    ///
+    /// # Errors
+    /// The device fails.
+    pub(super) fn share(&mut self, sequences: u32, rows: u32) -> Result<()> {
+        let layout = self.program.layout;
+        let pages = (rows / PAGE_ROWS).min(layout.pages) as usize;
+        let mut table = self.page_tables();
+        for tables in table.chunks_mut((layout.sequences * layout.pages) as usize) {
+            let (first, others) = tables.split_at_mut(layout.pages as usize);
+            for own in others.chunks_mut(layout.pages as usize).take(sequences.saturating_sub(1) as usize) {
+                own[..pages].copy_from_slice(&first[..pages]);
+            }
+        }
+        self.is_shared = true;
+        self.write_pages(&table)
+    }
+    /// Gives every sequence pages of its own again.
+    ///
+    /// # Errors
+    /// The device fails.
+    pub(super) fn own_pages(&mut self) -> Result<()> {
+        if !std::mem::take(&mut self.is_shared) {
+            return Ok(());
+        }
+        self.write_pages(&self.page_tables())
+    }
+    fn write_pages(&mut self, table: &[u32]) -> Result<()> {
+        let at = self.program.layout.header()[batch::PAGES_AT];
+        self.device.write(self.program.batch, at, table)
     }
 
     /// How many of `known` remembered positions of the first sequence can be kept when it goes on differently from `common`.

@@ -158,6 +158,7 @@ impl Steps<'_> {
                     continue;
                 }
                 let counts = s.sampling.has_penalties().then(|| s.counts(logits.len()));
+                let logits = sampler::biased(logits, &s.logit_bias);
                 let logits = sampler::penalised(&logits, counts.as_deref(), &s.sampling);
                 let choice = sampler::choose(&logits, &s.sampling, s.history.len() as u64, s.told() as usize)?;
                 let probability = Some(choice.probability);

@@ -17,6 +17,8 @@ pub(super) enum Finish {
     Context,
     /// The caller asked for it.
     Stopped,
+    /// One of the texts that end it came.
+    StopText,
 }
 
 /// A sequence under way.
@@ -28,8 +30,12 @@ pub(super) struct Sequence {
     /// How many of the history the device has read.
     pub(super) read: usize,
     pub(super) prompt_len: usize,
+    /// How many of the prompt's tokens were read before this sequence began.
+    pub(super) kept: usize,
     pub(super) max_tokens: u32,
     pub(super) sampling: Sampling,
+    /// Added to the logits of these tokens.
+    pub(super) logit_bias: Vec<(u32, f32)>,
     /// Probabilities and alternatives are wanted.
     pub(super) alternatives: bool,
     /// The logits after the prompt are wanted.
@@ -50,7 +56,7 @@ impl Sequence {
     /// Whether all its logits must come to the host.
     pub(super) fn looks_at_logits(&self, runner: &Runner) -> bool {
         let cannot = self.sampling.has_penalties() && runner.program().counts.is_none();
-        self.keep_logits || self.max_tokens == 0 || cannot
+        self.keep_logits || self.max_tokens == 0 || cannot || !self.logit_bias.is_empty()
     }
     /// How often each token has occurred.
     pub(super) fn counts(&self, vocab: usize) -> Vec<u32> {

@@ -68,7 +68,7 @@ function Output() {
   );
 }
 
-const ENDS: Record<string, string> = { "end token": "the model ended its text", limit: "the limit of new tokens was reached", context: "the context is full", stopped: "stopped" };
+const ENDS: Record<string, string> = { "end token": "the model ended its text", "stop text": "a text that ends it came", limit: "the limit of new tokens was reached", context: "the context is full", stopped: "stopped" };
 
 function State() {
   switch (phase.value) {
