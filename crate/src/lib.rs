@@ -22,8 +22,9 @@
 //! | 5 | [`check`] | what is wrong with a model, and what of it is missing | fault, order, source, tensor, model, formats, arch |
 //! | 6 | [`verdict`] | who can run a model, and why not: rules over facts | fault, order, tensor, model, formats, arch, check |
 //! | 7 | [`session`] | an opened file; a running generation | all above |
-//! | 8 | [`report`] | serialisable views: the one vocabulary of every face | fault, order, tensor, model, tokenizer, arch, verdict, session |
-//! | 9 | [`faces`] | the command line and the wasm bindings: translate, never decide | fault, source, session, report |
+//! | 8 | [`compare`] | two models side by side: settings, tokenizers, templates, tensors, values | fault, source, tensor, model, ir, formats, chat, tokenizer, arch, session |
+//! | 9 | [`report`] | serialisable views: the one vocabulary of every face | fault, order, tensor, model, tokenizer, arch, verdict, session, compare |
+//! | 10 | [`faces`] | the command line and the wasm bindings: translate, never decide | fault, source, session, compare, report |
 
 #[forbid(unsafe_code)]
 pub mod arch;
@@ -32,6 +33,9 @@ pub mod arch;
 pub mod chat;
 #[forbid(unsafe_code)]
 pub mod check;
+#[cfg(feature = "compare")]
+#[forbid(unsafe_code)]
+pub mod compare;
 #[cfg(feature = "convert")]
 #[forbid(unsafe_code)]
 pub mod convert;

@@ -7,6 +7,8 @@ mod common;
 mod containers;
 #[cfg(feature = "convert")]
 mod convert;
+#[cfg(feature = "compare")]
+mod diff;
 mod folders;
 mod formats;
 mod gguf_kinds;

@@ -3,6 +3,7 @@
 mod arch;
 mod common;
 mod engine;
+mod eval;
 #[cfg(feature = "onnx")]
 mod onnx;
 mod shaders;

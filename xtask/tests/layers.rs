@@ -47,8 +47,13 @@ const FLOORS: &[Row] = &[
             "verdict",
         ],
     ),
-    (8, "report", &["fault", "order", "tensor", "model", "tokenizer", "arch", "verdict", "session"]),
-    (9, "faces", &["fault", "source", "session", "report"]),
+    (8, "compare", &["fault", "source", "tensor", "model", "ir", "formats", "chat", "tokenizer", "arch", "session"]),
+    (
+        9,
+        "report",
+        &["fault", "order", "tensor", "model", "tokenizer", "arch", "verdict", "session", "compare"],
+    ),
+    (10, "faces", &["fault", "source", "session", "compare", "report"]),
 ];
 
 /// Files that may choose by platform; each picks one of two files with equal signatures.
@@ -82,6 +87,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("safetensors", &["formats/"]),
     ("serde", &["chat/", "faces/", "report/", "tokenizer/"]),
     ("serde_json", &["formats/", "chat/", "check/", "convert/", "tokenizer/", "session/", "report/", "faces/"]),
+    ("serde_json", &["compare/", "formats/", "chat/", "check/", "tokenizer/", "session/", "report/", "faces/"]),
     ("similar", &["chat/"]),
     ("tokenizers", &["tokenizer/"]),
     ("unicode_segmentation", &["tokenizer/"]),
@@ -112,6 +118,7 @@ const FORBIDDEN_UNSAFE: &[&str] = &[
     "convert",
     "onnx",
     "check",
+    "compare",
     "verdict",
     "session",
     "report",

@@ -6,7 +6,10 @@ mod bytes;
 mod chat;
 mod check;
 mod describe;
+#[cfg(feature = "compare")]
+mod diff;
 mod embed;
+mod eval;
 mod explanation;
 mod facts;
 mod fault;
@@ -37,7 +40,10 @@ pub use bytes::BytesReport;
 pub use chat::*;
 pub use check::*;
 pub use describe::items;
+#[cfg(feature = "compare")]
+pub use diff::*;
 pub use embed::*;
+pub use eval::*;
 pub use explanation::*;
 pub use fault::FaultReport;
 pub use generation::*;

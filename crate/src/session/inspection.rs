@@ -173,12 +173,12 @@ impl Inspection {
 }
 
 /// A tensor's bytes in an open file, with everything checked that decoding needs.
-struct TensorData<'a> {
-    entry: &'a TensorEntry,
+pub(super) struct TensorData<'a> {
+    pub(super) entry: &'a TensorEntry,
     file: &'a SourceFile,
     at: Range<u64>,
-    spec: &'static EncodingSpec,
-    elements: u64,
+    pub(super) spec: &'static EncodingSpec,
+    pub(super) elements: u64,
     rows: u64,
     row_len: u64,
     /// Elements from one index to the next, where the values do not lie one behind the other.
@@ -189,7 +189,7 @@ struct TensorData<'a> {
 }
 
 impl<'a> TensorData<'a> {
-    fn of(inspection: &'a Inspection, tensor: usize) -> Result<Self> {
+    pub(super) fn of(inspection: &'a Inspection, tensor: usize) -> Result<Self> {
         let model = &inspection.model;
         let entry =
             model.tensors.get(tensor).ok_or_else(|| Fault::caller(format!("there is no tensor number {tensor}")))?;
@@ -263,7 +263,7 @@ impl<'a> TensorData<'a> {
         self.elements.div_ceil(u64::from(self.spec.block_len))
     }
     /// The bytes of whole blocks, in little-endian order.
-    async fn blocks(&self, blocks: Range<u64>) -> Result<Vec<u8>> {
+    pub(super) async fn blocks(&self, blocks: Range<u64>) -> Result<Vec<u8>> {
         let size = u64::from(self.spec.block_bytes);
         let mut bytes = match (&self.strides, &self.chunked) {
             // They come out in little-endian order.
@@ -314,7 +314,7 @@ impl<'a> TensorData<'a> {
         decode(&bytes, &mut out);
         Ok(out)
     }
-    async fn values(&self, elements: Range<u64>) -> Result<Vec<f32>> {
+    pub(super) async fn values(&self, elements: Range<u64>) -> Result<Vec<f32>> {
         let len = u64::from(self.spec.block_len);
         let blocks = elements.start / len..elements.end.div_ceil(len);
         let mut values = self.decoded(blocks.clone()).await?;

@@ -19,6 +19,7 @@ pub mod synth;
 mod talk;
 mod timing;
 mod tokenizer_notes;
+mod values;
 mod vocabulary;
 #[cfg(feature = "convert")]
 mod writing;
@@ -35,13 +36,15 @@ pub use onnx::{GivenInput, GraphModel, GraphRun, NodeCase, json_values, node_cas
 #[cfg(feature = "convert")]
 pub use rewriting::{Edition, Splitting, Written, merge as merge_files};
 pub use run::{
-    Alternative, Asked, Classifier, EmbedOptions, Embedder, Embedding, Generated, Generation, GenerationOptions,
-    OnToken, OnTokenOf, Outcome, Pooling, Prompt, RunSettings, Scored, Scoring, Speed, StopReason, bench,
+    Against, Alternative, Asked, Classifier, EmbedOptions, Embedder, Embedding, Estimate, EvalOptions, Evaluated,
+    Evaluation, Generated, Generation, GenerationOptions, OnToken, OnTokenOf, Outcome, Pooling, Prompt, RunSettings,
+    Scored, Scoring, Speed, StopReason, bench, eval_context,
 };
 pub use support::{Support, graph_text, passes, program_text, support};
 #[cfg(feature = "talk")]
 pub use talk::{Message, OnPart, Part, Role, Talk, Thinking, WhenFull};
 pub use timing::{Progress, Stopwatch, Timing};
+pub use values::TensorValues;
 pub use vocabulary::open_vocabulary;
 #[cfg(feature = "convert")]
 pub use writing::Quantization;

@@ -30,6 +30,9 @@ pub(super) enum Command {
     Inspect(InspectArgs),
     /// What is wrong with a model, why it matters and what to do; what of it is missing.
     Check(CheckArgs),
+    /// What differs between two models of any formats: settings, tokenizer, chat template, tensors.
+    #[cfg(feature = "compare")]
+    Diff(DiffArgs),
     /// Decoded values, statistics and histogram of one tensor.
     Peek(PeekArgs),
     /// What lies where in the files: headers, metadata, tensors, padding, gaps, overlaps, trailing bytes.
@@ -48,6 +51,8 @@ pub(super) enum Command {
     /// Talk with a model: at a terminal, or a message a line from a pipe.
     #[cfg(feature = "talk")]
     Chat(super::talk::TalkArgs),
+    /// How well a model predicts a text: perplexity, and divergence from another model.
+    Eval(EvalArgs),
     /// Turn texts into vectors with an encoder.
     Embed(EmbedArgs),
     /// Give texts the labels of a classifier, with scores.
@@ -114,6 +119,41 @@ pub(super) struct CheckArgs {
     /// Files, folders, or http(s) addresses of files, of one model.
     #[arg(required = true)]
     pub(super) paths: Vec<PathBuf>,
+}
+
+impl Command {
+    /// True where exit code 1 says that two things differ, and nothing else.
+    pub(super) fn compares(&self) -> bool {
+        #[cfg(feature = "compare")]
+        if let Self::Diff(_) = self {
+            return true;
+        }
+        false
+    }
+}
+
+#[cfg(feature = "compare")]
+#[derive(ClapArgs)]
+#[command(
+    after_help = "Examples:\n  glassbox diff hf-folder model-f16.gguf\n  glassbox diff base-folder tuned-folder --values\n  glassbox diff model-q8_0.gguf model-q4_k_m.gguf --values --json\n  glassbox diff model.pt model.safetensors\n\nExit codes: 0 no difference, 1 the models differ, 2 they could not be compared."
+)]
+pub(super) struct DiffArgs {
+    /// The first model: a file, a folder, or the address of a file.
+    pub(super) a: PathBuf,
+    /// The second.
+    pub(super) b: PathBuf,
+    /// Measure all values: relative error, cosine, largest change; without it reading a tensor ends where it is settled.
+    #[arg(long)]
+    pub(super) values: bool,
+    /// Compare headers alone: no values are read.
+    #[arg(long, conflicts_with = "values")]
+    pub(super) headers: bool,
+    /// Count what other encodings round as no difference.
+    #[arg(long)]
+    pub(super) allow_rounding: bool,
+    /// How many weights are listed, and rows of each other list.
+    #[arg(long, default_value_t = 20)]
+    pub(super) limit: usize,
 }
 
 #[derive(ClapArgs)]
@@ -401,6 +441,26 @@ pub(super) struct ProgramArgs {
 
 fn cache_type(text: &str) -> Result<CacheType, String> {
     CacheType::parse(text).ok_or_else(|| format!("\"{text}\" is none of f32, f16, q8_0"))
+}
+
+#[derive(ClapArgs)]
+#[command(
+    after_help = "Examples:\n  glassbox eval model-q4_k_m.gguf --text wiki.test.raw\n  glassbox eval model-q4_k_m.gguf --text wiki.test.raw --against model-f16.gguf\n  glassbox eval hf-folder --text text.txt --context 256 --json\n\nThe text is cut into chunks of --context tokens (512, or what the model was made for); tokens in the second half of each count."
+)]
+pub(super) struct EvalArgs {
+    /// File, folder, or http(s) address of a file.
+    pub(super) path: PathBuf,
+    /// The text; - reads it from standard input.
+    #[arg(long, value_name = "FILE")]
+    pub(super) text: PathBuf,
+    /// The model whose predictions these are held against: the original of a quantization.
+    #[arg(long, value_name = "PATH")]
+    pub(super) against: Option<PathBuf>,
+    /// Only the first so many chunks.
+    #[arg(long, value_name = "N")]
+    pub(super) chunks: Option<usize>,
+    #[command(flatten)]
+    pub(super) device: DeviceArgs,
 }
 
 /// Texts of a command.

@@ -7,7 +7,10 @@ mod bench;
 #[cfg(feature = "chat")]
 mod chat;
 mod check;
+#[cfg(feature = "compare")]
+mod diff;
 mod embed;
+mod eval;
 mod explain;
 mod graph;
 mod inspect;
@@ -66,18 +69,21 @@ pub fn main() -> ExitCode {
     if json {
         remote::be_quiet();
     }
+    // As `diff` has it: 1 says that two models differ, so that no failure may.
+    let differs = args.command.compares();
     let ended = dispatch(args);
     remote::summary();
     match ended {
         Ok(Exit::Fine) => ExitCode::SUCCESS,
         Ok(Exit::Findings) => ExitCode::from(1),
         Err(fault) => {
+            let code = if differs { 2 } else { exit_code(&fault) };
             if json {
                 let report = serde_json::json!({ "fault": FaultReport::from(&fault) });
                 terminal::out(&format!("{report}\n"));
             }
             terminal::fault(&fault);
-            ExitCode::from(exit_code(&fault))
+            ExitCode::from(code)
         }
     }
 }
@@ -95,6 +101,8 @@ fn dispatch(args: Args) -> Result<Exit> {
     match args.command {
         Command::Inspect(a) => inspect::run(&a, json),
         Command::Check(a) => check::run(&a, json),
+        #[cfg(feature = "compare")]
+        Command::Diff(a) => diff::run(&a, json),
         Command::Peek(a) => peek::run(&a, json),
         Command::Map(a) => map::run(&a, json),
         Command::Hex(a) => map::hex(&a, json),
@@ -105,6 +113,7 @@ fn dispatch(args: Args) -> Result<Exit> {
         Command::Run(a) => run::run(&a, json),
         #[cfg(feature = "talk")]
         Command::Chat(a) => talk::run(&a, json),
+        Command::Eval(a) => eval::run(&a, json),
         Command::Embed(a) => embed::run(&a, json),
         Command::Classify(a) => scores::classify(&a, json),
         Command::Rank(a) => scores::rank(&a, json),

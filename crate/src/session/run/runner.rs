@@ -560,6 +560,38 @@ impl Runner {
         Ok(results)
     }
 
+    /// Reads tokens `range` of one sequence, whose tokens before them were read last; with `wanted`, gives their logits.
+    ///
+    /// # Errors
+    /// As [`Runner::step`].
+    pub(super) async fn read_on(
+        &mut self,
+        tokens: &[u32],
+        range: std::ops::Range<usize>,
+        wanted: bool,
+    ) -> Result<Vec<Vec<f32>>> {
+        let layout = self.program.layout;
+        self.set_length(tokens.len() as u32)?;
+        let step = if wanted { layout.rows.min(layout.outputs) } else { layout.rows } as usize;
+        let mut results = Vec::new();
+        for start in range.clone().step_by(step) {
+            let end = (start + step).min(range.end);
+            let row = |at: usize| {
+                let token = tokens.get(at).copied().unwrap_or(0);
+                Row { token, position: at as u32, sequence: 0 }
+            };
+            let rows: Vec<Row> = (start..end).map(row).collect();
+            if !wanted {
+                self.step(&rows, &[], Want::States).await?;
+                continue;
+            }
+            let outputs: Vec<u32> = (0..rows.len() as u32).collect();
+            self.step(&rows, &outputs, Want::Results).await?;
+            results.extend(self.result("logits", 0..rows.len() as u32).await?);
+        }
+        Ok(results)
+    }
+
     /// Dispatches of a plan.
     pub(super) fn dispatches(&self, key: StepKey) -> u32 {
         self.device.dispatches(key)
