@@ -48,11 +48,7 @@ const FLOORS: &[Row] = &[
         ],
     ),
     (8, "compare", &["fault", "source", "tensor", "model", "ir", "formats", "chat", "tokenizer", "arch", "session"]),
-    (
-        9,
-        "report",
-        &["fault", "order", "tensor", "model", "tokenizer", "arch", "verdict", "session", "compare"],
-    ),
+    (9, "report", &["fault", "order", "tensor", "model", "tokenizer", "arch", "verdict", "session", "compare"]),
     (10, "faces", &["fault", "source", "session", "compare", "report"]),
 ];
 
@@ -86,8 +82,10 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("rustyline", &["faces/cli/talk/"]),
     ("safetensors", &["formats/"]),
     ("serde", &["chat/", "faces/", "report/", "tokenizer/"]),
-    ("serde_json", &["formats/", "chat/", "check/", "convert/", "tokenizer/", "session/", "report/", "faces/"]),
-    ("serde_json", &["compare/", "formats/", "chat/", "check/", "tokenizer/", "session/", "report/", "faces/"]),
+    (
+        "serde_json",
+        &["chat/", "check/", "compare/", "convert/", "faces/", "formats/", "report/", "session/", "tokenizer/"],
+    ),
     ("similar", &["chat/"]),
     ("tokenizers", &["tokenizer/"]),
     ("unicode_segmentation", &["tokenizer/"]),

@@ -105,7 +105,7 @@ fn is_resolved_alike(a: &Hparams, b: &Hparams, key: Key) -> Option<bool> {
         Key::Context => a.context == b.context,
         Key::RmsEps | Key::LayerNormEps => a.norm_eps == b.norm_eps,
         Key::ScoreScale | Key::QueryScalar => {
-            let scale = |h: &Hparams, l: u32| h.score_scale.map_or_else(|| (h.head_dim.at(l) as f32).powf(-0.5), |s| s);
+            let scale = |h: &Hparams, l: u32| h.score_scale.unwrap_or_else(|| (h.head_dim.at(l) as f32).powf(-0.5));
             (0..a.layers).all(|l| (scale(a, l) - scale(b, l)).abs() <= 1e-6 * scale(a, l).abs())
         }
         Key::Heads | Key::KvHeads | Key::HeadDim | Key::ValueDim if a.latent.is_some() => a.latent == b.latent,
