@@ -466,6 +466,8 @@ fn an_onnx_graph_is_read_with_its_constants_and_subgraphs() {
     assert_eq!((graph.nodes.len(), graph.inner_nodes, graph.subgraphs, graph.name.as_str()), (4, 1, 1, "main"));
     assert_eq!((graph.nodes[0].op.as_str(), &graph.nodes[0].inputs[..]), ("Add", &["x".to_owned(), "w".into()][..]));
     assert_eq!(graph.nodes[3].subgraphs, 1);
+    assert_eq!(graph.nodes[3].attributes, [("then_branch".to_owned(), "graph".to_owned())]);
+    assert_eq!(graph.nodes[2].attributes, [("value".to_owned(), "I64 tensor of shape 1".to_owned())]);
     assert_eq!(
         graph.inputs.iter().map(|v| (v.name.as_str(), v.dims.join(","))).collect::<Vec<_>>(),
         [("x", "batch,3".into())]
@@ -476,6 +478,40 @@ fn an_onnx_graph_is_read_with_its_constants_and_subgraphs() {
     let Place::Here { at, .. } = &w.place else { panic!("placed") };
     assert_eq!(bytes[at.start as usize..at.end as usize], [5; 24]);
     assert!(model.sections.iter().all(|s| matches!(s.kind, SectionKind::Graph | SectionKind::Tensor(_))));
+}
+
+#[test]
+fn an_onnx_graph_is_told_with_attributes_and_the_shapes_between_its_nodes() {
+    use writers::{Message, onnx_model, onnx_node, onnx_value};
+    let attribute = |name: &str| Message::new().bytes(1, name);
+    let packed = (0..40).fold(Message::new(), |m, n| m.raw_varint(n)).0;
+    let node = onnx_node("Conv", &["x", "w"], &["c"])
+        .message(5, &attribute("group").int(3, 2))
+        .message(5, &attribute("pads").int(8, 1).int(8, u64::MAX))
+        .message(5, &attribute("many").bytes(8, packed))
+        .message(5, &attribute("scales").bytes(7, [1.5f32.to_le_bytes(), 2.0f32.to_le_bytes()].concat()))
+        .message(5, &attribute("auto_pad").bytes(4, "SAME_UPPER"));
+    let graph = Message::new()
+        .message(1, &node)
+        .message(1, &onnx_node("Foo9", &["c"], &["y"]))
+        .message(11, &onnx_value("x", &["1", "3"]))
+        .message(13, &onnx_value("c", &["1", "width"]))
+        .message(12, &onnx_value("y", &["1"]));
+    let model = open_bytes("m.onnx", &onnx_model(&graph).0).expect("opens");
+    let graph = model.graph.as_ref().expect("a graph");
+    let told: Vec<_> = graph.nodes[0].attributes.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(
+        told,
+        [
+            ("group", "2"),
+            ("pads", "1, -1"),
+            ("many", "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, …"),
+            ("scales", "1.5, 2"),
+            ("auto_pad", "\"SAME_UPPER\""),
+        ]
+    );
+    let between: Vec<_> = graph.values.iter().map(|v| (v.name.as_str(), v.encoding, v.dims.join(","))).collect();
+    assert_eq!(between, [("c", Some(Encoding::F32), "1,width".into())]);
 }
 
 #[test]

@@ -183,7 +183,7 @@ pub static KEYS: &[KeyRow] = &[
         &["embedding_length"],
         &["hidden_size", "n_embd", "d_model", "dim", "n_embed"],
         Required,
-        "Width",
+        "Hidden size",
         "Width of the residual stream.",
     ),
     row(
@@ -191,7 +191,7 @@ pub static KEYS: &[KeyRow] = &[
         &["feed_forward_length"],
         &["intermediate_size", "n_inner", "ffn_hidden_size", "d_ff", "ffn_dim", "hidden_dim", "block_ff_dim"],
         Required,
-        "Feed-forward width",
+        "FFN size",
         "Width of the feed-forward layer.",
     ),
     row(
@@ -210,7 +210,7 @@ pub static KEYS: &[KeyRow] = &[
         "Key/value heads",
         "Key and value heads per layer; fewer than query heads means grouped-query attention.",
     ),
-    row(Key::HeadDim, &["attention.key_length"], &["head_dim", "d_kv"], Derived, "Head width", "Width of a key head."),
+    row(Key::HeadDim, &["attention.key_length"], &["head_dim", "d_kv"], Derived, "Head size", "Width of a key head."),
     row(Key::ValueDim, &["attention.value_length"], &["v_head_dim"], Derived, "", "Width of a value head."),
     row(
         Key::Experts,

@@ -149,16 +149,23 @@ impl TfLiteReader {
             let (encoding, name) = (encoding(tensor.u8(1)?), tensor.text(3, NAME_MOST)?);
             let buffer = tensor.u32(2)? as usize;
             let dims = if signature.is_empty() { &shape } else { &signature };
-            let dims = dims.iter().map(|d| if *d as i32 == -1 { "?".into() } else { d.to_string() }).collect();
+            let dims: Vec<String> =
+                dims.iter().map(|d| if *d as i32 == -1 { "?".into() } else { d.to_string() }).collect();
             self.all += 1;
-            self.spend(2 * name.len() as u64 + 8 * shape.len() as u64, list.at)?;
+            self.spend(3 * name.len() as u64 + 8 * shape.len() as u64, list.at)?;
             match self.buffers.as_ref().and_then(|b| b.get(buffer)).cloned() {
                 Some(at) if at.start < at.end => {
                     let shape = Shape(shape.into_iter().map(u64::from).collect());
                     let entry = entry(name.clone(), shape, encoding, at, file, &mut self.findings);
                     self.tensors.push(entry);
                 }
-                _ => self.passing += 1,
+                _ => {
+                    self.passing += 1;
+                    if self.subgraph == 0 {
+                        let (name, dims) = (name.clone(), Vec::clone(&dims));
+                        self.graph.values.push(GraphValue { name, encoding: Some(encoding), dims });
+                    }
+                }
             }
             self.names.push((name, dims, encoding));
         }
@@ -197,6 +204,7 @@ impl TfLiteReader {
                     inputs: inputs.iter().filter_map(named).collect(),
                     outputs,
                     subgraphs: 0,
+                    attributes: Vec::new(),
                 });
             } else {
                 self.graph.inner_nodes += 1;
@@ -226,7 +234,6 @@ impl TfLiteReader {
         Ok(())
     }
     fn model(mut self, file: &Window) -> ModelFile {
-        self.graph.value_infos = self.passing;
         let number = |n: u64| MetaValue::Unsigned(n, MetaType::U64);
         self.metadata.push("tflite.tensors", number(self.all));
         self.metadata.push("tflite.tensors_without_values", number(self.passing));

@@ -1,4 +1,4 @@
-//! The operator graph of ONNX (later TensorFlow) files.
+//! The operator graph of ONNX, TensorFlow and TensorFlow Lite files.
 
 use crate::tensor::{Encoding, Shape};
 
@@ -28,6 +28,8 @@ pub struct GraphNode {
     pub outputs: Vec<String>,
     /// Number of subgraphs in its attributes.
     pub subgraphs: u32,
+    /// Attributes: name and value as text, long ones shortened.
+    pub attributes: Vec<(String, String)>,
 }
 
 /// A graph of operators.
@@ -51,8 +53,8 @@ pub struct OpGraph {
     pub inner_operators: Vec<(String, String)>,
     /// Operators that the file itself defines: domain and name.
     pub functions: Vec<(String, String)>,
-    /// Shapes noted for inner values are not kept; this is their count.
-    pub value_infos: u64,
+    /// Values between the top graph's nodes whose type or shape the file states.
+    pub values: Vec<GraphValue>,
 }
 
 impl GraphValue {

@@ -8,7 +8,7 @@ use crate::{
     },
     session::{ArrayItems, Inspection},
     tensor::Encoding,
-    verdict::{Ruling, Verdict},
+    verdict::{self, Ruling, Verdict},
 };
 
 use super::{
@@ -55,7 +55,7 @@ impl<'a> ModelReport<'a> {
             encodings: encodings(model),
             metadata: model.metadata.iter().map(|(k, v)| metadata(k, v)).collect(),
             tensors: model.tensors.iter().map(|t| TensorReport::of(t, model)).collect(),
-            graph: model.graph.as_ref().map(graph),
+            graph: model.graph.as_ref().map(|g| graph(g, model.format)),
             sections: sections(model),
             notes: notes.iter().map(|n| NoteReport::of(n, model)).collect(),
             salvage: SalvageReport::of(inspection),
@@ -200,7 +200,7 @@ fn json(value: &MetaValue) -> serde_json::Value {
     }
 }
 
-fn graph(graph: &crate::model::OpGraph) -> GraphReport {
+fn graph(graph: &crate::model::OpGraph, format: FormatId) -> GraphReport {
     let value = |v: &crate::model::GraphValue| GraphValueReport {
         name: v.name.clone(),
         encoding: v.encoding.map(|e| e.name().into()),
@@ -237,10 +237,18 @@ fn graph(graph: &crate::model::OpGraph) -> GraphReport {
                 op: op(&n.domain, &n.op),
                 inputs: n.inputs.clone(),
                 outputs: n.outputs.clone(),
+                attributes: n.attributes.clone(),
+                subgraphs: n.subgraphs,
             })
             .collect(),
+        values: graph.values.iter().map(value).collect(),
         operators,
         subgraphs: graph.subgraphs,
+        lacking: if format == FormatId::Onnx {
+            verdict::lacking(graph).into_iter().map(|(domain, name, why)| (op(domain, name), why)).collect()
+        } else {
+            Vec::new()
+        },
     }
 }
 

@@ -299,12 +299,18 @@ pub struct GraphReport {
     pub outputs: Vec<GraphValueReport>,
     /// Nodes of the top graph in order.
     pub nodes: Vec<GraphNodeReport>,
+    /// Values between the nodes whose type or shape the file states.
+    pub values: Vec<GraphValueReport>,
     /// Operator types with their number, most frequent first.
     #[cfg_attr(test, ts(type = "[string, number][]"))]
     pub operators: Vec<(String, u64)>,
     /// Subgraphs.
     #[cfg_attr(test, ts(type = "number"))]
     pub subgraphs: u64,
+    /// Operators that ONNX Runtime lacks in this file's operator sets, each with the reason.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(test, ts(optional, as = "Option<Vec<(String, String)>>"))]
+    pub lacking: Vec<(String, String)>,
 }
 
 /// An input or output.
@@ -331,6 +337,18 @@ pub struct GraphNodeReport {
     pub inputs: Vec<String>,
     /// Values written.
     pub outputs: Vec<String>,
+    /// Attributes: name and value as text, long ones shortened.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(test, ts(optional, as = "Option<Vec<(String, String)>>"))]
+    pub attributes: Vec<(String, String)>,
+    /// Graphs in its attributes: branches, bodies of loops.
+    #[serde(skip_serializing_if = "is_zero")]
+    #[cfg_attr(test, ts(optional, as = "Option<u32>"))]
+    pub subgraphs: u32,
+}
+
+fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 /// One range of the byte map.

@@ -16,6 +16,7 @@ pub use document::document;
 pub use facts::{Facts, Ours, missing, takes_text};
 pub use kind::Kind;
 pub(crate) use kind::{adapter_alone, description};
+pub(crate) use onnx::lacking;
 
 use crate::model::FormatId;
 

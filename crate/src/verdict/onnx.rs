@@ -170,21 +170,44 @@ fn unknown_operator(f: &Facts<'_>) -> Option<String> {
             continue;
         }
         asked.push(&node.op);
-        let told = shown(&node.op);
-        match known::operator_since(&node.op) {
-            _ if defined(graph, &node.domain, &node.op) => {}
-            None => {
-                return Some(format!("\"{told}(-1) is not a registered function/op\": ai.onnx has no such operator"));
-            }
-            Some(since) if since > stated => {
-                return Some(format!(
-                    "\"{told}({since}) is not a registered function/op\": the model asks for operator set {stated}"
-                ));
-            }
-            Some(_) => {}
+        let why = unregistered(graph, stated, &node.domain, &node.op);
+        if why.is_some() {
+            return why;
         }
     }
     None
+}
+
+/// Why an operator of ai.onnx is in no operator set, or not in the one the model asks for.
+fn unregistered(graph: &OpGraph, stated: i64, domain: &str, op: &str) -> Option<String> {
+    let told = shown(op);
+    match known::operator_since(op) {
+        _ if defined(graph, domain, op) => None,
+        None => Some(format!("\"{told}(-1) is not a registered function/op\": ai.onnx has no such operator")),
+        Some(since) if since > stated => Some(format!(
+            "\"{told}({since}) is not a registered function/op\": the model asks for operator set {stated}"
+        )),
+        Some(_) => None,
+    }
+}
+
+/// Operators of the top graph that ONNX Runtime lacks: domain, name, and why; each once.
+pub(crate) fn lacking(graph: &OpGraph) -> Vec<(&str, &str, String)> {
+    let mut asked = std::collections::HashSet::new();
+    let mut out = Vec::new();
+    for node in &graph.nodes {
+        let (domain, op) = (node.domain.as_str(), node.op.as_str());
+        if !asked.insert((domain, op)) {
+            continue;
+        }
+        let why = match opset(graph) {
+            Some(stated) if standard(domain) => unregistered(graph, stated, domain, op),
+            _ if standard(domain) || BUILT_IN.contains(&domain) || defined(graph, domain, op) => None,
+            _ => Some(format!("an operator of {}, which needs a library of its own", shown(domain))),
+        };
+        out.extend(why.map(|why| (domain, op, why)));
+    }
+    out
 }
 
 /// The model brings the operator's definition.

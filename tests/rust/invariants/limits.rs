@@ -151,6 +151,8 @@ const TOLD_OTHERWISE: &[(&str, &str, &str)] = &[
     ("keras.rs", "CONFIG_MOST", "the configuration is not shown"),
     ("llama2c.rs", "LAYERS_MOST", "the file is not taken for this format"),
     ("merge.rs", "SHARDS_MOST", "tensors of an index that no shard holds"),
+    ("onnx/attribute.rs", "ITEMS_MOST", "a list is cut"),
+    ("onnx/attribute.rs", "TEXT_MOST", "a text is cut"),
     ("onnx/tensor.rs", "DIMS_MOST", "more than 64 dimensions, in walk.rs"),
     ("onnx/walk.rs", "DOC_MOST", "a description is cut"),
     ("pytorch/archive.rs", "JSON_MOST", "an archive without objects"),

@@ -81,8 +81,8 @@ export function llama(name: string, bytes: number): ModelReport {
     ],
     shape: [
       { label: "Layers", value: "30", source: "llama.block_count" },
-      { label: "Width", value: "576", source: "llama.embedding_length" },
-      { label: "Feed-forward width", value: "1536", source: "llama.feed_forward_length" },
+      { label: "Hidden size", value: "576", source: "llama.embedding_length" },
+      { label: "FFN size", value: "1536", source: "llama.feed_forward_length" },
       { label: "Attention heads", value: "9", source: "llama.attention.head_count" },
       { label: "Key/value heads", value: "3", source: "llama.attention.head_count_kv" },
       { label: "Context", value: "8192", source: "llama.context_length" },
@@ -173,6 +173,7 @@ function layers(number: number): GraphReport["nodes"] {
     name: `/encoder/layer.${layer}/${i < 6 ? "attention/" : ""}${op.slice(op.lastIndexOf(".") + 1)}_${i}`, op,
     inputs: [i === 0 && layer === 0 ? "embedded" : `v${layer * 10 + i - 1}`, ...(op === "MatMul" ? [`onnx::MatMul_${900 + ((layer * 3 + i) % 24) * 7}`] : i === 2 ? ["attention_mask"] : i === 9 ? [`v${layer * 10}`] : [])],
     outputs: [`v${layer * 10 + i}`],
+    ...(op === "Softmax" ? { attributes: [["axis", "-1"] as [string, string]] } : {}),
   }))).flat();
 }
 
@@ -187,7 +188,7 @@ export function onnx(name: string, bytes: number): ModelReport {
     { name: "/embeddings/Fancy", op: "com.example.Fancy", inputs: ["added"], outputs: ["fancy"] },
     { name: "/embeddings/Cast", op: "Cast", inputs: ["fancy"], outputs: ["embedded"] },
     ...body,
-    { name: "/If", op: "If", inputs: [`v${body.length - 1}`], outputs: ["last_hidden_state"] },
+    { name: "/If", op: "If", inputs: [`v${body.length - 1}`], outputs: ["last_hidden_state"], subgraphs: 2 },
   ];
   const counted = new Map<string, number>();
   for (const n of nodes) counted.set(n.op, (counted.get(n.op) ?? 0) + 1);
@@ -210,6 +211,8 @@ export function onnx(name: string, bytes: number): ModelReport {
       inputs: [{ name: "input_ids", encoding: "I64", dims: ["batch", "sequence"] }, { name: "attention_mask", encoding: "I64", dims: ["batch", "sequence"] }],
       outputs: [{ name: "last_hidden_state", encoding: "F32", dims: ["batch", "sequence", "384"] }],
       nodes, operators: [...counted].sort((x, y) => y[1] - x[1]), subgraphs: 2,
+      values: [{ name: "gathered", encoding: "F32", dims: ["batch", "sequence", "384"] }, ...body.map((n) => ({ name: n.outputs[0] ?? "", encoding: "F32", dims: ["batch", "sequence", "384"] }))],
+      lacking: [["com.example.Fancy", "an operator of com.example, which needs a library of its own"]],
     },
     sections: [{ file: 0, start: 0, end: 4096, kind: "graph", tensors: 0 }, { file: 0, start: 4096, end: 90_000_000, kind: "tensors", tensors: 24 }],
     notes: [],

@@ -31,7 +31,7 @@ const tensorByName = computed(() => new Map((report.value?.tensors ?? []).map((t
 export const types = computed(() => {
   const known = new Map<string, string>();
   const told = report.value?.graph;
-  for (const v of [...(told?.inputs ?? []), ...(told?.outputs ?? [])]) if (v.encoding !== null || v.dims.length > 0) known.set(v.name, typeOf(v));
+  for (const v of [...(told?.values ?? []), ...(told?.inputs ?? []), ...(told?.outputs ?? [])]) if (v.encoding !== null || v.dims.length > 0) known.set(v.name, typeOf(v));
   return known;
 });
 

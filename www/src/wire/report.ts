@@ -207,10 +207,14 @@ export interface GraphReport {
   outputs: GraphValueReport[];
   /** Nodes of the top graph in order. */
   nodes: GraphNodeReport[];
+  /** Values between the nodes whose type or shape the file states. */
+  values: GraphValueReport[];
   /** Operator types with their number, most frequent first. */
   operators: [string, number][];
   /** Subgraphs. */
   subgraphs: number;
+  /** Operators that ONNX Runtime lacks in this file's operator sets, each with the reason. */
+  lacking?: Array<[string, string]>;
 }
 
 /** An input or output. */
@@ -233,6 +237,10 @@ export interface GraphNodeReport {
   inputs: string[];
   /** Values written. */
   outputs: string[];
+  /** Attributes: name and value as text, long ones shortened. */
+  attributes?: Array<[string, string]>;
+  /** Graphs in its attributes: branches, bodies of loops. */
+  subgraphs?: number;
 }
 
 /** One range of the byte map. */

@@ -3,6 +3,7 @@
 //! The protobuf tree is walked with an explicit stack, so neither depth nor the number of tensors costs a second
 //! pass or the machine's stack; tensor payloads are passed over, never read.
 
+mod attribute;
 mod tensor;
 mod walk;
 

@@ -2,6 +2,7 @@
 
 use super::{
     NEWEST_IR,
+    attribute::OpenAttribute,
     tensor::{DIMS_MOST, Stated},
 };
 use crate::{
@@ -34,7 +35,7 @@ enum Kind {
     Tensor,
     External,
     Sparse,
-    Value { output: bool },
+    Value(Side),
     Type,
     TensorType,
     Shape,
@@ -43,6 +44,14 @@ enum Kind {
     Property,
     Function,
     Group(u32),
+}
+
+/// Where a value is named: at an end of the graph, or between its nodes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Side {
+    Input,
+    Output,
+    Inner,
 }
 
 struct Frame {
@@ -71,8 +80,7 @@ pub(super) struct Walk {
     /// Operators of inner nodes that were met.
     inner: std::collections::HashSet<(String, String)>,
     nodes: Vec<OpenNode>,
-    /// First tensor number of each open attribute, and the attribute's name.
-    attributes: Vec<(usize, String)>,
+    attributes: Vec<OpenAttribute>,
     tensors: Vec<TensorEntry>,
     /// For each tensor: is it an initializer of the top graph?
     initializers: Vec<bool>,
@@ -173,14 +181,15 @@ impl Walk {
             (Kind::Model, 25) => Kind::Function,
             (Kind::Graph { top }, 1) => Kind::Node { top },
             (Kind::Graph { .. }, 5) | (Kind::Attribute, 5 | 10) | (Kind::Sparse, 1 | 2) => Kind::Tensor,
-            (Kind::Graph { top: true }, 11) => Kind::Value { output: false },
-            (Kind::Graph { top: true }, 12) => Kind::Value { output: true },
+            (Kind::Graph { top: true }, 11) => Kind::Value(Side::Input),
+            (Kind::Graph { top: true }, 12) => Kind::Value(Side::Output),
+            (Kind::Graph { top: true }, 13) => Kind::Value(Side::Inner),
             (Kind::Graph { .. }, 15) | (Kind::Attribute, 22 | 23) => Kind::Sparse,
             (Kind::Node { .. }, 5) => Kind::Attribute,
             (Kind::Attribute, 6 | 11) => Kind::Graph { top: false },
             (Kind::Function, 7) => Kind::Node { top: false },
             (Kind::Tensor, 13) => Kind::External,
-            (Kind::Value { .. }, 2) => Kind::Type,
+            (Kind::Value(_), 2) => Kind::Type,
             (Kind::Type, 1) => Kind::TensorType,
             (Kind::TensorType, 2) => Kind::Shape,
             (Kind::Shape, 1) => Kind::Dim,
@@ -192,14 +201,17 @@ impl Walk {
             Kind::Graph { top: true } => self.has_graph = true,
             Kind::Graph { top: false } => {
                 self.graph.subgraphs += 1;
+                if let Some(attribute) = self.attributes.last_mut() {
+                    attribute.holds("graph");
+                }
                 if let Some(open) = self.nodes.last_mut() {
                     open.node.subgraphs += 1;
                 }
             }
             Kind::Node { .. } => self.nodes.push(OpenNode { node: empty_node(), tensors: Vec::new() }),
-            Kind::Attribute => self.attributes.push((self.tensors.len(), String::new())),
+            Kind::Attribute => self.attributes.push(OpenAttribute::new(self.tensors.len())),
             Kind::Tensor => self.tensor = Stated { at, ..Stated::default() },
-            Kind::Value { .. } => self.value = OpenValue::default(),
+            Kind::Value(_) => self.value = OpenValue::default(),
             Kind::Shape => self.value.dims = Some(Vec::new()),
             Kind::Dim => self.value.dim = "?".into(),
             Kind::Opset => self.opset = (String::new(), 0),
@@ -234,12 +246,16 @@ impl Walk {
             (Kind::Graph { top: true }, 10, Wire::Bytes(_)) => {
                 self.metadata.push("graph.doc_string", MetaValue::String(text(DOC_MOST)?));
             }
-            (Kind::Graph { top: true }, 13, Wire::Bytes(_)) => self.graph.value_infos += 1,
             (Kind::Node { .. }, number, Wire::Bytes(_)) => self.take_node(number, || text(string))?,
             (Kind::Attribute, 1, Wire::Bytes(_)) => {
                 let name = text(string)?;
                 if let Some(open) = self.attributes.last_mut() {
-                    open.1 = name;
+                    open.name = name;
+                }
+            }
+            (Kind::Attribute, ..) => {
+                if let Some(open) = self.attributes.last_mut() {
+                    open.take(field, file)?;
                 }
             }
             (Kind::Tensor, ..) => self.take_tensor(field, file, limits)?,
@@ -249,7 +265,7 @@ impl Walk {
             (Kind::Function, 10, Wire::Bytes(_)) => self.function.0 = text(string)?,
             (Kind::Opset, 1, Wire::Bytes(_)) => self.opset.0 = text(string)?,
             (Kind::Opset, 2, Wire::Varint(n)) => self.opset.1 = n as i64,
-            (Kind::Value { .. }, 1, Wire::Bytes(_)) => self.value.name = text(string)?,
+            (Kind::Value(_), 1, Wire::Bytes(_)) => self.value.name = text(string)?,
             (Kind::TensorType, 1, Wire::Varint(n)) => self.value.kind = n,
             (Kind::Dim, 1, Wire::Varint(n)) => self.value.dim = (n as i64).to_string(),
             (Kind::Dim, 2, Wire::Bytes(_)) => self.value.dim = text(string)?,
@@ -319,9 +335,11 @@ impl Walk {
         match kind {
             Kind::Node { top } => self.close_node(top),
             Kind::Attribute => {
-                let Some((first, name)) = self.attributes.pop() else { return };
+                let Some(attribute) = self.attributes.pop() else { return };
                 if let Some(open) = self.nodes.last_mut() {
-                    open.tensors.extend((first..self.tensors.len()).map(|i| (i, name.clone())));
+                    let tensors = attribute.first..self.tensors.len();
+                    open.tensors.extend(tensors.clone().map(|i| (i, attribute.name.clone())));
+                    open.node.attributes.push(attribute.finish(&self.tensors[tensors]));
                 }
             }
             Kind::Tensor => {
@@ -343,12 +361,17 @@ impl Walk {
                 let dim = std::mem::take(&mut self.value.dim);
                 self.value.dims.get_or_insert_default().push(dim);
             }
-            Kind::Value { output } => {
+            Kind::Value(side) => {
                 let OpenValue { name, kind, dims, .. } = std::mem::take(&mut self.value);
                 // 0 is "undefined": the type is not stated.
                 let encoding = i32::try_from(kind).ok().filter(|k| *k != 0).map(Encoding::from_onnx);
                 let value = GraphValue { name, encoding, dims: dims.unwrap_or_else(|| vec!["...".into()]) };
-                if output { self.graph.outputs.push(value) } else { self.graph.inputs.push(value) }
+                match side {
+                    Side::Input => self.graph.inputs.push(value),
+                    Side::Output => self.graph.outputs.push(value),
+                    Side::Inner if value.name.is_empty() => {}
+                    Side::Inner => self.graph.values.push(value),
+                }
             }
             Kind::Opset => self.graph.opsets.push(std::mem::take(&mut self.opset)),
             Kind::Function => self.graph.functions.push(std::mem::take(&mut self.function)),
@@ -486,7 +509,7 @@ impl Kind {
             Self::Tensor => "a tensor",
             Self::External => "an external data entry",
             Self::Sparse => "a sparse tensor",
-            Self::Value { .. } => "an input or output",
+            Self::Value(_) => "an input, output or value",
             Self::Type | Self::TensorType => "a type",
             Self::Shape | Self::Dim => "a shape",
             Self::Opset => "an operator set",
@@ -499,7 +522,7 @@ impl Kind {
 
 fn empty_node() -> GraphNode {
     let (name, op, domain) = (String::new(), String::new(), String::new());
-    GraphNode { name, op, domain, inputs: Vec::new(), outputs: Vec::new(), subgraphs: 0 }
+    GraphNode { name, op, domain, inputs: Vec::new(), outputs: Vec::new(), subgraphs: 0, attributes: Vec::new() }
 }
 
 /// A string field: at most `most` bytes of it, with the number of those left out.

@@ -206,6 +206,7 @@ impl Graph {
             inputs: node.inputs,
             outputs,
             subgraphs: 0,
+            attributes: Vec::new(),
         });
     }
     pub(super) fn model(mut self, file: &Window) -> ModelFile {

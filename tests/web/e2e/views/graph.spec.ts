@@ -8,11 +8,12 @@ test("the graph is drawn with its layers in one box, and the table holds the sam
   await drawing.focus();
   await page.keyboard.press("Home");
   await expect(page.getByRole("heading", { name: "Graph input" })).toBeVisible();
-  // Down along the edges to an operator of another domain, up again, and back down to the layers.
+  // Down along the edges to the operator that ONNX Runtime lacks, up again, and back down to the layers.
   for (const box of ["Gather", "Add", "com.example.Fancy"]) {
     await page.keyboard.press("ArrowDown");
     await expect(page.getByRole("heading", { name: box })).toBeVisible();
   }
+  await expect(page.getByText("ONNX Runtime lacks it: an operator of com.example")).toBeVisible();
   await page.keyboard.press("ArrowUp");
   await expect(page.getByRole("heading", { name: "Add" })).toBeVisible();
   for (let i = 0; i < 3; i++) await page.keyboard.press("ArrowDown");
@@ -26,10 +27,12 @@ test("the graph is drawn with its layers in one box, and the table holds the sam
   await accessible(page);
 });
 
-test("a node of the address is chosen, with its name and the way to its neighbours", async ({ page }) => {
+test("a node of the address is chosen, with attributes, shapes and the way to its neighbours", async ({ page }) => {
   await open(page, "m.onnx", "graph?node=8");
   await expect(page.getByRole("heading", { name: "Softmax" })).toBeVisible();
   await expect(page.getByText("/encoder/layer.0/attention/Softmax_3")).toBeVisible();
+  await expect(page.getByText("axis", { exact: true })).toBeVisible();
+  await expect(page.getByText("F32 batch × sequence × 384").first()).toBeVisible();
   await page.getByRole("region", { name: "What is chosen" }).getByRole("button", { name: "MatMul" }).click();
   await expect(page.getByRole("heading", { name: "MatMul" })).toBeVisible();
   await expect(page).toHaveURL(/node=9/);

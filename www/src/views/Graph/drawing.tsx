@@ -26,6 +26,7 @@ const painted = computed<Painted | null>(() => {
   const now = scene.value;
   if (now === null) return null;
   const nodes = report.value?.graph?.nodes ?? [];
+  const lacked = new Set((report.value?.graph?.lacking ?? []).map(([op]) => op));
   const costs = now.boxes.map((box) => cost(nodesOf(box)).bytes);
   const most = Math.max(1, ...costs);
   return {
@@ -34,6 +35,7 @@ const painted = computed<Painted | null>(() => {
     labels: now.edges.map((e) => (e.values.length > 1 ? `${count(e.values.length)} values` : (types.value.get(e.values[0] ?? "") ?? ""))),
     stripes: now.boxes.map((box) => (box.kind === "node" ? familyOf(nodes[box.index]?.op ?? "").colour : box.kind === "group" ? "var(--c-grey)" : "var(--accent)")),
     heat: costs.map((n, i) => (now.boxes[i]?.kind === "input" || now.boxes[i]?.kind === "output" ? null : n / most)),
+    lacking: now.boxes.map((box) => nodesOf(box).some((i) => lacked.has(nodes[i]?.op ?? ""))),
   };
 });
 
@@ -92,6 +94,7 @@ function Hits({ hits }: { hits: readonly number[] }) {
 function Legend({ painted: p }: { painted: Painted }) {
   const nodes = report.value?.graph?.nodes ?? [];
   const constants = graph.value.links.constant.reduce((n, one) => n + one, 0);
+  const lacking = report.value?.graph?.lacking ?? [];
   const there = new Set(p.boxes.flatMap((b) => (b.kind === "node" ? [familyOf(nodes[b.index]?.op ?? "").name] : [])));
   const groups = p.boxes.some((b) => b.kind === "group");
   return (
@@ -100,6 +103,7 @@ function Legend({ painted: p }: { painted: Painted }) {
         <ul>
           {ALL_FAMILIES.filter((f) => there.has(f.name)).map((f) => <li key={f.name}><Swatch colour={f.colour} />{f.name}</li>)}
           {groups ? <li><i class="swatch group" aria-hidden="true" />Group, closed</li> : null}
+          {lacking.length > 0 ? <li class="lacking">▼ ONNX Runtime lacks it</li> : null}
         </ul>
       ) : <Costs painted={p} />}
       <p class="muted">{plural(p.boxes.length, "box", "boxes")}, {plural(p.edges.length, "edge")}{constants > 0 ? `; ${plural(constants, "constant")} drawn with what reads ${constants === 1 ? "it" : "them"}` : ""}. Names, types and shapes are the file's.</p>

@@ -11,6 +11,8 @@ export interface Painted extends Scene {
   stripes: string[];
   /** Share of the largest cost, where boxes are coloured by that. */
   heat: (number | null)[];
+  /** Boxes that hold an operator that some program lacks. */
+  lacking: boolean[];
 }
 
 export interface Look {
@@ -205,6 +207,7 @@ function box(ctx: CanvasRenderingContext2D, p: Painted, i: number, look: Look, x
     ctx.fillText(short(what.note, (w - 14) / 5.6), middle, first + 15);
   }
   if (group) plus(ctx, x + w - 13, y + h / 2, colour("var(--muted)"));
+  if (p.lacking[i] === true) mark(ctx, x + w, y, colour("var(--bad)"), colour("var(--surface)"));
 }
 
 /** What opens. */
@@ -217,4 +220,17 @@ function plus(ctx: CanvasRenderingContext2D, x: number, y: number, colour: strin
   ctx.moveTo(x, y - 4);
   ctx.lineTo(x, y + 4);
   ctx.stroke();
+}
+
+/** A program lacks this operator: told by form as well as colour. */
+function mark(ctx: CanvasRenderingContext2D, x: number, y: number, colour: string, paper: string): void {
+  ctx.fillStyle = colour;
+  ctx.beginPath();
+  ctx.moveTo(x - 8, y - 7);
+  ctx.lineTo(x + 8, y - 7);
+  ctx.lineTo(x, y + 7);
+  ctx.fill();
+  ctx.fillStyle = paper;
+  ctx.fillRect(x - 0.9, y - 5, 1.8, 5);
+  ctx.fillRect(x - 0.9, y + 1.2, 1.8, 1.8);
 }

@@ -1,4 +1,4 @@
-import { bytes, count, parameters, real, shape } from "../../lib/format.ts";
+import { bytes, count, parameters, plural, real, shape } from "../../lib/format.ts";
 import { around, titleOf } from "../../lib/graph/boxes.ts";
 import { familyOf } from "../../lib/graph/families.ts";
 import { chosen, type Chosen, cost, firstValues, graph, nodesOf, open, reveal, toggleGroup, types, weights } from "../../state/drawing.ts";
@@ -15,7 +15,7 @@ export function Panel() {
   const now = chosen.value;
   return (
     <section class="card about" aria-label="What is chosen">
-      {now === null ? <><h2>Nothing is chosen</h2><p class="muted">Choose a box to see what it reads and writes, and its weights. A double click, or Enter, opens a group.</p></> : now.kind === "node" ? <Node index={now.index} /> : now.kind === "group" ? <GroupCard index={now.index} /> : <End what={now} />}
+      {now === null ? <><h2>Nothing is chosen</h2><p class="muted">Choose a box to see what it reads and writes, its attributes and its weights. A double click, or Enter, opens a group.</p></> : now.kind === "node" ? <Node index={now.index} /> : now.kind === "group" ? <GroupCard index={now.index} /> : <End what={now} />}
     </section>
   );
 }
@@ -23,8 +23,9 @@ export function Panel() {
 function Node({ index }: { index: number }) {
   const told = report.value?.graph;
   const node = told?.nodes[index];
-  if (node === undefined) return null;
+  if (told == null || node === undefined) return null;
   const family = familyOf(node.op);
+  const lacking = told.lacking?.find(([op]) => op === node.op)?.[1];
   const tensors = new Set((weights.value[index] ?? []).map((t) => report.value?.tensors[t]?.name));
   const values = node.inputs.filter((v) => v !== "" && !tensors.has(v));
   return (
@@ -32,8 +33,17 @@ function Node({ index }: { index: number }) {
       <h2><Swatch colour={family.colour} /><Text value={node.op} /> <span class="muted small">{family.name}</span></h2>
       {node.name !== "" ? <p class="mono break"><Text value={node.name} /></p> : null}
       <Path of={graph.value.groupOf[index] ?? -1} />
+      {lacking !== undefined ? <p class="lacking break">ONNX Runtime lacks it: <Text value={lacking} /></p> : null}
+      {(node.subgraphs ?? 0) > 0 ? <p class="muted">It holds {plural(node.subgraphs ?? 0, "graph")} of its own, which {node.subgraphs === 1 ? "is" : "are"} counted and not drawn.</p> : null}
       <Values title="Reads" names={values} ends={(v) => writers(index, v)} />
       <Values title="Writes" names={node.outputs.filter((v) => v !== "")} ends={(v) => readers(index, v)} />
+      {(node.attributes?.length ?? 0) > 0 ? (
+        <>
+          <h3>Attributes</h3>
+          <dl class="facts left">{node.attributes?.slice(0, MOST).map(([name, value], i) => <div key={i}><dt class="mono"><Text value={name} /></dt><dd class="mono break"><Text value={value} /></dd></div>)}</dl>
+          <More of={node.attributes?.length ?? 0} />
+        </>
+      ) : null}
       <Weights of={weights.value[index] ?? []} />
     </>
   );

@@ -23,7 +23,7 @@ export function told(p: Painted, i: number): string {
   if (what === undefined) return "";
   const into = p.edges.filter((e) => e.to === i).length;
   const out = p.edges.filter((e) => e.from === i).length;
-  return [what.title, what.note, what.kind === "group" ? "group, closed" : "", `${plural(into, "edge")} in, ${count(out)} out`].filter((t) => t !== "").join(", ");
+  return [what.title, what.note, p.lacking[i] === true ? "an operator that ONNX Runtime lacks" : "", what.kind === "group" ? "group, closed" : "", `${plural(into, "edge")} in, ${count(out)} out`].filter((t) => t !== "").join(", ");
 }
 
 function count(n: number): string {
