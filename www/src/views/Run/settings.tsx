@@ -1,6 +1,6 @@
 import { busy, options } from "../../state/run.ts";
 
-type Key = Exclude<keyof typeof options.value, "alternatives">;
+type Key = "max_tokens" | "temperature" | "top_k" | "top_p" | "min_p" | "seed";
 const FIELDS: { key: Key; label: string; about: string; min: number; max: number; step: number }[] = [
   { key: "max_tokens", label: "New tokens", about: "at most", min: 1, max: 100_000, step: 1 },
   { key: "temperature", label: "Temperature", about: "0 takes the likeliest", min: 0, max: 5, step: 0.1 },
