@@ -58,7 +58,7 @@ mod tests {
             (&["\n\n"][..], "a\nb\n\nc", ("a\nb", true)),
             (&["abc", "b"][..], "xabc", ("xa", true)),
             (&["aab"][..], "aaaab", ("aa", true)),
-            (&["né"][..], "ein née", ("ei", true)),
+            (&["né"][..], "ein née", ("ein ", true)),
             (&["END"][..], "the EN", ("the EN", false)),
             (&[][..], "all", ("all", false)),
             (&["a"][..], "a", ("", true)),
