@@ -21,8 +21,6 @@ use serde_json::Value;
 const SETTINGS: &[(&str, &[&str])] = &[
     // The scale of scores is that of a head in the file, of 24 in the folder.
     ("gemma2", &["config.query_pre_attn_scalar"]),
-    // Yarn's range of correction is not rounded in the folder; the file has no key for it.
-    ("gptoss", &["config.rope_parameters.truncate"]),
     // Any length in the file.
     ("granitehybrid", &["Context"]),
     // The key of the window is not written.

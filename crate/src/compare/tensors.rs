@@ -165,13 +165,26 @@ fn side_of(side: &Side<'_>, tensor: usize) -> Option<Placed> {
 fn single(side: &Side<'_>, tensor: usize, first: bool, why: Why) -> Row {
     let (layer, part) = side.place(tensor);
     let this = side_of(side, tensor);
-    let (state, note) = match why {
-        Why::Missing => (if first { State::OnlyA } else { State::OnlyB }, None),
-        Why::OtherForm(why) => (State::OtherForm, Some(why.to_owned())),
-        Why::Unmatched(why) => (State::Unmatched, Some(why)),
+    let (state, note) = match (why, tied_to(side, tensor)) {
+        // A tied weight under its second name: the other model ties it too, or has the first name alone.
+        (Why::Missing, Some(twin)) => (State::OtherForm, Some(format!("the very bytes of {twin}"))),
+        (Why::Missing, None) => (if first { State::OnlyA } else { State::OnlyB }, None),
+        (Why::OtherForm(why), _) => (State::OtherForm, Some(why.to_owned())),
+        (Why::Unmatched(why), _) => (State::Unmatched, Some(why)),
     };
     let (a, b) = if first { (this, None) } else { (None, this) };
     Row { layer, part, a, b, state, renamed: false, reshaped: false, measured: None, transposed: false, note }
+}
+
+/// Another tensor of the same model that lies on the very same bytes.
+fn tied_to<'a>(side: &'a Side<'_>, tensor: usize) -> Option<&'a str> {
+    let all = &side.model().tensors;
+    let place = &all.get(tensor)?.place;
+    if !matches!(place, crate::model::Place::Here { at, .. } if at.start < at.end) {
+        return None;
+    }
+    let twin = all.iter().enumerate().find(|(i, t)| *i != tensor && t.place == *place)?;
+    Some(&twin.1.name)
 }
 
 async fn tensors(

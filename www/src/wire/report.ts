@@ -750,6 +750,44 @@ export interface TemplateDiffReport {
   right_failure: FailureReport | null;
 }
 
+/** What `glassbox chat-template --conversations` prints: a set of conversations by one template. */
+export interface ConversationsReport {
+  /** The template's name. */
+  template: string;
+  /** Where it is written. */
+  from: string;
+  /** Each conversation of the set. */
+  conversations: ConversationReport[];
+}
+
+/** A conversation of the set. */
+export interface ConversationReport {
+  /** What it tries: "a system prompt". */
+  name: string;
+  /** What the template writes as transformers gives it the conversation; null where it fails. */
+  text: string | null;
+  /** Why it fails. */
+  failure: FailureReport | null;
+  /** Beside it, what llama.cpp's runtime makes of the same. */
+  llama_cpp: OutcomeReport;
+  /** Beside it, what the template given with --diff makes of the same. */
+  other?: OutcomeReport;
+}
+
+/** Two renderings of one conversation, compared. */
+export interface OutcomeReport {
+  /** Whether the texts are equal, differ, only one is there, none is there, or it is not known. */
+  outcome: "same" | "differs" | "left only" | "right only" | "neither" | "unknown";
+  /** Bytes that both begin with, where they differ. */
+  at: number | null;
+  /** The first one's line there. */
+  left: string | null;
+  /** The second one's line there. */
+  right: string | null;
+  /** Why a text is missing, or why it is not known. */
+  why: string | null;
+}
+
 /** Two texts, line by line. */
 export interface DiffReport {
   /** Lines that only the first has. */
