@@ -149,8 +149,12 @@ fn the_second_half_of_each_chunk_counts_and_nothing_else() {
         block_on(Generation::load(inspection, DeviceChoice::Cpu, gpu, &settings, &mut |_| {})).expect("it loads");
     let mut sum = 0.0;
     for chunk in ids.chunks_exact(context as usize) {
-        let logits = block_on(runs.prompt_logits(chunk)).expect("logits");
-        sum += expected(chunk, &logits, None).0;
+        let mut chunk = chunk.to_vec();
+        if found.bos {
+            chunk[0] = ids[0];
+        }
+        let logits = block_on(runs.prompt_logits(&chunk)).expect("logits");
+        sum += expected(&chunk, &logits, None).0;
     }
     let expected = sum / chunks as f64;
     assert!((found.loss.mean - expected).abs() < 1e-4, "{} and {expected}", found.loss.mean);
@@ -169,7 +173,7 @@ fn a_model_against_itself_has_no_divergence_and_a_coarser_one_has_some() {
     let fine = evaluated(&mut finer, &ids, Some(&mut exact)).against.expect("two models");
     assert!(fine.divergence.mean > 0.0 && fine.divergence.mean < coarse.divergence.mean, "{fine:?} {coarse:?}");
     assert!(coarse.quantile(0.0) <= coarse.quantile(0.5) && coarse.quantile(0.5) <= coarse.quantile(1.0));
-    assert!(coarse.correlation > 0.9 && coarse.agreement.mean > 0.8, "{coarse:?}");
+    assert!(coarse.correlation > 0.9 && coarse.agreement.mean > 0.7, "{coarse:?}");
 }
 
 #[test]

@@ -146,7 +146,7 @@ test("a missing part that is dropped joins the open model, and says so", async (
   await expect(page.getByRole("status").filter({ hasText: "part-00002-of-00002.gguf has joined the open model" })).toBeVisible();
   await expect(page.locator("header")).toContainText("+ 1 more");
   // The view that was open still is.
-  await expect(page.locator("nav [aria-current]")).toHaveText(/^Notes/);
+  await expect(page.locator("nav [aria-current=page]")).toHaveText(/^Notes/);
   await page.getByRole("link", { name: "Bytes" }).click();
   await page.getByLabel("File", { exact: true }).selectOption({ index: 1 });
   await expect(where(page)).toContainText("All of it: 64 B");
@@ -187,7 +187,7 @@ test("no character of a hostile file turns or hides text in any view", async ({ 
   await open(page, "hostile.gguf");
   for (const hash of ["overview", "metadata", "tensors", "tensors?tensor=blk.0.%E2%80%AEthgiew%E2%80%8B", "bytes", "bytes?tensor=blk.0.%E2%80%AEthgiew%E2%80%8B&at=31894912", "run", "notes"]) {
     await page.evaluate((to) => { location.hash = to; }, hash);
-    await expect(page.locator("nav [aria-current]")).toHaveAttribute("href", `#${hash.split("?")[0]}`);
+    await expect(page.locator("nav [aria-current=page]")).toHaveAttribute("href", `#${hash.split("?")[0]}`);
     const found = await page.evaluate(() => /[\u202a-\u202e\u2066-\u2069\u200b\u0000-\u0008\u001b]/.exec(new XMLSerializer().serializeToString(document)));
     expect(found, hash).toBeNull();
   }
