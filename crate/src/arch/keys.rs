@@ -210,7 +210,14 @@ pub static KEYS: &[KeyRow] = &[
         "Key/value heads",
         "Key and value heads per layer; fewer than query heads means grouped-query attention.",
     ),
-    row(Key::HeadDim, &["attention.key_length"], &["head_dim", "d_kv"], Derived, "Head size", "Width of a key head."),
+    row(
+        Key::HeadDim,
+        &["attention.key_length"],
+        &["head_dim", "d_kv"],
+        Derived,
+        "Head dimension",
+        "Width of a key head.",
+    ),
     row(Key::ValueDim, &["attention.value_length"], &["v_head_dim"], Derived, "", "Width of a value head."),
     row(
         Key::Experts,
