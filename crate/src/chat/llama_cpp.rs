@@ -56,7 +56,6 @@ pub(super) struct LlamaCpp {
     takes_text: bool,
     takes_parts: bool,
     takes_system: bool,
-    takes_calls: bool,
     takes_objects: bool,
 }
 
@@ -93,9 +92,7 @@ impl LlamaCpp {
         let arguments = Watched::map("arg", Value::from("value"));
         let with_objects = write(called(Value::from_dyn_object(arguments.clone())), true);
         let takes_objects = with_objects.is_ok() && arguments.was_read();
-        let with_text = write(called(Value::from("{\"arg\": \"value\"}")), true);
-        let takes_calls = if takes_objects { true } else { shows(&with_text, "probed_call") };
-        Self { takes_text, takes_parts, takes_system: shows(&system, "System message"), takes_calls, takes_objects }
+        Self { takes_text, takes_parts, takes_system: shows(&system, "System message"), takes_objects }
     }
     /// The text that the model reads: BOS once, where the tokenizer adds it.
     ///
@@ -331,12 +328,20 @@ mod tests {
     fn concluded(source: &str) -> BTreeMap<&'static str, bool> {
         let template = Template { name: "default".into(), source: source.into(), from: "test".into() };
         let found = LlamaCpp::probed(&template);
+        // It follows from the same conversation, and changes nothing of what the template is given.
+        let with_text = template.write_here(&Conversation {
+            messages: Data(Value::from(called(Value::from("{\"arg\": \"value\"}")))),
+            tools: Data(Value::from(vec![probe_tool()])),
+            add_generation_prompt: true,
+            ..Conversation::default()
+        });
+        let shows_calls = with_text.is_ok_and(|text| text.contains("probed_call"));
         BTreeMap::from([
             ("supports_string_content", found.takes_text),
             ("supports_typed_content", found.takes_parts),
             ("supports_system_role", found.takes_system),
-            ("supports_tool_calls", found.takes_calls),
             ("supports_object_arguments", found.takes_objects),
+            ("supports_tool_calls", found.takes_objects || shows_calls),
         ])
     }
 

@@ -34,25 +34,9 @@ pub enum Kind {
     List(MetaType),
 }
 
-/// Types that can be stated.
-const TYPES: &[MetaType] = &[
-    MetaType::U8,
-    MetaType::I8,
-    MetaType::U16,
-    MetaType::I16,
-    MetaType::U32,
-    MetaType::I32,
-    MetaType::F32,
-    MetaType::Bool,
-    MetaType::String,
-    MetaType::U64,
-    MetaType::I64,
-    MetaType::F64,
-];
-
 impl Kind {
     fn parse(name: &str) -> Option<Self> {
-        let of = |name: &str| TYPES.iter().copied().find(|t| t.name() == name);
+        let of = |name: &str| MetaType::ALL.into_iter().find(|t| *t != MetaType::Array && t.name() == name);
         match name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             Some(item) => of(item).map(Self::List),
             None => of(name).map(Self::One),

@@ -101,6 +101,26 @@ impl MetaValue {
 }
 
 impl MetaType {
+    /// All, each at the place of its number in GGUF files (`enum gguf_type`).
+    pub const ALL: [Self; 13] = [
+        Self::U8,
+        Self::I8,
+        Self::U16,
+        Self::I16,
+        Self::U32,
+        Self::I32,
+        Self::F32,
+        Self::Bool,
+        Self::String,
+        Self::Array,
+        Self::U64,
+        Self::I64,
+        Self::F64,
+    ];
+    /// Its number in GGUF files: its place in [`MetaType::ALL`], in whose order the types are declared.
+    pub fn gguf_number(self) -> u32 {
+        self as u32
+    }
     /// The name used in reports: "u32", "string", ...
     pub fn name(self) -> &'static str {
         match self {

@@ -5,25 +5,6 @@ use crate::{
     model::{MetaType, MetaValue},
 };
 
-/// GGUF's number of a type.
-pub(super) fn number_of(kind: MetaType) -> u32 {
-    match kind {
-        MetaType::U8 => 0,
-        MetaType::I8 => 1,
-        MetaType::U16 => 2,
-        MetaType::I16 => 3,
-        MetaType::U32 => 4,
-        MetaType::I32 => 5,
-        MetaType::F32 => 6,
-        MetaType::Bool => 7,
-        MetaType::String => 8,
-        MetaType::Array => 9,
-        MetaType::U64 => 10,
-        MetaType::I64 => 11,
-        MetaType::F64 => 12,
-    }
-}
-
 /// Bytes of a number by its type's number; `None` for strings, arrays and numbers that name no type.
 pub(super) fn width(number: u32) -> Option<u64> {
     match number {
@@ -46,7 +27,7 @@ pub(super) fn put_string(out: &mut Vec<u8>, text: &[u8]) {
 /// # Errors
 /// A number does not fit its type; an array is not held whole, or its items are not of its type.
 pub fn encoded(value: &MetaValue) -> Result<Vec<u8>> {
-    let mut out = number_of(value.kind()).to_le_bytes().to_vec();
+    let mut out = value.kind().gguf_number().to_le_bytes().to_vec();
     put(&mut out, value)?;
     Ok(out)
 }
@@ -66,7 +47,7 @@ fn put(out: &mut Vec<u8>, value: &MetaValue) -> Result<()> {
             if array.head.iter().any(|item| item.kind() != array.item) {
                 return Err(Fault::caller("all items of an array must be of one type"));
             }
-            out.extend(number_of(array.item).to_le_bytes());
+            out.extend(array.item.gguf_number().to_le_bytes());
             out.extend(array.len.to_le_bytes());
             for item in &array.head {
                 put(out, item)?;
@@ -90,7 +71,7 @@ fn put_whole(out: &mut Vec<u8>, n: i128, kind: MetaType) -> Result<()> {
     if !(low..=high).contains(&n) {
         return Err(Fault::caller(format!("{n} does not fit the type {}: it holds {low} to {high}", kind.name())));
     }
-    let width = width(number_of(kind)).unwrap_or(8) as usize;
+    let width = width(kind.gguf_number()).unwrap_or(8) as usize;
     out.extend(n.to_le_bytes().iter().take(width));
     Ok(())
 }

@@ -57,22 +57,7 @@ impl Layout {
 
 /// The type of a GGUF type number.
 pub(super) fn kind(id: u32) -> Option<MetaType> {
-    const KINDS: [MetaType; 13] = [
-        MetaType::U8,
-        MetaType::I8,
-        MetaType::U16,
-        MetaType::I16,
-        MetaType::U32,
-        MetaType::I32,
-        MetaType::F32,
-        MetaType::Bool,
-        MetaType::String,
-        MetaType::Array,
-        MetaType::U64,
-        MetaType::I64,
-        MetaType::F64,
-    ];
-    KINDS.get(usize::try_from(id).ok()?).copied()
+    MetaType::ALL.get(usize::try_from(id).ok()?).copied()
 }
 
 /// Reads one number or boolean.
