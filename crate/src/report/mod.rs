@@ -22,7 +22,7 @@ mod model;
 #[cfg(feature = "onnx")]
 mod onnx;
 mod ops;
-#[cfg(feature = "convert")]
+#[cfg(all(feature = "convert", not(target_arch = "wasm32")))]
 mod rewriting;
 mod samples;
 mod scores;
@@ -33,7 +33,7 @@ mod tokens;
 #[cfg(test)]
 mod typescript;
 mod vocabulary;
-#[cfg(feature = "convert")]
+#[cfg(all(feature = "convert", not(target_arch = "wasm32")))]
 mod writing;
 
 pub use bytes::BytesReport;
@@ -52,7 +52,7 @@ pub use model::*;
 #[cfg(feature = "onnx")]
 pub use onnx::*;
 pub use ops::*;
-#[cfg(feature = "convert")]
+#[cfg(all(feature = "convert", not(target_arch = "wasm32")))]
 pub use rewriting::*;
 pub use samples::*;
 pub use scores::*;
@@ -61,5 +61,5 @@ pub use talk::*;
 pub use tensors::*;
 pub use tokens::*;
 pub use vocabulary::*;
-#[cfg(feature = "convert")]
+#[cfg(all(feature = "convert", not(target_arch = "wasm32")))]
 pub use writing::*;
