@@ -7,6 +7,7 @@ mod bench;
 mod chromium;
 mod command;
 mod package;
+mod python;
 mod serve;
 mod setup;
 mod sizes;
@@ -30,6 +31,7 @@ Usage: cargo xtask <task>        (or: npm start | npm test | npm run <task>)
                        serve dist/ as it is
   wasm                 compile the wasm and its bindings only, into www/src/wasm/
   package              build the npm package @glassbox/web into target/package/
+  python               build the Python wheel and test it in a fresh virtual environment
   dev [VITE OPTIONS]   compile the wasm, then Vite's development server
   test [--skip-browser]
                        set up, then everything: format, lints, Rust tests, site, unit tests, browser tests
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         "serve" => serve::Options::parse(rest).and_then(|options| serve::serve(&options)),
         "wasm" => setup::for_the_site().and_then(|()| wasm::build_wasm()),
         "package" => setup::for_the_site().and_then(|()| package::package()),
+        "python" => python::python(),
         "dev" => setup::for_the_site().and_then(|()| wasm::dev_server(rest)),
         "test" => suite::test(rest),
         "check" => suite::check(),

@@ -8,6 +8,8 @@ mod companions;
 mod devices;
 mod findings;
 mod inspection;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod local;
 #[cfg(feature = "onnx")]
 mod onnx;
 #[cfg(all(feature = "convert", not(target_arch = "wasm32")))]
