@@ -1,9 +1,9 @@
 import "./style.css";
 
-import { dismissFault, openFault, opening } from "../../state/model.ts";
+import { cancelled, dismissFault, openFault, opening } from "../../state/model.ts";
 import { Icon } from "../../widgets/Icon.tsx";
 import { FaultCard } from "../Faults/index.tsx";
-import { OpeningBar, ThemeSwitch } from "../Header/index.tsx";
+import { CancelledCard, OpeningBar, ThemeSwitch } from "../Header/index.tsx";
 import { Choosers } from "./choosers.tsx";
 
 export function Arrival() {
@@ -24,6 +24,7 @@ export function Arrival() {
       <div class="below" aria-live="polite">
         {opening.value !== null ? <div class="card"><OpeningBar /></div> : null}
         {openFault.value !== null ? <FaultCard title="That could not be opened" fault={openFault.value} onDismiss={dismissFault} /> : null}
+        {cancelled.value !== null ? <CancelledCard /> : null}
       </div>
     </div>
   );
