@@ -96,7 +96,7 @@ fn inspect_for_people_says_what_it_is_and_what_runs_it() {
     let output = glassbox(&["inspect", path(&sample("gguf/sample-q8_0.gguf")), "--tensors", "--metadata"]);
     let text = String::from_utf8(output.stdout).expect("UTF-8");
     for expected in
-        ["Llama-architecture", "Where it sits", "What can run it", "token_embd.weight", "general.architecture"]
+        ["Llama-architecture", "Provenance", "What can run it", "token_embd.weight", "general.architecture"]
     {
         assert!(text.contains(expected), "\"{expected}\" is not in:\n{text}");
     }

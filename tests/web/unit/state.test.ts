@@ -55,7 +55,7 @@ describe("opening", () => {
     await open(llama("a.gguf", 0));
     expect(model.title.value).toBe("a.gguf");
     expect(model.bytesRead.value).toBe(1_811_584);
-    expect(model.status.value).toEqual({ kind: "ok", text: "whole" });
+    expect(model.status.value).toEqual({ kind: "ok", text: "complete" });
     expect(model.opening.value).toBeNull();
   });
   it("that fails keeps what was open and says why", async () => {

@@ -211,19 +211,19 @@ export class RemoteReader {
       const page = /^text\/html\b/.test(response.headers.get("content-type") ?? "");
       throw await this.dropped(response, page
         ? `${host} answered with a web page, not with a file: copy the address of the download itself`
-        : `${host} sends only whole files, not the parts that are asked for (it answered 200 to a range request)`);
+        : `${host} sends only whole files, not ranges of bytes (it answered 200 to a range request)`);
     }
     const why = status === 404 || status === 410 ? `There is no file at this address: ${host} answered ${status}`
-      : status === 401 || status === 403 ? `${host} gives this file only to those it knows, or not to web pages: it answered ${status}`
-      : status === 429 ? `${host} wants fewer requests: it answered 429. Wait a little and try again`
-      : status >= 500 ? `${host} has trouble of its own: it answered ${status}. Try again later`
-      : `${host} answered ${status}, and 206 (a part of a file) was expected`;
+      : status === 401 || status === 403 ? `${host} allows this file only to some users, or not to web pages: it answered ${status}`
+      : status === 429 ? `${host} limits the rate of requests: it answered 429. Wait a little and try again`
+      : status >= 500 ? `${host} reports an error of its own: it answered ${status}. Try again later`
+      : `${host} answered ${status}, where 206 (a range of the file) was expected`;
     throw await this.dropped(response, why);
   }
 
   private wrong(response: Response, start: number, end: number): Promise<FaultError> {
     const got = response.headers.get("content-range") ?? `no Content-Range and a length of ${response.headers.get("content-length") ?? "nothing"}`;
-    return this.dropped(response, `${this.host} was asked for bytes ${start} to ${end - 1} and answered with something else: ${got.slice(0, 80)}`);
+    return this.dropped(response, `${this.host} was asked for bytes ${start} to ${end - 1} and answered with other bytes: ${got.slice(0, 80)}`);
   }
 
   /** A failure whose answer's body nobody will read. */
@@ -260,8 +260,8 @@ export class RemoteReader {
     }
     if (over) {
       await reader?.cancel().catch(() => {});
-      throw refuse(`${this.host} sent more than the ${length} bytes that were asked for`);
+      throw refuse(`${this.host} sent more than the ${length} bytes that were requested`);
     }
-    if (at !== length) throw new Broken(`${this.host} sent ${at} bytes where ${length} were asked for`, at);
+    if (at !== length) throw new Broken(`${this.host} sent ${at} bytes where ${length} were requested`, at);
   }
 }

@@ -71,13 +71,13 @@ export const status = computed<Status>(() => {
   const errors = number("error");
   const warnings = number("warning");
   const salvage = report.value?.salvage;
-  if (salvage !== undefined && missing === 0) return { kind: "bad", text: "not whole" };
+  if (salvage !== undefined && missing === 0) return { kind: "bad", text: "incomplete" };
   if (missing > 0) return { kind: "bad", text: missing === 1 ? "1 tensor missing" : `${missing.toLocaleString("en")} tensors missing` };
   const files = report.value?.missing.length ?? 0;
   if (files > 0) return { kind: "bad", text: files === 1 ? "1 file missing" : `${files.toLocaleString("en")} files missing` };
   if (errors > 0) return { kind: "bad", text: errors === 1 ? "1 error" : `${errors} errors` };
   if (warnings > 0) return { kind: "warn", text: warnings === 1 ? "1 warning" : `${warnings} warnings` };
-  return { kind: "ok", text: "whole" };
+  return { kind: "ok", text: "complete" };
 });
 
 /** Connects the state to its workers. */
@@ -289,7 +289,7 @@ export async function askWithin<C extends CallName>(seconds: number, call: C, qu
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
-      reject(new FaultError(fault("limit", `This did not end within ${seconds} seconds, and was given up`)));
+      reject(new FaultError(fault("limit", `This took more than ${seconds} seconds and was stopped`)));
       abandon(PART[call]);
     }, seconds * 1000);
   });

@@ -57,7 +57,7 @@ function LostCard({ why }: { why: string }) {
         <strong>The engine had to be restarted</strong>
         <button type="button" class="button plain push" onClick={dismissLost} aria-label="Dismiss"><Icon name="cross" size={14} /></button>
       </div>
-      <p>{why}. The file will be opened again by the next thing you do with it; what is shown here is still true.</p>
+      <p>{why}. The file will be opened again when it is next needed; what is shown here is still true.</p>
     </div>
   );
 }

@@ -16,7 +16,7 @@ export function Arrival() {
         <p class="muted">Look inside it, see how it splits text, run it on your own machine.</p>
         <Choosers />
         <div class="small muted promise">
-          <p>Reads GGUF, safetensors, ONNX, PyTorch, TensorFlow, Keras, TFLite, NumPy and older GGML files, and Hugging Face folders. Runs llama-like models.</p>
+          <p>Reads GGUF, safetensors, ONNX, PyTorch, TensorFlow, Keras, TFLite, NumPy and older GGML files, and Hugging Face folders. Runs language models and encoders of more than fifty architectures.</p>
           <p>Files are read in pieces, never whole.</p>
           <p>Nothing leaves this machine, and nothing is fetched that you did not ask for.</p>
         </div>

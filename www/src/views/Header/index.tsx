@@ -33,7 +33,7 @@ export function Header() {
           <Chip kind={status.value.kind}>{status.value.text}</Chip>
         </div>
         <div class="read">
-          <Meter label="Share of the file that was read" share={share} now={`${bytes(bytesRead.value)} of ${bytes(model.bytes_total)}`} />
+          <Meter label="Share of the file that has been read" share={share} now={`${bytes(bytesRead.value)} of ${bytes(model.bytes_total)}`} />
           <span><b>{bytes(bytesRead.value)}</b> of {bytes(model.bytes_total)} read{bytesRead.value > model.bytes_total ? ", parts twice" : ""}</span>
         </div>
         <ThemeSwitch />
