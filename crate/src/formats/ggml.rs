@@ -295,7 +295,7 @@ impl GgmlReader {
             }
             Err(Stop::Need(range)) => return Err(Stop::Need(range)),
             Err(Stop::Bad(fault)) => {
-                let what = format!("after {} tensors, what follows is no tensor: {}", self.entries.len(), fault.what);
+                let what = format!("after {} tensors, what follows is not a tensor: {}", self.entries.len(), fault.what);
                 self.findings.error(
                     NoteCode::Tensors,
                     self.at,
@@ -385,7 +385,7 @@ impl GgmlReader {
         }
         let mut findings = std::mem::take(&mut self.findings);
         if self.layout == Layout::Llama {
-            let why = "the file states no context length, no width of the feed-forward layers, no RoPE base and no groups of heads";
+            let why = "the file states no context length, no FFN size, no RoPE base and no groups of heads";
             findings.info(NoteCode::Unstated, 0, "Programs of that time knew these numbers by themselves", why);
         }
         if self.no_bins {

@@ -68,7 +68,7 @@ const STARTS: &[(&[u8], &str, &str)] = &[
         "a TensorRT engine",
         "it runs on the very GPU type and TensorRT version it was built for; look for the model it was built from",
     ),
-    (b"%PDF", "a PDF document, not a model", "look for the model file beside it"),
+    (b"%PDF", "a PDF document, not a model", "look for the model file next to it"),
 ];
 
 /// Flatbuffer identifiers at byte 4.
@@ -145,10 +145,10 @@ pub(super) fn name(head: &[u8], tail: &[u8]) -> Option<Lookalike> {
         return if net {
             is(
                 "an OpenVINO model description (IR)",
-                "OpenVINO runs it together with the .bin file beside it; the model it was converted from can be opened here",
+                "OpenVINO runs it together with the .bin file next to it; the model it was converted from can be opened here",
             )
         } else {
-            is("XML, not a model", "look for the model file beside it")
+            is("XML, not a model", "look for the model file next to it")
         };
     }
     if head.iter().all(|b| *b == 0) {
@@ -160,7 +160,7 @@ pub(super) fn name(head: &[u8], tail: &[u8]) -> Option<Lookalike> {
     if core_ml(head) {
         return is(
             "a Core ML model",
-            "Xcode and coremltools open it, in a .mlpackage with the weights beside it; the model it was converted from can be opened here",
+            "Xcode and coremltools open it, in a .mlpackage with the weights next to it; the model it was converted from can be opened here",
         );
     }
     if bare_vocabulary(head) {
@@ -170,7 +170,7 @@ pub(super) fn name(head: &[u8], tail: &[u8]) -> Option<Lookalike> {
         );
     }
     let text = head.iter().all(|b| (*b >= b' ' && *b != 0x7f) || matches!(b, b'\n' | b'\r' | b'\t'));
-    text.then_some(Lookalike { name: "text, not a model", advice: "look for the model file beside it" })
+    text.then_some(Lookalike { name: "text, not a model", advice: "look for the model file next to it" })
 }
 
 /// Bytes after a byte-order mark and white space.

@@ -296,7 +296,7 @@ impl NumpyReader {
                 self.findings.error(
                     NoteCode::Members,
                     at,
-                    format!("{} is no array: {what}", quoted(&member.name)),
+                    format!("{} is not an array: {what}", quoted(&member.name)),
                     "numpy cannot read it",
                 );
                 return Ok(());
@@ -305,7 +305,7 @@ impl NumpyReader {
         let objects = header.kind() == "O";
         let name = member.name.strip_suffix(".npy").unwrap_or(&member.name).to_owned();
         if objects && !member.stored() {
-            let what = format!("{} holds packed Python objects, which were not looked into", quoted(&name));
+            let what = format!("{} holds compressed Python objects, which were not inspected", quoted(&name));
             self.findings.warn(NoteCode::Objects, member.at.start, what, "a pickle hides in them");
         }
         // Kept only when everything of the member has been read, so that it can be tried again.
@@ -407,7 +407,7 @@ fn entry(array: Array, several: bool, file: &Window, findings: &mut Findings) ->
     }
     if shape.elements().is_none() || header.width().is_some() && bytes.is_none() {
         let what = format!("{told} of shape {shape} has more elements than 64 bits count");
-        findings.error(NoteCode::Sizes, at.start, what, "no such array can exist");
+        findings.error(NoteCode::Sizes, at.start, what, "such an array cannot exist");
     }
     let place = match bytes {
         _ if !plain => {

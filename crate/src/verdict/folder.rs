@@ -38,7 +38,7 @@ const UNDESCRIBED: Rule = Rule {
     when: "There is no config.json",
     verdict: Verdict::Partly,
     source: "transformers models/auto/configuration_auto.py",
-    holds: |f| (!f.configured()).then(|| "needs config.json and the tokenizer beside the weights".into()),
+    holds: |f| (!f.configured()).then(|| "needs config.json and the tokenizer next to the weights".into()),
 };
 const WITHOUT_TOKENIZER: Rule = Rule {
     when: "It takes text, and no tokenizer is here",
@@ -102,7 +102,7 @@ pub(super) static TRANSFORMERS: &[Rule] = &[
         },
     },
     Rule {
-        when: "Its model_type is not on the list, and the folder brings code of its own",
+        when: "Its model_type is not on the list, and the folder brings its own code",
         verdict: Verdict::Partly,
         source: "transformers dynamic_module_utils.py (auto_map)",
         holds: |f| {

@@ -59,7 +59,7 @@ pub(super) static LLAMA_CPP: &[Rule] = &[
         source: "llama.cpp tools/imatrix",
         holds: |f| {
             (f.kind == Kind::ImportanceMatrix).then(|| {
-                "an importance matrix is no model: llama-quantize reads it (--imatrix) to decide what to keep".into()
+                "an importance matrix is not a model: llama-quantize reads it (--imatrix) to decide what to keep".into()
             })
         },
     },

@@ -36,7 +36,7 @@ fn every_contradiction_in_a_folder_is_found() {
             None,
         ),
         (
-            "key heads",
+            "KV heads",
             |f| config(f, "\"num_key_value_heads\": 2", "\"num_key_value_heads\": 4"),
             Error,
             "self_attn.k_proj.weight\" has shape 64 x 256; the configuration asks for 128 x 256",

@@ -86,7 +86,7 @@ fn folders_that_transformers_refuses_are_refused_in_its_words() {
     assert_ruling(&report, "vLLM", "no", "foobar9", "an unknown model type");
     assert_ruling(&report, "MLX", "no", "Model type foobar9 not supported", "an unknown model type");
     let report = folder(&coded, &[tokenizer]);
-    assert_ruling(&report, TRANSFORMERS, "partly", "trust_remote_code", "code of its own");
+    assert_ruling(&report, TRANSFORMERS, "partly", "trust_remote_code", "its own code");
     assert_ruling(&report, TRANSFORMERS, "partly", "configuration_foobar9.py is not here", "code that is not here");
     let nameless = folder(r#"{"hidden_size":8}"#, &[tokenizer]);
     assert_ruling(&nameless, TRANSFORMERS, "no", "model_type", "no model type");

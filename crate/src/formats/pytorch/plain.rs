@@ -92,7 +92,7 @@ impl Plain {
         }
         if !self.stream.rest.is_empty() {
             let rest = &self.stream.rest;
-            let what = format!("{} bytes after the last pickle are no pickle", rest.end - rest.start);
+            let what = format!("{} bytes after the last pickle are not a pickle", rest.end - rest.start);
             findings.warn(NoteCode::TrailingBytes, rest.start, what, "they were not understood");
         }
         seen.finish(0, &mut findings);

@@ -164,7 +164,7 @@ impl<'m> Judge<'m> {
     /// The worst of what a computed callable comes from.
     pub(super) fn roots(&self, id: Id, depth: u32) -> Danger {
         if depth > 32 {
-            return Danger::Known("calls of calls lie too deep to be followed");
+            return Danger::Known("calls of calls are nested too deep to be followed");
         }
         match self.machine.node(id) {
             Node::Global(..) => self.import(id),

@@ -174,7 +174,7 @@ impl Seen {
                 (NoteCode::DangerousImports, note.advice("do not load this file in Python"))
             } else {
                 let note = Note::new(Severity::Warning, what)
-                    .why("loading this file in Python would run code of that package, which is none that is known here; Glassbox runs nothing");
+                    .why("loading this file in Python would run code of that package, which is not a known one; Glassbox runs nothing");
                 (NoteCode::ImportsBeyondTensors, note)
             };
             findings.add(code, at, note);

@@ -34,7 +34,7 @@ pub(super) fn activate(name: &str, params: &[f32], v: &mut [f32]) -> Result<()> 
         "Silu" | "silu" | "Swish" => v.iter_mut().for_each(|x| *x *= elementwise::sigmoid32(*x)),
         "Softplus" => v.iter_mut().for_each(|x| *x = x.max(0.0) + (-x.abs()).exp().ln_1p()),
         "Elu" => v.iter_mut().for_each(|x| *x = if *x < 0.0 { p(0, 1.0) * x.exp_m1() } else { *x }),
-        other => return Err(bad(format!("the activation {other:?} is none that is known"))),
+        other => return Err(bad(format!("the activation {other:?} is not known"))),
     }
     Ok(())
 }

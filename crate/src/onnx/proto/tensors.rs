@@ -144,7 +144,7 @@ impl TensorParts {
     /// Element type and shape.
     fn stated(&self) -> Result<(Type, Vec<usize>)> {
         let kind = Type::from_code(self.data_type)
-            .ok_or_else(|| self.bad(format!("data type {} is none that ONNX defines", self.data_type)))?;
+            .ok_or_else(|| self.bad(format!("data type {} is not defined by ONNX", self.data_type)))?;
         let dims: Result<Vec<usize>> = self
             .dims
             .iter()

@@ -248,7 +248,7 @@ impl Machine {
                 let Some((name, end)) = self.line(file, middle)? else { return Ok(()) };
                 next = end;
                 let (Ok(module), Ok(name)) = (std::str::from_utf8(module), std::str::from_utf8(name)) else {
-                    self.broken(at, "the name of an import expected, bytes that are no text found");
+                    self.broken(at, "the name of an import expected, bytes that are not text found");
                     return Ok(());
                 };
                 let id = self.import(at, if op == b'c' { "GLOBAL" } else { "INST" }, module, name);
