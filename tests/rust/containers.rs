@@ -3,6 +3,7 @@
 mod cut;
 mod damage;
 mod hdf5;
+mod pickle_kinds;
 
 #[path = "containers/pickles.rs"]
 mod pickles;

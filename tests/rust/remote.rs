@@ -305,7 +305,9 @@ fn redirects_without_end_or_to_nowhere_are_given_up() {
     assert_eq!(asked, 11);
     refused("to no web address", "no web address: ftp://x/y", |_| Reply::new(302, "").with("location", "ftp://x/y"));
     refused("to nowhere", "does not say which", |_| Reply::new(302, ""));
-    refused("with a password", "not a web address", |_| Reply::new(302, "").with("location", "http://me:pw@127.0.0.1/"));
+    refused("with a password", "not a web address", |_| {
+        Reply::new(302, "").with("location", "http://me:pw@127.0.0.1/")
+    });
 }
 
 #[test]

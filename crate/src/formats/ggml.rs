@@ -295,7 +295,8 @@ impl GgmlReader {
             }
             Err(Stop::Need(range)) => return Err(Stop::Need(range)),
             Err(Stop::Bad(fault)) => {
-                let what = format!("after {} tensors, what follows is not a tensor: {}", self.entries.len(), fault.what);
+                let what =
+                    format!("after {} tensors, what follows is not a tensor: {}", self.entries.len(), fault.what);
                 self.findings.error(
                     NoteCode::Tensors,
                     self.at,

@@ -20,20 +20,7 @@ const UNPACK: &str = "unpack it first";
 
 /// The first bytes of what a gzip file holds; none where it cannot be unpacked.
 pub(super) fn gunzipped(head: &[u8]) -> Option<Vec<u8>> {
-    let [0x1f, 0x8b, 8, flags, ..] = head else { return None };
-    let mut at = 10;
-    if flags & 4 != 0 {
-        let [low, high] = *head.get(at..at + 2)? else { return None };
-        at += 2 + usize::from(u16::from_le_bytes([low, high]));
-    }
-    // The file's name and a comment, each ended by a zero byte; then a checksum.
-    for flag in [8, 16] {
-        if flags & flag != 0 {
-            at += head.get(at..)?.iter().position(|b| *b == 0)? + 1;
-        }
-    }
-    at += if flags & 2 != 0 { 2 } else { 0 };
-    let start = match inflate::deflated(head.get(at..)?, 64 << 10) {
+    let start = match inflate::gzip(head, 64 << 10) {
         Ok(bytes) => bytes,
         // What came before the end of the first bytes is what was asked for.
         Err(e) => e.before,

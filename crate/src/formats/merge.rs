@@ -8,7 +8,7 @@ pub(super) use flatten::{flatten, flatten_at};
 
 use std::collections::{HashMap, HashSet};
 
-use super::{codec::json::Json, findings::quoted, sections};
+use super::{codec::json::Json, findings::quoted};
 use crate::fault::Fault;
 use crate::model::{
     Awaited, Cut, FileRole, FileSummary, FormatId, Loader, Metadata, ModelFile, Note, NoteCode, Place, SectionKind,

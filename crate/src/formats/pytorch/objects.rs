@@ -281,6 +281,17 @@ impl Tree {
     }
 }
 
+impl Tree {
+    /// The tensors lie in bytes that were unpacked: nothing of the file itself holds them as they are.
+    pub(super) fn forget_places(&mut self) {
+        for tensor in &mut self.tensors {
+            if matches!(tensor.source, Source::Bytes(_)) {
+                tensor.source = Source::Escaped;
+            }
+        }
+    }
+}
+
 impl Stated {
     /// A tensor of the preview format's list.
     pub(super) fn of_json(

@@ -244,7 +244,7 @@ impl Seen {
                         );
                     }
                 }
-                _ if judge.is_value(call.callable) => {}
+                _ if judge.is_value(call.callable) || judge.is_class_with_source(call.callable) => {}
                 _ => {
                     let known = !matches!(judge.roots(call.callable, 0), Danger::Needed | Danger::Value(_));
                     self.beyond += 1;
@@ -301,6 +301,9 @@ impl Seen {
         let list = MetaArray { item: MetaType::String, len: head.len() as u64, head, place: None };
         metadata.push("pickle.imports", MetaValue::Array(list));
         metadata.push("pickle.unsupported_globals", MetaValue::Unsigned(self.beyond + self.values, MetaType::U64));
+        if self.values > 0 {
+            metadata.push("pickle.known_value_types", MetaValue::Unsigned(self.values, MetaType::U64));
+        }
     }
 }
 

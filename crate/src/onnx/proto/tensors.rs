@@ -3,9 +3,8 @@
 use std::rc::Rc;
 
 use super::Dim;
-use super::values::value;
 use crate::fault::{Blame, Fault, Result};
-use crate::onnx::value::{Brain, Data, Half, Map, Tensor, Type, room};
+use crate::onnx::value::{Brain, Data, Half, Tensor, Type, room};
 use crate::onnx::wire::{Field, Wire};
 
 /// Graphs within graphs, at most.

@@ -270,6 +270,8 @@ mod tests {
         assert_eq!(to("http://a.example/x", Some("https://b.example/y")).as_deref(), Ok("https://b.example/y"));
         assert_eq!(to("https://a.example/x", Some("y")).as_deref(), Ok("https://a.example/y"));
         assert!(to("https://a.example/x", None).expect_err("refused").contains("does not say which"));
-        assert!(to("https://a.example/x", Some("file:///etc/passwd")).expect_err("refused").contains("not a web address"));
+        assert!(
+            to("https://a.example/x", Some("file:///etc/passwd")).expect_err("refused").contains("not a web address")
+        );
     }
 }

@@ -173,7 +173,8 @@ impl Face {
     fn help(&self) {
         let rows: Vec<Vec<String>> =
             COMMANDS.iter().map(|(usage, what)| vec![(*usage).into(), (*what).into()]).collect();
-        let last = "A line that ends with \\ continues in the next one, at a terminal; // begins a message with a slash.";
+        let last =
+            "A line that ends with \\ continues in the next one, at a terminal; // begins a message with a slash.";
         self.say(&format!("{}{last}", table(&rows, 0)));
     }
     fn system(&mut self, text: Option<&str>) {
@@ -215,7 +216,8 @@ impl Face {
         Ok(())
     }
     fn edit(&mut self, text: Option<&str>) -> Result<()> {
-        let last = self.talk.last_said().ok_or_else(|| Fault::caller("there is no message yet that could be edited"))?;
+        let last =
+            self.talk.last_said().ok_or_else(|| Fault::caller("there is no message yet that could be edited"))?;
         match text {
             None if self.lines.is_editor() => {
                 self.initial = format!("/edit {last}");

@@ -1,6 +1,6 @@
 //! Groups: links in headers, symbol tables and local heaps.
 
-use std::ops::Range;
+use std::{collections::HashSet, ops::Range};
 
 use super::{Hdf5, NAME_MOST, NODES_MOST, Object, TEXT_MOST};
 use crate::source::{Cursor, Stop, Window};

@@ -80,8 +80,12 @@ impl Machine {
                 next = arg + 1;
             }
             0x95 => {
-                let Some(_) = self.number(file, arg, 8)? else { return Ok(()) };
+                let Some(n) = self.number(file, arg, 8)? else { return Ok(()) };
                 next = arg + 8;
+                if at < self.frame_end {
+                    self.trouble(at, "a frame within a frame: Python's readers differ over it");
+                }
+                self.frame_end = next.saturating_add(n);
             }
             b'(' => self.marks.push(self.stack.len()),
             b'0' => {
@@ -323,6 +327,9 @@ impl Machine {
             }
         }
         if self.status != Status::Broken {
+            if op != 0x95 && at < self.frame_end && next > self.frame_end {
+                self.trouble(at, "an opcode that crosses the end of its frame: Python's readers differ over it");
+            }
             self.opcodes += 1;
             self.at = next;
         }

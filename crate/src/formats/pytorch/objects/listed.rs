@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use super::rebuilt::tensor;
 use super::{Source, Stated};
 use crate::formats::findings::{Findings, quoted};
 use crate::model::{Loader, NoteCode, Place, TensorEntry};

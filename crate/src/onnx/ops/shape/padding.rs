@@ -1,6 +1,6 @@
 //! Padding and cropping.
 
-use super::{gathered_axes, shape};
+use super::gathered_axes;
 use crate::fault::Result;
 use crate::onnx::ops::{axes, size};
 use crate::onnx::run::{Call, Outputs, bad, one};
