@@ -117,6 +117,14 @@ fn every_way_to_a_call_is_an_error() {
         }),
         ("what switches a scanner off", p(4).stack_global("fickling.hook", "remove_hook").raw(b")R").stop()),
         ("another interpreter", p(4).stack_global("_interpreters", "create").raw(b")R").stop()),
+        (
+            "an opcode across the end of its frame",
+            p(4).raw(&[0x95, 2, 0, 0, 0, 0, 0, 0, 0]).raw(b"B\x05\0\0\0\0cos\n").stop(),
+        ),
+        ("a frame within a frame", {
+            let outer = p(4).raw(&[0x95, 11, 0, 0, 0, 0, 0, 0, 0]).raw(b"N0");
+            outer.raw(&[0x95, 1, 0, 0, 0, 0, 0, 0, 0]).raw(b"N").stop()
+        }),
         ("a stream that zlib packed", zlib(&inner)),
     ];
     assert_each(&kinds, Severity::Error);
@@ -129,7 +137,10 @@ fn every_way_to_a_value_is_silent_or_information() {
     let legacy_class = p(2).raw(b"(").raw(b"X\x06\0\0\0module").global("torch.nn.modules.linear", "Linear");
     let kinds = [
         ("a path", p(4).stack_global("pathlib", "PosixPath").call_with("runs").stop()),
-        ("a default dict", p(4).stack_global("collections", "defaultdict").stack_global("builtins", "int").raw(b"\x85R").stop()),
+        (
+            "a default dict",
+            p(4).stack_global("collections", "defaultdict").stack_global("builtins", "int").raw(b"\x85R").stop(),
+        ),
         ("a class of PyTorch's old stream", legacy_class.raw(b"NNtQ)\x81}b").stop()),
         ("a partial in a dict", {
             let kept = p(4).raw(b"}").text("optimizer").stack_global("functools", "partial");
@@ -139,13 +150,29 @@ fn every_way_to_a_value_is_silent_or_information() {
             let made = p(2).global("__builtin__", "getattr").global("torch.optim.lr_scheduler", "CyclicLR").made();
             made.text("_triangular_scale_fn").raw(b"\x86R").stop()
         }),
-        ("a method of text", p(4).stack_global("builtins", "getattr").stack_global("builtins", "str").text("split").raw(b"\x86R").stop()),
+        (
+            "a method of text",
+            p(4).stack_global("builtins", "getattr").stack_global("builtins", "str").text("split").raw(b"\x86R").stop(),
+        ),
         ("the type of None", p(4).stack_global("builtins", "type").raw(b"N\x85R").stop()),
-        ("a type hint", p(4).stack_global("types", "GenericAlias").stack_global("builtins", "list").stack_global("builtins", "int").raw(b"\x85\x86R").stop()),
+        (
+            "a type hint",
+            p(4).stack_global("types", "GenericAlias")
+                .stack_global("builtins", "list")
+                .stack_global("builtins", "int")
+                .raw(b"\x85\x86R")
+                .stop(),
+        ),
         ("an error that was kept", p(4).stack_global("builtins", "FileNotFoundError").call_with("x").stop()),
-        ("an interval of a table", p(4).stack_global("pandas._libs.tslibs.offsets", "YearEnd").raw(b"K\x01\x85R").stop()),
+        (
+            "an interval of a table",
+            p(4).stack_global("pandas._libs.tslibs.offsets", "YearEnd").raw(b"K\x01\x85R").stop(),
+        ),
         ("a metric", p(4).stack_global("torchmetrics.aggregation", "MeanMetric").made().stop()),
-        ("an index of a distributed checkpoint", p(4).stack_global("torch.distributed.checkpoint.metadata", "Metadata").made().stop()),
+        (
+            "an index of a distributed checkpoint",
+            p(4).stack_global("torch.distributed.checkpoint.metadata", "Metadata").made().stop(),
+        ),
         ("a loader of data", p(4).stack_global("torch.utils.data.dataloader", "DataLoader").made().stop()),
         ("arithmetic", p(4).stack_global("builtins", "len").raw(b"]\x85R").stop()),
         ("frames", p(4).raw(&[0x95, 1, 0, 0, 0, 0, 0, 0, 0]).raw(b"N").stop()),
@@ -160,11 +187,6 @@ fn what_is_not_known_is_a_warning() {
     let kinds = [
         ("a class of some package", p(4).stack_global("mycompany.models", "Net").made().stop()),
         ("a class of the script that saved the file", p(4).stack_global("__main__", "Net").made().stop()),
-        ("an opcode across the end of its frame", p(4).raw(&[0x95, 1, 0, 0, 0, 0, 0, 0, 0]).raw(b"K\x01").stop()),
-        ("a frame within a frame", {
-            let outer = p(4).raw(&[0x95, 11, 0, 0, 0, 0, 0, 0, 0]).raw(b"N0");
-            outer.raw(&[0x95, 1, 0, 0, 0, 0, 0, 0, 0]).raw(b"N").stop()
-        }),
         ("values left on the stack", p(2).raw(b"NN").stop()),
         ("a mark that is missing", p(2).raw(b"t").stop()),
     ];
@@ -175,7 +197,10 @@ fn what_is_not_known_is_a_warning() {
 #[test]
 fn arrays_of_joblib_are_found_in_every_protocol() {
     let wrappers = [
-        ("0", b"ccopy_reg\n_reconstructor\n(cjoblib.numpy_pickle\nNumpyArrayWrapper\nc__builtin__\nobject\nNtR".to_vec()),
+        (
+            "0",
+            b"ccopy_reg\n_reconstructor\n(cjoblib.numpy_pickle\nNumpyArrayWrapper\nc__builtin__\nobject\nNtR".to_vec(),
+        ),
         ("2", b"\x80\x02cjoblib.numpy_pickle\nNumpyArrayWrapper\n)\x81".to_vec()),
     ];
     for (protocol, wrapper) in wrappers {

@@ -182,18 +182,17 @@ impl<'m> Judge<'m> {
     fn is_method(&self, args: &[Id]) -> bool {
         let [of, name] = args else { return false };
         let Some(name) = self.machine.text(*name) else { return false };
-        match self.machine.node(*of) {
-            Node::Global(module, class) if matches!(&**module, "builtins" | "__builtin__") => {
-                METHODS.contains(&(&**class, name))
-            }
-            Node::Call(call) => self.machine.global(call.callable).is_some_and(|(module, class)| {
-                METHOD_OWNERS.iter().any(|owner| module.starts_with(owner))
+        let class = match self.machine.node(*of) {
+            Node::Call(call) => self.machine.global(call.callable),
+            _ => self.machine.global(*of),
+        };
+        class.is_some_and(|(module, class)| {
+            METHODS.contains(&(class, name)) && matches!(module, "builtins" | "__builtin__")
+                || METHOD_OWNERS.iter().any(|owner| module.starts_with(owner))
                     && danger(module, class, How::Made).level() <= 1
                     && !name.starts_with("__")
                     && families::why(module, name, true).is_none()
-            }),
-            _ => false,
-        }
+        })
     }
     /// `getattr` is how Python writes the member of an enum: every call has a class and a name in capitals, or is the
     /// one by which a time zone is written.

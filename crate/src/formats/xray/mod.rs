@@ -205,8 +205,15 @@ impl Seen {
         if let Some((at, what)) = &machine.trouble {
             self.unclear += 1;
             let what = format!("{} is not fully understood: at {}, {what}", place.name, place.told(*at));
-            let why = "Python would stop here, or read it otherwise; what was followed is shown";
-            findings.warn(NoteCode::PicklesNotFullyUnderstood, place.at(*at, file_len), what, why);
+            let at = place.at(*at, file_len);
+            if machine.is_misframed {
+                // No writer does this: it hides opcodes from one of the readers.
+                let why = "another reader may take bytes of a text for opcodes and run them";
+                findings.error(NoteCode::PicklesNotFullyUnderstood, at, what, why);
+            } else {
+                let why = "Python would stop here, or read it otherwise; what was followed is shown";
+                findings.warn(NoteCode::PicklesNotFullyUnderstood, at, what, why);
+            }
         }
         if machine.calls_untold > 0 {
             let what = format!("{} calls {} more callables than are told apart", place.name, machine.calls_untold);

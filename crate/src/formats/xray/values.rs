@@ -111,6 +111,7 @@ pub(super) const VALUES: &[Values] = &[
     row("numpy's scalars and types", &["numpy._core._internal"], These(&["_convert_to_stringdtype_kwargs"]), Called, "the options of a text type"),
     row("numpy's polynomials", &["numpy", "numpy.lib.polynomial", "numpy.lib._polynomial_impl"], These(&["poly1d"]), Made, "coefficients"),
     row("numpy's polynomials", &["numpy.polynomial."], Classes, Made, "coefficients"),
+    row("exceptions", &["json.decoder"], These(&["JSONDecodeError"]), Called, "an error that was kept is a value; it is not raised"),
     row("exceptions", &["numpy.exceptions"], Classes, Called, "an error that was kept is a value; it is not raised"),
     row("numpy's random states", &["numpy.random", "numpy.random.mtrand", "numpy.random._pickle", "numpy.random._mt19937", "numpy.random._pcg64", "numpy.random._philox", "numpy.random._sfc64", "numpy.random._generator", "numpy.random.bit_generator"],
         These(&["RandomState", "Generator", "__randomstate_ctor", "__bit_generator_ctor", "__generator_ctor", "MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64", "SeedSequence", "BitGenerator", "__pyx_unpickle_SeedSequence"]), Called,

@@ -147,6 +147,8 @@ pub(in crate::formats) struct Machine {
     second: u64,
     /// Where the frame at hand ends: Python's readers in C and in Python differ where an opcode crosses it.
     frame_end: u64,
+    /// An opcode crosses the end of its frame, or a frame lies within another.
+    pub(in crate::formats) is_misframed: bool,
     /// Read as `pickle.load` does, which knows no arrays of joblib.
     pub(in crate::formats) is_plain: bool,
     stack: Vec<Id>,
@@ -181,6 +183,7 @@ impl Machine {
             inner: None,
             second: 0,
             frame_end: 0,
+            is_misframed: false,
             is_plain: false,
             stack: Vec::new(),
             marks: Vec::new(),

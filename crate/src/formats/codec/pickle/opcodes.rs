@@ -83,6 +83,7 @@ impl Machine {
                 let Some(n) = self.number(file, arg, 8)? else { return Ok(()) };
                 next = arg + 8;
                 if at < self.frame_end {
+                    self.is_misframed = true;
                     self.trouble(at, "a frame within a frame: Python's readers differ over it");
                 }
                 self.frame_end = next.saturating_add(n);
@@ -327,7 +328,9 @@ impl Machine {
             }
         }
         if self.status != Status::Broken {
-            if op != 0x95 && at < self.frame_end && next > self.frame_end {
+            // The values of joblib's arrays follow a BUILD, outside of frames.
+            if op != 0x95 && op != b'b' && at < self.frame_end && next > self.frame_end {
+                self.is_misframed = true;
                 self.trouble(at, "an opcode that crosses the end of its frame: Python's readers differ over it");
             }
             self.opcodes += 1;
