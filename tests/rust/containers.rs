@@ -32,6 +32,10 @@ fn small_values(name: &str, bytes: &[u8], tensor: &str) -> Vec<f32> {
     values(in_memory(&[(name, bytes)]), tensor)
 }
 
+fn noted(model: &ModelFile, severity: Severity, words: &str) -> bool {
+    model.notes.iter().any(|n| n.severity == severity && n.what.contains(words) && n.at.is_some())
+}
+
 fn hdf5(name: &str) -> Vec<u8> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/corpus/containers");
     std::fs::read(folder.join(name)).expect("the sample is in the repository")

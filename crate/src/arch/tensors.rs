@@ -11,7 +11,7 @@ pub(super) use sizes::{
     CONVOLVED, INNER, KEYS, LATENT_MIXED, LATENT_QUERIES, QUERIES, SHARED_FFN, SSM_HEADS, SSM_SHARED, TAPS, WIDTH,
 };
 
-use super::{Form, Key};
+use super::Form;
 
 /// What a tensor is for: what [`ROLES`] has a row for, in the same order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

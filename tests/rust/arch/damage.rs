@@ -2,57 +2,11 @@
 
 use super::*;
 
-/// A llama of one layer: width 32, two heads, one key head, feed-forward 64, four tokens.
-fn llama() -> Gguf {
-    let mut file = Gguf::small();
-    file.entries.clear();
-    file.tensors.clear();
-    file.set("general.architecture", Value::text("llama"));
-    for (key, n) in [
-        ("block_count", 1),
-        ("context_length", 64),
-        ("embedding_length", 32),
-        ("feed_forward_length", 64),
-        ("attention.head_count", 2),
-        ("attention.head_count_kv", 1),
-        ("vocab_size", 4),
-    ] {
-        file.set(&format!("llama.{key}"), Value::u32(n));
-    }
-    file.set("llama.attention.layer_norm_rms_epsilon", Value(6, 1e-5f32.to_le_bytes().to_vec()));
-    for (name, dims) in [
-        ("token_embd", &[32, 4][..]),
-        ("output_norm", &[32]),
-        ("blk.0.attn_norm", &[32]),
-        ("blk.0.attn_q", &[32, 32]),
-        ("blk.0.attn_k", &[32, 16]),
-        ("blk.0.attn_v", &[32, 16]),
-        ("blk.0.attn_output", &[32, 32]),
-        ("blk.0.ffn_norm", &[32]),
-        ("blk.0.ffn_gate", &[32, 64]),
-        ("blk.0.ffn_up", &[32, 64]),
-        ("blk.0.ffn_down", &[64, 32]),
-    ] {
-        let data = vec![0; dims.iter().product::<u64>() as usize * 4];
-        let name = format!("{name}.weight");
-        file.tensors.push(Tensor { name, dims: dims.to_vec(), kind: 0, offset: None, data });
-    }
-    file
-}
-
 fn fault(harm: impl Fn(&mut Gguf)) -> Fault {
     let mut file = llama();
     harm(&mut file);
     let model = files::open_bytes("x.gguf", &file.bytes()).expect("opens");
     arch::build(&model).map(|_| ()).expect_err("a fault is expected")
-}
-
-fn set(file: &mut Gguf, key: &str, value: Value) {
-    let key = format!("llama.{key}");
-    match file.entries.iter_mut().find(|(k, _)| k == key.as_bytes()) {
-        Some(entry) => entry.1 = value,
-        None => file.set(&key, value),
-    }
 }
 
 fn drop_key(file: &mut Gguf, key: &str) {

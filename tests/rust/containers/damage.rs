@@ -7,10 +7,6 @@ const DEFLATED: [u8; 25] = [
     0x29, 0x6e, 0x0d, 0xd2, 0x03, 0x00,
 ];
 
-fn noted(model: &ModelFile, severity: Severity, words: &str) -> bool {
-    model.notes.iter().any(|n| n.severity == severity && n.what.contains(words) && n.at.is_some())
-}
-
 #[test]
 fn what_is_wrong_with_a_file_is_named_with_its_place() {
     use Severity::{Error, Info, Warning};
