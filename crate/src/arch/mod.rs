@@ -191,7 +191,7 @@ pub fn of(model: &ModelFile) -> Result<(&'static Architecture, Numbers<'_>)> {
     let runnable = |n: &Numbers<'_>| !n.name().is_empty() && model.format != FormatId::PyTorch;
     let Some(numbers) = Numbers::of(model).filter(runnable) else {
         return Err(Fault::unsupported(match model.format {
-            FormatId::Gguf => "the file has no general.architecture, so nothing says what it computes".to_owned(),
+            FormatId::Gguf => "the file has no general.architecture, which would state what it computes".to_owned(),
             FormatId::Safetensors => {
                 "no config.json with a model_type came with the weights: open the whole folder to run it".to_owned()
             }

@@ -119,7 +119,7 @@ impl<'a> Weights<'a> {
     pub(super) fn matrix(&self, role: Role, layer: u32, part: Option<Part>) -> Result<Weight> {
         let (row, tensor) = self.named(role, layer)?;
         let &[rows, row_len] = self.sizes(row, row.dims(), layer)?.as_slice() else {
-            return Err(Fault::bug(format!("{role:?} is no matrix")));
+            return Err(Fault::bug(format!("{role:?} is not a matrix")));
         };
         let whole = self.whole(row, tensor, [rows, row_len])?;
         let part = part.unwrap_or(Part::rows(0, rows));
@@ -141,7 +141,7 @@ impl<'a> Weights<'a> {
             return Err(Fault::unsupported(what));
         }
         if row_len % block != 0 {
-            let what = format!("tensor {}: rows of {row_len} values are no whole blocks of {block}", entry.name);
+            let what = format!("tensor {}: rows of {row_len} values are not whole blocks of {block}", entry.name);
             return Err(Fault::new(Blame::File, what));
         }
         let stored = if by_input { Stored::ByInput } else { Stored::ByOutput };
@@ -153,7 +153,7 @@ impl<'a> Weights<'a> {
     pub(super) fn item(&self, role: Role, layer: u32, item: u32) -> Result<Weight> {
         let row = self.row(role).ok_or_else(|| Fault::bug(format!("{} has no {role:?}", self.architecture.name)))?;
         let &[items, rows, row_len] = self.sizes(row, row.dims(), layer)?.as_slice() else {
-            return Err(Fault::bug(format!("{role:?} is no list of matrices")));
+            return Err(Fault::bug(format!("{role:?} is not a list of matrices")));
         };
         let single = row.names(self.numbers.form()).iter().any(|n| n.contains("{e}"));
         let tensor = self
@@ -169,7 +169,7 @@ impl<'a> Weights<'a> {
         let entry = &self.numbers.model().tensors[tensor];
         let block = entry.encoding.spec().map_or(1, |s| s.block_len);
         if row_len % block != 0 {
-            let what = format!("tensor {}: rows of {row_len} values are no whole blocks of {block}", entry.name);
+            let what = format!("tensor {}: rows of {row_len} values are not whole blocks of {block}", entry.name);
             return Err(Fault::new(Blame::File, what));
         }
         let first = first.ok_or_else(|| Fault::limit(format!("{items} matrices of {rows} rows")))?;
@@ -181,7 +181,7 @@ impl<'a> Weights<'a> {
     pub(super) fn by_distance(&self, role: Role, layer: u32, relative: Relative) -> Result<Weight> {
         let (row, tensor) = self.named(role, layer)?;
         let &[buckets, heads] = self.sizes(row, row.dims(), layer)?.as_slice() else {
-            return Err(Fault::bug(format!("{role:?} is no matrix")));
+            return Err(Fault::bug(format!("{role:?} is not a matrix")));
         };
         self.shaped(tensor, &[buckets, heads])?;
         self.readable(tensor)?;
@@ -196,7 +196,7 @@ impl<'a> Weights<'a> {
     pub(super) fn vector(&self, role: Role, layer: u32) -> Result<Weight> {
         let (row, tensor) = self.named(role, layer)?;
         let &[len] = self.sizes(row, row.dims(), layer)?.as_slice() else {
-            return Err(Fault::bug(format!("{role:?} is no vector")));
+            return Err(Fault::bug(format!("{role:?} is not a vector")));
         };
         let plus = if self.numbers.form() == Form::Folder { row.folder.plus } else { 0.0 };
         self.values(tensor, &[len], Part::rows(0, len), plus)
@@ -205,7 +205,7 @@ impl<'a> Weights<'a> {
     pub(super) fn experts(&self, role: Role, layer: u32, share: Share) -> Result<Weight> {
         let (row, tensor) = self.named(role, layer)?;
         let &[experts, rows, row_len] = self.sizes(row, row.dims(), layer)?.as_slice() else {
-            return Err(Fault::bug(format!("{role:?} are no experts")));
+            return Err(Fault::bug(format!("{role:?} are not experts")));
         };
         let all = self.count_of(row, layer, experts, rows)?;
         let by_input = self.numbers.form() == Form::Folder && row.folder.by_input;
@@ -262,7 +262,7 @@ impl<'a> Weights<'a> {
             return Err(Fault::bug("packed experts of three dimensions expected"));
         };
         if row_len % 32 != 0 {
-            let what = format!("rows of {row_len} values are no whole blocks of 32");
+            let what = format!("rows of {row_len} values are not whole blocks of 32");
             return Err(Fault::new(Blame::File, what));
         }
         self.shaped(blocks, &[experts, rows, row_len / 32, 16])?;
@@ -288,7 +288,7 @@ impl<'a> Weights<'a> {
         let Some(tensor) = tensor else { return Ok(None) };
         let dims = if own { row.dims() } else { row.bias_dims() };
         let &[experts, rows] = self.sizes(row, dims, layer)?.as_slice() else {
-            return Err(Fault::bug(format!("the biases of {role:?} are no matrix")));
+            return Err(Fault::bug(format!("the biases of {role:?} are not a matrix")));
         };
         self.count_of(row, layer, experts, rows)?;
         self.values(tensor, &[experts, rows], share.of(experts, rows), 0.0).map(Some)
@@ -311,7 +311,7 @@ impl<'a> Weights<'a> {
     pub(super) fn heads_turned(&self, role: Role, layer: u32, heads: u32, [first, inputs]: [u32; 2]) -> Result<Weight> {
         let (row, tensor) = self.named(role, layer)?;
         let &[rows, row_len] = self.sizes(row, row.dims(), layer)?.as_slice() else {
-            return Err(Fault::bug(format!("{role:?} is no matrix")));
+            return Err(Fault::bug(format!("{role:?} is not a matrix")));
         };
         self.shaped(tensor, &[rows, row_len])?;
         let stack = Stack { pitch: rows / heads.max(1), first, inputs, outputs: row_len };
@@ -349,7 +349,7 @@ impl<'a> Weights<'a> {
         let entry = &self.numbers.model().tensors[tensor];
         let (encoding, block) = (entry.encoding, entry.encoding.spec().map_or(1, |s| s.block_len));
         if row_len % block != 0 {
-            let what = format!("tensor {}: rows of {row_len} values are no whole blocks of {block}", entry.name);
+            let what = format!("tensor {}: rows of {row_len} values are not whole blocks of {block}", entry.name);
             return Err(Fault::new(Blame::File, what));
         }
         Ok(move |rows| Fact::new(DType::Block(encoding), [Size::Fixed(rows), Size::Fixed(row_len)]))
@@ -372,7 +372,7 @@ impl<'a> Weights<'a> {
     pub(super) fn row_of(&self, role: Role, layer: u32, at: u32) -> Result<Weight> {
         let (row, tensor) = self.named(role, layer)?;
         let &[rows, row_len] = self.sizes(row, row.dims(), layer)?.as_slice() else {
-            return Err(Fault::bug(format!("{role:?} is no matrix")));
+            return Err(Fault::bug(format!("{role:?} is not a matrix")));
         };
         let first = at.checked_mul(row_len).filter(|_| at < rows);
         let first = first.ok_or_else(|| Fault::new(Blame::File, format!("row {at} of {rows} rows of {role:?}")))?;
@@ -383,7 +383,7 @@ impl<'a> Weights<'a> {
         let Some(row) = self.row(role) else { return Ok(None) };
         let Some(tensor) = self.names.bias(row, layer, 0) else { return Ok(None) };
         let &[len] = self.sizes(row, row.bias_dims(), layer)?.as_slice() else {
-            return Err(Fault::bug(format!("the bias of {role:?} is no vector")));
+            return Err(Fault::bug(format!("the bias of {role:?} is not a vector")));
         };
         self.values(tensor, &[len], part.unwrap_or(Part::rows(0, len)), 0.0).map(Some)
     }
@@ -506,7 +506,7 @@ impl<'a> Weights<'a> {
         match &entry.place {
             Place::Here { .. } => Ok(()),
             Place::Missing { file, .. } if model.files.iter().any(|f| f.name == *file) => {
-                let what = format!("tensor {} lies beyond the end of {file}, which is not whole", entry.name);
+                let what = format!("tensor {} lies beyond the end of {file}, which is incomplete", entry.name);
                 Err(Fault::new(Blame::File, what))
             }
             Place::Missing { file, .. } => {

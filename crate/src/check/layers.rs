@@ -326,10 +326,8 @@ fn buffers(subject: &Subject<'_>, findings: &mut Findings) {
     let Some((first, tensor)) = found.next() else { return };
     let more = found.count();
     let and = if more > 0 { format!(" and {more} more like it") } else { String::new() };
-    let note = Note::new(
-        Severity::Info,
-        format!("{}{and} only holds what programs work out by themselves", quoted(&tensor.name)),
-    );
+    let note =
+        Note::new(Severity::Info, format!("{}{and} only holds what programs compute themselves", quoted(&tensor.name)));
     let note = note.place(subject.place(first)).why("no program loads it; it takes a little room");
     findings.note(NoteCode::Buffers, note.advice("nothing needs to be done"));
 }

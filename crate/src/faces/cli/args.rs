@@ -203,7 +203,7 @@ fn offset(text: &str) -> Result<u64, String> {
         Some(hex) => u64::from_str_radix(hex, 16),
         None => plain.parse(),
     };
-    read.map_err(|_| format!("\"{text}\" is no byte offset such as 1811584 or 0x1ba480"))
+    read.map_err(|_| format!("\"{text}\" is not a byte offset such as 1811584 or 0x1ba480"))
 }
 
 #[derive(ClapArgs)]
@@ -260,7 +260,7 @@ pub(super) struct VocabArgs {
 fn token_type(text: &str) -> Result<TokenType, String> {
     TokenType::named(text).ok_or_else(|| {
         let names: Vec<&str> = TokenType::ALL.iter().map(|kind| kind.name()).collect();
-        format!("\"{text}\" is none of {}", names.join(", "))
+        format!("\"{text}\" is not one of {}", names.join(", "))
     })
 }
 
@@ -269,7 +269,7 @@ fn sort(text: &str) -> Result<Sort, String> {
         "id" => Ok(Sort::Id),
         "length" => Ok(Sort::Length),
         "score" => Ok(Sort::Score),
-        other => Err(format!("\"{other}\" is none of id, length, score")),
+        other => Err(format!("\"{other}\" is not one of id, length, score")),
     }
 }
 
@@ -440,7 +440,7 @@ pub(super) struct ProgramArgs {
 }
 
 fn cache_type(text: &str) -> Result<CacheType, String> {
-    CacheType::parse(text).ok_or_else(|| format!("\"{text}\" is none of f32, f16, q8_0"))
+    CacheType::parse(text).ok_or_else(|| format!("\"{text}\" is not one of f32, f16, q8_0"))
 }
 
 #[derive(ClapArgs)]
@@ -534,13 +534,13 @@ pub(super) struct RankArgs {
 pub(super) struct Ids(pub(super) Vec<u32>);
 
 fn ids(text: &str) -> Result<Ids, String> {
-    let number = |t: &str| t.trim().parse().map_err(|_| format!("\"{t}\" is no token id"));
+    let number = |t: &str| t.trim().parse().map_err(|_| format!("\"{t}\" is not a token id"));
     text.split(',').map(number).collect::<Result<_, _>>().map(Ids)
 }
 
 fn pooling(text: &str) -> Result<Pooling, String> {
     let known = "mean, cls, last, max, mean-sqrt-len, weighted-mean";
-    Pooling::parse(text).ok_or_else(|| format!("\"{text}\" is none of {known}"))
+    Pooling::parse(text).ok_or_else(|| format!("\"{text}\" is not one of {known}"))
 }
 
 #[derive(ClapArgs)]
@@ -684,7 +684,7 @@ impl DeviceArgs {
 }
 
 fn device(text: &str) -> Result<DeviceChoice, String> {
-    DeviceChoice::parse(text).ok_or_else(|| format!("\"{text}\" is none of auto, gpu, cpu or an adapter's number"))
+    DeviceChoice::parse(text).ok_or_else(|| format!("\"{text}\" is not one of auto, gpu, cpu or an adapter's number"))
 }
 
 fn rows(text: &str) -> Result<std::ops::Range<u64>, String> {

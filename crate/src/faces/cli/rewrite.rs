@@ -86,7 +86,7 @@ pub(super) struct MergeArgs {
 
 /// "500M" as bytes.
 fn size(text: &str) -> Result<u64, String> {
-    let wrong = || format!("\"{text}\" is no size such as 500M or 2G");
+    let wrong = || format!("\"{text}\" is not a size such as 500M or 2G");
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit: u64 = match text[digits.len()..].to_ascii_uppercase().as_str() {
         "" | "B" => 1,

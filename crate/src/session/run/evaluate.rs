@@ -167,7 +167,7 @@ impl Evaluated {
     /// There is no tokenizer, or it cannot encode the text.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
         let vocabulary = self.vocabulary.as_ref();
-        let vocabulary = vocabulary.ok_or_else(|| Fault::unsupported("the model has no tokenizer beside it"))?;
+        let vocabulary = vocabulary.ok_or_else(|| Fault::unsupported("the model has no tokenizer next to it"))?;
         vocabulary.encode(text, EncodeOptions { add_special: true, parse_special: false })
     }
     /// What takes the place of a chunk's first token.

@@ -35,5 +35,5 @@ pub(in super::super) struct TalkArgs {
 }
 
 fn when_full(text: &str) -> Result<WhenFull, String> {
-    WhenFull::parse(text).ok_or_else(|| format!("\"{text}\" is none of refuse, shift"))
+    WhenFull::parse(text).ok_or_else(|| format!("\"{text}\" is not one of refuse, shift"))
 }
