@@ -19,6 +19,8 @@ use proptest::prelude::*;
 
 use crate::common::{files, writers};
 
+#[path = "convert/folders.rs"]
+mod folders;
 #[path = "convert/parts.rs"]
 mod parts;
 #[path = "convert/rows.rs"]

@@ -1,4 +1,4 @@
-//! Models written anew: quantized, edited, split, joined. Native only; the page reads and never writes.
+//! Models written anew: converted, quantized, edited, split, joined. Native only; the page reads and never writes.
 
 mod copy;
 pub mod edit;
@@ -9,6 +9,7 @@ mod output;
 pub mod quantize;
 mod rows;
 pub mod split;
+pub mod to_gguf;
 
 pub use copy::{copy, planned};
 #[cfg(not(target_arch = "wasm32"))]

@@ -5,6 +5,8 @@ mod bytes;
 mod chat;
 mod chunked;
 mod companions;
+#[cfg(feature = "convert")]
+mod converting;
 mod devices;
 mod findings;
 mod inspection;
@@ -28,6 +30,8 @@ pub use bytes::{FileBytes, file_bytes};
 #[cfg(feature = "chat")]
 pub use chat::{Chat, Compared, Rendered};
 pub use companions::{Beside, Need, complete, complete_from_folder, open_with_missing, open_with_tensor};
+#[cfg(feature = "convert")]
+pub use converting::Conversion;
 pub use devices::{DeviceEntry, GpuOptions, dispatch_gap, list_devices, test_ops};
 pub use findings::Examination;
 pub use inspection::{Inspection, Peek};
@@ -65,6 +69,7 @@ pub use crate::convert::quantize::{
 pub use crate::convert::{
     edit::{Change as MetadataChange, Changed, text_of as text_change},
     split::Cut,
+    to_gguf::{Options as ConvertOptions, Type as ConvertType},
 };
 #[cfg(feature = "onnx")]
 pub use crate::onnx::{CaseResult, Value as GraphValue, operators};

@@ -70,6 +70,9 @@ pub(super) enum Command {
     /// Run node tests in the form of ONNX's own: a case's folder, or a folder of cases.
     #[cfg(feature = "onnx")]
     TestOnnx(TestOnnxArgs),
+    /// Write the folder of a model as GGUF, as llama.cpp's converter does.
+    #[cfg(feature = "convert")]
+    Convert(super::convert::ConvertArgs),
     /// Write a GGUF model in smaller encodings, the very file that llama.cpp writes.
     #[cfg(feature = "convert")]
     Quantize(super::quantize::QuantizeArgs),

@@ -7,6 +7,8 @@ mod bench;
 #[cfg(feature = "chat")]
 mod chat;
 mod check;
+#[cfg(feature = "convert")]
+mod convert;
 #[cfg(feature = "compare")]
 mod diff;
 mod embed;
@@ -123,6 +125,8 @@ fn dispatch(args: Args) -> Result<Exit> {
         Command::TestOps(a) => bench::test_ops(&a, json),
         #[cfg(feature = "onnx")]
         Command::TestOnnx(a) => onnx::test(&a, json),
+        #[cfg(feature = "convert")]
+        Command::Convert(a) => convert::run(&a, json),
         #[cfg(feature = "convert")]
         Command::Quantize(a) => quantize::run(&a, json),
         #[cfg(feature = "convert")]

@@ -85,7 +85,7 @@ pub(super) struct MergeArgs {
 }
 
 /// "500M" as bytes.
-fn size(text: &str) -> Result<u64, String> {
+pub(super) fn size(text: &str) -> Result<u64, String> {
     let wrong = || format!("\"{text}\" is no size such as 500M or 2G");
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit: u64 = match text[digits.len()..].to_ascii_uppercase().as_str() {
@@ -170,7 +170,7 @@ fn edit_text(report: &EditReport) -> String {
     out
 }
 
-fn file_line(file: &WrittenReport) -> String {
+pub(super) fn file_line(file: &WrittenReport) -> String {
     let what = match file.bytes {
         Some(n) => format!("{}, {} tensors", bytes(n), file.tensors),
         None => format!("{} tensors of {}; nothing was written", file.tensors, bytes(file.tensor_bytes)),
