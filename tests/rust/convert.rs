@@ -25,6 +25,8 @@ mod folders;
 mod parts;
 #[path = "convert/rows.rs"]
 mod rows;
+#[path = "convert/unpacked.rs"]
+mod unpacked;
 
 /// A model written anew as it is.
 fn rewritten(set: &SourceSet) -> Result<Vec<u8>> {

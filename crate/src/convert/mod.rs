@@ -3,13 +3,17 @@
 mod copy;
 pub mod edit;
 pub mod exact;
+pub mod extract;
 pub mod gguf;
 #[cfg(not(target_arch = "wasm32"))]
 mod output;
 pub mod quantize;
 mod rows;
 pub mod split;
+mod take;
 pub mod to_gguf;
+pub mod to_safetensors;
+mod values;
 
 pub use copy::{copy, planned};
 #[cfg(not(target_arch = "wasm32"))]

@@ -2,17 +2,19 @@
 
 use serde::Serialize;
 
-use crate::session::{Conversion, Written};
+use crate::session::{Conversion, Unpacking, Written};
 
 use super::WrittenReport;
 
 /// What `convert` does, or did.
 #[derive(Debug, Clone, Serialize)]
 pub struct ConvertReport {
-    /// `general.architecture` of the file.
-    pub architecture: String,
-    /// What matrices became: "BF16".
-    pub file_type: String,
+    /// The format written: "GGUF" or "safetensors".
+    pub format: &'static str,
+    /// `general.architecture` of a GGUF file.
+    pub architecture: Option<String>,
+    /// What matrices of a GGUF file became: "BF16".
+    pub file_type: Option<String>,
     /// The files.
     pub files: Vec<WrittenReport>,
     /// Metadata keys of the file.
@@ -50,10 +52,31 @@ impl ConvertReport {
             from: step.tensors().iter().filter_map(|i| Some(model.tensors.get(*i)?.name.clone())).collect(),
         });
         Self {
-            architecture: plan.architecture.clone(),
-            file_type: plan.main.to_string(),
+            format: "GGUF",
+            architecture: Some(plan.architecture.clone()),
+            file_type: Some(plan.main.to_string()),
             files: written.iter().map(WrittenReport::of).collect(),
             keys: plan.header.entries.iter().map(|e| e.key.clone()).collect(),
+            tensors: tensors.collect(),
+            notes: plan.notes.clone(),
+        }
+    }
+    /// A plan of safetensors files, and those that were written, or would be.
+    pub fn unpacked(work: &Unpacking<'_>, written: &[Written]) -> Self {
+        let (plan, model) = (work.decided(), work.inspection().model());
+        let tensors = plan.lines.iter().map(|line| ConvertedReport {
+            name: line.name.clone(),
+            shape: line.shape.0.clone(),
+            encoding: line.encoding.to_string(),
+            bytes: line.bytes,
+            from: line.tensors().iter().filter_map(|i| Some(model.tensors.get(*i)?.name.clone())).collect(),
+        });
+        Self {
+            format: "safetensors",
+            architecture: None,
+            file_type: None,
+            files: written.iter().map(WrittenReport::of).collect(),
+            keys: Vec::new(),
             tensors: tensors.collect(),
             notes: plan.notes.clone(),
         }

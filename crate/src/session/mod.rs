@@ -31,7 +31,7 @@ pub use bytes::{FileBytes, file_bytes};
 pub use chat::{Chat, Compared, Rendered};
 pub use companions::{Beside, Need, complete, complete_from_folder, open_with_missing, open_with_tensor};
 #[cfg(feature = "convert")]
-pub use converting::Conversion;
+pub use converting::{Conversion, Extraction, Unpacking};
 pub use devices::{DeviceEntry, GpuOptions, dispatch_gap, list_devices, test_ops};
 pub use findings::Examination;
 pub use inspection::{Inspection, Peek};
@@ -70,6 +70,7 @@ pub use crate::convert::{
     edit::{Change as MetadataChange, Changed, text_of as text_change},
     split::Cut,
     to_gguf::{Options as ConvertOptions, Type as ConvertType},
+    to_safetensors::Options as UnpackOptions,
 };
 #[cfg(feature = "onnx")]
 pub use crate::onnx::{CaseResult, Value as GraphValue, operators};

@@ -27,7 +27,7 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
 ];
 
 /// A folder as GGUF bytes.
-fn converted(set: &SourceSet, options: &Options) -> Result<Vec<u8>> {
+pub(super) fn converted(set: &SourceSet, options: &Options) -> Result<Vec<u8>> {
     let model = files::open(set)?;
     let plan = files::block_on(Plan::of(set, &model, options))?;
     let all: Vec<usize> = (0..plan.steps.len()).collect();
@@ -38,7 +38,7 @@ fn converted(set: &SourceSet, options: &Options) -> Result<Vec<u8>> {
 }
 
 /// The files of a folder.
-fn folder(path: &Path) -> SourceSet {
+pub(super) fn folder(path: &Path) -> SourceSet {
     let entries = std::fs::read_dir(path).unwrap().map(|e| e.unwrap().path());
     let mut names: Vec<String> =
         entries.filter(|p| p.is_file()).map(|p| p.file_name().unwrap().to_string_lossy().into_owned()).collect();
@@ -46,7 +46,7 @@ fn folder(path: &Path) -> SourceSet {
     files::on_disk(path, &names.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-fn options() -> Options {
+pub(super) fn options() -> Options {
     Options { folder: Some("hf".into()), ..Options::default() }
 }
 

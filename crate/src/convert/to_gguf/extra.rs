@@ -45,7 +45,11 @@ fn llama3(s: &Settings<'_>) -> Result<Vec<f32>> {
         );
         return Err(Fault::new(Blame::File, what).in_file("config.json"));
     }
-    // In single precision, as the converter computes them.
+    Ok(llama3_factors(base, dim, [factor, low, high, original]))
+}
+
+/// The factors of a head of `dim` values: in single precision, as the converter computes them.
+pub(in crate::convert) fn llama3_factors(base: f64, dim: u64, [factor, low, high, original]: [f64; 4]) -> Vec<f32> {
     let one = |i: u64| {
         let frequency = 1.0 / (base.powf(f64::from((2 * i) as f32 / dim as f32)) as f32);
         let wave = (2.0 * std::f64::consts::PI) as f32 / frequency;
@@ -58,7 +62,7 @@ fn llama3(s: &Settings<'_>) -> Result<Vec<f32>> {
             1.0 / ((1.0 - smooth) / factor as f32 + smooth)
         }
     };
-    Ok((0..dim / 2).map(one).collect())
+    (0..dim / 2).map(one).collect()
 }
 
 /// Phi 3's two lists of factors, for texts within the trained context and beyond it.

@@ -6,11 +6,13 @@ use super::{
     config::Config,
     families,
     plan::{Origin, Step},
-    take::{Map, Order, Take},
 };
 use crate::{
     arch::{Architecture, Form, Key, Numbers, Role, Row, Slot, Slots},
-    convert::rows::Stored,
+    convert::{
+        rows::Stored,
+        take::{Map, Order, Take},
+    },
     fault::{Blame, Fault, Result},
     model::{ModelFile, TensorEntry},
     source::SourceSet,

@@ -13,21 +13,20 @@ mod maker;
 mod plan;
 mod settings;
 mod sizes;
-mod take;
-mod values;
 mod vocabulary;
 
 use std::io::Write;
 
+pub(in crate::convert) use extra::llama3_factors;
 pub use plan::{Options, Plan, Step, Type};
 
+use super::values::Stream;
 use crate::{
     fault::{Fault, Result},
     model::ModelFile,
     source::SourceSet,
 };
 use plan::Origin;
-use values::Stream;
 
 /// Writes the planned file; returns its length.
 ///

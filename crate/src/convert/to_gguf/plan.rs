@@ -1,9 +1,12 @@
 //! What becomes of each tensor of a folder, before a value is read.
 
-use super::{extra, families, general, maker::Maker, settings::Settings, sizes::Sizes, take::Take, vocabulary};
+use super::{extra, families, general, maker::Maker, settings::Settings, sizes::Sizes, vocabulary};
 use crate::{
     arch::{self, Architecture, Form, Numbers},
-    convert::gguf::{Header, Planned},
+    convert::{
+        gguf::{Header, Planned},
+        take::Take,
+    },
     fault::{Fault, Result},
     model::{FileRole, FileSummary, FormatId, ModelFile, Place, TensorEntry, Version},
     source::SourceSet,

@@ -85,6 +85,9 @@ pub(super) enum Command {
     /// Write a GGUF model of several files as one.
     #[cfg(feature = "convert")]
     Merge(super::rewrite::MergeArgs),
+    /// Write some tensors of a model into a file of their own.
+    #[cfg(feature = "convert")]
+    Extract(super::rewrite::ExtractArgs),
     /// Write a model of real shape with random weights, for benchmarks.
     Synth(SynthArgs),
     /// Measure the time between dependent dispatches of a GPU.

@@ -135,6 +135,8 @@ fn dispatch(args: Args) -> Result<Exit> {
         Command::Split(a) => rewrite::split(&a, json),
         #[cfg(feature = "convert")]
         Command::Merge(a) => rewrite::merge(&a, json),
+        #[cfg(feature = "convert")]
+        Command::Extract(a) => rewrite::extract(&a, json),
         Command::Synth(a) => synth::run(&a, json),
         Command::Gap(a) => bench::gap(&a, json),
         Command::TimeOpen(a) => bench::time_open(&a, json),

@@ -2,7 +2,7 @@
 
 use std::{num::NonZero, thread};
 
-use super::take::{Map, Take};
+use super::take::{Map, Order, Take};
 use crate::{
     convert::{exact::exact, rows::Stored},
     fault::{Blame, Fault, Result},
@@ -22,8 +22,8 @@ const UNIT: usize = 1 << 16;
 pub(super) struct Stream<'a> {
     take: &'a Take,
     stored: Vec<Stored<'a>>,
-    /// Bytes of an element as it is stored.
-    width: u64,
+    /// Elements and bytes of a block as it is stored.
+    block: (u64, u64),
     /// From elements to blocks; `None` where bytes stay as they are.
     change: Option<(Decode, Encode)>,
     to: Encoding,
@@ -45,7 +45,9 @@ impl<'a> Stream<'a> {
         let entry = |i: &usize| model.tensors.get(*i).ok_or_else(|| Fault::bug("a step for no tensor"));
         let first = take.tensors.first().map(entry).transpose()?.ok_or_else(|| Fault::bug("a step of no tensor"))?;
         let from = first.encoding;
-        let spec = from.spec().filter(|s| s.block_len == 1);
+        // Rows of whole blocks can be taken; columns of blocks cannot.
+        let rows = |len: u32| len == 1 || !take.turned && take.stored.1 % u64::from(len) == 0;
+        let spec = from.spec().filter(|s| rows(s.block_len));
         let spec = spec.ok_or_else(|| {
             Fault::unsupported(format!("{} is {from}, whose values cannot be rearranged", first.name))
         })?;
@@ -70,7 +72,8 @@ impl<'a> Stream<'a> {
             let encode = exact(to).ok_or_else(|| Fault::unsupported(format!("{to} cannot be written")))?;
             Some((decode, encode))
         };
-        Ok(Self { take, stored, width: u64::from(spec.block_bytes), change, to, name })
+        let block = (u64::from(spec.block_len), u64::from(spec.block_bytes));
+        Ok(Self { take, stored, block, change, to, name })
     }
     /// All of it, handed on in order.
     ///
@@ -92,9 +95,13 @@ impl<'a> Stream<'a> {
         }
         Ok(())
     }
+    /// Bytes of so many stored elements, which are whole blocks.
+    fn bytes_of(&self, elements: u64) -> u64 {
+        elements / self.block.0 * self.block.1
+    }
     /// The stored bytes of rows of the new tensor.
     async fn gather(&self, first: u64, end: u64) -> Result<Vec<u8>> {
-        let row_bytes = self.take.row_len() * self.width;
+        let row_bytes = self.bytes_of(self.take.row_len());
         let mut out = Vec::with_capacity(((end - first) * row_bytes) as usize);
         let mut at = first;
         while at < end {
@@ -103,7 +110,7 @@ impl<'a> Stream<'a> {
             let until = (at + self.take.rows - at % self.take.rows.max(1)).min(end);
             let stored = self.stored.get(tensor).ok_or_else(|| Fault::bug("rows beyond the tensors"))?;
             let rows: Vec<u64> = (at..until).map(|row| self.take.place(row).2).collect();
-            let start = matrix * self.take.stored.0 * self.take.stored.1 * self.width;
+            let start = matrix * self.take.stored.0 * self.bytes_of(self.take.stored.1);
             if self.take.turned {
                 self.columns(stored, start, &rows, &mut out).await?;
             } else {
@@ -115,7 +122,7 @@ impl<'a> Stream<'a> {
     }
     /// Rows of the matrix that starts at byte `start`.
     async fn rows(&self, stored: &Stored<'_>, start: u64, rows: &[u64], out: &mut Vec<u8>) -> Result<()> {
-        let len = self.take.stored.1 * self.width;
+        let len = self.bytes_of(self.take.stored.1);
         let mut left = rows;
         while let Some(first) = left.first() {
             // As many as lie near each other, so that one reading has them all.
@@ -146,7 +153,7 @@ impl<'a> Stream<'a> {
     }
     /// A whole number of heads at the start of `rows` whose rows lie within a window.
     fn block(&self, rows: &[u64], len: u64) -> Option<(u64, u64, usize)> {
-        let super::take::Order::Paired { head } = self.take.order else { return None };
+        let (Order::Paired { head } | Order::Halved { head }) = self.take.order else { return None };
         let heads = (WINDOW / (head * len).max(1)).max(1);
         let n = rows.len().min((heads * head) as usize);
         let part = rows.get(..n)?;
@@ -155,18 +162,18 @@ impl<'a> Stream<'a> {
     /// Columns of the matrix that starts at byte `start`, each as a row.
     async fn columns(&self, stored: &Stored<'_>, start: u64, columns: &[u64], out: &mut Vec<u8>) -> Result<()> {
         let (rows, row_len) = (self.take.row_len(), self.take.stored.1);
-        let width = self.width as usize;
+        let width = self.block.1 as usize;
         let (low, high) = (columns.iter().min().copied().unwrap_or(0), columns.iter().max().map_or(0, |c| c + 1));
         let base = out.len();
         out.resize(base + columns.len() * rows as usize * width, 0);
-        let whole = row_len * self.width;
+        let whole = row_len * self.block.1;
         // Several rows at once where they are short, a part of each where they are long.
         let (from, to, at_once) = if rows * whole <= WINDOW { (0, row_len, rows) } else { (low, high, 1) };
         let mut row = 0;
         while row < rows {
             let end = rows.min(row + at_once);
             let bytes = stored
-                .read(start + row * whole + from * self.width..start + (end - 1) * whole + to * self.width)
+                .read(start + row * whole + from * self.block.1..start + (end - 1) * whole + to * self.block.1)
                 .await?;
             for r in row..end {
                 let line = ((r - row) * whole) as usize;
@@ -186,23 +193,24 @@ impl<'a> Stream<'a> {
     fn changed(&self, bytes: &[u8], (decode, encode): (Decode, Encode), first: u64) -> Result<Vec<u8>> {
         let spec = self.to.spec().ok_or_else(|| Fault::bug("an encoding without a row"))?;
         let (block_len, block_bytes) = (spec.block_len as usize, spec.block_bytes as usize);
-        let count = bytes.len() / self.width as usize;
+        let (from_len, from_bytes) = (self.block.0 as usize, self.block.1 as usize);
+        let count = bytes.len() / from_bytes * from_len;
         let mut blocks = vec![0; count.div_ceil(block_len) * block_bytes];
         let mut work: Vec<(usize, &[u8], &mut [u8], Option<(usize, f32)>)> = bytes
-            .chunks(UNIT * self.width as usize)
+            .chunks(UNIT / from_len * from_bytes)
             .zip(blocks.chunks_mut(UNIT / block_len * block_bytes))
             .enumerate()
             .map(|(i, (bytes, blocks))| (i * UNIT, bytes, blocks, None))
             .collect();
         let threads = thread::available_parallelism().map_or(1, NonZero::get);
         let share = work.len().div_ceil(threads).max(1);
-        let (map, width, narrow) = (self.take.map, self.width as usize, self.to != Encoding::F32);
+        let (map, narrow) = (self.take.map, self.to != Encoding::F32);
         thread::scope(|scope| {
             for share in work.chunks_mut(share) {
                 scope.spawn(move || {
                     let mut values = vec![0f32; UNIT];
                     for (_, bytes, blocks, odd) in share {
-                        let values = &mut values[..bytes.len() / width];
+                        let values = &mut values[..bytes.len() / from_bytes * from_len];
                         decode(bytes, values);
                         map.apply(values);
                         if narrow {

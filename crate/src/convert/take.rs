@@ -16,6 +16,11 @@ pub(super) enum Order {
         /// Rows of a head.
         head: u64,
     },
+    /// The way back: of each head all even rows, then all odd ones.
+    Halved {
+        /// Rows of a head.
+        head: u64,
+    },
     /// Fused queries, keys and values that follow each other group by group: first all queries, then all keys, then all values.
     Apart {
         /// Groups: key heads.
@@ -46,6 +51,10 @@ impl Order {
             Self::Paired { head } => {
                 let (start, at) = (i / head * head, i % head);
                 start + at / 2 + at % 2 * (head / 2)
+            }
+            Self::Halved { head } => {
+                let (start, at) = (i / head * head, i % head);
+                start + if at < head / 2 { 2 * at } else { 2 * (at - head / 2) + 1 }
             }
             Self::Apart { groups, queries, head } => {
                 let (part, at) = (i / head, i % head);
@@ -143,7 +152,9 @@ impl Take {
             Order::From { first, step } => {
                 self.rows.checked_sub(1).and_then(|n| n.checked_mul(step)?.checked_add(first))
             }
-            Order::Paired { head } if head == 0 || head % 2 != 0 || self.rows % head != 0 => None,
+            Order::Paired { head } | Order::Halved { head } if head == 0 || head % 2 != 0 || self.rows % head != 0 => {
+                None
+            }
             Order::Apart { groups, queries, head } => {
                 let all = queries.checked_add(2).and_then(|n| n.checked_mul(groups)?.checked_mul(head));
                 (all == Some(self.rows) && self.rows > 0).then(|| self.rows - 1)
@@ -151,7 +162,7 @@ impl Take {
             Order::Sorted { .. } => {
                 return self.rows > 0 && (0..self.rows).all(|i| self.order.source(i) < rows);
             }
-            Order::Paired { .. } => self.rows.checked_sub(1),
+            Order::Paired { .. } | Order::Halved { .. } => self.rows.checked_sub(1),
         };
         last.is_some_and(|last| last < rows)
     }
@@ -165,6 +176,9 @@ mod tests {
     fn pairs_of_halves_come_side_by_side() {
         let rows = |order: Order, n: u64| (0..n).map(|i| order.source(i)).collect::<Vec<_>>();
         assert_eq!(rows(Order::Paired { head: 6 }, 12), [0, 3, 1, 4, 2, 5, 6, 9, 7, 10, 8, 11]);
+        let there = Order::Paired { head: 8 };
+        let back = Order::Halved { head: 8 };
+        assert!((0..16).all(|i| back.source(there.source(i)) == i && there.source(back.source(i)) == i));
         assert_eq!(rows(Order::From { first: 1, step: 2 }, 3), [1, 3, 5]);
     }
 
