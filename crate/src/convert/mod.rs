@@ -5,7 +5,6 @@ pub mod edit;
 pub mod exact;
 pub mod extract;
 pub mod gguf;
-#[cfg(not(target_arch = "wasm32"))]
 mod output;
 pub mod quantize;
 mod rows;
@@ -16,5 +15,4 @@ pub mod to_safetensors;
 mod values;
 
 pub use copy::{copy, planned};
-#[cfg(not(target_arch = "wasm32"))]
 pub use output::Output;
