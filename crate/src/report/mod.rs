@@ -5,7 +5,7 @@
 mod bytes;
 mod chat;
 mod check;
-#[cfg(feature = "convert")]
+#[cfg(all(feature = "convert", not(target_arch = "wasm32")))]
 mod converting;
 mod describe;
 #[cfg(feature = "compare")]
@@ -41,7 +41,7 @@ mod writing;
 pub use bytes::BytesReport;
 pub use chat::*;
 pub use check::*;
-#[cfg(feature = "convert")]
+#[cfg(all(feature = "convert", not(target_arch = "wasm32")))]
 pub use converting::*;
 pub use describe::items;
 #[cfg(feature = "compare")]

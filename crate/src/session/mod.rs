@@ -5,7 +5,7 @@ mod bytes;
 mod chat;
 mod chunked;
 mod companions;
-#[cfg(feature = "convert")]
+#[cfg(all(feature = "convert", not(target_arch = "wasm32")))]
 mod converting;
 mod devices;
 mod findings;
@@ -30,7 +30,7 @@ pub use bytes::{FileBytes, file_bytes};
 #[cfg(feature = "chat")]
 pub use chat::{Chat, Compared, Rendered};
 pub use companions::{Beside, Need, complete, complete_from_folder, open_with_missing, open_with_tensor};
-#[cfg(feature = "convert")]
+#[cfg(all(feature = "convert", not(target_arch = "wasm32")))]
 pub use converting::{Conversion, Extraction, Unpacking};
 pub use devices::{DeviceEntry, GpuOptions, dispatch_gap, list_devices, test_ops};
 pub use findings::Examination;
