@@ -1,14 +1,20 @@
 //! What each architecture states beside what most do: the parts of llama.cpp's `conversion/*.py` that write hyper-parameters.
 
-use super::{
-    config::{Config, whole},
-    settings::Settings,
-};
+mod encoders;
+mod gemma;
+mod recurrent;
+
+pub(super) use encoders::first_position;
+pub(super) use gemma::full_layer;
+
+use super::{config::whole, settings::Settings};
 use crate::{
-    arch::{Key, Numbers},
+    arch::Key,
     fault::{Fault, Result},
-    model::MetaValue,
 };
+use encoders::{bert, modern_bert, t5_encoder};
+use gemma::{gemma, gemma_embedding, gemma2, gemma3, gemma4};
+use recurrent::{granite_hybrid, lfm2, mamba, mamba2, qwen3_next};
 
 /// Writes an architecture's hyper-parameters.
 pub(super) type Write = fn(&mut Settings<'_>) -> Result<()>;
@@ -88,90 +94,6 @@ fn qwen_moe(s: &mut Settings<'_>) -> Result<()> {
     s.base()?;
     s.whole("expert_feed_forward_length", &["moe_intermediate_size"])?;
     s.whole("expert_shared_feed_forward_length", &["shared_expert_intermediate_size"])
-}
-
-/// What Gemma 1 and 2 state.
-fn gemma(s: &mut Settings<'_>) -> Result<()> {
-    s.whole("context_length", &["max_position_embeddings"])?;
-    s.whole("embedding_length", &["hidden_size"])?;
-    s.u32("block_count", s.known(Key::Layers)?)?;
-    s.whole("feed_forward_length", &["intermediate_size"])?;
-    s.u32("attention.head_count", s.known(Key::Heads)?)?;
-    s.u32("attention.head_count_kv", s.known(Key::KvHeads)?)?;
-    s.f32("attention.layer_norm_rms_epsilon", s.config.real(&["rms_norm_eps"]).unwrap_or(1e-6))?;
-    let head = s.config.whole(&["head_dim"]).unwrap_or(256);
-    s.u32("attention.key_length", head)?;
-    s.u32("attention.value_length", head)?;
-    s.file_type()
-}
-
-fn gemma2(s: &mut Settings<'_>) -> Result<()> {
-    gemma(s)?;
-    s.f32("attn_logit_softcapping", s.config.real(&["attn_logit_softcapping"]).unwrap_or(50.0))?;
-    s.f32("final_logit_softcapping", s.config.real(&["final_logit_softcapping"]).unwrap_or(30.0))?;
-    s.u32("attention.sliding_window", s.config.whole(&["sliding_window"]).unwrap_or(4096))
-}
-
-fn gemma3(s: &mut Settings<'_>) -> Result<()> {
-    s.base()?;
-    s.u32("context_length", s.config.whole(&["max_position_embeddings"]).unwrap_or(131_072))?;
-    s.u32("attention.head_count", s.config.whole(&["num_attention_heads"]).unwrap_or(8))?;
-    s.f32("attention.layer_norm_rms_epsilon", s.config.real(&["rms_norm_eps"]).unwrap_or(1e-6))?;
-    let head = s.config.whole(&["head_dim"]).unwrap_or(256);
-    s.u32("attention.key_length", head)?;
-    s.u32("attention.value_length", head)?;
-    s.f32("rope.freq_base", s.config.rope_base().unwrap_or(1e6))?;
-    s.real("final_logit_softcapping", &["final_logit_softcapping"])?;
-    if s.config.whole(&["sliding_window_pattern", "_sliding_window_pattern"]) != Some(1) {
-        s.u32("attention.sliding_window", s.config.whole(&["sliding_window"]).unwrap_or(4096))?;
-    }
-    s.u32("attention.head_count_kv", s.config.whole(&["num_key_value_heads"]).unwrap_or(4))
-}
-
-/// The first layer without a window, whose heads are wider.
-pub(super) fn full_layer(s: &Settings<'_>) -> Result<u32> {
-    let windowed =
-        s.config.layers_of_kind("sliding_attention").ok_or_else(|| super::config::missing(&["layer_types"]))?;
-    let full = windowed.iter().position(|w| !w);
-    full.map(|l| l as u32)
-        .ok_or_else(|| Fault::unsupported("Gemma 4 without a layer that sees everything cannot be converted"))
-}
-
-fn gemma4(s: &mut Settings<'_>) -> Result<()> {
-    if s.config.flag(&["enable_moe_block"]) == Some(true) || s.config.flag(&["use_double_wide_mlp"]) == Some(true) {
-        return Err(Fault::unsupported(
-            "Gemma 4 with experts, or with layers of twice the width, cannot be converted to GGUF yet",
-        ));
-    }
-    gemma3(s)?;
-    let full = full_layer(s)?;
-    s.u32("attention.shared_kv_layers", s.config.whole(&["num_kv_shared_layers"]).unwrap_or(0))?;
-    s.u32("embedding_length_per_layer_input", s.config.whole(&["hidden_size_per_layer_input"]).unwrap_or(0))?;
-    let windowed = s.config.layers_of_kind("sliding_attention").unwrap_or_default();
-    s.flags("attention.sliding_window_pattern", &windowed)?;
-    let wide = s.numbers.at(Key::HeadDim, full).ok_or_else(|| s.numbers.missing(Key::HeadDim))?;
-    let narrow = s.config.need(&["head_dim"])?;
-    for (key, n) in [
-        ("attention.key_length", wide),
-        ("attention.value_length", wide),
-        ("attention.key_length_swa", narrow),
-        ("attention.value_length_swa", narrow),
-    ] {
-        s.u32(key, n)?;
-    }
-    let heads = |layer: u32| s.numbers.at(Key::KvHeads, layer).ok_or_else(|| s.numbers.missing(Key::KvHeads));
-    let all = (0..windowed.len() as u32).map(heads).collect::<Result<Vec<u64>>>()?;
-    if all.windows(2).any(|pair| pair[0] != pair[1]) {
-        s.i32s("attention.head_count_kv", &all.iter().map(|n| *n as i64).collect::<Vec<_>>())?;
-    }
-    s.u32("rope.dimension_count", wide)?;
-    s.u32("rope.dimension_count_swa", narrow)
-}
-
-fn gemma_embedding(s: &mut Settings<'_>) -> Result<()> {
-    gemma3(s)?;
-    s.u32("attention.sliding_window", s.config.need(&["sliding_window"])?)?;
-    pooling(s)
 }
 
 fn phi2(s: &mut Settings<'_>) -> Result<()> {
@@ -316,38 +238,6 @@ fn pooling(s: &mut Settings<'_>) -> Result<()> {
     }
 }
 
-fn bert(s: &mut Settings<'_>) -> Result<()> {
-    if s.numbers.name() == "distilbert" {
-        s.f32("attention.layer_norm_epsilon", 1e-12)?;
-    }
-    s.base()?;
-    // Spelt otherwise by DistilBERT, and counted from behind padding by RoBERTa.
-    s.u32("context_length", s.known(Key::Context)?.saturating_sub(first_position(s.numbers, &s.config)))?;
-    s.u32("embedding_length", s.known(Key::HiddenSize)?)?;
-    s.u32("feed_forward_length", s.known(Key::IntermediateSize)?)?;
-    s.u32("attention.head_count", s.known(Key::Heads)?)?;
-    s.flag("attention.causal", false)?;
-    pooling(s)
-}
-
-/// The first position that RoBERTa gives a token.
-pub(super) fn first_position(numbers: &Numbers<'_>, config: &Config<'_>) -> u64 {
-    let counts = ["roberta", "xlm-roberta", "camembert"].contains(&numbers.name());
-    if counts { config.whole(&["pad_token_id"]).unwrap_or(1).saturating_add(1) } else { 0 }
-}
-
-fn modern_bert(s: &mut Settings<'_>) -> Result<()> {
-    s.base()?;
-    s.flag("attention.causal", false)?;
-    pooling(s)?;
-    s.u32("attention.sliding_window", s.config.need(&["local_attention", "sliding_window"])?)?;
-    s.whole("attention.sliding_window_pattern", &["global_attn_every_n_layers"])?;
-    s.text("rope.scaling.type", "none")?;
-    s.whole("vocab_size", &["vocab_size"])?;
-    let activation = s.config.text(&["hidden_activation"]).map(str::to_owned);
-    activation.map_or(Ok(()), |name| s.text("hidden_activation", &name))
-}
-
 fn command_r(s: &mut Settings<'_>) -> Result<()> {
     s.base()?;
     s.whole("context_length", &["model_max_length", "max_position_embeddings"])?;
@@ -403,44 +293,6 @@ fn granite(s: &mut Settings<'_>) -> Result<()> {
 fn granite_moe(s: &mut Settings<'_>) -> Result<()> {
     granite(s)?;
     s.whole("expert_shared_feed_forward_length", &["shared_intermediate_size"])
-}
-
-fn granite_hybrid(s: &mut Settings<'_>) -> Result<()> {
-    granite_moe(s)?;
-    let kinds = s.config.list(&["layer_types"]).ok_or_else(|| super::config::missing(&["layer_types"]))?;
-    let attends = |kind: &MetaValue| matches!(kind, MetaValue::String(k) if k == "attention" || k == "full_attention");
-    let recurrent: Vec<bool> = kinds.iter().map(|kind| !attends(kind)).collect();
-    if !recurrent.contains(&true) {
-        return Err(Fault::unsupported(
-            "a hybrid Granite without recurrent layers is a Granite, and cannot be converted to GGUF yet",
-        ));
-    }
-    s.u32("ssm.conv_kernel", s.known(Key::ConvKernel)?)?;
-    s.u32("ssm.state_size", s.known(Key::SsmSize)?)?;
-    s.u32("ssm.group_count", s.known(Key::SsmGroups)?)?;
-    s.u32("ssm.inner_size", s.known(Key::SsmInner)?)?;
-    s.u32("ssm.time_step_rank", s.known(Key::SsmHeads)?)?;
-    let heads = s.config.need(&["num_key_value_heads"])? as i64;
-    s.i32s("attention.head_count_kv", &recurrent.iter().map(|r| if *r { 0 } else { heads }).collect::<Vec<_>>())?;
-    // Positions are told by the recurrence; the context is arbitrary then.
-    s.flag("rope.scaling.finetuned", false)?;
-    s.u32("context_length", 1 << 20)
-}
-
-fn qwen3_next(s: &mut Settings<'_>) -> Result<()> {
-    qwen_moe(s)?;
-    s.u32("ssm.conv_kernel", s.known(Key::ConvKernel)?)?;
-    s.u32("ssm.state_size", s.config.need(&["linear_key_head_dim"])?)?;
-    s.u32("ssm.group_count", s.config.need(&["linear_num_key_heads"])?)?;
-    let (heads, width) = (s.config.need(&["linear_num_value_heads"])?, s.config.need(&["linear_value_head_dim"])?);
-    s.u32("ssm.time_step_rank", heads)?;
-    s.u32("ssm.inner_size", heads.saturating_mul(width))?;
-    if let Some(recurrent) = s.config.layers_of_kind("linear_attention") {
-        s.flags("attention.recurrent_layers", &recurrent)?;
-    }
-    s.u32("full_attention_interval", s.config.whole(&["full_attention_interval"]).unwrap_or(4))?;
-    let head = s.head_dim()?;
-    s.u32("rope.dimension_count", rotated(s, 0.25, head)?)
 }
 
 fn exaone4(s: &mut Settings<'_>) -> Result<()> {
@@ -529,60 +381,4 @@ fn deepseek2(s: &mut Settings<'_>) -> Result<()> {
     }
     s.u32("rope.dimension_count", turned)?;
     s.config.rope_real("mscale_all_dim").map_or(Ok(()), |x| s.f32("rope.scaling.yarn_log_multiplier", 0.1 * x))
-}
-
-/// What a recurrence states where a model has no attention: an arbitrary context, and zeros that loaders ask for.
-fn recurrent(s: &mut Settings<'_>, state: u64) -> Result<()> {
-    s.u32("context_length", 1 << 20)?;
-    s.u32("embedding_length", s.known(Key::HiddenSize)?)?;
-    s.u32("feed_forward_length", 0)?;
-    s.u32("attention.head_count", 0)?;
-    s.u32("block_count", s.known(Key::Layers)?)?;
-    s.u32("ssm.conv_kernel", s.config.whole(&["conv_kernel", "d_conv"]).unwrap_or(4))?;
-    s.u32("ssm.inner_size", s.known(Key::SsmInner)?)?;
-    s.u32("ssm.state_size", s.config.whole(&["state_size", "d_state"]).unwrap_or(state))
-}
-
-fn mamba(s: &mut Settings<'_>) -> Result<()> {
-    recurrent(s, 16)?;
-    s.u32("ssm.time_step_rank", s.known(Key::SsmRank)?)?;
-    let eps = s.config.real(&["layer_norm_epsilon", "rms_norm_eps"]);
-    s.f32("attention.layer_norm_rms_epsilon", eps.unwrap_or(1e-5))?;
-    s.flag("ssm.dt_b_c_rms", s.numbers.name() == "falcon_mamba")?;
-    s.file_type()
-}
-
-fn mamba2(s: &mut Settings<'_>) -> Result<()> {
-    recurrent(s, 128)?;
-    s.u32("ssm.time_step_rank", s.known(Key::SsmHeads)?)?;
-    s.u32("ssm.group_count", s.config.whole(&["n_groups"]).unwrap_or(1))?;
-    let eps = s.config.real(&["layer_norm_epsilon", "rms_norm_eps"]);
-    s.f32("attention.layer_norm_rms_epsilon", eps.unwrap_or(1e-5))?;
-    s.file_type()
-}
-
-fn lfm2(s: &mut Settings<'_>) -> Result<()> {
-    s.base()?;
-    let heads = s.config.need(&["num_key_value_heads"])? as i64;
-    let plain = s.config.layers_of_kind("conv").ok_or_else(|| super::config::missing(&["layer_types"]))?;
-    s.i32s("attention.head_count_kv", &plain.iter().map(|conv| if *conv { 0 } else { heads }).collect::<Vec<_>>())?;
-    s.whole("vocab_size", &["vocab_size"])?;
-    s.u32("shortconv.l_cache", s.config.need(&["conv_L_cache"])?)?;
-    s.f32("attention.layer_norm_rms_epsilon", s.config.real(&["norm_eps"]).unwrap_or(1e-5))?;
-    s.u32("feed_forward_length", s.known(Key::IntermediateSize)?)
-}
-
-fn t5_encoder(s: &mut Settings<'_>) -> Result<()> {
-    s.u32("context_length", s.config.whole(&["n_positions"]).unwrap_or(512))?;
-    s.u32("embedding_length", s.config.need(&["d_model"])?)?;
-    s.u32("feed_forward_length", s.config.need(&["d_ff"])?)?;
-    s.u32("block_count", s.known(Key::Layers)?)?;
-    s.u32("attention.head_count", s.config.need(&["num_heads"])?)?;
-    s.u32("attention.key_length", s.config.need(&["d_kv"])?)?;
-    s.u32("attention.value_length", s.config.need(&["d_kv"])?)?;
-    let eps = s.config.real(&["layer_norm_epsilon"]).unwrap_or(1e-6);
-    s.f32("attention.layer_norm_epsilon", eps)?;
-    s.u32("attention.relative_buckets_count", s.known(Key::RelativeBuckets)?)?;
-    s.f32("attention.layer_norm_rms_epsilon", eps)?;
-    s.file_type()
 }

@@ -1,5 +1,8 @@
 //! From stored tensors to new ones: names, rows and types.
 
+mod finish;
+mod parts;
+
 use std::collections::BTreeMap;
 
 use super::{
@@ -9,13 +12,9 @@ use super::{
 };
 use crate::{
     arch::{Architecture, Form, Key, Numbers, Role, Row, Slot, Slots},
-    convert::{
-        rows::Stored,
-        take::{Map, Order, Take},
-    },
+    convert::take::{Map, Order, Take},
     fault::{Blame, Fault, Result},
     model::{ModelFile, TensorEntry},
-    source::SourceSet,
     tensor::{Encoding, Shape},
 };
 
@@ -341,157 +340,4 @@ impl<'a> Maker<'a> {
             (take.turned, take.rows) = (true, outputs);
         }
     }
-    /// A tensor that becomes several, or one of another name.
-    fn parts(&mut self, row: &'static Row, slot: &Slot, tensor: usize, shape: &[u64], take: Take) -> Result<()> {
-        let layer = slot.layer.unwrap_or(0);
-        let wrong =
-            || Fault::new(Blame::File, format!("{:?} of shape {} cannot be parted", row.role, Shape(shape.to_vec())));
-        // Gates and ups in turn, or all gates first.
-        let in_turn = self.gguf == "gpt-oss";
-        match (row.role, shape) {
-            (Role::GateUpExperts, &[experts, a, b]) => {
-                let (rows, row_len) = if row.folder.by_input { (b, a) } else { (a, b) };
-                let half = rows / 2;
-                for (part, role) in [Role::GateExperts, Role::UpExperts].into_iter().enumerate() {
-                    let first = part as u64 * if in_turn { 1 } else { half };
-                    let order = Order::From { first, step: if in_turn { 2 } else { 1 } };
-                    let (stored, turned) = ((a, b), row.folder.by_input);
-                    let take = Take { matrices: experts, stored, turned, rows: half, order, ..take.clone() };
-                    self.push(self.name(role, layer, ".weight")?, vec![experts, half, row_len], take)?;
-                }
-                Ok(())
-            }
-            (Role::GateUpExpertsBias, &[experts, rows]) => {
-                let half = rows / 2;
-                for (part, role) in [Role::GateExperts, Role::UpExperts].into_iter().enumerate() {
-                    let first = part as u64 * if in_turn { 1 } else { half };
-                    let order = Order::From { first, step: if in_turn { 2 } else { 1 } };
-                    let take = Take { matrices: experts, stored: (rows, 1), rows: half, order, ..take.clone() };
-                    self.push(self.name(role, layer, ".bias")?, vec![experts, half], take)?;
-                }
-                Ok(())
-            }
-            (Role::DownExpertsBias, _) => {
-                self.push(self.name(Role::DownExperts, layer, ".bias")?, shape.to_vec(), take)
-            }
-            (Role::SsmDtBias, _) => self.push(self.name(Role::SsmDt, layer, ".bias")?, shape.to_vec(), take),
-            (Role::SharedGateUp, &[rows, row_len]) => {
-                self.halves([Role::SharedGate, Role::SharedUp], layer, [rows, row_len], &take)
-            }
-            (Role::FfnGateUp, &[rows, row_len]) if self.entry(tensor)?.name.contains("shared_mlp") => {
-                self.halves([Role::FfnGate, Role::FfnUp], layer, [rows, row_len], &take)
-            }
-            (Role::FfnGateUp, _) => {
-                let name = self.name(Role::FfnGateUp, layer, if slot.bias { ".bias" } else { ".weight" })?;
-                self.push(name, shape.to_vec(), take)
-            }
-            (Role::KvHigh, &[rows, rank]) => {
-                let heads = self.heads(Key::Heads, layer)?;
-                let (still, values) = (self.config.need(&["qk_nope_head_dim"])?, self.config.need(&["v_head_dim"])?);
-                if heads.checked_mul(still + values) != Some(rows) {
-                    return Err(wrong());
-                }
-                let of = Take { matrices: heads, stored: (still + values, rank), ..take };
-                // Keys are stored turned. Their columns are those of the first rows alone.
-                self.push_turned_part(self.name(Role::KHigh, layer, ".weight")?, &of, still)?;
-                let order = Order::From { first: still, step: 1 };
-                let take = Take { rows: values, order, ..of };
-                self.push(self.name(Role::VHigh, layer, ".weight")?, vec![heads, values, rank], take)
-            }
-            _ => Err(wrong()),
-        }
-    }
-    /// Queries, keys, values and gates of a delta net, which lie together by key head: the first three become one tensor.
-    fn delta_net(&mut self, layer: u32, [rows, row_len]: [u64; 2], take: &Take) -> Result<()> {
-        let (groups, values) = (self.heads(Key::SsmGroups, layer)?, self.heads(Key::SsmHeads, layer)?);
-        let (key, value) = (self.heads(Key::SsmSize, layer)?, self.heads(Key::SsmHeadDim, layer)?);
-        let wide = values / groups * value;
-        let sizes = [key, key, wide, wide];
-        if groups.checked_mul(sizes.iter().sum()) != Some(rows) {
-            let what = format!("layer {layer}: a fused map of {rows} rows is not {groups} groups of {sizes:?}");
-            return Err(Fault::new(Blame::File, what));
-        }
-        for (first, rows, role) in [(0, groups * (2 * key + wide), Role::AttnQkv), (3, groups * wide, Role::AttnGate)] {
-            let order = Order::Sorted { groups, sizes, first };
-            let take = Take { rows, order, ..take.clone() };
-            self.push(self.name(role, layer, ".weight")?, vec![rows, row_len], take)?;
-        }
-        Ok(())
-    }
-    /// The first and the second half of a fused matrix.
-    fn halves(&mut self, roles: [Role; 2], layer: u32, [rows, row_len]: [u64; 2], take: &Take) -> Result<()> {
-        let half = rows / 2;
-        for (part, role) in roles.into_iter().enumerate() {
-            let order = Order::From { first: part as u64 * half, step: 1 };
-            let take = Take { rows: half, order, ..take.clone() };
-            self.push(self.name(role, layer, ".weight")?, vec![half, row_len], take)?;
-        }
-        Ok(())
-    }
-    /// The first rows of each matrix, turned.
-    fn push_turned_part(&mut self, name: String, of: &Take, first: u64) -> Result<()> {
-        let shape = vec![of.matrices, of.stored.1, first];
-        let take = Take { turned: true, rows: of.stored.1, kept: Some(first), ..of.clone() };
-        self.push(name, shape, take)
-    }
-    /// The steps, and what a person may want to know.
-    ///
-    /// # Errors
-    /// Experts are missing; a tensor that GGUF has no place for is not zero.
-    pub(super) async fn finish(mut self, files: &SourceSet) -> Result<(Vec<Step>, Vec<String>)> {
-        if let Some(((layer, role), items)) = self.items.iter().next() {
-            let what =
-                format!("layer {layer} has {} of its {role:?}: not all that the configuration says", items.len());
-            return Err(Fault::new(Blame::File, what));
-        }
-        for tensor in &self.zeros {
-            let entry = self.entry(*tensor)?;
-            let stored = Stored::of(files, self.model(), entry)?;
-            let bytes = stored.read(0..stored.bytes()).await?;
-            // Of minus zero the sign is set.
-            let width = entry.encoding.spec().map_or(1, |s| s.block_bytes as usize);
-            if bytes
-                .chunks(width.max(1))
-                .any(|v| v.iter().enumerate().any(|(i, b)| *b != 0 && !(i + 1 == width && *b == 0x80)))
-            {
-                let what = format!("{} is not zero, and GGUF has no place for it in {}", entry.name, self.gguf);
-                return Err(Fault::unsupported(what));
-            }
-            self.left_out.push(entry.name.clone());
-        }
-        // Mamba's head, where it is saved beside the embedding that it is.
-        if let (Some((step, head)), Some(embedding), "mamba") = (self.tied, self.embedding, self.gguf)
-            && same(files, self.model(), self.entry(head)?, self.entry(embedding)?).await?
-        {
-            self.left_out.push(self.entry(head)?.name.clone());
-            self.steps.remove(step);
-        }
-        let mut notes = Vec::new();
-        if let Some(first) = self.left_out.first() {
-            let more = self.left_out.len() - 1;
-            let more = if more > 0 { format!(" and {more} more tensors") } else { String::new() };
-            notes.push(format!("{first}{more}: left out, GGUF files of this architecture have no place for it"));
-        }
-        Ok((self.steps, notes))
-    }
-}
-
-/// Bytes that are compared at a time.
-const PIECE: u64 = 8 << 20;
-
-/// Whether two tensors hold the same values.
-async fn same(files: &SourceSet, model: &ModelFile, a: &TensorEntry, b: &TensorEntry) -> Result<bool> {
-    let (a, b, alike) = (Stored::of(files, model, a)?, Stored::of(files, model, b)?, a.encoding == b.encoding);
-    if !alike || a.bytes() != b.bytes() {
-        return Ok(false);
-    }
-    let mut at = 0;
-    while at < a.bytes() {
-        let end = a.bytes().min(at + PIECE);
-        if a.read(at..end).await? != b.read(at..end).await? {
-            return Ok(false);
-        }
-        at = end;
-    }
-    Ok(true)
 }
