@@ -30,6 +30,17 @@ pub(super) enum Order {
         /// Rows of a head.
         head: u64,
     },
+    /// Behind the first rows, heads of groups in turn: the first head of every group, then the second of every group and so on.
+    Tiled {
+        /// Rows that stay.
+        first: u64,
+        /// Groups.
+        groups: u64,
+        /// Heads of a group.
+        heads: u64,
+        /// Rows of a head.
+        head: u64,
+    },
     /// Parts that follow each other group by group: all groups' rows of one part, then of the next.
     Sorted {
         /// Groups.
@@ -65,6 +76,11 @@ impl Order {
                     p => (p - of_queries - groups, queries + 1),
                 };
                 (group * (queries + 2) + within) * head + at
+            }
+            Self::Tiled { first, groups, heads, head } => {
+                let Some(i) = i.checked_sub(first) else { return i };
+                let (number, at) = (i / head, i % head);
+                first + (number % groups * heads + number / groups) * head + at
             }
             Self::Sorted { groups, sizes, first } => {
                 let (mut rest, mut before) = (i, sizes[..first.min(4)].iter().sum::<u64>());
@@ -121,6 +137,8 @@ pub(super) struct Take {
     pub(super) rows: u64,
     /// Which.
     pub(super) order: Order,
+    /// Which value of a row comes where; of rows that are not turned.
+    pub(super) columns: Order,
     /// What becomes of the values.
     pub(super) map: Map,
 }
@@ -129,7 +147,8 @@ impl Take {
     /// All rows of one matrix.
     pub(super) fn all(tensor: usize, rows: u64, row_len: u64) -> Self {
         let (matrices, turned, kept, order, map) = (1, false, None, Order::SAME, Map::Same);
-        Self { tensors: vec![tensor], matrices, stored: (rows, row_len), turned, kept, rows, order, map }
+        let columns = Order::SAME;
+        Self { tensors: vec![tensor], matrices, stored: (rows, row_len), turned, kept, rows, order, columns, map }
     }
     /// Rows of the new tensor.
     pub(super) fn all_rows(&self) -> u64 {
@@ -162,6 +181,10 @@ impl Take {
             Order::Sorted { .. } => {
                 return self.rows > 0 && (0..self.rows).all(|i| self.order.source(i) < rows);
             }
+            Order::Tiled { first, groups, heads, head } => {
+                let all = groups.checked_mul(heads).and_then(|n| n.checked_mul(head)?.checked_add(first));
+                (all == Some(self.rows) && groups > 0 && head > 0).then(|| self.rows.saturating_sub(1))
+            }
             Order::Paired { .. } | Order::Halved { .. } => self.rows.checked_sub(1),
         };
         last.is_some_and(|last| last < rows)
@@ -187,6 +210,8 @@ mod tests {
         // Two groups of two queries, a key and a value, heads of one row.
         let order = Order::Apart { groups: 2, queries: 2, head: 1 };
         assert_eq!((0..8).map(|i| order.source(i)).collect::<Vec<_>>(), [0, 1, 4, 5, 2, 6, 3, 7]);
+        let tiled = Order::Tiled { first: 1, groups: 2, heads: 2, head: 1 };
+        assert_eq!((0..5).map(|i| tiled.source(i)).collect::<Vec<_>>(), [0, 1, 3, 2, 4]);
         let sorted = |first| Order::Sorted { groups: 2, sizes: [1, 1, 2, 1], first };
         assert_eq!((0..8).map(|i| sorted(0).source(i)).collect::<Vec<_>>(), [0, 5, 1, 6, 2, 3, 7, 8]);
         assert_eq!((0..2).map(|i| sorted(3).source(i)).collect::<Vec<_>>(), [4, 9]);

@@ -118,7 +118,27 @@ impl<'a> Stream<'a> {
             }
             at = until;
         }
+        if self.take.columns != Order::SAME {
+            self.rearrange(&mut out)?;
+        }
         Ok(out)
+    }
+    /// Values of each row in their new order.
+    fn rearrange(&self, rows: &mut [u8]) -> Result<()> {
+        let width = self.block.1 as usize;
+        let len = self.take.row_len() as usize * width;
+        if self.block.0 != 1 || self.take.turned {
+            return Err(Fault::unsupported(format!("{}: the values of its rows cannot be rearranged", self.name)));
+        }
+        for row in rows.chunks_exact_mut(len.max(1)) {
+            let old = row.to_vec();
+            for (column, value) in row.chunks_exact_mut(width).enumerate() {
+                let from = self.take.columns.source(column as u64) as usize * width;
+                let source = old.get(from..from + width);
+                value.copy_from_slice(source.ok_or_else(|| Fault::bug("a column beyond its row"))?);
+            }
+        }
+        Ok(())
     }
     /// Rows of the matrix that starts at byte `start`.
     async fn rows(&self, stored: &Stored<'_>, start: u64, rows: &[u64], out: &mut Vec<u8>) -> Result<()> {

@@ -23,7 +23,6 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
         "an exponential: PyTorch's is not always the nearest number",
     ),
     ("mamba2", "blk.*.ssm_a: values, by one unit in the last place", "the same"),
-    ("qwen35", "all", "value heads in another order, also in columns: not yet"),
 ];
 
 /// A folder as GGUF bytes.

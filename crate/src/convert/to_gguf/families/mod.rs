@@ -14,7 +14,7 @@ use crate::{
 };
 use encoders::{bert, modern_bert, t5_encoder};
 use gemma::{gemma, gemma_embedding, gemma2, gemma3, gemma4};
-use recurrent::{granite_hybrid, lfm2, mamba, mamba2, qwen3_next};
+use recurrent::{granite_hybrid, lfm2, mamba, mamba2, qwen3_next, qwen35};
 
 /// Writes an architecture's hyper-parameters.
 pub(super) type Write = fn(&mut Settings<'_>) -> Result<()>;
@@ -57,6 +57,7 @@ const FAMILIES: &[(&str, Write)] = &[
     ("qwen2moe", qwen_moe),
     ("qwen3", qwen2),
     ("qwen3moe", qwen_moe),
+    ("qwen35", qwen35),
     ("qwen3next", qwen3_next),
     ("seed_oss", base),
     ("smollm3", llama),

@@ -86,3 +86,12 @@ pub(super) fn lfm2(s: &mut Settings<'_>) -> Result<()> {
     s.f32("attention.layer_norm_rms_epsilon", s.config.real(&["norm_eps"]).unwrap_or(1e-5))?;
     s.u32("feed_forward_length", s.known(Key::IntermediateSize)?)
 }
+
+pub(super) fn qwen35(s: &mut Settings<'_>) -> Result<()> {
+    qwen3_next(s)?;
+    // What the class has where a configuration states none.
+    match s.config.rope("mrope_section") {
+        None => s.i32s("rope.dimension_sections", &[11, 11, 10, 0]),
+        Some(_) => Ok(()),
+    }
+}

@@ -279,6 +279,9 @@ impl<'a> Maker<'a> {
         if !slot.bias && row.folder.plus != 0.0 {
             take.map = Map::Plus(row.folder.plus);
         }
+        if self.gguf == "qwen35" {
+            self.tile(row.role, layer, &mut take)?;
+        }
         let bare = ![".weight", ".gamma", ".bias", ".beta"].iter().any(|end| entry.name.ends_with(end));
         let end = match row.role {
             _ if slot.bias => ".bias",

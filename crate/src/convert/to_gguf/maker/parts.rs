@@ -93,6 +93,36 @@ impl Maker<'_> {
         }
         Ok(())
     }
+    /// Value heads of a delta net come in turn of their key heads, so that a repeated key meets them.
+    pub(super) fn tile(&self, role: Role, layer: u32, take: &mut Take) -> Result<()> {
+        let delta = matches!(
+            role,
+            Role::AttnQkv
+                | Role::AttnGate
+                | Role::SsmConv
+                | Role::SsmOut
+                | Role::SsmAlpha
+                | Role::SsmBeta
+                | Role::SsmA
+                | Role::SsmDtBias
+        );
+        if !delta {
+            return Ok(());
+        }
+        let (groups, values) = (self.heads(Key::SsmGroups, layer)?, self.heads(Key::SsmHeads, layer)?);
+        let (key, value) = (self.heads(Key::SsmSize, layer)?, self.heads(Key::SsmHeadDim, layer)?);
+        if groups == values {
+            return Ok(());
+        }
+        let tiled = |first, head| Order::Tiled { first, groups, heads: values / groups, head };
+        match role {
+            Role::AttnQkv | Role::SsmConv => take.order = tiled(2 * key * groups, value),
+            Role::AttnGate => take.order = tiled(0, value),
+            Role::SsmOut => take.columns = tiled(0, value),
+            _ => take.order = tiled(0, 1),
+        }
+        Ok(())
+    }
     /// The first and the second half of a fused matrix.
     fn halves(&mut self, roles: [Role; 2], layer: u32, [rows, row_len]: [u64; 2], take: &Take) -> Result<()> {
         let half = rows / 2;
