@@ -18,6 +18,9 @@ use std::{
 use serde_json::Value;
 
 #[cfg(feature = "convert")]
+#[path = "cli/convert.rs"]
+mod convert;
+#[cfg(feature = "convert")]
 #[path = "cli/quantize.rs"]
 mod quantize;
 #[cfg(feature = "convert")]

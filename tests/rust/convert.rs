@@ -19,10 +19,14 @@ use proptest::prelude::*;
 
 use crate::common::{files, writers};
 
+#[path = "convert/folders.rs"]
+mod folders;
 #[path = "convert/parts.rs"]
 mod parts;
 #[path = "convert/rows.rs"]
 mod rows;
+#[path = "convert/unpacked.rs"]
+mod unpacked;
 
 /// A model written anew as it is.
 fn rewritten(set: &SourceSet) -> Result<Vec<u8>> {

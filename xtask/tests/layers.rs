@@ -21,7 +21,7 @@ const FLOORS: &[Row] = &[
     (3, "tokenizer", &["fault", "order", "model"]),
     (4, "arch", &["fault", "tensor", "model", "ir"]),
     (4, "engine", &["fault", "order", "random", "tensor", "ir"]),
-    (4, "convert", &["fault", "order", "source", "tensor", "model", "formats"]),
+    (5, "convert", &["fault", "order", "source", "tensor", "model", "formats", "tokenizer", "arch"]),
     (5, "onnx", &["fault", "random", "source", "tensor", "ir", "formats", "engine"]),
     (5, "check", &["fault", "order", "source", "tensor", "model", "formats", "arch"]),
     (6, "verdict", &["fault", "order", "tensor", "model", "formats", "arch", "check"]),

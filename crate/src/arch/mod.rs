@@ -135,6 +135,10 @@ pub struct Architecture {
 }
 
 impl Architecture {
+    /// True where values of a head that rotate together lie side by side in GGUF files, and half a head apart in folders.
+    pub fn rearranges_heads(&self) -> bool {
+        (self.folder_pairing, self.gguf_pairing) == (Pairing::Halves, Pairing::Interleaved)
+    }
     /// The tensors; where groups have rows of one role, the first.
     pub fn rows(&self) -> impl Iterator<Item = &'static Row> {
         let groups = self.tensors;

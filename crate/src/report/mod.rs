@@ -5,6 +5,8 @@
 mod bytes;
 mod chat;
 mod check;
+#[cfg(all(feature = "convert", not(target_arch = "wasm32")))]
+mod converting;
 mod describe;
 #[cfg(feature = "compare")]
 mod diff;
@@ -39,6 +41,8 @@ mod writing;
 pub use bytes::BytesReport;
 pub use chat::*;
 pub use check::*;
+#[cfg(all(feature = "convert", not(target_arch = "wasm32")))]
+pub use converting::*;
 pub use describe::items;
 #[cfg(feature = "compare")]
 pub use diff::*;

@@ -5,6 +5,8 @@ mod bytes;
 mod chat;
 mod chunked;
 mod companions;
+#[cfg(all(feature = "convert", not(target_arch = "wasm32")))]
+mod converting;
 mod devices;
 mod findings;
 mod inspection;
@@ -30,6 +32,8 @@ pub use bytes::{FileBytes, file_bytes};
 #[cfg(feature = "chat")]
 pub use chat::{Chat, Compared, Rendered};
 pub use companions::{Beside, Need, complete, complete_from_folder, open_with_missing, open_with_tensor};
+#[cfg(all(feature = "convert", not(target_arch = "wasm32")))]
+pub use converting::{Conversion, Extraction, Unpacking};
 pub use devices::{DeviceEntry, GpuOptions, dispatch_gap, list_devices, test_ops};
 pub use findings::Examination;
 pub use inspection::{Inspection, Peek};
@@ -67,6 +71,8 @@ pub use crate::convert::quantize::{
 pub use crate::convert::{
     edit::{Change as MetadataChange, Changed, text_of as text_change},
     split::Cut,
+    to_gguf::{Options as ConvertOptions, Type as ConvertType},
+    to_safetensors::Options as UnpackOptions,
 };
 #[cfg(feature = "onnx")]
 pub use crate::onnx::{CaseResult, Value as GraphValue, operators};

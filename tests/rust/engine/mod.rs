@@ -2,6 +2,8 @@
 
 mod architectures;
 mod carried;
+#[cfg(feature = "convert")]
+mod converted;
 mod cpu;
 mod encoders;
 mod gpu;

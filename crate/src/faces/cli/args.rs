@@ -70,6 +70,9 @@ pub(super) enum Command {
     /// Run node tests in the form of ONNX's own: a case's folder, or a folder of cases.
     #[cfg(feature = "onnx")]
     TestOnnx(TestOnnxArgs),
+    /// Write the folder of a model as GGUF, as llama.cpp's converter does.
+    #[cfg(feature = "convert")]
+    Convert(super::convert::ConvertArgs),
     /// Write a GGUF model in smaller encodings, the very file that llama.cpp writes.
     #[cfg(feature = "convert")]
     Quantize(super::quantize::QuantizeArgs),
@@ -82,6 +85,9 @@ pub(super) enum Command {
     /// Write a GGUF model of several files as one.
     #[cfg(feature = "convert")]
     Merge(super::rewrite::MergeArgs),
+    /// Write some tensors of a model into a file of their own.
+    #[cfg(feature = "convert")]
+    Extract(super::rewrite::ExtractArgs),
     /// Write a model of real shape with random weights, for benchmarks.
     Synth(SynthArgs),
     /// Measure the time between dependent dispatches of a GPU.

@@ -7,6 +7,8 @@ mod bench;
 #[cfg(feature = "chat")]
 mod chat;
 mod check;
+#[cfg(feature = "convert")]
+mod convert;
 #[cfg(feature = "compare")]
 mod diff;
 mod embed;
@@ -124,6 +126,8 @@ fn dispatch(args: Args) -> Result<Exit> {
         #[cfg(feature = "onnx")]
         Command::TestOnnx(a) => onnx::test(&a, json),
         #[cfg(feature = "convert")]
+        Command::Convert(a) => convert::run(&a, json),
+        #[cfg(feature = "convert")]
         Command::Quantize(a) => quantize::run(&a, json),
         #[cfg(feature = "convert")]
         Command::Edit(a) => rewrite::edit(&a, json),
@@ -131,6 +135,8 @@ fn dispatch(args: Args) -> Result<Exit> {
         Command::Split(a) => rewrite::split(&a, json),
         #[cfg(feature = "convert")]
         Command::Merge(a) => rewrite::merge(&a, json),
+        #[cfg(feature = "convert")]
+        Command::Extract(a) => rewrite::extract(&a, json),
         Command::Synth(a) => synth::run(&a, json),
         Command::Gap(a) => bench::gap(&a, json),
         Command::TimeOpen(a) => bench::time_open(&a, json),
