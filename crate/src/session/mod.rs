@@ -36,9 +36,9 @@ pub use onnx::{GivenInput, GraphModel, GraphRun, NodeCase, json_values, node_cas
 #[cfg(feature = "convert")]
 pub use rewriting::{Edition, Splitting, Written, merge as merge_files};
 pub use run::{
-    Against, Alternative, Asked, Classifier, EmbedOptions, Embedder, Embedding, Estimate, EvalOptions, Evaluated,
-    Evaluation, Generated, Generation, GenerationOptions, OnToken, OnTokenOf, Outcome, Pooling, Prompt, RunSettings,
-    Scored, Scoring, Speed, StopReason, bench, eval_context,
+    Adapter, Against, Alternative, Asked, Classifier, EmbedOptions, Embedder, Embedding, Estimate, EvalOptions,
+    Evaluated, Evaluation, Generated, Generation, GenerationOptions, OnToken, OnTokenOf, Outcome, Pooling, Prompt,
+    RunSettings, Scored, Scoring, Speed, StopReason, bench, eval_context,
 };
 pub use support::{Support, graph_text, passes, program_text, support};
 #[cfg(feature = "talk")]

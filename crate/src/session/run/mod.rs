@@ -1,5 +1,6 @@
 //! A model that runs: its program on a device, the sequences on it, generations and embeddings.
 
+mod adapter;
 mod bench;
 mod classify;
 mod dense;
@@ -18,6 +19,7 @@ mod sequence;
 mod stop;
 mod stop_text;
 
+pub use adapter::Adapter;
 pub use bench::{Speed, bench};
 pub use classify::{Classifier, Scored};
 pub use embedding::{Asked, EmbedOptions, Embedder, Embedding};
