@@ -167,7 +167,7 @@ impl Opened {
                         let first = first + s.first as usize;
                         (0..s.inputs as usize).map(|r| values[(first + r) * outputs + i % outputs]).collect()
                     }
-                    (_, Stored::Mxfp4 { .. }) => panic!("no model here keeps values and scales apart"),
+                    (_, Stored::Mxfp4 { .. } | Stored::Packed) => panic!("no model here keeps values and scales apart"),
                 }
             };
             for run in 0..source.runs {

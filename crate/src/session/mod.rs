@@ -44,9 +44,9 @@ pub use rewriting::{Edition, Splitting, Written, merge as merge_files};
 #[cfg(feature = "talk")]
 pub use run::begun;
 pub use run::{
-    Against, Alternative, Asked, Classifier, EmbedOptions, Embedder, Embedding, Estimate, EvalOptions, Evaluated,
-    Evaluation, Generated, Generation, GenerationOptions, OnToken, OnTokenOf, Outcome, Pooling, Prompt, RunSettings,
-    Scored, Scoring, Speed, StopReason, bench, eval_context,
+    Adapter, Against, Alternative, Asked, Classifier, EmbedOptions, Embedder, Embedding, Estimate, EvalOptions,
+    Evaluated, Evaluation, Generated, Generation, GenerationOptions, OnToken, OnTokenOf, Outcome, Pooling, Prompt,
+    RunSettings, Scored, Scoring, Speed, StopReason, bench, eval_context,
 };
 #[cfg(feature = "serve")]
 pub use run::{Batch, BatchEvent, Ended, Gives, Request, Ticket, Token, gives};

@@ -8,6 +8,7 @@ mod cpu;
 mod encoders;
 mod gpu;
 mod layouts;
+mod lora;
 mod mixtures;
 mod plans;
 mod random;

@@ -367,6 +367,8 @@ pub(super) struct RunArgs {
     #[arg(long)]
     pub(super) logits: bool,
     #[command(flatten)]
+    pub(super) lora: super::lora::LoraArgs,
+    #[command(flatten)]
     pub(super) program: ProgramArgs,
     #[command(flatten)]
     pub(super) device: DeviceArgs,
@@ -469,6 +471,8 @@ pub(super) struct EvalArgs {
     #[arg(long, value_name = "N")]
     pub(super) chunks: Option<usize>,
     #[command(flatten)]
+    pub(super) lora: super::lora::LoraArgs,
+    #[command(flatten)]
     pub(super) device: DeviceArgs,
 }
 
@@ -506,6 +510,8 @@ pub(super) struct EmbedArgs {
     /// Whether vectors are scaled to length 1: true or false; the default is what the model's files say, else true.
     #[arg(long, value_name = "BOOL")]
     pub(super) normalize: Option<bool>,
+    #[command(flatten)]
+    pub(super) lora: super::lora::LoraArgs,
     #[command(flatten)]
     pub(super) device: DeviceArgs,
 }

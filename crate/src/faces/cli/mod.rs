@@ -16,6 +16,7 @@ mod eval;
 mod explain;
 mod graph;
 mod inspect;
+mod lora;
 mod map;
 #[cfg(feature = "onnx")]
 mod onnx;

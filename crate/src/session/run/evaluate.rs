@@ -6,7 +6,10 @@
 
 use std::rc::Rc;
 
-use super::runner::{RunSettings, Runner};
+use super::{
+    adapter::Adapter,
+    runner::{RunSettings, Runner},
+};
 use crate::{
     engine::device::{DeviceChoice, DeviceInfo},
     fault::{Fault, Result},
@@ -143,10 +146,12 @@ impl Evaluated {
         choice: DeviceChoice,
         gpu: GpuOptions,
         context: u32,
+        adapters: Vec<Adapter>,
         on_progress: &mut dyn FnMut(Progress),
     ) -> Result<Self> {
         let vocabulary = inspection.vocabulary().await.ok();
-        let settings = RunSettings { context: Some(context), outputs: OUTPUTS.min(context), ..RunSettings::default() };
+        let outputs = OUTPUTS.min(context);
+        let settings = RunSettings { adapters, context: Some(context), outputs, ..RunSettings::default() };
         let runner = Runner::load(inspection, choice, gpu, &settings, on_progress).await?;
         if runner.program().vocab == 0 {
             return Err(Fault::unsupported("the model is an encoder: it predicts no tokens"));

@@ -1,5 +1,6 @@
 //! A model that runs: its program on a device, the sequences on it, generations and embeddings.
 
+mod adapter;
 #[cfg(feature = "serve")]
 mod batch;
 mod bench;
@@ -22,6 +23,7 @@ mod sequence;
 mod stop;
 mod stop_text;
 
+pub use adapter::Adapter;
 #[cfg(feature = "serve")]
 pub use batch::{Batch, BatchEvent, Ended, Request, Ticket, Token};
 pub use bench::{Speed, bench};

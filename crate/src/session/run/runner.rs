@@ -17,7 +17,10 @@ use crate::{
     ir::{Angles, Graph, Input, passes},
 };
 
-use super::loader;
+use super::{
+    adapter::{self, Adapter},
+    loader::{self, Files, PackedWeights},
+};
 use crate::session::{GpuOptions, Inspection, Progress, devices::open_device};
 
 /// The longest sequence unless more is asked for: caches are memory.
@@ -31,6 +34,8 @@ const GPU_DEPTH: usize = 3;
 /// How a model is to be run.
 #[derive(Debug, Clone)]
 pub struct RunSettings {
+    /// Changes of the weights that are computed beside them, in this order.
+    pub adapters: Vec<Adapter>,
     /// The longest sequence; `None`: the model's, up to 4096.
     pub context: Option<u32>,
     /// Sequences at once.
@@ -50,6 +55,7 @@ pub struct RunSettings {
 impl Default for RunSettings {
     fn default() -> Self {
         Self {
+            adapters: Vec::new(),
             context: None,
             sequences: 1,
             outputs: 1,
@@ -93,6 +99,8 @@ impl Choice {
 /// A program on its device.
 pub(super) struct Runner {
     inspection: Rc<Inspection>,
+    adapters: Vec<Rc<Inspection>>,
+    packed: PackedWeights,
     choice: DeviceChoice,
     gpu: GpuOptions,
     graph: Rc<Graph>,
@@ -124,8 +132,11 @@ impl Runner {
         settings: &RunSettings,
         on_progress: &mut dyn FnMut(Progress),
     ) -> Result<Self> {
-        let built = arch::build(inspection.model())?;
+        let mut built = arch::build(inspection.model())?;
+        arch::adapt(&mut built, inspection.model(), &adapter::described(&settings.adapters))?;
         let mut graph = built.graph;
+        let (packed, notes) = loader::survey(&inspection, &mut graph).await?;
+        built.notes.extend(notes);
         let disabled: Vec<&str> = settings.disabled_passes.iter().map(String::as_str).collect();
         passes::run(&mut graph, &disabled)?;
         let most = built.hparams.context;
@@ -151,6 +162,8 @@ impl Runner {
         let factors = loader::factors(&inspection, &graph).await?;
         let mut this = Self {
             inspection,
+            adapters: settings.adapters.iter().map(Adapter::files).collect(),
+            packed,
             choice,
             gpu,
             tables: vec![None; graph.rotations.len()],
@@ -171,7 +184,8 @@ impl Runner {
     /// Loads weights and the fixed part of the step's inputs.
     async fn fill(&mut self, on_progress: &mut dyn FnMut(Progress)) -> Result<()> {
         self.device.load(&self.program).await?;
-        loader::load_weights(&self.inspection, &self.graph, &self.program, self.device.as_mut(), on_progress).await?;
+        let files = Files { model: &self.inspection, adapters: &self.adapters, packed: &self.packed };
+        loader::load_weights(files, &self.graph, &self.program, self.device.as_mut(), on_progress).await?;
         self.device.finish_load().await?;
         self.device.write(self.program.batch, 0, &self.program.layout.header())?;
         let at = self.program.layout.header()[batch::PAGES_AT];

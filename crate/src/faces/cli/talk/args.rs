@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::super::args::{DeviceArgs, ProgramArgs, SamplingArgs, variable};
+use super::super::{
+    args::{DeviceArgs, ProgramArgs, SamplingArgs, variable},
+    lora::LoraArgs,
+};
 use crate::session::{Data, WhenFull};
 
 #[derive(Args)]
@@ -28,6 +31,8 @@ pub(in super::super) struct TalkArgs {
     pub(super) set: Vec<(String, Data)>,
     #[command(flatten)]
     pub(super) sampling: SamplingArgs,
+    #[command(flatten)]
+    pub(super) lora: LoraArgs,
     #[command(flatten)]
     pub(super) program: ProgramArgs,
     #[command(flatten)]

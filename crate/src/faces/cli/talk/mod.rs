@@ -55,6 +55,7 @@ fn open(args: &TalkArgs, json: bool) -> Result<Talk> {
     let options = GenerationOptions { add_special: false, ..args.sampling.options(args.tokens) };
     options.sampling.check()?;
     let settings = RunSettings {
+        adapters: args.lora.open()?,
         context: args.device.context,
         cache: args.program.cache_type,
         penalties: options.sampling.has_penalties(),
