@@ -2,6 +2,7 @@
 //!
 //! TypeScript types are derived from these structs by a test (`www/src/wire/report.ts`).
 
+mod blocks;
 mod bytes;
 mod chat;
 mod check;
@@ -36,6 +37,7 @@ mod vocabulary;
 #[cfg(feature = "convert")]
 mod writing;
 
+pub use blocks::{BlockFieldReport, BlockReport};
 pub use bytes::BytesReport;
 pub use chat::*;
 pub use check::*;

@@ -1,6 +1,7 @@
 import type { ReaderCalls } from "../wire/calls.ts";
 import { fault, FaultError } from "../wire/fault.ts";
 import type { ReaderModel, ReaderWasm } from "./glassbox.ts";
+import { channelsOf, heatOf, normsOf, spectrumOf } from "./measures.ts";
 import { type Engine, type Handlers, loader, serve } from "./pump.ts";
 import { blobs } from "./remote.ts";
 
@@ -8,6 +9,9 @@ import { blobs } from "./remote.ts";
 class Reader implements Engine<keyof ReaderCalls> {
   private readonly wasm = loader<ReaderWasm>(() => import("../wasm/reader.js"));
   private model: ReaderModel | null = null;
+  /** Ends what is still being measured of the model when another one takes its place. */
+  private closing = new AbortController();
+  private readonly busy = new Set<Promise<unknown>>();
 
   bytesRead(): number | null {
     return this.model?.bytes_read() ?? null;
@@ -22,19 +26,40 @@ class Reader implements Engine<keyof ReaderCalls> {
       const { Model } = await this.wasm();
       // The old model stays open until the new one is: a failed open loses nothing.
       const opened = await Model.open(...blobs(files));
-      this.model?.free();
+      this.close();
       this.model = opened;
       return opened.report();
     },
-    array: ({ key, start, count }) => this.opened().array(key, start, count),
-    peek: ({ tensor, firstRow, rows, stats }) => this.opened().peek(tensor, firstRow, rows, stats),
-    check: () => this.opened().check(),
-    bytes: ({ file, start, count }) => this.opened().bytes(file, start, count),
+    array: ({ key, start, count }) => this.use((model) => model.array(key, start, count)),
+    peek: ({ tensor, firstRow, rows, stats }) => this.use((model) => model.peek(tensor, firstRow, rows, stats)),
+    block: ({ tensor, index }) => this.use((model) => model.block(tensor, index)),
+    heat: (ask) => this.use((model) => heatOf(model, ask)),
+    channels: (ask, emit, stop) => this.use((model, closing) => channelsOf(model, ask, emit, AbortSignal.any([stop, closing]))),
+    spectrum: (ask) => this.use((model) => spectrumOf(model, ask)),
+    norms: (ask, emit, stop) => this.use((model, closing) => normsOf(model, ask, emit, AbortSignal.any([stop, closing]))),
+    check: () => this.use((model) => model.check()),
+    bytes: ({ file, start, count }) => this.use((model) => model.bytes(file, start, count)),
   };
 
-  private opened(): ReaderModel {
+  /** Asks the open model, which stays until it has answered. */
+  private async use(ask: (model: ReaderModel, closing: AbortSignal) => Promise<string>): Promise<string> {
     if (this.model === null) throw new FaultError(fault("caller", "No model is open"));
-    return this.model;
+    const answer = ask(this.model, this.closing.signal);
+    this.busy.add(answer);
+    try {
+      return await answer;
+    } finally {
+      this.busy.delete(answer);
+    }
+  }
+
+  /** Gives the model's memory back, once nobody asks it any more. */
+  private close(): void {
+    const old = this.model;
+    this.model = null;
+    this.closing.abort();
+    this.closing = new AbortController();
+    void Promise.allSettled([...this.busy]).then(() => old?.free());
   }
 }
 

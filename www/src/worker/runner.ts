@@ -1,7 +1,7 @@
 import type { Calls, RunnerCalls } from "../wire/calls.ts";
 import { fault, FaultError } from "../wire/fault.ts";
 import type { RunnerModel, RunnerWasm } from "./glassbox.ts";
-import { type Engine, type Handlers, loader, serve } from "./pump.ts";
+import { type Engine, type Handlers, loader, macrotask, serve } from "./pump.ts";
 import { blobs } from "./remote.ts";
 import { installSubgroupShim } from "./subgroups.ts";
 
@@ -79,18 +79,6 @@ class Runner implements Engine<keyof RunnerCalls> {
     if (this.model === null) throw new FaultError(fault("caller", "No model is open"));
     return this.model;
   }
-}
-
-/** Lets waiting messages in; unlike a timer it is not clamped to 4 ms. */
-function macrotask(): Promise<void> {
-  return new Promise((resolve) => {
-    const channel = new MessageChannel();
-    channel.port1.onmessage = () => {
-      channel.port1.close();
-      resolve();
-    };
-    channel.port2.postMessage(null);
-  });
 }
 
 serve(new Runner());
