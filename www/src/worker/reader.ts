@@ -1,9 +1,11 @@
 import type { ReaderCalls } from "../wire/calls.ts";
 import { fault, FaultError } from "../wire/fault.ts";
 import type { ReaderModel, ReaderWasm } from "./glassbox.ts";
-import { channelsOf, heatOf, normsOf, spectrumOf } from "./measures.ts";
 import { type Engine, type Handlers, loader, serve } from "./pump.ts";
 import { blobs } from "./remote.ts";
+
+/** What is measured of values is fetched when it is first asked for: the first view waits for what this file imports. */
+const measures = () => import("./measures.ts");
 
 /** Says what files are. It holds at most one open model. */
 class Reader implements Engine<keyof ReaderCalls> {
@@ -33,10 +35,10 @@ class Reader implements Engine<keyof ReaderCalls> {
     array: ({ key, start, count }) => this.use((model) => model.array(key, start, count)),
     peek: ({ tensor, firstRow, rows, stats }) => this.use((model) => model.peek(tensor, firstRow, rows, stats)),
     block: ({ tensor, index }) => this.use((model) => model.block(tensor, index)),
-    heat: (ask) => this.use((model) => heatOf(model, ask)),
-    channels: (ask, emit, stop) => this.use((model, closing) => channelsOf(model, ask, emit, AbortSignal.any([stop, closing]))),
-    spectrum: (ask) => this.use((model) => spectrumOf(model, ask)),
-    norms: (ask, emit, stop) => this.use((model, closing) => normsOf(model, ask, emit, AbortSignal.any([stop, closing]))),
+    heat: (ask) => this.use(async (model) => (await measures()).heatOf(model, ask)),
+    channels: (ask, emit, stop) => this.use(async (model, closing) => (await measures()).channelsOf(model, ask, emit, AbortSignal.any([stop, closing]))),
+    spectrum: (ask) => this.use(async (model) => (await measures()).spectrumOf(model, ask)),
+    norms: (ask, emit, stop) => this.use(async (model, closing) => (await measures()).normsOf(model, ask, emit, AbortSignal.any([stop, closing]))),
     check: () => this.use((model) => model.check()),
     bytes: ({ file, start, count }) => this.use((model) => model.bytes(file, start, count)),
   };

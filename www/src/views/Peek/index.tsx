@@ -5,7 +5,7 @@ import { useSignal } from "@preact/signals";
 import { bytes, count, hexPairs, real, shape } from "../../lib/format.ts";
 import { encodingColour } from "../../lib/palette.ts";
 import { report } from "../../state/model.ts";
-import { computeStats, type Contents as Shown, contents, firstRow, rowsAtOnce, showRows, stats, tensors, values } from "../../state/tensors.ts";
+import { computeStats, type Contents as Shown, contents, deselect, firstRow, rowsAtOnce, selected, showRows, stats, tensors, values } from "../../state/tensors.ts";
 import type { PeekReport, StatsReport, TensorReport } from "../../wire/report.ts";
 import { CopyButton } from "../../widgets/CopyButton.tsx";
 import { Histogram } from "../../widgets/Histogram.tsx";
@@ -14,12 +14,10 @@ import { Meter } from "../../widgets/Meter.tsx";
 import { Segmented } from "../../widgets/Segmented.tsx";
 import { Swatch } from "../../widgets/StackBar.tsx";
 import { Text } from "../../widgets/Text.tsx";
-import { later } from "../App/later.tsx";
 import { ByteLink } from "../Bytes/link.tsx";
 import { FaultCard } from "../Faults/index.tsx";
+import { Pictures } from "../Pictures/index.tsx";
 
-/** They come behind the first view. */
-const Pictures = later("Pictures");
 const SHOWN: { value: Shown; label: string }[] = [
   { value: "numbers", label: "Values" }, { value: "heat", label: "Heat map" }, { value: "channels", label: "Channels" }, { value: "blocks", label: "Blocks" }, { value: "spectrum", label: "Spectrum" },
 ];
@@ -29,15 +27,17 @@ const COLUMNS = 16;
 /** Bytes of a block shown; the longest block of any encoding has 292. */
 const MOST_HEX = 320;
 
-export function Peek({ index, onClose }: { index: number; onClose: () => void }) {
-  const tensor = tensors.value[index];
+/** The open tensor, read when it is opened. */
+export function Peek() {
+  const index = selected.value;
+  const tensor = index === null ? undefined : tensors.value[index];
   if (tensor === undefined) return null;
   return (
-    <section class="card peek" aria-label="The chosen tensor">
+    <section key={index} class="card peek" aria-label="The chosen tensor">
       <div class="row title">
         <h2 class="mono break"><Text value={tensor.name} /></h2>
         <CopyButton what="the name" text={() => tensor.name} />
-        <button type="button" class="button plain push" onClick={onClose} aria-label="Close the tensor"><Icon name="cross" size={14} /></button>
+        <button type="button" class="button plain push" onClick={deselect} aria-label="Close the tensor"><Icon name="cross" size={14} /></button>
       </div>
       <Facts tensor={tensor} />
       {tensor.place === "here" ? <Contents tensor={tensor} /> : <Elsewhere tensor={tensor} />}

@@ -4,16 +4,16 @@ import { bytes, count, plural, shape } from "../../lib/format.ts";
 import { encodingColour } from "../../lib/palette.ts";
 import { visible } from "../../lib/visible.ts";
 import { go, route } from "../../state/route.ts";
-import { deselect, found, foundBytes, mode, rows, select, selected, sort, sortBy, type SortKey, tensors, toggle } from "../../state/tensors.ts";
+import { found, foundBytes, mode, rows, select, selected, sort, sortBy, type SortKey, tensors, toggle } from "../../state/tensors.ts";
 import { Search } from "../../widgets/Search.tsx";
 import { Segmented } from "../../widgets/Segmented.tsx";
 import { Swatch } from "../../widgets/StackBar.tsx";
 import { Text } from "../../widgets/Text.tsx";
 import { type Column, type GridRow, VirtualGrid } from "../../widgets/VirtualGrid.tsx";
 import { later } from "../App/later.tsx";
-import { Peek } from "../Peek/index.tsx";
 
-/** It comes behind the first view. */
+/** They come behind the first view of a file. */
+const Peek = later("Peek");
 const Norms = later("Norms");
 const ARRANGEMENTS = [{ value: "tree", label: "Tree" }, { value: "table", label: "Table" }, { value: "norms", label: "Norms" }] as const;
 
@@ -45,7 +45,7 @@ export function Tensors() {
       </div>
       {open === null && norms ? null : open === null ? (
         <section class="card nothing hint"><h2>Choose a tensor</h2><p class="muted">Its values, statistics and bytes are read from the file when you do, and not before.</p></section>
-      ) : <Peek key={open} index={open} onClose={deselect} />}
+      ) : <Peek />}
     </div>
   );
 }
