@@ -5,6 +5,7 @@ import { bin, type Budget, BUDGET, cellAt, cut, fullColour, heat, plan, type Rea
 import { Moments, norm, type NormReport, place, rms, roles } from "../../../www/src/lib/values/norms.ts";
 import { moved, planeOf, usual, wholePlane, withAxis, zoomed } from "../../../www/src/lib/values/plane.ts";
 import { CHANNELS, LAYERS, median, strange } from "../../../www/src/lib/values/robust.ts";
+import { CACHES, longest, needed } from "../../../www/src/lib/reach.ts";
 import { describe as told, singularValues } from "../../../www/src/lib/values/svd.ts";
 
 /** A tensor in memory that counts what is asked of it. */
@@ -242,5 +243,20 @@ describe("norms by layer", () => {
   it("leave out tensors that could not be read", () => {
     const gone: NormReport = { ...measure(0, [1]), fault: "gone" };
     expect(roles(["blk.0.a.weight", "blk.1.a.weight"], [gone, measure(1, [1])])).toEqual([]);
+  });
+});
+
+describe("memory over the context", () => {
+  const fit = { weights: 100, cache_per_token: 64, states: 10, scratch: 20, context: 1000 };
+  it("grows by the cache alone", () => {
+    expect(needed(fit, 1, 0)).toBe(130);
+    expect(CACHES.map((c) => needed(fit, c.share, 100) - 130)).toEqual([6400, 3200, 1700]);
+  });
+  it("tells the longest context that fits, which is the model's own at most", () => {
+    expect(longest(fit, 1, 130 + 64 * 10.5)).toBe(10);
+    expect(longest(fit, 0.5, 130 + 64 * 10.5)).toBe(21);
+    expect(longest(fit, 1, 1e9)).toBe(1000);
+    expect(longest(fit, 1, 129)).toBe(0);
+    expect(longest({ ...fit, cache_per_token: 0 }, 1, 130)).toBe(1000);
   });
 });

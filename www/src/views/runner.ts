@@ -2,6 +2,7 @@
 export { Bytes } from "./Bytes/index.tsx";
 export { Graph } from "./Graph/index.tsx";
 export { Parts } from "./Overview/parts.tsx";
+export { Reach } from "./Overview/reach.tsx";
 export { Peek } from "./Peek/index.tsx";
 export { Norms } from "./Pictures/norms.tsx";
 export { Run } from "./Run/index.tsx";

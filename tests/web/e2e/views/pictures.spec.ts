@@ -149,3 +149,11 @@ for (const scheme of ["light", "dark"] as const) {
     }
   });
 }
+
+test("the memory calculator plots memory over the context, by type of the cache", async ({ page }) => {
+  await open(page, "m.gguf", "overview");
+  await expect(page.getByRole("img", { name: /^Memory over context length up to 8,192 tokens: F32 reaches/ })).toBeVisible();
+  await page.getByRole("spinbutton", { name: "Memory" }).fill("0.25");
+  await expect(page.getByRole("row", { name: /^F32 .* [\d,]+$/ })).toBeVisible();
+  await accessible(page);
+});

@@ -124,7 +124,7 @@ function Statistics({ report, rowLen }: { report: BlocksReport; rowLen: number }
         <thead class="quiet"><tr><th scope="col">Magnitude</th><th scope="col">Share</th><th scope="col">Blocks</th></tr></thead>
         <tbody>
           {report.zero > 0 ? <tr><th scope="row">0</th><td><i class="bar" style={{ width: `${(report.zero / Math.max(most, report.zero)) * 100}%` }} /></td><td class="num">{count(report.zero)}</td></tr> : null}
-          {report.counts.map((n, i) => <tr key={i}><th scope="row">{power(report.first + i)} to {power(report.first + i + 1)}</th><td><i class="bar" style={{ width: `${(n / Math.max(most, report.zero)) * 100}%` }} /></td><td class="num">{count(n)} <span class="muted share">{n === 0 ? "" : percent(n / report.count)}</span></td></tr>)}
+          {report.counts.map((n, i) => <tr key={i}><th scope="row">{power(report.first + i)} to {power(report.first + i + 1)}</th><td>{n === 0 ? null : <i class="bar" style={{ width: `${(n / Math.max(most, report.zero)) * 100}%` }} />}</td><td class="num">{count(n)} <span class="muted share">{n === 0 ? "" : percent(n / report.count)}</span></td></tr>)}
         </tbody>
       </table>
       <Details title="Blocks by the number of their different values">
