@@ -114,7 +114,14 @@ export class Model extends Opened implements ReaderModel {
     const row = t.shape.at(-1) ?? 1;
     const loud = t.name === "blk.3.attn_k.weight" ? 8 : 1;
     this.read = Math.min(this.about.bytes_total, this.read + count);
-    return Float32Array.from({ length: count }, (_, i) => loud * valueOf(tensor, Math.floor((first + i) / row), (first + i) % row));
+    const values = new Float32Array(count);
+    let [r, c] = [Math.floor(first / row), first % row];
+    for (let i = 0; i < count; i++) {
+      values[i] = loud * valueOf(tensor, r, c);
+      c += 1;
+      if (c === row) [r, c] = [r + 1, 0];
+    }
+    return values;
   }
 
   /** A block of Q8_0, or of Q4_K; plain values have no fields. */

@@ -4,7 +4,7 @@ import type { ReaderModel, ReaderWasm } from "./glassbox.ts";
 import { type Engine, type Handlers, loader, serve } from "./pump.ts";
 import { blobs } from "./remote.ts";
 
-/** What is measured of values is fetched when it is first asked for: the first view waits for what this file imports. */
+/** What is measured of values comes behind the wasm: the first view waits for what this file imports. */
 const measures = () => import("./measures.ts");
 
 /** Says what files are. It holds at most one open model. */
@@ -22,6 +22,8 @@ class Reader implements Engine<keyof ReaderCalls> {
   readonly handlers: Handlers<keyof ReaderCalls> = {
     warm: async () => {
       await this.wasm();
+      // Once the page is warm it need not ask its host for anything; where this fails, the first question tries again.
+      await measures().catch(() => {});
       return "null";
     },
     open: async ({ files }) => {

@@ -68,7 +68,7 @@ function Sheet({ report, shows, busy }: { report: HeatReport | null; shows: Show
   useEffect(() => {
     // Cells of two pixels are told apart, and need a quarter of the values.
     const next = { height: Math.max(1, Math.floor(map.height / 2)), width: Math.max(1, Math.floor(map.width / 2)) };
-    if (width.value === 0 || (next.height === room.value.height && next.width === room.value.width && report !== null)) return;
+    if (width.value === 0 || (next.height === room.value.height && next.width === room.value.width)) return;
     room.value = next;
     void look();
   }, [width.value, height]);
