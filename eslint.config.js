@@ -6,7 +6,7 @@ const ROOMS = {
   widgets: ["widgets", "lib"],
   state: ["state", "wire", "lib"],
   wire: ["wire", "lib"],
-  worker: ["worker", "wire", "wasm"],
+  worker: ["worker", "wire", "wasm", "lib"],
   fetcher: ["fetcher", "wire"],
   layout: ["layout", "lib"],
   offline: ["offline"],

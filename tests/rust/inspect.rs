@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use files::{assert_well_formed, block_on, corpus, on_disk, open};
 use glassbox::{
     formats::{self, ArrayItems},
-    model::{MetaType, MetaValue, ModelFile, Place, Severity},
+    model::{MetaType, MetaValue, ModelFile, Place, Severity, TensorEntry},
+    report::BlockReport,
+    session::Inspection,
     source::SourceSet,
     tensor::Encoding,
 };
@@ -426,4 +428,37 @@ fn a_file_on_disk_reads_only_what_is_asked() {
     let file = FileSource::open(&folder.path().join("f"), "f").expect("opens");
     assert_eq!(block_on(file.read(1..3)).expect("reads"), [2, 3]);
     assert!(FileSource::open(folder.path(), "d").is_err());
+}
+
+#[test]
+fn a_block_is_told_by_fields_from_which_its_weights_can_be_reckoned() {
+    let sample = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/corpus/sample/gguf"));
+    let inspection = block_on(Inspection::open(on_disk(sample, &["sample-q4_k_m.gguf"]))).expect("opens");
+    let is_q4_k = |t: &TensorEntry| t.encoding == Encoding::Q4_K;
+    let tensor = inspection.model().tensors.iter().position(is_q4_k).expect("the sample has Q4_K");
+    let block = BlockReport::from(&block_on(inspection.block(tensor, 3)).expect("the block is read"));
+    let bytes: Vec<u8> = block.hex.split(' ').map(|b| u8::from_str_radix(b, 16).unwrap()).collect();
+    let field = |name: &str| block.fields.iter().find(|f| f.name == name).expect(name);
+    let (d, dmin, scales) = (field("d").numbers[0], field("dmin").numbers[0], &field("scales").numbers);
+    let qs = &bytes[field("qs").at as usize..];
+    for (i, value) in block.values.iter().enumerate() {
+        let (group, lane) = (i / 32, i % 32);
+        let q = qs[group / 2 * 32 + lane] >> (group % 2 * 4) & 15;
+        let weight = d * scales[group] * f32::from(q) - dmin * scales[8 + group];
+        assert_eq!(*value, weight, "weight {i}");
+    }
+    assert_eq!(block.values, block_on(inspection.values(tensor, 768..1024)).expect("the same values by number"));
+    assert_eq!((block.index, block.values.len(), bytes.len()), (3, 256, 144));
+}
+
+#[test]
+fn values_and_blocks_beyond_the_end_are_refused_in_words() {
+    let sample = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/corpus/sample/gguf"));
+    let inspection = block_on(Inspection::open(on_disk(sample, &["sample-q8_0.gguf"]))).expect("opens");
+    let elements = inspection.tensor_values(0).expect("it is here").elements();
+    let refusal = |range| block_on(inspection.values(0, range)).unwrap_err().what;
+    assert!(refusal(0..elements + 1).contains(&format!("the tensor has {elements}")));
+    assert!(block_on(inspection.values(0, elements..elements)).unwrap().is_empty());
+    assert!(block_on(inspection.block(0, u64::MAX)).unwrap_err().what.contains("was asked for; the tensor has"));
+    assert_eq!(block_on(inspection.values(9999, 0..1)).unwrap_err().what, "there is no tensor number 9999");
 }

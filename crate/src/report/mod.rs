@@ -2,6 +2,7 @@
 //!
 //! TypeScript types are derived from these structs by a test (`www/src/wire/report.ts`).
 
+mod blocks;
 mod bytes;
 mod chat;
 mod check;
@@ -38,6 +39,7 @@ mod vocabulary;
 #[cfg(all(feature = "convert", not(target_arch = "wasm32")))]
 mod writing;
 
+pub use blocks::{BlockFieldReport, BlockReport};
 pub use bytes::BytesReport;
 pub use chat::*;
 pub use check::*;

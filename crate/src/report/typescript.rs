@@ -43,6 +43,8 @@ fn declarations() -> Vec<Declaration> {
         MapPartReport,
         BytesReport,
         PeekReport,
+        BlockReport,
+        BlockFieldReport,
         StatsReport,
         TokensReport,
         PieceReport,

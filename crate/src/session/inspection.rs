@@ -259,7 +259,7 @@ impl<'a> TensorData<'a> {
             big_endian: model.big_endian(),
         })
     }
-    fn block_count(&self) -> u64 {
+    pub(super) fn block_count(&self) -> u64 {
         self.elements.div_ceil(u64::from(self.spec.block_len))
     }
     /// The bytes of whole blocks, in little-endian order.

@@ -54,7 +54,7 @@ pub use support::{Support, graph_text, passes, program_text, support};
 #[cfg(feature = "talk")]
 pub use talk::{Message, OnPart, Part, Role, Talk, Thinking, WhenFull};
 pub use timing::{Progress, Stopwatch, Timing};
-pub use values::TensorValues;
+pub use values::{Block, TensorValues};
 pub use vocabulary::open_vocabulary;
 #[cfg(all(feature = "convert", not(target_arch = "wasm32")))]
 pub use writing::Quantization;

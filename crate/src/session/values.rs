@@ -5,9 +5,12 @@ use std::ops::Range;
 use super::{Inspection, inspection::TensorData};
 use crate::{
     fault::{Fault, Result},
-    model::TensorEntry,
-    tensor::Encoding,
+    model::{Place, TensorEntry},
+    tensor::{Encoding, EncodingSpec},
 };
+
+/// The most values that one answer of [`Inspection::values`] holds.
+const MOST: u64 = 4 << 20;
 
 /// A tensor of an open model whose bytes are here and can be decoded.
 pub struct TensorValues<'a>(TensorData<'a>);
@@ -20,6 +23,59 @@ impl Inspection {
     pub fn tensor_values(&self, tensor: usize) -> Result<TensorValues<'_>> {
         TensorData::of(self, tensor).map(TensorValues)
     }
+    /// Values `range` of a tensor in row-major order; at most 4,194,304 of them.
+    ///
+    /// # Errors
+    /// As [`Inspection::tensor_values`]; the range is longer, or lies beyond the last value; the source fails.
+    pub async fn values(&self, tensor: usize, range: Range<u64>) -> Result<Vec<f32>> {
+        let values = self.tensor_values(tensor)?;
+        let (asked, all) = (range.end.saturating_sub(range.start), values.elements());
+        if range.end > all {
+            let what = format!("values {} to {} were asked for; the tensor has {all}", range.start, range.end);
+            return Err(Fault::caller(what));
+        }
+        if asked > MOST {
+            return Err(Fault::limit(format!("{asked} values asked for; at most {MOST} are read at a time")));
+        }
+        values.read(range).await
+    }
+    /// One block of a tensor: its bytes, and the values that they hold.
+    ///
+    /// # Errors
+    /// As [`Inspection::tensor_values`]; there is no such block; the source fails.
+    pub async fn block(&self, tensor: usize, index: u64) -> Result<Block> {
+        let values = self.tensor_values(tensor)?;
+        let (len, count) = (values.block_len(), values.0.block_count());
+        if index >= count {
+            return Err(Fault::caller(format!("block {index} was asked for; the tensor has {count}, from 0 on")));
+        }
+        let first = index * len;
+        let range = first..values.elements().min(first.saturating_add(len));
+        let at = match &values.entry().place {
+            Place::Here { at, .. } => Some(at.start + index * u64::from(values.0.spec.block_bytes)),
+            _ => None,
+        };
+        let bytes = values.bytes(range.clone()).await?;
+        let spec = values.0.spec;
+        Ok(Block { index, count, at, bytes, values: values.read(range).await?, spec })
+    }
+}
+
+/// One block of a tensor; of plain encodings one value, or the few that share bytes.
+#[derive(Debug, Clone)]
+pub struct Block {
+    /// Which, in row-major order from 0 on.
+    pub index: u64,
+    /// How many the tensor has.
+    pub count: u64,
+    /// Its first byte in the file; `None` where the values do not lie one behind the other.
+    pub at: Option<u64>,
+    /// Its bytes, in little-endian order.
+    pub bytes: Vec<u8>,
+    /// Its values; the last block of a tensor may hold fewer than the others.
+    pub values: Vec<f32>,
+    /// Its encoding.
+    pub spec: &'static EncodingSpec,
 }
 
 impl TensorValues<'_> {

@@ -1,6 +1,6 @@
 /** A stand-in for both wasm modules with the contracts of worker/glassbox.ts. What it does is chosen by the opened file's name. */
 import type { ReaderModel, RunnerModel } from "../../../www/src/worker/glassbox.ts";
-import type { ChatReport, CheckReport, DeviceReport, EmbedReport, EmbedderReport, GeneratedReport, ModelReport, NoteReport, PeekReport, PieceReport, TokensReport } from "../../../www/src/wire/report.ts";
+import type { BlockReport, ChatReport, CheckReport, DeviceReport, EmbedReport, EmbedderReport, GeneratedReport, ModelReport, NoteReport, PeekReport, PieceReport, TokensReport } from "../../../www/src/wire/report.ts";
 import { difference, lines, TEMPLATES, templates } from "./chat.ts";
 import { comparison, explanation, vocabulary } from "./tokens.ts";
 import { hostile, huge, llama, onnx, sharded } from "./reports.ts";
@@ -67,6 +67,15 @@ class Opened {
   free(): void {}
 }
 
+/** Numbers that look normal, made once: sums of a few sines. */
+const NOISE = Float32Array.from({ length: 4096 }, (_, i) => (Math.sin(i * 12.9898) + Math.sin(i * 78.233) + Math.sin(i * 37.719)) * 0.04);
+
+/** One value lies far from the others, and one column is stronger than the others. */
+function valueOf(tensor: number, r: number, c: number): number {
+  const noise = NOISE[(r * 977 + c * 131 + tensor * 7) & 4095] ?? 0;
+  return r === 7 && c === 11 ? 1.5 : c === 100 ? noise * 4 : noise;
+}
+
 export class Model extends Opened implements ReaderModel {
   static async open(names: string[], files: Blob[]): Promise<Model> {
     return new Model(...(await Opened.about(names, files)));
@@ -98,6 +107,44 @@ export class Model extends Opened implements ReaderModel {
     return JSON.stringify(answer);
   }
 
+  async values(tensor: number, first: number, count: number): Promise<Float32Array> {
+    const t = this.about.tensors[tensor];
+    if (t === undefined || t.place !== "here") throw faultText("file", "The tensor's bytes are not in this file", this.name, null);
+    if (this.name.startsWith("large")) await wait(12);
+    const row = t.shape.at(-1) ?? 1;
+    const loud = t.name === "blk.3.attn_k.weight" ? 8 : 1;
+    this.read = Math.min(this.about.bytes_total, this.read + count);
+    const values = new Float32Array(count);
+    let [r, c] = [Math.floor(first / row), first % row];
+    for (let i = 0; i < count; i++) {
+      values[i] = loud * valueOf(tensor, r, c);
+      c += 1;
+      if (c === row) [r, c] = [r + 1, 0];
+    }
+    return values;
+  }
+
+  /** A block of Q8_0, or of Q4_K; plain values have no fields. */
+  async block(tensor: number, index: number): Promise<string> {
+    const t = this.about.tensors[tensor];
+    if (t === undefined || t.place !== "here") throw faultText("file", "The tensor's bytes are not in this file", this.name, null);
+    const elements = t.shape.reduce((n, d) => n * d, 1);
+    const [len, size] = t.encoding === "Q4_K" ? [256, 144] : t.encoding === "F32" ? [1, 4] : [32, 34];
+    const bytes = Array.from({ length: size }, (_, i) => (i * 37 + index) & 255);
+    const field = (name: string, role: string, at: number, n: number, stored: string | null, numbers: number[], about: string) => ({ name, role, at, bytes: n, stored, numbers, about });
+    const d = field("d", "scale", 0, 2, "f16", [0.0123], "scale of the block");
+    const answer: BlockReport = {
+      encoding: t.encoding, index, count: Math.ceil(elements / len), block_len: len, at: (t.offset ?? 0) + index * size, hex: bytes.map((b) => b.toString(16).padStart(2, "0")).join(" "),
+      values: [...(await this.values(tensor, index * len, len))], formula: len === 1 ? null : len === 256 ? "w = d * scale[g] * q - dmin * min[g]" : "w = d * q",
+      fields: len === 1 ? [] : len === 256 ? [
+        d, field("dmin", "minimum", 2, 2, "f16", [0.004], "scale of the groups' minima"),
+        field("scales", "group scales", 4, 12, "6 bits", Array.from({ length: 16 }, (_, i) => i * 3), "eight scales, then eight minima, of groups of 32"),
+        field("qs", "weights", 16, 128, null, [], "4 bits each: 32 bytes hold two groups of 32"),
+      ] : [d, field("qs", "weights", 2, 32, "i8", bytes.slice(2).map((b) => (b << 24) >> 24), "a signed byte for each weight")],
+    };
+    return JSON.stringify(answer);
+  }
+
   async peek(tensor: number, first: number, rows: number, stats: boolean): Promise<string> {
     if (this.name.startsWith("crash")) throw new WebAssembly.RuntimeError("memory access out of bounds");
     const t = this.about.tensors[tensor];
@@ -105,7 +152,7 @@ export class Model extends Opened implements ReaderModel {
     if (tensor === 5 && this.name.startsWith("hostile")) throw faultText("file", "The tensor ends at byte 105,454,432, but the file has 200,000 bytes", this.name, 200_000);
     const row = t.shape.at(-1) ?? 1;
     const total = t.shape.slice(0, -1).reduce((a, b) => a * b, 1);
-    const value = (r: number, c: number) => Math.fround(Math.sin(r * 12.9898 + c * 78.233 + tensor) * Math.cos(c * 3.7 + r) * 0.12);
+    const value = (r: number, c: number) => valueOf(tensor, r, c);
     const bytes = stats ? (t.bytes ?? 0) : rows * row;
     this.read = Math.min(this.about.bytes_total, this.read + bytes);
     const bins = Array.from({ length: 64 }, (_, i) => Math.round(4000 * Math.exp(-(((i - 32) / 10) ** 2) / 2)));

@@ -35,6 +35,8 @@ describe("numbers", () => {
     expect(real(6.5625)).toBe("6.563");
     expect(real(32)).toBe("32");
     expect(real(100)).toBe("100");
+    expect(real(74_381.4)).toBe("74,381");
+    expect(real(-12_345, 3)).toBe("−12,345");
   });
   it("of single precision lose the digits that say nothing", () => {
     expect(single(0.000009999999747378752)).toBe("0.00001");

@@ -46,6 +46,8 @@ export function real(x: number | null, digits = 4): string {
   if (x === null || Number.isNaN(x)) return "NaN";
   if (x === 0) return "0";
   const size = Math.abs(x);
+  // Whole thousands are written out: as few digits as asked for would take an exponent.
+  if (size < 1e6 && size >= 10 ** digits) return count(x).replace("-", "\u2212");
   const text = size >= 1e6 || size < 1e-4 ? x.toExponential(digits - 1) : trim(x.toPrecision(digits));
   return text.replace("-", "\u2212");
 }

@@ -106,6 +106,10 @@ export const selected = computed<number | null>(() => {
   return at < 0 ? null : at;
 });
 
+/** How the open tensor's contents are shown; it stays from tensor to tensor. */
+export type Contents = "numbers" | "heat" | "channels" | "blocks" | "spectrum";
+export const contents = signal<Contents>("numbers");
+
 /** Decoded rows of the open tensor. */
 export const values = resource<PeekReport>();
 /** Statistics over all of it. */

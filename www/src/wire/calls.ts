@@ -1,6 +1,11 @@
 import type {
-  BenchReport, BytesReport, ChatReport, CheckReport, CompareReport, DeviceReport, DevicesReport, EmbedderReport, EmbedReport, ExplainReport, FaultReport, GeneratedReport, ModelReport, OpsReport, PeekReport, PiecesReport, ProgressReport, RunReport, TemplateDiffReport, TemplatesReport, TokensReport, VocabularyReport,
+  BenchReport, BlockReport, BytesReport, ChatReport, CheckReport, CompareReport, DeviceReport, DevicesReport, EmbedderReport, EmbedReport, ExplainReport, FaultReport, GeneratedReport, ModelReport, OpsReport, PeekReport, PiecesReport, ProgressReport, RunReport, TemplateDiffReport, TemplatesReport, TokensReport, VocabularyReport,
 } from "./report.ts";
+import type { ChannelsReport } from "../lib/values/channels.ts";
+import type { Budget, HeatReport } from "../lib/values/heat.ts";
+import type { NormReport } from "../lib/values/norms.ts";
+import type { Plane, Window } from "../lib/values/plane.ts";
+import type { SpectrumReport } from "../lib/values/svd.ts";
 import type { RemoteFile } from "./remote.ts";
 
 /** A file and the name under which the model knows it: its path inside the dropped folder. */
@@ -42,6 +47,16 @@ export interface ReaderCalls {
   open: { ask: { files: SentFile[] }; tell: ModelReport; piece: never };
   array: { ask: { key: string; start: number; count: number }; tell: MetaItem[]; piece: never };
   peek: { ask: { tensor: number; firstRow: number; rows: number; stats: boolean }; tell: PeekReport; piece: never };
+  /** One block of a tensor, field by field. */
+  block: { ask: { tensor: number; index: number }; tell: BlockReport; piece: never };
+  /** A window of a plane as cells to be coloured, from as many values as the budget allows. */
+  heat: { ask: { tensor: number; plane: Plane; window: Window; cells: { height: number; width: number }; budget: Budget }; tell: HeatReport; piece: never };
+  /** Statistics by row, column and block over all of a tensor; pieces are the share that is read. */
+  channels: { ask: { tensor: number; rows: number; rowLen: number }; tell: ChannelsReport; piece: number };
+  /** Singular values of a window of at most some hundred rows and columns. */
+  spectrum: { ask: { tensor: number; plane: Plane; window: Window }; tell: SpectrumReport; piece: never };
+  /** The size of all values of many tensors, a piece for each; stopped, the rest is left out. */
+  norms: { ask: { tensors: { tensor: number; elements: number }[] }; tell: null; piece: NormReport };
   check: { ask: Record<never, never>; tell: CheckReport; piece: never };
   /** Bytes of the file of this name as they are; fewer where it ends. */
   bytes: { ask: { file: string; start: number; count: number }; tell: BytesReport; piece: never };
@@ -91,7 +106,7 @@ export type Part = "reader" | "runner";
 
 /** Which of them answers a question. */
 export const PART: { [C in keyof ReaderCalls]: "reader" } & { [C in keyof RunnerCalls]: "runner" } = {
-  warm: "reader", open: "reader", array: "reader", peek: "reader", check: "reader", bytes: "reader",
+  warm: "reader", open: "reader", array: "reader", peek: "reader", block: "reader", heat: "reader", channels: "reader", spectrum: "reader", norms: "reader", check: "reader", bytes: "reader",
   warmRunner: "runner", openRunner: "runner", closeRunner: "runner", tokenize: "runner", pieces: "runner", touching: "runner", ids: "runner",
   explain: "runner", vocabulary: "runner", openOther: "runner", compare: "runner",
   templates: "runner", chat: "runner", compareTemplates: "runner", load: "runner", generate: "runner", loadEncoder: "runner", embed: "runner", devices: "runner", bench: "runner", testOps: "runner",

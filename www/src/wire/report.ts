@@ -354,6 +354,46 @@ export interface PeekReport {
   bytes_read: number;
 }
 
+/** The bytes of one block, what they hold, and the values that come out. */
+export interface BlockReport {
+  /** Encoding. */
+  encoding: string;
+  /** Which block, in row-major order from 0 on. */
+  index: number;
+  /** How many the tensor has. */
+  count: number;
+  /** Values of a whole block. */
+  block_len: number;
+  /** Its first byte in the file; null where the values do not lie one behind the other. */
+  at: number | null;
+  /** Its bytes in hexadecimal, little-endian: "00 1f ...". */
+  hex: string;
+  /** Its values; NaN and infinities are null (JSON has neither). */
+  values: (number | null)[];
+  /** A weight in terms of the fields, "w = d * (q - 8)"; null of plain elements. */
+  formula: string | null;
+  /** Its fields in the order of their bytes; none of plain elements. */
+  fields: BlockFieldReport[];
+}
+
+/** One field of a block. */
+export interface BlockFieldReport {
+  /** ggml's name for it: "d", "qs". */
+  name: string;
+  /** "scale", "minimum", "group scales", "weights", "high bits", "signs" or "sums". */
+  role: string;
+  /** Its first byte in the block. */
+  at: number;
+  /** Its bytes. */
+  bytes: number;
+  /** How its numbers are stored: "f16", "6 bits"; null of packed codes. */
+  stored: string | null;
+  /** Its numbers; none of packed codes. NaN and infinities are null. */
+  numbers: (number | null)[];
+  /** One sentence for people. */
+  about: string;
+}
+
 /** Statistics over a whole tensor. */
 export interface StatsReport {
   /** Values. */

@@ -7,6 +7,8 @@ export interface ReaderModel {
   bytes_read(): number;
   array(key: string, start: number, count: number): Promise<string>;
   peek(tensor: number, firstRow: number, rows: number, stats: boolean): Promise<string>;
+  values(tensor: number, first: number, count: number): Promise<Float32Array>;
+  block(tensor: number, index: number): Promise<string>;
   bytes(file: string, start: number, count: number): Promise<string>;
   check(): Promise<string>;
   free(): void;

@@ -4,10 +4,16 @@ import type { ReaderModel, ReaderWasm } from "./glassbox.ts";
 import type { Engine, Handlers } from "./pump.ts";
 import { blobs } from "./remote.ts";
 
+/** What is measured of values comes behind the wasm: the first view waits for what this file imports. */
+const measures = () => import("./measures.ts");
+
 /** Says what files are. It holds at most one open model. */
 export class Reader implements Engine<keyof ReaderCalls> {
   private readonly wasm: () => Promise<ReaderWasm>;
   private model: ReaderModel | null = null;
+  /** Ends what is still being measured of the model when another one takes its place. */
+  private closing = new AbortController();
+  private readonly busy = new Set<Promise<unknown>>();
 
   /** @param wasm loads the module once and gives the same one every time. */
   constructor(wasm: () => Promise<ReaderWasm>) {
@@ -21,30 +27,47 @@ export class Reader implements Engine<keyof ReaderCalls> {
   readonly handlers: Handlers<keyof ReaderCalls> = {
     warm: async () => {
       await this.wasm();
+      // Once the page is warm it need not ask its host for anything; where this fails, the first question tries again.
+      await measures().catch(() => {});
       return "null";
     },
     open: async ({ files }) => {
       const { Model } = await this.wasm();
       // The old model stays open until the new one is: a failed open loses nothing.
       const opened = await Model.open(...blobs(files));
-      this.model?.free();
+      this.close();
       this.model = opened;
       return opened.report();
     },
-    array: ({ key, start, count }) => this.opened().array(key, start, count),
-    peek: ({ tensor, firstRow, rows, stats }) => this.opened().peek(tensor, firstRow, rows, stats),
-    check: () => this.opened().check(),
-    bytes: ({ file, start, count }) => this.opened().bytes(file, start, count),
+    array: ({ key, start, count }) => this.use((model) => model.array(key, start, count)),
+    peek: ({ tensor, firstRow, rows, stats }) => this.use((model) => model.peek(tensor, firstRow, rows, stats)),
+    block: ({ tensor, index }) => this.use((model) => model.block(tensor, index)),
+    heat: (ask) => this.use(async (model) => (await measures()).heatOf(model, ask)),
+    channels: (ask, emit, stop) => this.use(async (model, closing) => (await measures()).channelsOf(model, ask, emit, AbortSignal.any([stop, closing]))),
+    spectrum: (ask) => this.use(async (model) => (await measures()).spectrumOf(model, ask)),
+    norms: (ask, emit, stop) => this.use(async (model, closing) => (await measures()).normsOf(model, ask, emit, AbortSignal.any([stop, closing]))),
+    check: () => this.use((model) => model.check()),
+    bytes: ({ file, start, count }) => this.use((model) => model.bytes(file, start, count)),
   };
 
-  /** Forgets the open model. */
-  close(): void {
-    this.model?.free();
-    this.model = null;
+  /** Asks the open model, which stays until it has answered. */
+  private async use(ask: (model: ReaderModel, closing: AbortSignal) => Promise<string>): Promise<string> {
+    if (this.model === null) throw new FaultError(fault("caller", "No model is open"));
+    const answer = ask(this.model, this.closing.signal);
+    this.busy.add(answer);
+    try {
+      return await answer;
+    } finally {
+      this.busy.delete(answer);
+    }
   }
 
-  private opened(): ReaderModel {
-    if (this.model === null) throw new FaultError(fault("caller", "No model is open"));
-    return this.model;
+  /** Gives the model's memory back, once nobody asks it any more. */
+  close(): void {
+    const old = this.model;
+    this.model = null;
+    this.closing.abort();
+    this.closing = new AbortController();
+    void Promise.allSettled([...this.busy]).then(() => old?.free());
   }
 }

@@ -1,6 +1,7 @@
 import type { Calls, RunnerCalls } from "../wire/calls.ts";
 import { fault, FaultError } from "../wire/fault.ts";
 import type { RunnerModel, RunnerWasm } from "./glassbox.ts";
+import { macrotask } from "./macrotask.ts";
 import type { Engine, Handlers } from "./pump.ts";
 import { blobs } from "./remote.ts";
 
@@ -78,16 +79,4 @@ export class Runner implements Engine<keyof RunnerCalls> {
     if (this.model === null) throw new FaultError(fault("caller", "No model is open"));
     return this.model;
   }
-}
-
-/** Lets waiting messages in; unlike a timer it is not clamped to 4 ms. */
-function macrotask(): Promise<void> {
-  return new Promise((resolve) => {
-    const channel = new MessageChannel();
-    channel.port1.onmessage = () => {
-      channel.port1.close();
-      resolve();
-    };
-    channel.port2.postMessage(null);
-  });
 }

@@ -6,7 +6,7 @@ use js_sys::JsString;
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 use crate::{
-    report::{BytesReport, CheckReport, ModelReport, PeekReport},
+    report::{BlockReport, BytesReport, CheckReport, ModelReport, PeekReport},
     session::Inspection,
 };
 
@@ -47,6 +47,15 @@ impl Model {
         let peek =
             self.inspection.peek(tensor, range(first_row, rows), stats, &mut |_| {}).await.map_err(|f| throw(&f))?;
         json(&PeekReport::of(&self.inspection, &peek, self.inspection.files().bytes_read() - before))
+    }
+    /// Values of a tensor in row-major order, from number `first` on: 4 Mi at most.
+    pub async fn values(&self, tensor: usize, first: f64, count: f64) -> Result<Vec<f32>, JsValue> {
+        self.inspection.values(tensor, range(first, count)).await.map_err(|f| throw(&f))
+    }
+    /// One block of a tensor, field by field: a `BlockReport`.
+    pub async fn block(&self, tensor: usize, index: f64) -> Result<String, JsValue> {
+        let block = self.inspection.block(tensor, range(index, 0.0).start).await.map_err(|f| throw(&f))?;
+        json(&BlockReport::from(&block))
     }
     /// What the doctor finds, tokenizers left out: a `CheckReport`.
     pub async fn check(&self) -> Result<String, JsValue> {

@@ -19,6 +19,7 @@ pub(super) mod iq3_xxs;
 pub(crate) mod iq4_nl;
 pub(super) mod iq4_xs;
 mod k_scales;
+pub mod layout;
 pub(crate) mod mxfp4;
 pub(super) mod nvfp4;
 pub(crate) mod packing;

@@ -23,7 +23,7 @@ const _: () = assert!(size_of::<Block>() == 36);
 pub(in crate::tensor) const WORDS: &[Words] = &[];
 
 /// Half of the scale, to go with doubled levels.
-fn half_scale(bits: u8) -> f32 {
+pub(super) fn half_scale(bits: u8) -> f32 {
     match bits {
         0x7f => 0.0,
         // 0xff: the NaN test of ggml looks at 0x7f alone.

@@ -45,7 +45,7 @@ fn pack(block: &[u8], planes: &mut [&mut [u32]]) -> u32 {
     half_at(block, 108)
 }
 
-fn unpack_scales(b: &[u8; 12]) -> [i8; 16] {
+pub(super) fn unpack_scales(b: &[u8; 12]) -> [i8; 16] {
     std::array::from_fn(|i| {
         let low = b[i % 8] >> (i / 8 * 4) & 15;
         let high = b[8 + i % 4] >> (i / 4 * 2) & 3;

@@ -12,7 +12,6 @@ import type { NamedFile } from "../../wire/calls.ts";
 import { Icon } from "../../widgets/Icon.tsx";
 import { Text } from "../../widgets/Text.tsx";
 import { Arrival } from "../Arrival/index.tsx";
-import { Bytes } from "../Bytes/index.tsx";
 import { FaultCard } from "../Faults/index.tsx";
 import { CancelledCard, Header, OpeningBar } from "../Header/index.tsx";
 import { Metadata } from "../Metadata/index.tsx";
@@ -21,7 +20,7 @@ import { Overview } from "../Overview/index.tsx";
 import { Tensors } from "../Tensors/index.tsx";
 import { later } from "./later.tsx";
 
-const VIEWS = { overview: Overview, metadata: Metadata, tensors: Tensors, bytes: Bytes, graph: later("Graph"), tokenizer: later("Tokenizer"), run: later("Run"), notes: Notes };
+const VIEWS = { overview: Overview, metadata: Metadata, tensors: Tensors, bytes: later("Bytes"), graph: later("Graph"), tokenizer: later("Tokenizer"), run: later("Run"), notes: Notes };
 
 export function App() {
   const dragging = useDrops();

@@ -2,6 +2,10 @@ import { bytes, count, percent } from "../../lib/format.ts";
 import { context, memory, plan } from "../../state/fit.ts";
 import { report } from "../../state/model.ts";
 import { StackBar, Swatch } from "../../widgets/StackBar.tsx";
+import { later } from "../App/later.tsx";
+
+/** It comes behind the first view. */
+const Reach = later("Reach");
 
 const COLOURS = { weights: "var(--c-blue)", cache: "var(--c-orange)", scratch: "var(--c-purple)" };
 
@@ -34,6 +38,7 @@ export function Fit() {
             <label>Context <input class="field" type="number" min={1} max={Math.max(fit.context, 1)} value={context.value} onInput={(e) => set(context, e.currentTarget, fit.context)} /><span class="muted small">of {count(fit.context)} tokens</span></label>
             <label>Memory <input class="field" type="number" min={0.25} step={0.25} value={memory.value} onInput={(e) => set(memory, e.currentTarget, 1e6)} /><span class="muted small">GB</span></label>
           </div>
+          {fit.context > 1 && fit.cache_per_token > 0 ? <div class="reach-room"><Reach /></div> : null}
         </>
       )}
     </section>

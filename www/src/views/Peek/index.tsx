@@ -5,30 +5,39 @@ import { useSignal } from "@preact/signals";
 import { bytes, count, hexPairs, real, shape } from "../../lib/format.ts";
 import { encodingColour } from "../../lib/palette.ts";
 import { report } from "../../state/model.ts";
-import { computeStats, firstRow, rowsAtOnce, showRows, stats, tensors, values } from "../../state/tensors.ts";
+import { computeStats, type Contents as Shown, contents, deselect, firstRow, rowsAtOnce, selected, showRows, stats, tensors, values } from "../../state/tensors.ts";
 import type { PeekReport, StatsReport, TensorReport } from "../../wire/report.ts";
 import { CopyButton } from "../../widgets/CopyButton.tsx";
 import { Histogram } from "../../widgets/Histogram.tsx";
 import { Icon } from "../../widgets/Icon.tsx";
 import { Meter } from "../../widgets/Meter.tsx";
+import { Segmented } from "../../widgets/Segmented.tsx";
 import { Swatch } from "../../widgets/StackBar.tsx";
 import { Text } from "../../widgets/Text.tsx";
 import { ByteLink } from "../Bytes/link.tsx";
 import { FaultCard } from "../Faults/index.tsx";
+import { Pictures } from "../Pictures/index.tsx";
+
+const SHOWN: { value: Shown; label: string }[] = [
+  { value: "numbers", label: "Values" }, { value: "heat", label: "Heat map" }, { value: "channels", label: "Channels" }, { value: "blocks", label: "Blocks" }, { value: "spectrum", label: "Spectrum" },
+];
+const SCALES = [{ value: "linear", label: "Linear" }, { value: "log", label: "Logarithmic" }] as const;
 
 const COLUMNS = 16;
 /** Bytes of a block shown; the longest block of any encoding has 292. */
 const MOST_HEX = 320;
 
-export function Peek({ index, onClose }: { index: number; onClose: () => void }) {
-  const tensor = tensors.value[index];
+/** The open tensor, read when it is opened. */
+export function Peek() {
+  const index = selected.value;
+  const tensor = index === null ? undefined : tensors.value[index];
   if (tensor === undefined) return null;
   return (
-    <section class="card peek" aria-label="The chosen tensor">
+    <section key={index} class="card peek" aria-label="The chosen tensor">
       <div class="row title">
         <h2 class="mono break"><Text value={tensor.name} /></h2>
         <CopyButton what="the name" text={() => tensor.name} />
-        <button type="button" class="button plain push" onClick={onClose} aria-label="Close the tensor"><Icon name="cross" size={14} /></button>
+        <button type="button" class="button plain push" onClick={deselect} aria-label="Close the tensor"><Icon name="cross" size={14} /></button>
       </div>
       <Facts tensor={tensor} />
       {tensor.place === "here" ? <Contents tensor={tensor} /> : <Elsewhere tensor={tensor} />}
@@ -71,9 +80,13 @@ function Contents({ tensor }: { tensor: TensorReport }) {
     <>
       <h3>Statistics</h3>
       <Statistics tensor={tensor} />
-      <h3>Values</h3>
-      <Values peek={value} busy={busy} rowsShown={rowsAtOnce(tensor.shape)} />
-      <Block peek={value} />
+      <div class="look"><Segmented label="How the contents are shown" options={SHOWN} value={contents.value} onChange={(to) => (contents.value = to)} /></div>
+      {contents.value === "numbers" ? (
+        <>
+          <Values peek={value} busy={busy} rowsShown={rowsAtOnce(tensor.shape)} />
+          <Block peek={value} />
+        </>
+      ) : <Pictures />}
     </>
   );
 }
@@ -99,8 +112,9 @@ function Statistics({ tensor }: { tensor: TensorReport }) {
 }
 
 function Bins({ stats: s }: { stats: StatsReport }) {
+  const scale = useSignal<"linear" | "log">("linear");
   if (s.min === s.max) return <p class="pending muted">Every finite value is {real(s.min, 7)}.</p>;
-  return <Histogram bins={s.histogram} min={s.min} max={s.max} label={`Histogram of ${count(s.count)} values from ${real(s.min)} to ${real(s.max)}, mean ${real(s.mean)}, standard deviation ${real(s.std)}`} />;
+  return <Histogram bins={s.histogram} min={s.min} max={s.max} log={scale.value === "log"} choice={<Segmented label="Axis of the counts" options={SCALES} value={scale.value} onChange={(to) => (scale.value = to)} />} label={`Histogram of ${count(s.count)} values from ${real(s.min)} to ${real(s.max)}, mean ${real(s.mean)}, standard deviation ${real(s.std)}`} />;
 }
 
 function Figure({ name, value, whole = false }: { name: string; value: number | undefined; whole?: boolean }) {

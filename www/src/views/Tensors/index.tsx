@@ -4,34 +4,48 @@ import { bytes, count, plural, shape } from "../../lib/format.ts";
 import { encodingColour } from "../../lib/palette.ts";
 import { visible } from "../../lib/visible.ts";
 import { go, route } from "../../state/route.ts";
-import { deselect, found, foundBytes, mode, rows, select, selected, sort, sortBy, type SortKey, tensors, toggle } from "../../state/tensors.ts";
+import { found, foundBytes, mode, rows, select, selected, sort, sortBy, type SortKey, tensors, toggle } from "../../state/tensors.ts";
 import { Search } from "../../widgets/Search.tsx";
 import { Segmented } from "../../widgets/Segmented.tsx";
 import { Swatch } from "../../widgets/StackBar.tsx";
 import { Text } from "../../widgets/Text.tsx";
 import { type Column, type GridRow, VirtualGrid } from "../../widgets/VirtualGrid.tsx";
-import { Peek } from "../Peek/index.tsx";
+import { later } from "../App/later.tsx";
+
+/** They come behind the first view of a file. */
+const Peek = later("Peek");
+const Norms = later("Norms");
+const ARRANGEMENTS = [{ value: "tree", label: "Tree" }, { value: "table", label: "Table" }, { value: "norms", label: "Norms" }] as const;
 
 export function Tensors() {
   if (tensors.value.length === 0) {
     return <section class="card nothing"><h2>There are no tensors here</h2><p class="muted">This file lists none: it may be a vocabulary, an adapter's configuration, or the first part of a split model. Metadata and Notes say more.</p></section>;
   }
   const open = selected.value;
+  const norms = route.value.part === "norms";
+  const arrange = (to: (typeof ARRANGEMENTS)[number]["value"]) => {
+    if (to !== "norms") mode.value = to;
+    go({ part: to === "norms" ? to : "", search: route.value.search });
+  };
   return (
-    <div class={open === null ? "split tensors" : "split tensors chosen"}>
+    <div class={open !== null ? "split tensors chosen" : norms ? "split tensors alone" : "split tensors"}>
       <div class="list">
         <div class="row tools">
-          <div class="grow"><Search label="Search tensors" placeholder="Search names, encodings, shapes: attn q4 576x1536" value={route.value.search} onInput={(q) => go({ search: q }, true)} /></div>
-          <Segmented label="Arrangement" options={[{ value: "tree", label: "Tree" }, { value: "table", label: "Table" }]} value={mode.value} onChange={(m) => (mode.value = m)} />
+          <div class="grow">{norms ? null : <Search label="Search tensors" placeholder="Search names, encodings, shapes: attn q4 576x1536" value={route.value.search} onInput={(q) => go({ search: q }, true)} />}</div>
+          <Segmented label="Arrangement" options={ARRANGEMENTS} value={norms ? "norms" : mode.value} onChange={arrange} />
         </div>
-        <List />
-        <p class="small muted sum" role="status">
-          {found.value.length === tensors.value.length ? plural(tensors.value.length, "tensor") : `${count(found.value.length)} of ${plural(tensors.value.length, "tensor")}`} · {bytes(foundBytes.value)}
-        </p>
+        {norms ? <Norms /> : (
+          <>
+            <List />
+            <p class="small muted sum" role="status">
+              {found.value.length === tensors.value.length ? plural(tensors.value.length, "tensor") : `${count(found.value.length)} of ${plural(tensors.value.length, "tensor")}`} · {bytes(foundBytes.value)}
+            </p>
+          </>
+        )}
       </div>
-      {open === null ? (
+      {open === null && norms ? null : open === null ? (
         <section class="card nothing hint"><h2>Choose a tensor</h2><p class="muted">Its values, statistics and bytes are read from the file only then.</p></section>
-      ) : <Peek key={open} index={open} onClose={deselect} />}
+      ) : <Peek />}
     </div>
   );
 }
