@@ -20,7 +20,8 @@ export default defineConfig(({ isSsrBuild }) => ({
     rollupOptions: {
       input: isSsrBuild ? { node: "www/src/package/node.ts" } : { browser: "www/src/package/browser.ts", viewer: "www/src/package/viewer.tsx" },
       preserveEntrySignatures: "strict",
-      output: { entryFileNames: "[name].js", chunkFileNames: "[name].js", assetFileNames: "[name][extname]" },
+      // The two builds share a folder, so that each chunk's name tells which it is of.
+      output: { entryFileNames: "[name].js", chunkFileNames: isSsrBuild ? "node-[name].js" : "[name].js", assetFileNames: "[name][extname]" },
     },
   },
   ssr: { noExternal: true },
