@@ -190,11 +190,7 @@ fn a_host_that_misbehaves_is_explained() {
     assert_eq!(refused("trouble", "an error of its own: it answered 503", |_| Reply::new(503, "")), 3);
     refused("an empty file", "is empty", |_| Reply::new(416, "").with("content-range", "bytes */0"));
     refused("an odd status", "206 (a range of the file) was expected", |_| Reply::new(204, ""));
-    refused(
-        "another range",
-        "other bytes: bytes 1-4096/",
-        with(|_, r| r.with("content-range", "bytes 1-4096/9999")),
-    );
+    refused("another range", "other bytes: bytes 1-4096/", with(|_, r| r.with("content-range", "bytes 1-4096/9999")));
     refused(
         "a later range",
         "other bytes: bytes 0-999/",
@@ -303,7 +299,9 @@ fn redirects_without_end_or_to_nowhere_are_given_up() {
         Reply::new(301, "").with("location", format!("/{}", asked.nth % 2))
     });
     assert_eq!(asked, 11);
-    refused("to no web address", "no web address: ftp://x/y", |_| Reply::new(302, "").with("location", "ftp://x/y"));
+    refused("to what is not a web address", "not a web address: ftp://x/y", |_| {
+        Reply::new(302, "").with("location", "ftp://x/y")
+    });
     refused("to nowhere", "does not say which", |_| Reply::new(302, ""));
     refused("with a password", "not a web address", |_| {
         Reply::new(302, "").with("location", "http://me:pw@127.0.0.1/")
