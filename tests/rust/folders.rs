@@ -92,7 +92,7 @@ fn a_configuration_that_the_weights_contradict_is_named_with_both_numbers() {
     for (config, words) in [
         (r#"{"num_hidden_layers":3}"#, "it states 3 layers, the weights have 2"),
         (r#"{"vocab_size":9}"#, "a vocabulary of 9, model.embed_tokens.weight has 8 rows"),
-        (r#"{"hidden_size":5}"#, "a width of 5, model.embed_tokens.weight has 4 columns"),
+        (r#"{"hidden_size":5}"#, "a hidden size of 5, model.embed_tokens.weight has 4 columns"),
         (
             r#"{"architectures":["LlamaForCausalLM"],"tie_word_embeddings":false}"#,
             "LlamaForCausalLM with untied embeddings needs an output layer",

@@ -185,19 +185,15 @@ fn a_host_that_misbehaves_is_explained() {
     refused("whole files only", "only whole files", with(|_, r| Reply { status: 200, length: Some(1 << 30), ..r }));
     refused("a web page", "a web page", |_| Reply::new(200, "<html>").with("content-type", "text/html; charset=utf-8"));
     refused("no such file", "no file at this address", |_| Reply::new(404, "<html>").with("content-type", "text/html"));
-    refused("no permission", "only to those it knows", |_| Reply::new(403, ""));
+    refused("no permission", "only to some users", |_| Reply::new(403, ""));
     assert_eq!(refused("too many requests", "limits the rate of requests", |_| Reply::new(429, "")), 1);
     assert_eq!(refused("trouble", "an error of its own: it answered 503", |_| Reply::new(503, "")), 3);
     refused("an empty file", "is empty", |_| Reply::new(416, "").with("content-range", "bytes */0"));
-    refused("an odd status", "206 (a part of a file) was expected", |_| Reply::new(204, ""));
-    refused(
-        "another range",
-        "something else: bytes 1-4096/",
-        with(|_, r| r.with("content-range", "bytes 1-4096/9999")),
-    );
+    refused("an odd status", "206 (a range of the file) was expected", |_| Reply::new(204, ""));
+    refused("another range", "other bytes: bytes 1-4096/", with(|_, r| r.with("content-range", "bytes 1-4096/9999")));
     refused(
         "a later range",
-        "something else: bytes 0-999/",
+        "other bytes: bytes 0-999/",
         with(|asked, r| if asked.nth == 1 { r } else { r.with("content-range", "bytes 0-999/9437184") }),
     );
     refused("no total", "how long the file is", with(|_, r| r.with("content-range", "bytes 0-4095/*")));
@@ -303,7 +299,9 @@ fn redirects_without_end_or_to_nowhere_are_given_up() {
         Reply::new(301, "").with("location", format!("/{}", asked.nth % 2))
     });
     assert_eq!(asked, 11);
-    refused("to no web address", "no web address: ftp://x/y", |_| Reply::new(302, "").with("location", "ftp://x/y"));
+    refused("to what is not a web address", "not a web address: ftp://x/y", |_| {
+        Reply::new(302, "").with("location", "ftp://x/y")
+    });
     refused("to nowhere", "does not say which", |_| Reply::new(302, ""));
     refused("with a password", "not a web address", |_| {
         Reply::new(302, "").with("location", "http://me:pw@127.0.0.1/")
