@@ -45,6 +45,7 @@ fn bytes<'a>(model: &ModelFile, all: &'a [(String, Vec<u8>)], name: &str) -> &'a
 
 /// Folders whose weights come back from GGUF as they were.
 const ROUND: &[&str] = &[
+    "gemma",
     "granite",
     "llama",
     "llama-biases",
@@ -52,7 +53,6 @@ const ROUND: &[&str] = &[
     "llama-llama3-rope",
     "llama-yarn-rope",
     "mixtral",
-    "olmo2",
     "qwen2",
     "qwen2moe",
     "qwen3",

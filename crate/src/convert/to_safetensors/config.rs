@@ -35,7 +35,6 @@ pub(super) fn find(numbers: &Numbers<'_>) -> Option<Family> {
         "qwen3moe" => family("qwen3_moe", "Qwen3MoeForCausalLM"),
         "gemma" => family("gemma", "GemmaForCausalLM"),
         "granite" => family("granite", "GraniteForCausalLM"),
-        "olmo2" => family("olmo2", "Olmo2ForCausalLM"),
         "seed_oss" => family("seed_oss", "SeedOssForCausalLM"),
         "smollm3" => family("smollm3", "SmolLM3ForCausalLM"),
         _ => return None,
