@@ -36,7 +36,7 @@ pub mod check;
 #[cfg(feature = "compare")]
 #[forbid(unsafe_code)]
 pub mod compare;
-#[cfg(all(feature = "convert", not(target_arch = "wasm32")))]
+#[cfg(feature = "convert")]
 #[forbid(unsafe_code)]
 pub mod convert;
 

@@ -155,7 +155,9 @@ fn rust_lints(suite: &mut Suite) -> Outcome {
         run(&mut cargo(&["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))
     })?;
     suite.check("lints, wasm", || {
-        let target = ["--lib", "--target", "wasm32-unknown-unknown"];
+        // What the page is built from; the other features are for the command.
+        let target =
+            ["--lib", "--target", "wasm32-unknown-unknown", "--no-default-features", "--features", "reader,runner"];
         let arguments = [&["clippy", "--quiet", "--package", "glassbox"], target.as_slice(), &["--", "-D", "warnings"]];
         run(cargo_wasm(&arguments.concat()).env("CLIPPY_CONF_DIR", crate::command::root().join("clippy-wasm")))
     })

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use glassbox::{
     compare,
     report::{DeviceReport, DevicesReport, ModelDiffReport, QuantizeReport},
-    session::{self, FileType, GpuOptions, Need, Override, Quantization, QuantizeOptions, local},
+    session::{self, FileType, GpuOptions, Need, Override, Quantization, QuantizeOptions},
 };
 use pyo3::prelude::*;
 
@@ -21,7 +21,7 @@ use fault::json;
 fn diff(py: Python<'_>, a: PathBuf, b: PathBuf, values: bool, allow_rounding: bool) -> PyResult<String> {
     apart(py, move || {
         pollster::block_on(async {
-            let (a, b) = (local::open_paths(&[a], Need::Run).await?, local::open_paths(&[b], Need::Run).await?);
+            let (a, b) = (worker::open_paths(&[a], Need::Run).await?, worker::open_paths(&[b], Need::Run).await?);
             let options = compare::Options { values, headers: false, allow_rounding };
             json(&ModelDiffReport::of(&a, &b, options, &mut |_| {}).await?)
         })
@@ -51,7 +51,7 @@ fn quantize(
             threads,
         };
         pollster::block_on(async {
-            let inspection = local::open_paths(&[input], Need::Description).await?;
+            let inspection = worker::open_paths(&[input], Need::Description).await?;
             let work = Quantization::plan(&inspection, options)?;
             let Some(path) = output else {
                 let moved = work.trial(&mut |_| {}).await?;

@@ -12,7 +12,8 @@ use std::{
 
 use glassbox::{
     fault::Fault,
-    session::{Chat, Embedder, Generation, Inspection, Need, local},
+    session::{self, Chat, Embedder, Generation, Inspection, Need},
+    source::{SourceSet, disk},
 };
 use pyo3::prelude::*;
 
@@ -43,6 +44,23 @@ impl State {
 
 type Job = Box<dyn FnOnce(&mut State) + Send>;
 
+/// Opens a model by paths to files and folders: of a single file also what belongs to it in its folder.
+pub(crate) async fn open_paths(paths: &[PathBuf], need: Need<'_>) -> Result<Inspection, Fault> {
+    let mut set = SourceSet::default();
+    for path in paths {
+        disk::add_path(&mut set, path)?;
+    }
+    let folder = disk::folder_of_one(paths);
+    if let Some(folder) = folder {
+        session::complete_from_folder(&mut set, need, &mut |names| disk::beside(folder, names, &mut |_| {})).await?;
+    }
+    disk::not_empty(&set)?;
+    match folder {
+        Some(folder) => session::open_with_missing(set, &mut |names| disk::beside(folder, names, &mut |_| {})).await,
+        None => Inspection::open(set).await,
+    }
+}
+
 /// The way to the thread; dropping it ends the thread once its work is done.
 pub(crate) struct Worker {
     jobs: Mutex<Option<Sender<Job>>>,
@@ -54,7 +72,7 @@ impl Worker {
         let (jobs, work) = mpsc::channel::<Job>();
         let (tell, opened) = mpsc::channel();
         std::thread::Builder::new().name("glassbox".into()).spawn(move || {
-            let inspection = match pollster::block_on(local::open_paths(&paths, Need::Run)) {
+            let inspection = match pollster::block_on(open_paths(&paths, Need::Run)) {
                 Ok(inspection) => Rc::new(inspection),
                 Err(fault) => return drop(tell.send(Err(fault))),
             };

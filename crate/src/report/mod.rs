@@ -6,7 +6,7 @@ mod blocks;
 mod bytes;
 mod chat;
 mod check;
-#[cfg(all(feature = "convert", not(target_arch = "wasm32")))]
+#[cfg(feature = "convert")]
 mod converting;
 mod describe;
 #[cfg(feature = "compare")]
@@ -25,7 +25,7 @@ mod model;
 #[cfg(feature = "onnx")]
 mod onnx;
 mod ops;
-#[cfg(all(feature = "convert", not(target_arch = "wasm32")))]
+#[cfg(feature = "convert")]
 mod rewriting;
 mod samples;
 mod scores;
@@ -36,14 +36,14 @@ mod tokens;
 #[cfg(test)]
 mod typescript;
 mod vocabulary;
-#[cfg(all(feature = "convert", not(target_arch = "wasm32")))]
+#[cfg(feature = "convert")]
 mod writing;
 
 pub use blocks::{BlockFieldReport, BlockReport};
 pub use bytes::BytesReport;
 pub use chat::*;
 pub use check::*;
-#[cfg(all(feature = "convert", not(target_arch = "wasm32")))]
+#[cfg(feature = "convert")]
 pub use converting::*;
 pub use describe::items;
 #[cfg(feature = "compare")]
@@ -58,7 +58,7 @@ pub use model::*;
 #[cfg(feature = "onnx")]
 pub use onnx::*;
 pub use ops::*;
-#[cfg(all(feature = "convert", not(target_arch = "wasm32")))]
+#[cfg(feature = "convert")]
 pub use rewriting::*;
 pub use samples::*;
 pub use scores::*;
@@ -67,5 +67,5 @@ pub use talk::*;
 pub use tensors::*;
 pub use tokens::*;
 pub use vocabulary::*;
-#[cfg(all(feature = "convert", not(target_arch = "wasm32")))]
+#[cfg(feature = "convert")]
 pub use writing::*;

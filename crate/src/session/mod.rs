@@ -5,16 +5,14 @@ mod bytes;
 mod chat;
 mod chunked;
 mod companions;
-#[cfg(all(feature = "convert", not(target_arch = "wasm32")))]
+#[cfg(feature = "convert")]
 mod converting;
 mod devices;
 mod findings;
 mod inspection;
-#[cfg(not(target_arch = "wasm32"))]
-pub mod local;
 #[cfg(feature = "onnx")]
 mod onnx;
-#[cfg(all(feature = "convert", not(target_arch = "wasm32")))]
+#[cfg(feature = "convert")]
 mod rewriting;
 mod run;
 mod support;
@@ -25,21 +23,21 @@ mod timing;
 mod tokenizer_notes;
 mod values;
 mod vocabulary;
-#[cfg(all(feature = "convert", not(target_arch = "wasm32")))]
+#[cfg(feature = "convert")]
 mod writing;
 
 pub use bytes::{FileBytes, file_bytes};
 #[cfg(feature = "chat")]
 pub use chat::{Chat, Compared, Rendered};
 pub use companions::{Beside, Need, complete, complete_from_folder, open_with_missing, open_with_tensor};
-#[cfg(all(feature = "convert", not(target_arch = "wasm32")))]
+#[cfg(feature = "convert")]
 pub use converting::{Conversion, Extraction, Unpacking};
 pub use devices::{DeviceEntry, GpuOptions, dispatch_gap, list_devices, test_ops};
 pub use findings::Examination;
 pub use inspection::{Inspection, Peek};
 #[cfg(feature = "onnx")]
 pub use onnx::{GivenInput, GraphModel, GraphRun, NodeCase, json_values, node_case, outputs_npz};
-#[cfg(all(feature = "convert", not(target_arch = "wasm32")))]
+#[cfg(feature = "convert")]
 pub use rewriting::{Edition, Splitting, Written, merge as merge_files};
 #[cfg(feature = "talk")]
 pub use run::begun;
@@ -56,7 +54,7 @@ pub use talk::{Message, OnPart, Part, Role, Talk, Thinking, WhenFull};
 pub use timing::{Progress, Stopwatch, Timing};
 pub use values::{Block, TensorValues};
 pub use vocabulary::open_vocabulary;
-#[cfg(all(feature = "convert", not(target_arch = "wasm32")))]
+#[cfg(feature = "convert")]
 pub use writing::Quantization;
 
 /// Rendering chat templates in a process of their own.
@@ -67,11 +65,11 @@ pub mod templates {
 
 #[cfg(feature = "chat")]
 pub use crate::chat::{Agreement, Change, Conversation, Data, Failure, Finding, Template, Tried, diff};
-#[cfg(all(feature = "convert", not(target_arch = "wasm32")))]
+#[cfg(feature = "convert")]
 pub use crate::convert::quantize::{
     FileType, Moved, Options as QuantizeOptions, Override, Why, encoding as encoding_to_write,
 };
-#[cfg(all(feature = "convert", not(target_arch = "wasm32")))]
+#[cfg(feature = "convert")]
 pub use crate::convert::{
     edit::{Change as MetadataChange, Changed, text_of as text_change},
     split::Cut,

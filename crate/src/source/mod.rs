@@ -9,6 +9,8 @@ pub use crate::fault::LocalFuture;
 use crate::fault::{Fault, Result};
 
 mod cursor;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod disk;
 mod feed;
 #[cfg(all(feature = "http", not(target_arch = "wasm32")))]
 mod http;

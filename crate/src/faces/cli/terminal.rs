@@ -17,8 +17,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
     fault::{Fault, Result},
-    session::{self, Inspection, Need, Progress, local},
-    source::{ByteSource, SourceSet},
+    session::{self, Inspection, Need, Progress},
+    source::{ByteSource, SourceSet, disk},
 };
 
 /// Headings and names.
@@ -187,12 +187,12 @@ pub(super) fn open_for(paths: &[PathBuf], need: Need<'_>) -> Result<SourceSet> {
             set.extend(&super::remote::open(text, Need::Nothing)?);
             continue;
         }
-        local::add_path(&mut set, path)?;
+        disk::add_path(&mut set, path)?;
     }
     if let Some(folder) = folder_of_one(paths) {
         block_on(session::complete_from_folder(&mut set, need, &mut |names| beside(folder, names)))?;
     }
-    local::not_empty(&set)?;
+    disk::not_empty(&set)?;
     Ok(set)
 }
 
@@ -208,12 +208,12 @@ pub(super) fn inspection(paths: &[PathBuf], need: Need<'_>) -> Result<Inspection
 /// The folder of the only path, where that is a file on disk.
 fn folder_of_one(paths: &[PathBuf]) -> Option<&Path> {
     let [only] = paths else { return None };
-    if address(only).is_some() { None } else { local::folder_of_one(paths) }
+    if address(only).is_some() { None } else { disk::folder_of_one(paths) }
 }
 
 /// Files of a folder by their names; one that is there and cannot be opened is told.
 fn beside(folder: &Path, names: &[String]) -> Vec<Option<Rc<dyn ByteSource>>> {
-    local::beside(folder, names, &mut |fault| {
+    disk::beside(folder, names, &mut |fault| {
         err(&format!("{YELLOW}warning:{YELLOW:#} {}", plain(&fault.to_string())));
     })
 }

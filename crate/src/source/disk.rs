@@ -1,40 +1,17 @@
-//! Models on this machine's disks: a file with what belongs to it in its folder, or a folder with all below it.
+//! Files on this machine's disks: by their paths, with what lies beside them, or all below a folder.
 
 use std::{
     path::{Component, Path, PathBuf},
     rc::Rc,
 };
 
-use super::{Inspection, Need, complete_from_folder, open_with_missing};
-use crate::{
-    fault::{Blame, Fault, Result},
-    source::{ByteSource, FileSource, SourceSet},
-};
+use super::{ByteSource, FileSource, SourceSet};
+use crate::fault::{Blame, Fault, Result};
 
 /// Folders within each other that are listed.
 const MAX_DEPTH: usize = 6;
 /// Files of a folder that are looked at.
 const MAX_FILES: usize = 10_000;
-
-/// Opens a model by paths to files and folders: of a single file also what belongs to it in its folder.
-///
-/// # Errors
-/// A file cannot be read, a folder holds none, or the files are no model.
-pub async fn open_paths(paths: &[PathBuf], need: Need<'_>) -> Result<Inspection> {
-    let mut set = SourceSet::default();
-    for path in paths {
-        add_path(&mut set, path)?;
-    }
-    let folder = folder_of_one(paths);
-    if let Some(folder) = folder {
-        complete_from_folder(&mut set, need, &mut |names| beside(folder, names, &mut |_| {})).await?;
-    }
-    not_empty(&set)?;
-    match folder {
-        Some(folder) => open_with_missing(set, &mut |names| beside(folder, names, &mut |_| {})).await,
-        None => Inspection::open(set).await,
-    }
-}
 
 /// Adds a file, or the files below a folder; what of these cannot be listed or opened is left out, with the reason.
 ///
