@@ -16,6 +16,9 @@ mod quantize;
 #[cfg(feature = "convert")]
 #[path = "cli/rewrite.rs"]
 mod rewrite;
+#[cfg(feature = "serve")]
+#[path = "cli/serve.rs"]
+mod serve;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")

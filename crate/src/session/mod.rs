@@ -35,11 +35,15 @@ pub use inspection::{Inspection, Peek};
 pub use onnx::{GivenInput, GraphModel, GraphRun, NodeCase, json_values, node_case, outputs_npz};
 #[cfg(feature = "convert")]
 pub use rewriting::{Edition, Splitting, Written, merge as merge_files};
+#[cfg(feature = "talk")]
+pub use run::begun;
 pub use run::{
     Against, Alternative, Asked, Classifier, EmbedOptions, Embedder, Embedding, Estimate, EvalOptions, Evaluated,
     Evaluation, Generated, Generation, GenerationOptions, OnToken, OnTokenOf, Outcome, Pooling, Prompt, RunSettings,
     Scored, Scoring, Speed, StopReason, bench, eval_context,
 };
+#[cfg(feature = "serve")]
+pub use run::{Batch, BatchEvent, Ended, Gives, Request, Ticket, Token, gives};
 pub use support::{Support, graph_text, passes, program_text, support};
 #[cfg(feature = "talk")]
 pub use talk::{Message, OnPart, Part, Role, Talk, Thinking, WhenFull};

@@ -51,6 +51,9 @@ pub(super) enum Command {
     /// Talk with a model: at a terminal, or a message a line from a pipe.
     #[cfg(feature = "talk")]
     Chat(super::talk::TalkArgs),
+    /// Serve models over HTTP, by the API that OpenAI's clients speak.
+    #[cfg(feature = "serve")]
+    Serve(Box<super::serve::ServeArgs>),
     /// How well a model predicts a text: perplexity, and divergence from another model.
     Eval(EvalArgs),
     /// Turn texts into vectors with an encoder.

@@ -29,6 +29,8 @@ mod remote;
 mod rewrite;
 mod run;
 mod scores;
+#[cfg(feature = "serve")]
+mod serve;
 mod synth;
 #[cfg(feature = "talk")]
 mod talk;
@@ -113,6 +115,8 @@ fn dispatch(args: Args) -> Result<Exit> {
         Command::Run(a) => run::run(&a, json),
         #[cfg(feature = "talk")]
         Command::Chat(a) => talk::run(&a, json),
+        #[cfg(feature = "serve")]
+        Command::Serve(a) => serve::run(&a),
         Command::Eval(a) => eval::run(&a, json),
         Command::Embed(a) => embed::run(&a, json),
         Command::Classify(a) => scores::classify(&a, json),

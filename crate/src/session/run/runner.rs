@@ -253,11 +253,31 @@ impl Runner {
         self.device.write(self.program.batch, at, table)
     }
 
-    /// How many of `known` remembered positions of the first sequence can be kept when it goes on differently from `common`.
-    pub(super) fn reusable(&self, known: u32, common: u32) -> u32 {
+    /// Pages of a sequence, the same in every state; `None` where they come round again or sequences carry states, so that none can be shared.
+    #[cfg(feature = "serve")]
+    pub(super) fn shareable_pages(&self) -> Option<u32> {
+        let pages = self.program.layout.pages;
+        (pages > 0 && self.shareable(PAGE_ROWS) > 0).then_some(pages)
+    }
+    /// Has a sequence see these pages, one for each [`PAGE_ROWS`] positions.
+    ///
+    /// # Errors
+    /// The device fails.
+    #[cfg(feature = "serve")]
+    pub(super) fn set_pages(&mut self, sequence: u32, pages: &[u32]) -> Result<()> {
+        let layout = self.program.layout;
+        for group in 0..layout.groups {
+            let at = (group * layout.sequences + sequence) * layout.pages;
+            self.device.write(self.program.batch, layout.header()[batch::PAGES_AT] + at, pages)?;
+        }
+        Ok(())
+    }
+
+    /// How many of `known` remembered positions of a sequence can be kept when it goes on differently from `common`.
+    pub(super) fn reusable(&self, sequence: u32, known: u32, common: u32) -> u32 {
         // Positions that runs ahead may have written beyond those known.
         const AHEAD: u32 = 8;
-        let common = self.carried.reusable(0, common);
+        let common = self.carried.reusable(sequence, common);
         let whole = self.graph.states.iter().all(|state| {
             let Some(window) = state.window.filter(|w| *w < self.program.context) else { return true };
             let pages = ((window + self.program.layout.rows).div_ceil(PAGE_ROWS) + 1).min(self.program.layout.pages);
