@@ -61,14 +61,14 @@ fn a_completion_is_what_run_writes_whole_and_in_events_and_among_others() {
     );
     // Sixteen at once, more than run at once; each with its seed.
     let drawn = alone(&["-n", "16", "--temp", "0.9", "--seed", "7"]);
-    thread::scope(|scope| {
-        let ask = |i: u64| {
-            let asked = match i.is_multiple_of(2) {
-                true => json!({ "prompt": ONCE, "max_tokens": 24, "temperature": 0 }),
-                false => json!({ "prompt": want["prompt_ids"], "max_tokens": 16, "temperature": 0.9, "seed": 7 }),
-            };
-            server.post("/v1/completions", &asked).json()
+    let ask = |i: u64| {
+        let asked = match i.is_multiple_of(2) {
+            true => json!({ "prompt": ONCE, "max_tokens": 24, "temperature": 0 }),
+            false => json!({ "prompt": want["prompt_ids"], "max_tokens": 16, "temperature": 0.9, "seed": 7 }),
         };
+        server.post("/v1/completions", &asked).json()
+    };
+    thread::scope(|scope| {
         let ask = &ask;
         let all: Vec<_> = (0..16).map(|i| scope.spawn(move || (i, ask(i)))).collect();
         for one in all {
