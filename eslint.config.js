@@ -10,9 +10,10 @@ const ROOMS = {
   fetcher: ["fetcher", "wire"],
   layout: ["layout", "lib"],
   offline: ["offline"],
+  package: ["package", "widgets", "worker", "wire", "wasm", "lib", "styles"],
   lib: ["lib"],
 };
-const ALL = ["views", "widgets", "state", "wire", "worker", "fetcher", "layout", "offline", "wasm", "lib", "styles"];
+const ALL = ["views", "widgets", "state", "wire", "worker", "fetcher", "layout", "offline", "package", "wasm", "lib", "styles"];
 
 /** Types of reports and calls are vocabulary, not machinery: views and widgets may name them. */
 const TYPES_ONLY = { views: ["wire"], widgets: [] };

@@ -36,7 +36,7 @@ pub mod check;
 #[cfg(feature = "compare")]
 #[forbid(unsafe_code)]
 pub mod compare;
-#[cfg(feature = "convert")]
+#[cfg(all(feature = "convert", not(target_arch = "wasm32")))]
 #[forbid(unsafe_code)]
 pub mod convert;
 

@@ -6,6 +6,8 @@
 mod bench;
 mod chromium;
 mod command;
+mod package;
+mod python;
 mod serve;
 mod setup;
 mod sizes;
@@ -28,6 +30,8 @@ Usage: cargo xtask <task>        (or: npm start | npm test | npm run <task>)
   serve [--port N] [--base /PATH/]
                        serve dist/ as it is
   wasm                 compile the wasm and its bindings only, into www/src/wasm/
+  package              build the npm package @glassbox/web into target/package/
+  python               build the Python wheel and test it in a fresh virtual environment
   dev [VITE OPTIONS]   compile the wasm, then Vite's development server
   test [--skip-browser]
                        set up, then everything: format, lints, Rust tests, site, unit tests, browser tests
@@ -57,6 +61,8 @@ fn main() -> ExitCode {
         }),
         "serve" => serve::Options::parse(rest).and_then(|options| serve::serve(&options)),
         "wasm" => setup::for_the_site().and_then(|()| wasm::build_wasm()),
+        "package" => setup::for_the_site().and_then(|()| package::package()),
+        "python" => python::python(),
         "dev" => setup::for_the_site().and_then(|()| wasm::dev_server(rest)),
         "test" => suite::test(rest),
         "check" => suite::check(),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::command::{Outcome, cargo, cargo_wasm, node_tool, run, run_seen};
 use crate::steps::{heading, seconds};
-use crate::{setup, wasm};
+use crate::{package, setup, wasm};
 
 /// What one step counted.
 #[derive(Clone, Copy, Default)]
@@ -129,6 +129,7 @@ fn everything(suite: &mut Suite, chromium: Option<&Path>) -> Outcome {
         &mut cargo(&["test", "--workspace", "--bins", "--test", "*", "--no-fail-fast"]),
     )?;
     suite.check("site", wasm::build_site)?;
+    suite.check("npm package", package::assemble)?;
     page_lints(suite)?;
     suite.tests("unit tests of the page", node_tool("vitest", &["run"]).env("NO_COLOR", "1"))?;
     let Some(chromium) = chromium else { return Ok(()) };

@@ -4,12 +4,10 @@ mod copy;
 pub mod edit;
 pub mod exact;
 pub mod gguf;
-#[cfg(not(target_arch = "wasm32"))]
 mod output;
 pub mod quantize;
 mod rows;
 pub mod split;
 
 pub use copy::{copy, planned};
-#[cfg(not(target_arch = "wasm32"))]
 pub use output::Output;

@@ -23,7 +23,7 @@ mod model;
 #[cfg(feature = "onnx")]
 mod onnx;
 mod ops;
-#[cfg(feature = "convert")]
+#[cfg(all(feature = "convert", not(target_arch = "wasm32")))]
 mod rewriting;
 mod samples;
 mod scores;
@@ -34,7 +34,7 @@ mod tokens;
 #[cfg(test)]
 mod typescript;
 mod vocabulary;
-#[cfg(feature = "convert")]
+#[cfg(all(feature = "convert", not(target_arch = "wasm32")))]
 mod writing;
 
 pub use blocks::{BlockFieldReport, BlockReport};
@@ -54,7 +54,7 @@ pub use model::*;
 #[cfg(feature = "onnx")]
 pub use onnx::*;
 pub use ops::*;
-#[cfg(feature = "convert")]
+#[cfg(all(feature = "convert", not(target_arch = "wasm32")))]
 pub use rewriting::*;
 pub use samples::*;
 pub use scores::*;
@@ -63,5 +63,5 @@ pub use talk::*;
 pub use tensors::*;
 pub use tokens::*;
 pub use vocabulary::*;
-#[cfg(feature = "convert")]
+#[cfg(all(feature = "convert", not(target_arch = "wasm32")))]
 pub use writing::*;

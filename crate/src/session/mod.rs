@@ -8,9 +8,11 @@ mod companions;
 mod devices;
 mod findings;
 mod inspection;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod local;
 #[cfg(feature = "onnx")]
 mod onnx;
-#[cfg(feature = "convert")]
+#[cfg(all(feature = "convert", not(target_arch = "wasm32")))]
 mod rewriting;
 mod run;
 mod support;
@@ -21,7 +23,7 @@ mod timing;
 mod tokenizer_notes;
 mod values;
 mod vocabulary;
-#[cfg(feature = "convert")]
+#[cfg(all(feature = "convert", not(target_arch = "wasm32")))]
 mod writing;
 
 pub use bytes::{FileBytes, file_bytes};
@@ -33,7 +35,7 @@ pub use findings::Examination;
 pub use inspection::{Inspection, Peek};
 #[cfg(feature = "onnx")]
 pub use onnx::{GivenInput, GraphModel, GraphRun, NodeCase, json_values, node_case, outputs_npz};
-#[cfg(feature = "convert")]
+#[cfg(all(feature = "convert", not(target_arch = "wasm32")))]
 pub use rewriting::{Edition, Splitting, Written, merge as merge_files};
 pub use run::{
     Against, Alternative, Asked, Classifier, EmbedOptions, Embedder, Embedding, Estimate, EvalOptions, Evaluated,
@@ -46,7 +48,7 @@ pub use talk::{Message, OnPart, Part, Role, Talk, Thinking, WhenFull};
 pub use timing::{Progress, Stopwatch, Timing};
 pub use values::{Block, TensorValues};
 pub use vocabulary::open_vocabulary;
-#[cfg(feature = "convert")]
+#[cfg(all(feature = "convert", not(target_arch = "wasm32")))]
 pub use writing::Quantization;
 
 /// Rendering chat templates in a process of their own.
@@ -57,11 +59,11 @@ pub mod templates {
 
 #[cfg(feature = "chat")]
 pub use crate::chat::{Agreement, Change, Conversation, Data, Failure, Finding, Template, Tried, diff};
-#[cfg(feature = "convert")]
+#[cfg(all(feature = "convert", not(target_arch = "wasm32")))]
 pub use crate::convert::quantize::{
     FileType, Moved, Options as QuantizeOptions, Override, Why, encoding as encoding_to_write,
 };
-#[cfg(feature = "convert")]
+#[cfg(all(feature = "convert", not(target_arch = "wasm32")))]
 pub use crate::convert::{
     edit::{Change as MetadataChange, Changed, text_of as text_change},
     split::Cut,

@@ -3,7 +3,7 @@ import { createReadStream, statSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
 
-const SITES = { "/some/sub/path/": "dist", "/views/sub/path/": "target/mock-site" };
+const SITES = { "/some/sub/path/": "dist", "/views/sub/path/": "target/mock-site", "/package/": "target/package/web", "/corpus/": "tests/corpus/sample" };
 const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".wasm": "application/wasm", ".json": "application/json", ".webmanifest": "application/manifest+json" };
 
 createServer((request, response) => {

@@ -6,7 +6,7 @@ import { heat } from "../lib/values/heat.ts";
 import { Moments, type NormReport } from "../lib/values/norms.ts";
 import { singularValues, type SpectrumReport } from "../lib/values/svd.ts";
 import type { ReaderModel } from "./glassbox.ts";
-import { macrotask } from "./pump.ts";
+import { macrotask } from "./macrotask.ts";
 
 /** Values read at a time: whole blocks of every encoding. */
 const CHUNK = 1 << 20;

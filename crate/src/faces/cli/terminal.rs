@@ -4,7 +4,7 @@ use std::{
     fmt::Write as _,
     future::Future,
     io::{IsTerminal, Write as _},
-    path::{Component, Path, PathBuf},
+    path::{Path, PathBuf},
     pin::pin,
     rc::Rc,
     sync::Arc,
@@ -16,9 +16,9 @@ use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
-    fault::{Blame, Fault, Result},
-    session::{self, Inspection, Need, Progress},
-    source::{ByteSource, FileSource, SourceSet},
+    fault::{Fault, Result},
+    session::{self, Inspection, Need, Progress, local},
+    source::{ByteSource, SourceSet},
 };
 
 /// Headings and names.
@@ -31,11 +31,6 @@ pub(super) const RED: Style = AnsiColor::Red.on_default().bold();
 pub(super) const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
 /// Good news.
 pub(super) const GREEN: Style = AnsiColor::Green.on_default();
-
-/// The most files a folder may bring.
-const MAX_FILES: usize = 10_000;
-/// How deep folders are followed.
-const MAX_DEPTH: usize = 6;
 
 /// Writes to standard output; colours only on a terminal, none with `NO_COLOR`; a closed pipe ends quietly.
 pub(super) fn out(text: &str) {
@@ -192,19 +187,12 @@ pub(super) fn open_for(paths: &[PathBuf], need: Need<'_>) -> Result<SourceSet> {
             set.extend(&super::remote::open(text, Need::Nothing)?);
             continue;
         }
-        if path.is_dir() {
-            add_folder(&mut set, path)?;
-        } else {
-            set.push(Rc::new(FileSource::open(path, file_name(path))?) as Rc<dyn ByteSource>);
-        }
+        local::add_path(&mut set, path)?;
     }
     if let Some(folder) = folder_of_one(paths) {
         block_on(session::complete_from_folder(&mut set, need, &mut |names| beside(folder, names)))?;
     }
-    if set.files().is_empty() {
-        let why = set.unread().first().map(|(name, why)| format!(" that can be read; {name}: {why}"));
-        return Err(Fault::caller(format!("the folder holds no files{}", why.unwrap_or_default())));
-    }
+    local::not_empty(&set)?;
     Ok(set)
 }
 
@@ -220,87 +208,19 @@ pub(super) fn inspection(paths: &[PathBuf], need: Need<'_>) -> Result<Inspection
 /// The folder of the only path, where that is a file on disk.
 fn folder_of_one(paths: &[PathBuf]) -> Option<&Path> {
     let [only] = paths else { return None };
-    (address(only).is_none() && !only.is_dir()).then(|| only.parent().unwrap_or(Path::new("")))
+    if address(only).is_some() { None } else { local::folder_of_one(paths) }
 }
 
-fn file_name(path: &Path) -> String {
-    path.file_name().map_or_else(|| path.to_string_lossy(), |n| n.to_string_lossy()).into_owned()
-}
-
-/// Opens files of a folder by their names; one that leads out of it, or is no regular file, is not there.
+/// Files of a folder by their names; one that is there and cannot be opened is told.
 fn beside(folder: &Path, names: &[String]) -> Vec<Option<Rc<dyn ByteSource>>> {
-    let open = |name: &String| {
-        let inside = Path::new(name).components().all(|step| matches!(step, Component::Normal(_)));
-        let path = folder.join(name);
-        if !inside || !path.is_file() {
-            return None;
-        }
-        match FileSource::open(&path, name.as_str()) {
-            Ok(source) => Some(Rc::new(source) as Rc<dyn ByteSource>),
-            Err(fault) => {
-                err(&format!("{YELLOW}warning:{YELLOW:#} {}", plain(&fault.to_string())));
-                None
-            }
-        }
-    };
-    names.iter().map(open).collect()
-}
-
-/// Adds the files below a folder; what cannot be listed or opened is left out, with the reason.
-fn add_folder(set: &mut SourceSet, path: &Path) -> Result<()> {
-    let mut listing = Listing::default();
-    walk(path, MAX_DEPTH, &mut listing)?;
-    listing.files.sort();
-    let named = |file: &Path| file.strip_prefix(path).unwrap_or(file).to_string_lossy().replace('\\', "/");
-    for file in listing.files {
-        match FileSource::open(&file, named(&file)) {
-            Ok(source) => set.push(Rc::new(source) as Rc<dyn ByteSource>),
-            Err(fault) => set.leave_out(named(&file), fault.what),
-        }
-    }
-    for (folder, why) in listing.unread {
-        set.leave_out(named(&folder), why);
-    }
-    Ok(())
+    local::beside(folder, names, &mut |fault| {
+        err(&format!("{YELLOW}warning:{YELLOW:#} {}", plain(&fault.to_string())));
+    })
 }
 
 /// The text of a path that is meant as an address.
 pub(super) fn address(path: &Path) -> Option<&str> {
     path.to_str().filter(|text| super::remote::is_address(text))
-}
-
-/// What lies below a folder.
-#[derive(Default)]
-struct Listing {
-    files: Vec<PathBuf>,
-    /// Folders that cannot be listed, and why.
-    unread: Vec<(PathBuf, String)>,
-}
-
-/// Regular files below a folder, also by links to them; links to folders and hidden entries are passed over. A folder
-/// within that cannot be listed is kept by its name, and the listing goes on.
-fn walk(folder: &Path, depth: usize, found: &mut Listing) -> Result<()> {
-    let fail =
-        |e: std::io::Error| Fault::source(format!("cannot be listed: {e}")).in_file(&folder.display().to_string());
-    for entry in std::fs::read_dir(folder).map_err(fail)? {
-        let entry = entry.map_err(fail)?;
-        let kind = entry.file_type().map_err(fail)?;
-        if entry.file_name().to_string_lossy().starts_with('.') {
-            continue;
-        }
-        if kind.is_dir() && depth > 0 {
-            match walk(&entry.path(), depth - 1, found) {
-                Err(fault) if fault.blame == Blame::Source => found.unread.push((entry.path(), fault.what)),
-                other => other?,
-            }
-        } else if kind.is_file() || kind.is_symlink() && entry.path().is_file() {
-            if found.files.len() >= MAX_FILES {
-                return Err(Fault::limit(format!("more than {MAX_FILES} files")).in_file(&folder.display().to_string()));
-            }
-            found.files.push(entry.path());
-        }
-    }
-    Ok(())
 }
 
 /// One JSON object on standard output.
