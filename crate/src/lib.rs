@@ -17,7 +17,7 @@
 //! | 3 | [`tokenizer`] | text to ids and back, with a preview | fault, order, model |
 //! | 4 | [`arch`] | what an architecture is: hyper-parameters, tensors, forward pass | fault, tensor, model, ir |
 //! | 4 | [`engine`] | graph to program to device | fault, order, random, tensor, ir |
-//! | 4 | [`convert`] | models written anew: quantized, edited, split | fault, order, source, tensor, model, formats |
+//! | 5 | [`convert`] | models written anew: converted, quantized, edited, split | fault, order, source, tensor, model, formats, tokenizer, arch |
 //! | 5 | [`onnx`] | ONNX graphs, run on the CPU | fault, random, source, tensor, ir, formats, engine |
 //! | 5 | [`check`] | what is wrong with a model, and what of it is missing | fault, order, source, tensor, model, formats, arch |
 //! | 6 | [`verdict`] | who can run a model, and why not: rules over facts | fault, order, tensor, model, formats, arch, check |

@@ -1,5 +1,12 @@
 //! The command line as a user meets it: output, JSON fields, exit codes.
 
+#[path = "cli/maps.rs"]
+mod maps;
+#[path = "cli/paths.rs"]
+mod paths;
+#[path = "cli/text.rs"]
+mod text;
+
 mod talk;
 
 use std::{
@@ -11,11 +18,17 @@ use std::{
 use serde_json::Value;
 
 #[cfg(feature = "convert")]
+#[path = "cli/convert.rs"]
+mod convert;
+#[cfg(feature = "convert")]
 #[path = "cli/quantize.rs"]
 mod quantize;
 #[cfg(feature = "convert")]
 #[path = "cli/rewrite.rs"]
 mod rewrite;
+#[cfg(feature = "serve")]
+#[path = "cli/serve.rs"]
+mod serve;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -95,8 +108,7 @@ fn a_folder_is_one_model_with_its_parts_named() {
 fn inspect_for_people_says_what_it_is_and_what_runs_it() {
     let output = glassbox(&["inspect", path(&sample("gguf/sample-q8_0.gguf")), "--tensors", "--metadata"]);
     let text = String::from_utf8(output.stdout).expect("UTF-8");
-    for expected in
-        ["Llama-architecture", "Where it sits", "What can run it", "token_embd.weight", "general.architecture"]
+    for expected in ["Llama-architecture", "Provenance", "What can run it", "token_embd.weight", "general.architecture"]
     {
         assert!(text.contains(expected), "\"{expected}\" is not in:\n{text}");
     }
@@ -141,25 +153,6 @@ fn a_tensor_beyond_the_end_of_a_truncated_file_is_said_to_lie_there() {
         assert!(!text.contains("not given"), "{text}");
         assert_eq!(output.status.code(), Some(1), "{text}");
     }
-}
-
-#[test]
-fn tokenize_reads_standard_input_and_gives_ids_with_spans() {
-    let file = sample("gguf/sample-q8_0.gguf");
-    let mut child = Command::new(env!("CARGO_BIN_EXE_glassbox"))
-        .args(["tokenize", path(&file), "-", "--json"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the command starts");
-    child.stdin.take().expect("piped").write_all("Once upon a time".as_bytes()).expect("written");
-    let output = child.wait_with_output().expect("ends");
-    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    let pieces = report["pieces"].as_array().expect("pieces");
-    assert_eq!(pieces.len(), report["ids"].as_array().expect("ids").len());
-    assert_eq!(pieces[0]["start"], 0);
-    assert_eq!(pieces[pieces.len() - 1]["end"], 16);
-    assert_eq!(report["roundtrips"], true);
 }
 
 #[test]
@@ -307,16 +300,6 @@ fn devices_always_lists_the_cpu() {
 }
 
 #[test]
-fn tokenize_takes_a_vocabulary_file_alone() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let file = folder.path().join("vocab.txt");
-    std::fs::write(&file, "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nhello\n##s\n").expect("a written file");
-    let report = json(&["tokenize", path(&file), "Hellos hello", "--add-special", "--json"]);
-    assert_eq!(report["ids"], serde_json::json!([2, 5, 6, 5, 3]));
-    assert!(report["tokenizer"].as_str().is_some_and(|title| title.starts_with("WordPiece (vocab.txt)")));
-}
-
-#[test]
 fn check_says_what_is_wrong_why_and_what_to_do_and_ends_with_1_for_errors() {
     let fine = glassbox(&["check", path(&sample("hf"))]);
     let text = String::from_utf8_lossy(&fine.stdout);
@@ -356,244 +339,6 @@ fn check_and_inspect_list_the_missing_byte_ranges_of_a_cut_file() {
         for words in ["Not whole", "1 partial", "torn.gguf (600000 bytes here)", "missing bytes 600000.."] {
             assert!(text.contains(words), "{command}: {words}: {text}");
         }
-    }
-}
-
-#[test]
-fn map_names_every_part_once_and_the_parts_fill_the_file() {
-    let report = json(&["map", path(&sample("gguf/sample-q8_0.gguf")), "--json"]);
-    let parts = report["parts"].as_array().expect("parts");
-    let mut at = 0;
-    for part in parts {
-        assert_eq!(part["start"].as_u64(), Some(at), "{part} begins where the one before ends");
-        assert_eq!(part["shares_with"], Value::Null);
-        at = part["end"].as_u64().expect("an end");
-    }
-    assert_eq!(Some(at), report["files"][0]["bytes"].as_u64());
-    let kinds: Vec<&str> = parts.iter().filter_map(|p| p["kind"].as_str()).collect();
-    assert_eq!(kinds[..4], ["header", "metadata", "tensor list", "padding"]);
-    let named = parts.iter().filter(|p| p["kind"] == "tensor" && p["name"].is_string()).count();
-    let listed = json(&["inspect", path(&sample("gguf/sample-q8_0.gguf")), "--json"]);
-    assert_eq!(Some(named), listed["tensors"].as_array().map(Vec::len));
-}
-
-/// A safetensors file: its header as given, then `data` zero bytes.
-fn safetensors(name: &str, header: &str, data: usize) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
-    bytes.extend_from_slice(header.as_bytes());
-    bytes.resize(bytes.len() + data, 0);
-    std::fs::write(folder.path().join(name), bytes).expect("written");
-    folder
-}
-
-#[test]
-fn map_shows_overlaps_and_what_a_cut_file_lost() {
-    let header = r#"{"a":{"dtype":"U8","shape":[8],"data_offsets":[0,8]},"b":{"dtype":"U8","shape":[8],"data_offsets":[4,12]},"c":{"dtype":"U8","shape":[8],"data_offsets":[12,20]}}"#;
-    let folder = safetensors("m.safetensors", header, 16);
-    let report = json(&["map", path(&folder.path().join("m.safetensors")), "--json"]);
-    let data = 8 + header.len() as u64;
-    let parts: Vec<(String, u64, u64, Value, u64)> = report["parts"]
-        .as_array()
-        .expect("parts")
-        .iter()
-        .filter(|p| p["start"].as_u64() >= Some(data))
-        .map(|p| {
-            let number = |key: &str| p[key].as_u64().expect("a number");
-            let kind = p["kind"].as_str().expect("a kind").to_owned();
-            (kind, number("start") - data, number("end") - data, p["shares_with"].clone(), number("shared_bytes"))
-        })
-        .collect();
-    let expected = [
-        ("tensor".to_owned(), 0, 8, Value::Null, 0),
-        ("tensor".to_owned(), 4, 12, "a".into(), 4),
-        ("missing".to_owned(), 12, 20, Value::Null, 0),
-    ];
-    assert_eq!(parts, expected);
-    let text = String::from_utf8(glassbox(&["map", path(&folder.path().join("m.safetensors"))]).stdout).expect("UTF-8");
-    assert!(text.contains("overlaps a by 4 B"), "{text}");
-}
-
-#[test]
-fn hex_prints_the_very_bytes_and_no_control_character() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("x.bin");
-    let bytes: Vec<u8> = (0..=255).collect();
-    std::fs::write(&file, &bytes).expect("written");
-    let report = json(&["hex", path(&file), "--at", "0xf0", "--bytes", "1,000", "--json"]);
-    assert_eq!(report["hex"], "f0 f1 f2 f3 f4 f5 f6 f7 f8 f9 fa fb fc fd fe ff");
-    assert_eq!((report["start"].as_u64(), report["bytes_total"].as_u64()), (Some(240), Some(256)));
-    let text = String::from_utf8(glassbox(&["hex", path(&file)]).stdout).expect("UTF-8");
-    assert!(text.contains("00000040  40 41 42 43 44 45 46 47  48 49 4a 4b 4c 4d 4e 4f   @ABCDEFGHIJKLMNO"), "{text}");
-    assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "a control character got through");
-    let beyond = glassbox(&["hex", path(&file), "--at", "257"]);
-    assert_eq!(beyond.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&beyond.stderr).contains("ends at byte 256"));
-}
-
-#[test]
-fn tokenize_explains_a_text_step_by_step_to_the_same_ids() {
-    let file = sample("gguf/sample-q8_0.gguf");
-    let plain = json(&["tokenize", path(&file), "Once upon a time", "--json"]);
-    let explained = json(&["tokenize", path(&file), "Once upon a time", "--explain", "--json"]);
-    assert_eq!(explained["ids"], plain["ids"]);
-    assert_eq!(explained["agrees"], true);
-    let words = explained["parts"][0]["words"].as_array().expect("words");
-    assert!(words.len() >= 4 && words.iter().any(|word| !word["merges"].as_array().expect("merges").is_empty()));
-    let output = glassbox(&["tokenize", path(&file), "Once upon a time", "--explain"]);
-    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success() && shown.contains("rank ") && shown.contains(" tokens"), "{shown}");
-}
-
-#[test]
-fn two_tokenizers_are_compared_and_a_difference_ends_with_1() {
-    let (gguf, folder) = (sample("gguf/sample-q8_0.gguf"), sample("hf"));
-    let same = json(&["tokenize", path(&gguf), "Once upon a time", "--with", path(&folder), "--json"]);
-    assert_eq!((&same["same"], &same["first_cut"]), (&Value::Bool(true), &Value::Null));
-    let words = tempfile::tempdir().expect("a folder");
-    let other = words.path().join("vocab.txt");
-    std::fs::write(&other, "[UNK]\nonce\nupon\na\ntime\n").expect("a written file");
-    let output = glassbox(&["tokenize", path(&gguf), "Once upon a time", "--with", path(&other), "--json"]);
-    assert_eq!(output.status.code(), Some(1));
-    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    assert_eq!(report["same"], false);
-    assert!(!report["first_id"].is_null() && report["b"]["ids"].as_array().is_some_and(|ids| ids.len() == 4));
-    let shown = glassbox(&["tokenize", path(&gguf), "Once upon a time", "--with", path(&other)]);
-    assert!(String::from_utf8_lossy(&shown.stdout).contains("at character "), "{shown:?}");
-}
-
-#[test]
-fn vocab_finds_tokens_by_text_id_and_type_in_any_order() {
-    let file = sample("gguf/sample-q8_0.gguf");
-    let all = json(&["vocab", path(&file), "--json", "--limit", "3"]);
-    assert_eq!((all["size"].as_u64(), all["tokens"].as_array().map(Vec::len)), (Some(1000), Some(3)));
-    let one = json(&["vocab", path(&file), "#7", "--json"]);
-    assert_eq!((one["matching"].as_u64(), one["tokens"][0]["id"].as_u64()), (Some(1), Some(7)));
-    let longest = json(&["vocab", path(&file), "--sort", "length", "--json"]);
-    let bytes = |nth: usize| longest["tokens"][nth]["hex"].as_str().map_or(0, str::len);
-    assert!(bytes(0) >= bytes(1) && bytes(1) >= bytes(2) && bytes(2) > 2);
-    let control = json(&["vocab", path(&file), "--type", "control", "--json"]);
-    assert!(control["tokens"].as_array().is_some_and(|tokens| tokens.iter().all(|token| token["kind"] == "control")));
-    assert_eq!(glassbox(&["vocab", path(&file), "--type", "verb"]).status.code(), Some(2));
-    let shown = glassbox(&["vocab", path(&file), "the"]);
-    assert!(String::from_utf8_lossy(&shown.stdout).contains("tokens match"), "{shown:?}");
-}
-
-/// The command on one path, which must end within some seconds.
-#[cfg(unix)]
-fn ends(args: &[&str]) -> Output {
-    use std::{sync::mpsc, thread, time::Duration};
-    let child = Command::new(env!("CARGO_BIN_EXE_glassbox"))
-        .args(args)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the command starts");
-    let id = child.id().to_string();
-    let (ended, output) = mpsc::channel();
-    thread::spawn(move || ended.send(child.wait_with_output()));
-    match output.recv_timeout(Duration::from_secs(20)) {
-        Ok(output) => output.expect("its output can be read"),
-        Err(_) => {
-            Command::new("kill").arg(id).status().expect("the command can be ended");
-            panic!("{args:?} did not end");
-        }
-    }
-}
-
-#[cfg(unix)]
-#[test]
-fn what_is_no_regular_file_is_refused_and_never_waited_for() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let pipe = folder.path().join("model.gguf");
-    let made = Command::new("mkfifo").arg(&pipe).status();
-    if !made.is_ok_and(|status| status.success()) {
-        eprintln!("skipped: a named pipe because mkfifo is not there");
-        return;
-    }
-    let socket = folder.path().join("socket");
-    let _listener = std::os::unix::net::UnixListener::bind(&socket).expect("a socket");
-    let (pipe, socket) = (path(&pipe).to_owned(), path(&socket).to_owned());
-    for (what, words) in [
-        (pipe.as_str(), "a regular file expected, a named pipe (FIFO) found"),
-        (&socket, "a regular file expected, a socket found"),
-        ("/dev/null", "a regular file expected, a character device found"),
-    ] {
-        for command in ["inspect", "check", "tokenize", "hex"] {
-            let output = ends(&[command, what]);
-            let said = String::from_utf8_lossy(&output.stderr).into_owned();
-            assert_eq!(output.status.code(), Some(3), "{command} {what}: {said}");
-            assert!(said.contains(words), "{command} {what}: {said}");
-        }
-    }
-    // In a folder they are passed over.
-    std::fs::write(folder.path().join("x.json"), r#"{"model_type":"llama"}"#).expect("written");
-    std::fs::rename(folder.path().join("x.json"), folder.path().join("config.json")).expect("renamed");
-    let output = ends(&["inspect", path(folder.path())]);
-    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
-}
-
-#[cfg(unix)]
-#[test]
-fn a_folder_that_cannot_be_listed_is_told_and_the_rest_is_read() {
-    use std::os::unix::fs::PermissionsExt;
-    let folder = tempfile::tempdir().expect("a folder");
-    let closed = folder.path().join("closed");
-    std::fs::create_dir(&closed).expect("a folder within");
-    std::fs::write(closed.join("x.txt"), "x").expect("written");
-    std::fs::copy(sample("gguf/sample-q8_0.gguf"), folder.path().join("m.gguf")).expect("copied");
-    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o000)).expect("closed");
-    let is_closed = std::fs::read_dir(&closed).is_err();
-    let output = glassbox(&["inspect", path(folder.path()), "--json"]);
-    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o755)).expect("opened again");
-    let report: Value = serde_json::from_slice(&output.stdout).expect("a report");
-    assert_eq!(report["format"], "GGUF");
-    if !is_closed {
-        eprintln!("skipped: the note because this user may list every folder");
-        return;
-    }
-    let told = report["notes"].as_array().is_some_and(|notes| {
-        notes.iter().any(|n| n["what"].as_str().is_some_and(|w| w.contains("\"closed\" is left out: cannot be listed")))
-    });
-    assert!(told, "{:#}", report["notes"]);
-}
-
-/// As the addresses' command does it: shards, index, configuration, tokenizer, external data.
-#[test]
-fn one_file_on_disk_finds_what_its_folder_holds_of_the_same_model() {
-    let hf = sample("hf");
-    let alone = json(&["inspect", path(&hf.join("model-00002-of-00002.safetensors")), "--json"]);
-    let folder = json(&["inspect", path(&hf), "--json"]);
-    let names = |report: &Value| -> Vec<String> {
-        let files = report["files"].as_array().cloned().unwrap_or_default();
-        files.iter().filter_map(|f| f["name"].as_str().map(str::to_owned)).collect()
-    };
-    for name in ["model-00001-of-00002.safetensors", "model.safetensors.index.json", "config.json", "tokenizer.json"] {
-        assert!(names(&alone).iter().any(|n| n == name), "{name}: {:?}", names(&alone));
-    }
-    assert_eq!(alone["tensors"], folder["tensors"]);
-    assert_eq!(alone["tokenizer"], folder["tokenizer"]);
-    for other in ["model.safetensors.index.json", "config.json"] {
-        let report = json(&["inspect", path(&hf.join(other)), "--json"]);
-        assert_eq!(report["tensors"], folder["tensors"], "{other}");
-    }
-    let ids = |given: &Path| json(&["tokenize", path(given), "Once upon a time", "--json"])["ids"].clone();
-    assert_eq!(ids(&hf.join("model-00001-of-00002.safetensors")), ids(&hf));
-}
-
-#[test]
-fn a_tokenizer_alone_opens_as_what_it_is() {
-    let folder = root().join("tests/corpus/sentencepiece");
-    for (file, words) in
-        [("word.spm", "whole words"), ("char.spm", "single characters"), ("bpe.spm", "BPE"), ("unigram.spm", "Unigram")]
-    {
-        let report = json(&["inspect", path(&folder.join(file)), "--json"]);
-        assert_eq!(report["format"], "tokenizer");
-        assert_eq!(report["tokenizer"], *file);
-        assert!(report["summary"].as_str().is_some_and(|s| s.contains(words)), "{}", report["summary"]);
-        let tokens = json(&["tokenize", path(&folder.join(file)), "the fox", "--json"]);
-        assert!(tokens["ids"].as_array().is_some_and(|ids| !ids.is_empty()), "{file}");
     }
 }
 

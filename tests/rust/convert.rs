@@ -19,10 +19,14 @@ use proptest::prelude::*;
 
 use crate::common::{files, writers};
 
+#[path = "convert/folders.rs"]
+mod folders;
 #[path = "convert/parts.rs"]
 mod parts;
 #[path = "convert/rows.rs"]
 mod rows;
+#[path = "convert/unpacked.rs"]
+mod unpacked;
 
 /// A model written anew as it is.
 fn rewritten(set: &SourceSet) -> Result<Vec<u8>> {
@@ -277,7 +281,7 @@ fn what_cannot_be_quantized_is_refused_with_its_reason() {
     assert_eq!(FileType::parse("q4_k").unwrap().name, "Q4_K_M");
     assert!(encoding("IQ3_XXS").unwrap_err().what.contains("importance matrix"));
     assert!(Override::parse("attn_v").err().unwrap().what.contains("PATTERN=TYPE"));
-    assert!(Override::parse("(=Q8_0").err().unwrap().what.contains("no regular expression"));
+    assert!(Override::parse("(=Q8_0").err().unwrap().what.contains("not a regular expression"));
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/corpus/sample/gguf");
     let again = quantized(&files::on_disk(&folder, &["sample-q8_0.gguf"]), &options("Q4_0", &serde_json::json!([])));
     assert!(again.unwrap_err().what.contains("is Q8_0 already"));

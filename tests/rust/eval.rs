@@ -39,7 +39,8 @@ fn loaded(files: SourceSet, context: u32) -> Evaluated {
     let options = EvalOptions { context: Some(context), chunks: None };
     assert_eq!(eval_context(&inspection, &options).expect("a context"), context);
     let gpu = GpuOptions { exact: true, ..GpuOptions::default() };
-    block_on(Evaluated::load(inspection, DeviceChoice::Cpu, gpu, context, &mut |_| {})).expect("the model loads")
+    block_on(Evaluated::load(inspection, DeviceChoice::Cpu, gpu, context, Vec::new(), &mut |_| {}))
+        .expect("the model loads")
 }
 
 fn evaluated(model: &mut Evaluated, ids: &[u32], other: Option<&mut Evaluated>) -> Evaluation {

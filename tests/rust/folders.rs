@@ -156,7 +156,7 @@ fn the_modules_of_a_text_encoder_are_present_missing_or_contradicted() {
         "pipeline",
         "Pooling",
         "contradicted",
-        "vectors of 768, config.json states a width of 4",
+        "vectors of 768 values, config.json states a hidden size of 4",
     );
 }
 
@@ -312,7 +312,7 @@ fn a_folder_without_weights_is_described_by_its_configuration() {
     let torch = br#"{"weight_map":{"a":"pytorch_model-00001-of-00002.bin","b":"pytorch_model-00002-of-00002.bin"}}"#;
     type Files<'a> = &'a [(&'a str, &'a [u8])];
     let kinds: &[(&str, Files<'_>, &[&str], &str)] = &[
-        ("the configuration alone", &[], &[], "There are no weights here"),
+        ("the configuration alone", &[], &[], "The weights are missing"),
         ("a pointer", &[("m/model.safetensors", POINTER)], &["m/model.safetensors"], "the file has 4965799096 bytes"),
         ("an empty file", &[("m/model.safetensors", b"")], &["m/model.safetensors"], "an empty file lies in its place"),
         ("a pointer to PyTorch weights", &[("m/pytorch_model.bin", POINTER)], &["m/pytorch_model.bin"], "4965799096"),

@@ -186,8 +186,8 @@ fn a_host_that_misbehaves_is_explained() {
     refused("a web page", "a web page", |_| Reply::new(200, "<html>").with("content-type", "text/html; charset=utf-8"));
     refused("no such file", "no file at this address", |_| Reply::new(404, "<html>").with("content-type", "text/html"));
     refused("no permission", "only to those it knows", |_| Reply::new(403, ""));
-    assert_eq!(refused("too many requests", "fewer requests", |_| Reply::new(429, "")), 1);
-    assert_eq!(refused("trouble", "trouble of its own: it answered 503", |_| Reply::new(503, "")), 3);
+    assert_eq!(refused("too many requests", "limits the rate of requests", |_| Reply::new(429, "")), 1);
+    assert_eq!(refused("trouble", "an error of its own: it answered 503", |_| Reply::new(503, "")), 3);
     refused("an empty file", "is empty", |_| Reply::new(416, "").with("content-range", "bytes */0"));
     refused("an odd status", "206 (a part of a file) was expected", |_| Reply::new(204, ""));
     refused(
@@ -204,7 +204,7 @@ fn a_host_that_misbehaves_is_explained() {
     refused("no range", "no Content-Range and a length of 4096", with(|_, r| Reply { headers: vec![], ..r }));
     refused(
         "too large a total",
-        "something else",
+        "other bytes",
         with(|_, r| r.with("content-range", "bytes 0-4095/18446744073709551615")),
     );
     refused("packed", "sends the file packed (gzip)", with(|_, r| r.with("content-encoding", "gzip")));
@@ -305,7 +305,9 @@ fn redirects_without_end_or_to_nowhere_are_given_up() {
     assert_eq!(asked, 11);
     refused("to no web address", "no web address: ftp://x/y", |_| Reply::new(302, "").with("location", "ftp://x/y"));
     refused("to nowhere", "does not say which", |_| Reply::new(302, ""));
-    refused("with a password", "no web address", |_| Reply::new(302, "").with("location", "http://me:pw@127.0.0.1/"));
+    refused("with a password", "not a web address", |_| {
+        Reply::new(302, "").with("location", "http://me:pw@127.0.0.1/")
+    });
 }
 
 #[test]

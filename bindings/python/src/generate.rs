@@ -125,7 +125,7 @@ pub(crate) fn start(worker: &Worker, prompt: Option<String>, ids: Option<Vec<u32
             let gone = pieces.send(Told::Piece(text)).is_err();
             Box::pin(ready(gone || stopped.load(Ordering::Relaxed)))
         };
-        let mut run = || {
+        let run = || {
             let generation = state.generation.as_mut().ok_or_else(|| Fault::caller("load the model first"))?;
             let options = asked.options();
             let ids = match (ids, &prompt) {

@@ -302,7 +302,7 @@ impl Hparams {
         for layer in 0..self.layers {
             let (heads, kv_heads) = (self.heads.at(layer), self.kv_heads.at(layer));
             if kv_heads > 0 && heads % kv_heads != 0 {
-                return bad(format!("{heads} query heads cannot share {kv_heads} key heads evenly"));
+                return bad(format!("{heads} query heads cannot share {kv_heads} KV heads evenly"));
             }
             let wide = |n: u32| u64::from(heads) * u64::from(n);
             let widths = [wide(self.head_dim.at(layer)), wide(self.value_dim.at(layer))];

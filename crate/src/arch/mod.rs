@@ -7,6 +7,7 @@ mod blocks;
 mod families;
 mod hparams;
 mod keys;
+mod lora;
 mod names;
 mod net;
 mod numbers;
@@ -19,6 +20,7 @@ mod weights;
 pub use families::ARCHITECTURES;
 pub use hparams::{Hparams, Latent, PerLayer, Relative};
 pub use keys::{Default, KEYS, Key, KeyRow, meaning};
+pub use lora::adapt;
 pub use names::{Names, Slot, Slots, canonical};
 pub use net::{Layer, Net};
 pub use numbers::Numbers;
@@ -135,6 +137,10 @@ pub struct Architecture {
 }
 
 impl Architecture {
+    /// True where values of a head that rotate together lie side by side in GGUF files, and half a head apart in folders.
+    pub fn rearranges_heads(&self) -> bool {
+        (self.folder_pairing, self.gguf_pairing) == (Pairing::Halves, Pairing::Interleaved)
+    }
     /// The tensors; where groups have rows of one role, the first.
     pub fn rows(&self) -> impl Iterator<Item = &'static Row> {
         let groups = self.tensors;
@@ -191,7 +197,7 @@ pub fn of(model: &ModelFile) -> Result<(&'static Architecture, Numbers<'_>)> {
     let runnable = |n: &Numbers<'_>| !n.name().is_empty() && model.format != FormatId::PyTorch;
     let Some(numbers) = Numbers::of(model).filter(runnable) else {
         return Err(Fault::unsupported(match model.format {
-            FormatId::Gguf => "the file has no general.architecture, so nothing says what it computes".to_owned(),
+            FormatId::Gguf => "the file has no general.architecture, which would state what it computes".to_owned(),
             FormatId::Safetensors => {
                 "no config.json with a model_type came with the weights: open the whole folder to run it".to_owned()
             }

@@ -143,6 +143,12 @@ impl<'a> Names<'a> {
                 prefixes.push((word, prefix));
             }
         }
+        // Weights in several tensors: the codes have a name of their own.
+        if form == Form::Folder {
+            for (stem, main) in model.packed().iter().map(|p| (p.stem.len(), p.main)) {
+                by_name.entry(canonical(form, &model.tensors[main].name[..stem])).or_insert(main);
+            }
+        }
         Self { form, by_name, prefixes }
     }
     /// The tensor of a row: its `.weight`, or the one of the bare name.

@@ -167,6 +167,6 @@ fn from_tensors(
     };
     match stated {
         Scaling::None => Ok(found),
-        _ => Err(Fault::unsupported("rotary factors in a tensor beside a rotary scaling cannot be run yet")),
+        _ => Err(Fault::unsupported("rotary factors in a tensor together with rotary scaling cannot be run yet")),
     }
 }

@@ -1,10 +1,12 @@
 //! A model's tensors in their roles: found by name, held against the shape that the metadata asks for.
 
 use super::{Architecture, Form, Names, Numbers, Relative, Role, Row, tensors::Dim};
+use std::collections::BTreeMap;
+
 use crate::{
     fault::{Blame, Fault, Result},
     ir::{DType, Dim as Size, Fact, Source, Stack, Stored, Weight},
-    model::Place,
+    model::{ModelFile, Packed, PackedPart, Place, TensorEntry},
     tensor::{Encoding, Shape},
 };
 
@@ -80,11 +82,42 @@ pub(super) struct Weights<'a> {
     numbers: &'a Numbers<'a>,
     architecture: &'static Architecture,
     names: Names<'a>,
+    /// Weights that several tensors hold together, by the tensor of their codes: as they are unpacked.
+    packed: BTreeMap<usize, (Packed, TensorEntry)>,
+}
+
+/// A packed weight as a tensor.
+fn unpacked(model: &ModelFile, packed: Packed) -> (usize, (Packed, TensorEntry)) {
+    let entry = TensorEntry {
+        name: format!("{}.weight", packed.stem),
+        shape: packed.shape.clone().unwrap_or_default(),
+        encoding: packed.blocks.unwrap_or(Encoding::F16),
+        place: model.tensors[packed.main].place.clone(),
+        bytes: None,
+    };
+    (packed.main, (packed, entry))
 }
 
 impl<'a> Weights<'a> {
     pub(super) fn new(numbers: &'a Numbers<'a>, architecture: &'static Architecture) -> Self {
-        Self { numbers, architecture, names: Names::new(numbers.model(), numbers.form()) }
+        let model = numbers.model();
+        let packed = if numbers.form() == Form::Folder { model.packed() } else { Vec::new() };
+        let packed = packed.into_iter().map(|p| unpacked(model, p)).collect();
+        Self { numbers, architecture, names: Names::new(model, numbers.form()), packed }
+    }
+    /// A tensor, unpacked where several hold it together.
+    fn entry(&self, tensor: usize) -> &TensorEntry {
+        self.packed.get(&tensor).map_or_else(|| &self.numbers.model().tensors[tensor], |(_, entry)| entry)
+    }
+    /// Refuses a packed weight where values are needed one by one.
+    fn plainly(&self, tensor: usize) -> Result<()> {
+        match self.packed.get(&tensor) {
+            Some((packed, entry)) => Err(Fault::unsupported(format!(
+                "tensor {} is packed as {}, which is read for matrices alone",
+                entry.name, packed.packing
+            ))),
+            None => Ok(()),
+        }
     }
     /// The architecture's row of a role.
     pub(super) fn row(&self, role: Role) -> Option<&'static Row> {
@@ -112,6 +145,7 @@ impl<'a> Weights<'a> {
     pub(super) fn plain(&self, role: Role, shape: &[u32]) -> Result<Option<usize>> {
         let Some(tensor) = self.row(role).and_then(|row| self.names.weight(row, 0, 0)) else { return Ok(None) };
         self.shaped(tensor, shape)?;
+        self.plainly(tensor)?;
         self.readable(tensor)?;
         Ok(Some(tensor))
     }
@@ -119,7 +153,7 @@ impl<'a> Weights<'a> {
     pub(super) fn matrix(&self, role: Role, layer: u32, part: Option<Part>) -> Result<Weight> {
         let (row, tensor) = self.named(role, layer)?;
         let &[rows, row_len] = self.sizes(row, row.dims(), layer)?.as_slice() else {
-            return Err(Fault::bug(format!("{role:?} is no matrix")));
+            return Err(Fault::bug(format!("{role:?} is not a matrix")));
         };
         let whole = self.whole(row, tensor, [rows, row_len])?;
         let part = part.unwrap_or(Part::rows(0, rows));
@@ -129,11 +163,12 @@ impl<'a> Weights<'a> {
     }
     /// All rows of a matrix, checked to be of this shape.
     fn whole(&self, row: &Row, tensor: usize, [rows, row_len]: [u32; 2]) -> Result<Weight> {
-        let by_input = self.numbers.form() == Form::Folder && row.folder.by_input;
+        // Quantizers turn what is kept by inputs.
+        let by_input = self.numbers.form() == Form::Folder && row.folder.by_input && !self.packed.contains_key(&tensor);
         let lies = if by_input { [row_len, rows] } else { [rows, row_len] };
         self.shaped(tensor, &lies)?;
         self.readable(tensor)?;
-        let entry = &self.numbers.model().tensors[tensor];
+        let entry = self.entry(tensor);
         let block = entry.encoding.spec().map_or(1, |s| s.block_len);
         if by_input && block > 1 {
             let what =
@@ -141,7 +176,7 @@ impl<'a> Weights<'a> {
             return Err(Fault::unsupported(what));
         }
         if row_len % block != 0 {
-            let what = format!("tensor {}: rows of {row_len} values are no whole blocks of {block}", entry.name);
+            let what = format!("tensor {}: rows of {row_len} values are not whole blocks of {block}", entry.name);
             return Err(Fault::new(Blame::File, what));
         }
         let stored = if by_input { Stored::ByInput } else { Stored::ByOutput };
@@ -153,7 +188,7 @@ impl<'a> Weights<'a> {
     pub(super) fn item(&self, role: Role, layer: u32, item: u32) -> Result<Weight> {
         let row = self.row(role).ok_or_else(|| Fault::bug(format!("{} has no {role:?}", self.architecture.name)))?;
         let &[items, rows, row_len] = self.sizes(row, row.dims(), layer)?.as_slice() else {
-            return Err(Fault::bug(format!("{role:?} is no list of matrices")));
+            return Err(Fault::bug(format!("{role:?} is not a list of matrices")));
         };
         let single = row.names(self.numbers.form()).iter().any(|n| n.contains("{e}"));
         let tensor = self
@@ -166,10 +201,10 @@ impl<'a> Weights<'a> {
         };
         self.shaped(tensor, &lies)?;
         self.readable(tensor)?;
-        let entry = &self.numbers.model().tensors[tensor];
+        let entry = self.entry(tensor);
         let block = entry.encoding.spec().map_or(1, |s| s.block_len);
         if row_len % block != 0 {
-            let what = format!("tensor {}: rows of {row_len} values are no whole blocks of {block}", entry.name);
+            let what = format!("tensor {}: rows of {row_len} values are not whole blocks of {block}", entry.name);
             return Err(Fault::new(Blame::File, what));
         }
         let first = first.ok_or_else(|| Fault::limit(format!("{items} matrices of {rows} rows")))?;
@@ -181,22 +216,23 @@ impl<'a> Weights<'a> {
     pub(super) fn by_distance(&self, role: Role, layer: u32, relative: Relative) -> Result<Weight> {
         let (row, tensor) = self.named(role, layer)?;
         let &[buckets, heads] = self.sizes(row, row.dims(), layer)?.as_slice() else {
-            return Err(Fault::bug(format!("{role:?} is no matrix")));
+            return Err(Fault::bug(format!("{role:?} is not a matrix")));
         };
         self.shaped(tensor, &[buckets, heads])?;
+        self.plainly(tensor)?;
         self.readable(tensor)?;
         let reach = i64::from(relative.most);
         let row_of = |d: i64| Source::rows(tensor, relative.bucket(d) * heads, heads);
         let sources: Vec<Source> = (-reach..=reach).map(row_of).collect();
         let fact = Fact::new(DType::F32, [Size::Fixed(sources.len() as u32 * heads)]);
-        let name = self.numbers.model().tensors[tensor].name.clone();
+        let name = self.entry(tensor).name.clone();
         Ok(Weight { name: format!("{name} by distance").into(), fact, sources })
     }
     /// A vector `[len]`, brought to f32 at load.
     pub(super) fn vector(&self, role: Role, layer: u32) -> Result<Weight> {
         let (row, tensor) = self.named(role, layer)?;
         let &[len] = self.sizes(row, row.dims(), layer)?.as_slice() else {
-            return Err(Fault::bug(format!("{role:?} is no vector")));
+            return Err(Fault::bug(format!("{role:?} is not a vector")));
         };
         let plus = if self.numbers.form() == Form::Folder { row.folder.plus } else { 0.0 };
         self.values(tensor, &[len], Part::rows(0, len), plus)
@@ -205,10 +241,11 @@ impl<'a> Weights<'a> {
     pub(super) fn experts(&self, role: Role, layer: u32, share: Share) -> Result<Weight> {
         let (row, tensor) = self.named(role, layer)?;
         let &[experts, rows, row_len] = self.sizes(row, row.dims(), layer)?.as_slice() else {
-            return Err(Fault::bug(format!("{role:?} are no experts")));
+            return Err(Fault::bug(format!("{role:?} are not experts")));
         };
         let all = self.count_of(row, layer, experts, rows)?;
-        let by_input = self.numbers.form() == Form::Folder && row.folder.by_input;
+        // Quantizers turn what is kept by inputs.
+        let by_input = self.numbers.form() == Form::Folder && row.folder.by_input && !self.packed.contains_key(&tensor);
         if self.rank(tensor) == 3 {
             let shape = if by_input { [experts, row_len, rows] } else { [experts, rows, row_len] };
             self.shaped(tensor, &shape)?;
@@ -262,14 +299,14 @@ impl<'a> Weights<'a> {
             return Err(Fault::bug("packed experts of three dimensions expected"));
         };
         if row_len % 32 != 0 {
-            let what = format!("rows of {row_len} values are no whole blocks of 32");
+            let what = format!("rows of {row_len} values are not whole blocks of 32");
             return Err(Fault::new(Blame::File, what));
         }
         self.shaped(blocks, &[experts, rows, row_len / 32, 16])?;
         self.shaped(scales, &[experts, rows, row_len / 32])?;
         for tensor in [blocks, scales] {
             self.readable(tensor)?;
-            let entry = &self.numbers.model().tensors[tensor];
+            let entry = self.entry(tensor);
             if entry.encoding != Encoding::U8 {
                 let what = format!("tensor {}: bytes expected, {} found", entry.name, entry.encoding);
                 return Err(Fault::new(Blame::File, what));
@@ -288,7 +325,7 @@ impl<'a> Weights<'a> {
         let Some(tensor) = tensor else { return Ok(None) };
         let dims = if own { row.dims() } else { row.bias_dims() };
         let &[experts, rows] = self.sizes(row, dims, layer)?.as_slice() else {
-            return Err(Fault::bug(format!("the biases of {role:?} are no matrix")));
+            return Err(Fault::bug(format!("the biases of {role:?} are not a matrix")));
         };
         self.count_of(row, layer, experts, rows)?;
         self.values(tensor, &[experts, rows], share.of(experts, rows), 0.0).map(Some)
@@ -311,7 +348,7 @@ impl<'a> Weights<'a> {
     pub(super) fn heads_turned(&self, role: Role, layer: u32, heads: u32, [first, inputs]: [u32; 2]) -> Result<Weight> {
         let (row, tensor) = self.named(role, layer)?;
         let &[rows, row_len] = self.sizes(row, row.dims(), layer)?.as_slice() else {
-            return Err(Fault::bug(format!("{role:?} is no matrix")));
+            return Err(Fault::bug(format!("{role:?} is not a matrix")));
         };
         self.shaped(tensor, &[rows, row_len])?;
         let stack = Stack { pitch: rows / heads.max(1), first, inputs, outputs: row_len };
@@ -336,7 +373,7 @@ impl<'a> Weights<'a> {
     /// Matrices to be turned at load; values in blocks become f32.
     fn stacked(&self, tensor: usize, stack: Stack, part: Part, all: u64) -> Result<Weight> {
         self.readable(tensor)?;
-        let entry = &self.numbers.model().tensors[tensor];
+        let entry = self.entry(tensor);
         let plain = entry.encoding.spec().is_some_and(|s| s.block_len == 1);
         let encoding = if plain { entry.encoding } else { Encoding::F32 };
         let fact = Fact::new(DType::Block(encoding), [Size::Fixed(part.count()), Size::Fixed(stack.inputs)]);
@@ -346,10 +383,10 @@ impl<'a> Weights<'a> {
     /// Facts of rows of a tensor that can be decoded, whole blocks in each.
     fn rows_fact(&self, tensor: usize, row_len: u32) -> Result<impl Fn(u32) -> Fact> {
         self.readable(tensor)?;
-        let entry = &self.numbers.model().tensors[tensor];
+        let entry = self.entry(tensor);
         let (encoding, block) = (entry.encoding, entry.encoding.spec().map_or(1, |s| s.block_len));
         if row_len % block != 0 {
-            let what = format!("tensor {}: rows of {row_len} values are no whole blocks of {block}", entry.name);
+            let what = format!("tensor {}: rows of {row_len} values are not whole blocks of {block}", entry.name);
             return Err(Fault::new(Blame::File, what));
         }
         Ok(move |rows| Fact::new(DType::Block(encoding), [Size::Fixed(rows), Size::Fixed(row_len)]))
@@ -366,13 +403,13 @@ impl<'a> Weights<'a> {
         Ok(u64::from(all))
     }
     fn rank(&self, tensor: usize) -> usize {
-        self.numbers.model().tensors[tensor].shape.0.len()
+        self.entry(tensor).shape.0.len()
     }
     /// Row `at` of a matrix as a vector.
     pub(super) fn row_of(&self, role: Role, layer: u32, at: u32) -> Result<Weight> {
         let (row, tensor) = self.named(role, layer)?;
         let &[rows, row_len] = self.sizes(row, row.dims(), layer)?.as_slice() else {
-            return Err(Fault::bug(format!("{role:?} is no matrix")));
+            return Err(Fault::bug(format!("{role:?} is not a matrix")));
         };
         let first = at.checked_mul(row_len).filter(|_| at < rows);
         let first = first.ok_or_else(|| Fault::new(Blame::File, format!("row {at} of {rows} rows of {role:?}")))?;
@@ -383,14 +420,14 @@ impl<'a> Weights<'a> {
         let Some(row) = self.row(role) else { return Ok(None) };
         let Some(tensor) = self.names.bias(row, layer, 0) else { return Ok(None) };
         let &[len] = self.sizes(row, row.bias_dims(), layer)?.as_slice() else {
-            return Err(Fault::bug(format!("the bias of {role:?} is no vector")));
+            return Err(Fault::bug(format!("the bias of {role:?} is not a vector")));
         };
         self.values(tensor, &[len], part.unwrap_or(Part::rows(0, len)), 0.0).map(Some)
     }
     /// Rows of a matrix as it is stored.
     pub(super) fn stored_rows(&self, role: Role, layer: u32) -> Option<u32> {
         let tensor = self.names.weight(self.row(role)?, layer, 0)?;
-        let rows = self.numbers.model().tensors[tensor].shape.rows()?;
+        let rows = self.entry(tensor).shape.rows()?;
         u32::try_from(rows).ok().filter(|n| (1..1 << 24).contains(n))
     }
     /// True where the model has a bias beside the role's tensor.
@@ -402,7 +439,8 @@ impl<'a> Weights<'a> {
         let (mut sources, mut names, mut len) = (Vec::new(), Vec::new(), 0u32);
         for values in all {
             let (tensor, plus) = self.tensor_of(values, layer)?;
-            let entry = &self.numbers.model().tensors[tensor];
+            self.plainly(tensor)?;
+            let entry = self.entry(tensor);
             if entry.shape.elements() != Some(u64::from(values.len)) {
                 let what = format!("{} values expected from the metadata, {} found", values.len, entry.shape);
                 return Err(Fault::new(Blame::File, format!("tensor {}: {what}", entry.name)));
@@ -443,7 +481,7 @@ impl<'a> Weights<'a> {
     fn of_sources(&self, dtype: DType, all: u64, row_len: u32, sources: Vec<Source>) -> Result<Weight> {
         self.within(&sources, all)?;
         let rows: u32 = sources.iter().map(Source::count).sum();
-        let name = &self.numbers.model().tensors[sources[0].tensor].name;
+        let name = &self.entry(sources[0].tensor).name;
         let name = if u64::from(rows) == all { name.clone() } else { format!("{name}[{}..]", sources[0].first) };
         Ok(Weight { name: name.into(), fact: Fact::new(dtype, [Size::Fixed(rows), Size::Fixed(row_len)]), sources })
     }
@@ -459,19 +497,30 @@ impl<'a> Weights<'a> {
     }
     fn values(&self, tensor: usize, shape: &[u32], part: Part, plus: f32) -> Result<Weight> {
         self.shaped(tensor, shape)?;
+        self.plainly(tensor)?;
         self.readable(tensor)?;
         let fact = Fact::new(DType::F32, [Size::Fixed(part.count())]);
         let all = shape.iter().map(|n| u64::from(*n)).product();
         self.weight(tensor, fact, Source { plus, ..source(tensor, part) }, all)
     }
     fn weight(&self, tensor: usize, fact: Fact, source: Source, all: u64) -> Result<Weight> {
-        let name = &self.numbers.model().tensors[tensor].name;
+        let name = &self.entry(tensor).name;
         let last = u64::from(source.first) + u64::from(source.step) * u64::from(source.runs.saturating_sub(1));
         if source.count() == 0 || last + u64::from(source.run) > all {
             return Err(Fault::bug(format!("rows from {} of the {all} of {name}", source.first)));
         }
         let name = if u64::from(source.count()) == all { name.clone() } else { format!("{name}[{}..]", source.first) };
-        Ok(Weight { name: name.into(), fact, sources: vec![source] })
+        Ok(Weight { name: name.into(), fact, sources: vec![self.stored(source)?] })
+    }
+    /// A source that says where its rows are unpacked from several tensors.
+    fn stored(&self, source: Source) -> Result<Source> {
+        match self.packed.get(&source.tensor) {
+            Some(_) if matches!(source.stored, Stored::ByOutput | Stored::Packed) => {
+                Ok(Source { stored: Stored::Packed, ..source })
+            }
+            Some(_) => self.plainly(source.tensor).map(|()| source),
+            None => Ok(source),
+        }
     }
     fn sizes(&self, row: &Row, dims: &[Dim], layer: u32) -> Result<Vec<u32>> {
         dims.iter()
@@ -484,7 +533,23 @@ impl<'a> Weights<'a> {
             .collect()
     }
     fn shaped(&self, tensor: usize, wanted: &[u32]) -> Result<()> {
-        let entry = &self.numbers.model().tensors[tensor];
+        let entry = self.entry(tensor);
+        if let Some((packed, _)) = self.packed.get(&tensor).filter(|(p, _)| p.shape.is_none()) {
+            // Its shape is what it must be, where it has as many values.
+            let values = wanted.iter().try_fold(1u64, |n, d| n.checked_mul(u64::from(*d)));
+            return match values == packed.elements() {
+                true => Ok(()),
+                false => {
+                    let (found, wanted) =
+                        (packed.layout.row_len, Shape(wanted.iter().map(|n| u64::from(*n)).collect()));
+                    let what = format!(
+                        "tensor {}: shape {wanted} expected from the metadata, {found} packed values found",
+                        entry.name
+                    );
+                    Err(Fault::new(Blame::File, what))
+                }
+            };
+        }
         let found = &entry.shape.0;
         let is = |found: &[u64]| found.iter().copied().eq(wanted.iter().map(|n| u64::from(*n)));
         // Converters leave a first dimension of one away, or add one.
@@ -496,25 +561,35 @@ impl<'a> Weights<'a> {
         let what = format!("tensor {}: shape {wanted} expected from the metadata, {} found", entry.name, entry.shape);
         Err(Fault::new(Blame::File, what))
     }
+    /// Whether a tensor, and those that belong to it, can be decoded and are here.
     fn readable(&self, tensor: usize) -> Result<()> {
         let model = self.numbers.model();
-        let entry = &model.tensors[tensor];
-        if entry.encoding.spec().and_then(|s| s.decode).is_none() {
-            let what = format!("tensor {} is in {}, which cannot be decoded", entry.name, entry.encoding);
-            return Err(Fault::unsupported(what));
+        match self.packed.get(&tensor) {
+            Some((packed, _)) => {
+                let parts = packed.parts.iter().filter(|(part, _)| *part != PackedPart::Other).map(|(_, i)| *i);
+                parts.chain([tensor]).try_for_each(|i| readable(model, &model.tensors[i]))
+            }
+            None => readable(model, &model.tensors[tensor]),
         }
-        match &entry.place {
-            Place::Here { .. } => Ok(()),
-            Place::Missing { file, .. } if model.files.iter().any(|f| f.name == *file) => {
-                let what = format!("tensor {} lies beyond the end of {file}, which is not whole", entry.name);
-                Err(Fault::new(Blame::File, what))
-            }
-            Place::Missing { file, .. } => {
-                Err(Fault::caller(format!("tensor {} is in {file}, which was not given", entry.name)))
-            }
-            Place::Inline | Place::Absent | Place::Strided { .. } | Place::Chunked { .. } => {
-                Err(Fault::unsupported(format!("tensor {} has no bytes of its own in the file", entry.name)))
-            }
+    }
+}
+
+fn readable(model: &ModelFile, entry: &TensorEntry) -> Result<()> {
+    if entry.encoding.spec().and_then(|s| s.decode).is_none() {
+        let what = format!("tensor {} is in {}, which cannot be decoded", entry.name, entry.encoding);
+        return Err(Fault::unsupported(what));
+    }
+    match &entry.place {
+        Place::Here { .. } => Ok(()),
+        Place::Missing { file, .. } if model.files.iter().any(|f| f.name == *file) => {
+            let what = format!("tensor {} lies beyond the end of {file}, which is incomplete", entry.name);
+            Err(Fault::new(Blame::File, what))
+        }
+        Place::Missing { file, .. } => {
+            Err(Fault::caller(format!("tensor {} is in {file}, which was not given", entry.name)))
+        }
+        Place::Inline | Place::Absent | Place::Strided { .. } | Place::Chunked { .. } => {
+            Err(Fault::unsupported(format!("tensor {} has no bytes of its own in the file", entry.name)))
         }
     }
 }

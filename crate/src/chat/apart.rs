@@ -59,7 +59,10 @@ pub(super) fn probe(template: &Template) -> Option<Result<LlamaCpp, Failure>> {
     let answered = carry(*carrier, template, &Conversation::default(), true);
     Some(answered.and_then(|answer| match answer {
         Answer::Probed(found) => Ok(found),
-        _ => Err(Failure { line: None, fault: Fault::bug("a text where what llama.cpp concludes was asked for") }),
+        _ => Err(Failure {
+            line: None,
+            fault: Fault::bug("a text was found where the conclusion of llama.cpp was requested"),
+        }),
     }))
 }
 

@@ -32,6 +32,10 @@ impl Data {
     pub fn said(text: &str) -> Self {
         Self(Value::from(vec![Value::from_pairs([("role", "user"), ("content", text)])]))
     }
+    /// A list.
+    pub fn list(items: Vec<Self>) -> Self {
+        Self(Value::from(items.into_iter().map(|Data(item)| item).collect::<Vec<_>>()))
+    }
     /// A text.
     pub fn text(text: &str) -> Self {
         Self(Value::from(text))

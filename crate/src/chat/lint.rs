@@ -45,7 +45,7 @@ pub fn lint(template: &Template, adds_bos: bool) -> Vec<Finding> {
                 Severity::Info,
                 "The template writes BOS, and the tokenizer adds one too: the text is encoded without adding.",
             )
-            .why("A program that adds both gives the model two, which changes what it says."),
+            .why("A program that adds both gives the model two, which changes its output."),
         );
     }
     let hidden: Vec<(usize, char)> = source.char_indices().filter(|(_, c)| is_hidden(*c)).collect();

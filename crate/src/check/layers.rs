@@ -6,7 +6,7 @@ use super::Subject;
 use crate::{
     arch::{Architecture, Dim, Form, Key, Names, Need, Numbers, Role, Row, Slots},
     formats::{Findings, quoted},
-    model::{Loader, Note, NoteCode, Severity},
+    model::{Loader, Note, NoteCode, Packed, Severity},
     tensor::{Encoding, Shape},
 };
 
@@ -23,6 +23,8 @@ struct Known<'a> {
     rows: Vec<&'static Row>,
     /// Tensors that the architecture has.
     found: Vec<Found>,
+    /// Weights that several tensors hold together, by the tensor of their codes.
+    packed: HashMap<usize, Packed>,
 }
 
 /// A tensor that the architecture has: its number, its row (none where no forward pass reads it), its layer.
@@ -77,8 +79,9 @@ impl<'a> Known<'a> {
         let architecture = numbers.architecture()?;
         let meta = &subject.model.metadata;
         let special = matches!(meta.string("general.type"), Some("adapter" | "mmproj" | "imatrix"));
-        // Weights packed by a quantizer of their own have other names and shapes.
-        let packed = meta.iter().any(|(k, _)| k.starts_with("config.quantization"));
+        // Weights packed by a quantizer that is not known have other names and shapes.
+        let packed =
+            meta.iter().any(|(k, _)| k.starts_with("config.quantization")) && subject.model.packed().is_empty();
         if subject.model.tensors.is_empty() || special || packed {
             return None;
         }
@@ -111,13 +114,17 @@ impl<'a> Known<'a> {
     }
     fn of(subject: &'a Subject<'a>, numbers: Numbers<'a>, architecture: &'static Architecture) -> Self {
         let slots = Slots::new(architecture, numbers.form());
+        let packed: HashMap<usize, Packed> = match numbers.form() {
+            Form::Folder => subject.model.packed().into_iter().map(|p| (p.main, p)).collect(),
+            Form::Gguf => HashMap::new(),
+        };
         let all = subject.model.tensors.iter().enumerate();
         let found = all.filter_map(|(tensor, t)| {
-            let s = slots.find(&t.name)?;
+            let s = slots.find(packed.get(&tensor).map_or(&t.name, |p| &p.stem))?;
             Some(Found { tensor, row: s.row, layer: s.layer, bias: s.bias, item: s.item })
         });
         let found = found.collect();
-        Self { subject, numbers, rows: architecture.rows().collect(), found }
+        Self { subject, numbers, rows: architecture.rows().collect(), found, packed }
     }
     fn gguf(&self) -> bool {
         self.numbers.form() == Form::Gguf
@@ -158,18 +165,22 @@ impl<'a> Known<'a> {
             // Converters leave a first dimension of one away, or add one.
             let one = |sizes: &[u64], other: &[u64]| matches!(sizes, [1, n] if other == [*n]);
             // Where files arrange values in different shapes, their number counts.
-            let as_many = |s: &[u64]| row.flat && Shape(s.to_vec()).elements() == tensor.shape.elements();
-            let shape = &tensor.shape.0;
+            // Of several tensors that hold a weight together, what they unpack to.
+            let packed = self.packed.get(&found.tensor);
+            let unpacked = match packed.map(|p| &p.shape) {
+                Some(None) => continue,
+                Some(Some(shape)) if row.folder.by_input => Shape(shape.0.iter().rev().copied().collect()),
+                Some(Some(shape)) => shape.clone(),
+                None => tensor.shape.clone(),
+            };
+            let as_many = |s: &[u64]| row.flat && Shape(s.to_vec()).elements() == unpacked.elements();
+            let shape = &unpacked.0;
             let same = |s: &[u64]| s == shape || one(s, shape) || one(shape, s) || as_many(s);
             let Some(sizes) = sizes.clone().filter(|s| !same(s)) else { continue };
             let dims = self.dims(row, found);
             let told: Vec<String> = dims.iter().zip(&sizes).map(|(d, n)| format!("{n} ({})", self.say(d))).collect();
-            let what = format!(
-                "{} has shape {}; the configuration asks for {}",
-                quoted(&tensor.name),
-                tensor.shape,
-                Shape(sizes)
-            );
+            let what =
+                format!("{} has shape {}; the configuration asks for {}", quoted(&tensor.name), unpacked, Shape(sizes));
             let why = if self.gguf() {
                 Loader::LlamaCpp.refuses("llama.cpp refuses the file: it checks the shape of every tensor")
             } else {
@@ -300,6 +311,9 @@ impl<'a> Known<'a> {
         for found in &self.found {
             listed[found.tensor] = true;
         }
+        for (_, part) in self.packed.values().flat_map(|p| &p.parts) {
+            listed[*part] = true;
+        }
         for (i, tensor) in self.subject.model.tensors.iter().enumerate() {
             // Quantizers keep factors beside weights; programs load them where they know them.
             let factor = tensor.name.ends_with("scale") || tensor.name.ends_with("scale_inv");
@@ -326,10 +340,8 @@ fn buffers(subject: &Subject<'_>, findings: &mut Findings) {
     let Some((first, tensor)) = found.next() else { return };
     let more = found.count();
     let and = if more > 0 { format!(" and {more} more like it") } else { String::new() };
-    let note = Note::new(
-        Severity::Info,
-        format!("{}{and} only holds what programs work out by themselves", quoted(&tensor.name)),
-    );
+    let note =
+        Note::new(Severity::Info, format!("{}{and} only holds what programs compute themselves", quoted(&tensor.name)));
     let note = note.place(subject.place(first)).why("no program loads it; it takes a little room");
     findings.note(NoteCode::Buffers, note.advice("nothing needs to be done"));
 }

@@ -71,9 +71,12 @@ fn imports(subject: &Subject<'_>, findings: &mut Findings) {
     let meta = &subject.model.metadata;
     let count = meta.unsigned("pickle.unsupported_globals").filter(|n| *n > 0);
     let (Some(count), Some(list)) = (count, meta.array("pickle.imports")) else { return };
+    // Values that do nothing else are a matter of what PyTorch loads, not of what the file may do.
+    let values = meta.unsigned("pickle.known_value_types").unwrap_or(0);
+    let severity = if values < count { Severity::Warning } else { Severity::Info };
     let listed = list.len;
-    let what = format!("{count} of {listed} imports go beyond what tensors need");
-    let note = Note::new(Severity::Warning, what);
+    let what = format!("{} of {listed} imports go beyond what tensors need", count.min(listed));
+    let note = Note::new(severity, what);
     let note = note.why(Loader::PyTorch.refuses("torch.load(weights_only=True) refuses the file: unsupported global"));
     findings.note(NoteCode::Imports, note.advice("do not fall back to weights_only=False; ask for a safetensors file"));
 }

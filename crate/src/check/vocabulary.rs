@@ -48,7 +48,7 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
     let Some((tensor, rows)) = embedding(subject) else { return };
     let (tokens, of, place) = match (listed, subject.evidence.tokens) {
         (Some(n), _) => (n, "tokenizer.ggml.tokens".to_owned(), meta.place("tokenizer.ggml.tokens")),
-        (None, Some(n)) => (n, "the tokenizer beside the model".to_owned(), None),
+        (None, Some(n)) => (n, "the tokenizer next to the model".to_owned(), None),
         (None, None) => return,
     };
     let name = quoted(&subject.model.tensors[tensor].name);

@@ -167,7 +167,7 @@ fn single(side: &Side<'_>, tensor: usize, first: bool, why: Why) -> Row {
     let this = side_of(side, tensor);
     let (state, note) = match (why, tied_to(side, tensor)) {
         // A tied weight under its second name: the other model ties it too, or has the first name alone.
-        (Why::Missing, Some(twin)) => (State::OtherForm, Some(format!("the very bytes of {twin}"))),
+        (Why::Missing, Some(twin)) => (State::OtherForm, Some(format!("the same bytes as {twin}"))),
         (Why::Missing, None) => (if first { State::OnlyA } else { State::OnlyB }, None),
         (Why::OtherForm(why), _) => (State::OtherForm, Some(why.to_owned())),
         (Why::Unmatched(why), _) => (State::Unmatched, Some(why)),

@@ -68,7 +68,7 @@ impl Known {
     /// # Errors
     /// Its forward pass cannot be built.
     pub(super) fn of(model: &ModelFile) -> Result<Self> {
-        let numbers = Numbers::of(model).ok_or_else(|| Fault::unsupported("nothing says which architecture it is"))?;
+        let numbers = Numbers::of(model).ok_or_else(|| Fault::unsupported("nothing states its architecture"))?;
         let built = arch::build(model)?;
         let architecture = numbers.architecture().ok_or_else(|| Fault::bug("a built model has an architecture"))?;
         let slots = Slots::new(architecture, numbers.form());

@@ -91,7 +91,7 @@ pub(super) async fn compare(sides: &Sides<'_>) -> Result<Option<Tokenizers>> {
     }
     if has_a != has_b {
         let which = if has_a { "second" } else { "first" };
-        found.notes.push(format!("the {which} model has no tokenizer beside it"));
+        found.notes.push(format!("the {which} model has no tokenizer next to it"));
         found.differs = sides.are_of_one_kind();
         let of = if has_a { a } else { b };
         let words = of.vocabulary().await.map(|v| v.describe()).ok();

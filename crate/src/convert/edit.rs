@@ -152,7 +152,7 @@ fn items(text: &str) -> Result<Vec<String>> {
         return Ok(if text.is_empty() { Vec::new() } else { text.split(',').map(|t| t.trim().to_owned()).collect() });
     }
     let json: Vec<serde_json::Value> =
-        serde_json::from_str(text).map_err(|e| Fault::caller(format!("\"{text}\" is no JSON array: {e}")))?;
+        serde_json::from_str(text).map_err(|e| Fault::caller(format!("\"{text}\" is not a JSON array: {e}")))?;
     let spelt = |item: serde_json::Value| match item {
         serde_json::Value::String(text) => text,
         other => other.to_string(),

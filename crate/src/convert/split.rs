@@ -35,7 +35,14 @@ pub struct Part {
 /// # Errors
 /// The model is no GGUF file or not whole, has no tensors, or would have more parts than can be counted.
 pub fn parts(model: &ModelFile, cut: Cut) -> Result<Vec<Part>> {
-    let mut first = joined(model)?;
+    self::cut(joined(model)?, cut)
+}
+
+/// The parts of a file that is planned; a part's tensors are numbers of the header's.
+///
+/// # Errors
+/// There are no tensors, or there would be more parts than can be counted.
+pub fn cut(mut first: Header, cut: Cut) -> Result<Vec<Part>> {
     let lines = std::mem::take(&mut first.tensors);
     if lines.is_empty() {
         return Err(Fault::unsupported("the file holds no tensors to split"));

@@ -2,5 +2,7 @@
 
 #[cfg(not(target_arch = "wasm32"))]
 pub mod cli;
+#[cfg(all(feature = "serve", not(target_arch = "wasm32")))]
+mod serve;
 #[cfg(target_arch = "wasm32")]
 pub mod wasm;

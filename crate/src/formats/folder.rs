@@ -107,7 +107,7 @@ async fn read(files: &SourceSet, mut given: Vec<Given<'_>>, limits: &Limits) -> 
         if let Some(first) = named.first().filter(|first| !side::is_module(&model, home, given[**first].file.name())) {
             let what = format!("{} holds another {} model", quoted(given[*first].file.name()), other.format.name());
             let note = Note::new(Severity::Info, what).why("one model is shown at a time");
-            model.notes.push(note.code(NoteCode::AnotherModel).advice("open it by itself"));
+            model.notes.push(note.code(NoteCode::AnotherModel).advice("open it on its own"));
         }
     }
     Ok(model)
@@ -347,7 +347,7 @@ fn no_model(given: &[Given<'_>], files: &SourceSet) -> Fault {
     let say = |g: &Given<'_>| match &g.kind {
         Kind::Other(what) => what.to_string(),
         Kind::Pointer(_, what) => what.clone(),
-        _ => "no model by itself".to_owned(),
+        _ => "not a model on its own".to_owned(),
     };
     if let [only] = given {
         return Fault::unsupported(format!("not a model Glassbox opens: it is {}", say(only)))
@@ -373,7 +373,7 @@ async fn read_parts(chosen: &Group, given: &mut [Given<'_>], limits: &Limits) ->
         };
         let file = given[i].file;
         let Kind::Model(format, feed) = std::mem::replace(&mut given[i].kind, Kind::Other(FileRole::Weights)) else {
-            return Err(Fault::bug("a part is no model").in_file(file.name()));
+            return Err(Fault::bug("a part is not a model").in_file(file.name()));
         };
         match read_header(file, format, feed, limits).await {
             Ok(model) => whole.add(part, file, model),
@@ -418,7 +418,7 @@ async fn add_side_files(model: &mut ModelFile, home: &str, given: &[Given<'_>], 
             model.sections.push(Section { file: number, at: 0..len, kind });
         }
         if let (Kind::Other(what), true) = (&side.kind, name.ends_with(".index.json")) {
-            let what = format!("{} is no index that can be read: it is {what}", quoted(name));
+            let what = format!("{} is not a readable index: it is {what}", quoted(name));
             let note = Note::new(Severity::Warning, what).at(number, 0);
             model.notes.push(
                 note.code(NoteCode::IndexDisagrees)

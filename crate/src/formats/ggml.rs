@@ -7,7 +7,12 @@
 //! ```
 //! The magic does not say which layout follows; what the numbers say of each other does.
 
+mod guess;
+mod layouts;
 mod vad;
+
+use guess::{unversioned, whisper_size};
+use layouts::Layout;
 
 use std::ops::Range;
 
@@ -32,41 +37,6 @@ const DIMS_MOST: u32 = 4;
 /// Values are padded to this from the start of the file in ggjt and ggla.
 const ALIGNMENT: u64 = 32;
 
-const LLAMA: &[&str] = &["n_vocab", "n_embd", "n_mult", "n_head", "n_layer", "n_rot", "ftype"];
-const WHISPER: &[&str] = &[
-    "n_vocab",
-    "n_audio_ctx",
-    "n_audio_state",
-    "n_audio_head",
-    "n_audio_layer",
-    "n_text_ctx",
-    "n_text_state",
-    "n_text_head",
-    "n_text_layer",
-    "n_mels",
-    "ftype",
-];
-const PARAKEET: &[&str] = &[
-    "n_vocab",
-    "n_audio_ctx",
-    "n_audio_state",
-    "n_audio_head",
-    "n_audio_layer",
-    "n_mels",
-    "ftype",
-    "n_fft",
-    "subsampling_factor",
-    "n_subsampling_channels",
-    "n_conv_kernel",
-    "n_pred_dim",
-    "n_pred_layers",
-    "n_tdt_durations",
-    "n_max_tokens",
-];
-const GPT2: &[&str] = &["n_vocab", "n_ctx", "n_embd", "n_head", "n_layer", "ftype"];
-const RWKV: &[&str] = &["n_vocab", "n_embed", "n_layer", "data_type"];
-const LORA: &[&str] = &["r", "alpha"];
-
 pub(super) struct Ggml;
 
 impl Format for Ggml {
@@ -79,44 +49,6 @@ impl Format for Ggml {
     }
     fn reader(&self) -> Box<dyn Reader> {
         Box::<GgmlReader>::default()
-    }
-}
-
-/// Which program's files look so.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Layout {
-    #[default]
-    Llama,
-    Whisper,
-    Parakeet,
-    Vad,
-    Gpt2,
-    Rwkv,
-    Lora,
-}
-
-impl Layout {
-    fn names(self) -> &'static [&'static str] {
-        match self {
-            Self::Llama => LLAMA,
-            Self::Whisper => WHISPER,
-            Self::Parakeet => PARAKEET,
-            Self::Vad => &[],
-            Self::Gpt2 => GPT2,
-            Self::Rwkv => RWKV,
-            Self::Lora => LORA,
-        }
-    }
-    fn program(self) -> &'static str {
-        match self {
-            Self::Llama => "llama.cpp",
-            Self::Whisper => "whisper.cpp",
-            Self::Parakeet => "parakeet (whisper.cpp)",
-            Self::Vad => "whisper.cpp, voice activity detection (VAD)",
-            Self::Gpt2 => "ggml's gpt-2 example",
-            Self::Rwkv => "rwkv.cpp",
-            Self::Lora => "llama.cpp, adapter (LoRA)",
-        }
     }
 }
 
@@ -363,7 +295,8 @@ impl GgmlReader {
             }
             Err(Stop::Need(range)) => return Err(Stop::Need(range)),
             Err(Stop::Bad(fault)) => {
-                let what = format!("after {} tensors, what follows is no tensor: {}", self.entries.len(), fault.what);
+                let what =
+                    format!("after {} tensors, what follows is not a tensor: {}", self.entries.len(), fault.what);
                 self.findings.error(
                     NoteCode::Tensors,
                     self.at,
@@ -453,7 +386,7 @@ impl GgmlReader {
         }
         let mut findings = std::mem::take(&mut self.findings);
         if self.layout == Layout::Llama {
-            let why = "the file states no context length, no width of the feed-forward layers, no RoPE base and no groups of heads";
+            let why = "the file states no context length, no FFN size, no RoPE base and no groups of heads";
             findings.info(NoteCode::Unstated, 0, "Programs of that time knew these numbers by themselves", why);
         }
         if self.no_bins {
@@ -522,60 +455,4 @@ impl GgmlReader {
 
 fn ftype(layout: Layout, values: &[u32]) -> u32 {
     layout.names().iter().zip(values).find(|(n, _)| **n == "ftype").map_or(0, |(_, v)| *v)
-}
-
-fn whisper_size(values: &[u32]) -> &'static str {
-    match values.get(4) {
-        Some(4) => "tiny",
-        Some(6) => "base",
-        Some(12) => "small",
-        Some(24) => "medium",
-        Some(32) => "large",
-        _ => "a size of its own",
-    }
-}
-
-/// The layout behind the magic that six programs share: numbers that must repeat tell them apart.
-fn unversioned(file: &Window, start: u64) -> Result<Layout, Stop> {
-    if vad::read(file, start)?.is_some() {
-        return Ok(Layout::Vad);
-    }
-    let have = (file.len() - start).min(76) / 4;
-    let mut cursor = Cursor::new(file, start, false);
-    let mut n = Vec::new();
-    for _ in 0..have {
-        n.push(cursor.u32()?);
-    }
-    let at = |i: usize| n.get(i).copied();
-    let bins = |i: usize| at(i).is_some_and(|bins| (1..=8192).contains(&bins));
-    if at(9).is_some() && at(9) == at(11) && bins(12) && at(9) > Some(0) {
-        return Ok(Layout::Whisper);
-    }
-    if at(5).is_some() && at(5) == at(15) && bins(16) && at(5) > Some(0) {
-        return Ok(Layout::Parakeet);
-    }
-    if at(6).is_some() && at(0) == at(6) {
-        return Ok(Layout::Gpt2);
-    }
-    // Filters without bins, which no program writes on purpose: the other numbers must be those of such a model.
-    let sized = |i: usize, most: u32| at(i).is_some_and(|v| v > 0 && v <= most);
-    if at(9) == at(11) && at(12) == Some(0) && [1, 2, 3, 4, 5, 6, 7, 8, 9].into_iter().all(|i| sized(i, 1 << 16)) {
-        return Ok(Layout::Whisper);
-    }
-    let shaped = [1, 2, 3, 4, 5, 8, 9, 10, 11, 12].into_iter().all(|i| sized(i, 1 << 16));
-    if at(5) == at(15) && at(16) == Some(0) && shaped && at(13).is_some_and(|n| n <= 1 << 10) {
-        return Ok(Layout::Parakeet);
-    }
-    // Seven numbers, then the first token's length.
-    let plausible = |i: usize, most: u32| at(i).is_some_and(|v| v > 0 && v <= most);
-    if plausible(0, 1 << 20)
-        && plausible(1, 1 << 16)
-        && plausible(3, 1 << 10)
-        && plausible(4, 1 << 10)
-        && at(7) <= Some(256)
-    {
-        return Ok(Layout::Llama);
-    }
-    let what = "the layouts of llama.cpp, whisper.cpp (speech, voice activity), parakeet and gpt-2 were tried; the numbers fit none of them";
-    Err(Fault::unsupported(what).at(start).in_file(file.name()).into())
 }

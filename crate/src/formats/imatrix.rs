@@ -149,7 +149,7 @@ impl ImatrixReader {
     fn trailer(&mut self, file: &Window) -> Result<(), Stop> {
         let left = file.len().saturating_sub(self.at);
         if left == 0 {
-            let what = "The file ends behind its entries, without the number of chunks and the name of the text";
+            let what = "The file ends after its entries, without the number of chunks and the name of the text";
             let why = "files before 2024 end so; a later one was cut";
             self.findings.info(NoteCode::Unstated, self.at, what, why);
         }

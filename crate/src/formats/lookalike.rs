@@ -20,20 +20,7 @@ const UNPACK: &str = "unpack it first";
 
 /// The first bytes of what a gzip file holds; none where it cannot be unpacked.
 pub(super) fn gunzipped(head: &[u8]) -> Option<Vec<u8>> {
-    let [0x1f, 0x8b, 8, flags, ..] = head else { return None };
-    let mut at = 10;
-    if flags & 4 != 0 {
-        let [low, high] = *head.get(at..at + 2)? else { return None };
-        at += 2 + usize::from(u16::from_le_bytes([low, high]));
-    }
-    // The file's name and a comment, each ended by a zero byte; then a checksum.
-    for flag in [8, 16] {
-        if flags & flag != 0 {
-            at += head.get(at..)?.iter().position(|b| *b == 0)? + 1;
-        }
-    }
-    at += if flags & 2 != 0 { 2 } else { 0 };
-    let start = match inflate::deflated(head.get(at..)?, 64 << 10) {
+    let start = match inflate::gzip(head, 64 << 10) {
         Ok(bytes) => bytes,
         // What came before the end of the first bytes is what was asked for.
         Err(e) => e.before,
@@ -68,7 +55,7 @@ const STARTS: &[(&[u8], &str, &str)] = &[
         "a TensorRT engine",
         "it runs on the very GPU type and TensorRT version it was built for; look for the model it was built from",
     ),
-    (b"%PDF", "a PDF document, not a model", "look for the model file beside it"),
+    (b"%PDF", "a PDF document, not a model", "look for the model file next to it"),
 ];
 
 /// Flatbuffer identifiers at byte 4.
@@ -145,10 +132,10 @@ pub(super) fn name(head: &[u8], tail: &[u8]) -> Option<Lookalike> {
         return if net {
             is(
                 "an OpenVINO model description (IR)",
-                "OpenVINO runs it together with the .bin file beside it; the model it was converted from can be opened here",
+                "OpenVINO runs it together with the .bin file next to it; the model it was converted from can be opened here",
             )
         } else {
-            is("XML, not a model", "look for the model file beside it")
+            is("XML, not a model", "look for the model file next to it")
         };
     }
     if head.iter().all(|b| *b == 0) {
@@ -160,7 +147,7 @@ pub(super) fn name(head: &[u8], tail: &[u8]) -> Option<Lookalike> {
     if core_ml(head) {
         return is(
             "a Core ML model",
-            "Xcode and coremltools open it, in a .mlpackage with the weights beside it; the model it was converted from can be opened here",
+            "Xcode and coremltools open it, in a .mlpackage with the weights next to it; the model it was converted from can be opened here",
         );
     }
     if bare_vocabulary(head) {
@@ -170,7 +157,7 @@ pub(super) fn name(head: &[u8], tail: &[u8]) -> Option<Lookalike> {
         );
     }
     let text = head.iter().all(|b| (*b >= b' ' && *b != 0x7f) || matches!(b, b'\n' | b'\r' | b'\t'));
-    text.then_some(Lookalike { name: "text, not a model", advice: "look for the model file beside it" })
+    text.then_some(Lookalike { name: "text, not a model", advice: "look for the model file next to it" })
 }
 
 /// Bytes after a byte-order mark and white space.

@@ -1,17 +1,21 @@
 //! Joining shards, splits and external data to one model.
 
+mod external;
+mod flatten;
+
+pub(super) use external::{external, plain_location};
+pub(super) use flatten::{flatten, flatten_at};
+
 use std::collections::{HashMap, HashSet};
 
-use super::{codec::json::Json, findings::quoted, sections};
-use crate::{
-    fault::Fault,
-    model::{
-        Awaited, Cut, FileRole, FileSummary, FormatId, Loader, MetaArray, MetaType, MetaValue, Metadata, ModelFile,
-        Note, NoteCode, Place, SectionKind, Severity, TensorEntry, Version,
-    },
-    source::{SourceFile, SourceSet},
-    tensor::{Encoding, Shape},
+use super::{codec::json::Json, findings::quoted};
+use crate::fault::Fault;
+use crate::model::{
+    Awaited, Cut, FileRole, FileSummary, FormatId, Loader, Metadata, ModelFile, Note, NoteCode, Place, SectionKind,
+    Severity, TensorEntry, Version,
 };
+use crate::source::SourceFile;
+use crate::tensor::{Encoding, Shape};
 
 /// Shards of one model, at most (huggingface.js has the same limit).
 pub(super) const SHARDS_MOST: usize = 10_000;
@@ -368,97 +372,6 @@ impl Whole {
     }
 }
 
-/// Finds the external data of an ONNX model, or the shards of a TensorFlow checkpoint, among the files given;
-/// returns which of them it uses.
-///
-/// A location is compared with names, never opened: one that leaves the model's folder matches nothing.
-pub(super) fn external(model: &mut ModelFile, onnx: &str, files: &SourceSet) -> Vec<usize> {
-    let folder = |name: &str| name.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
-    // A SavedModel's variables lie in a folder of their own, beside their index.
-    let mut folders: Vec<String> = model.files.iter().map(|f| folder(&f.name)).collect();
-    folders.dedup();
-    let first = model.files.len();
-    // By location as stated; two spellings of one path share its number.
-    let mut known: HashMap<String, Option<(usize, usize)>> = HashMap::new();
-    let mut used: Vec<usize> = Vec::new();
-    let (mut lost, mut short): (HashMap<String, u64>, u64) = (HashMap::new(), 0);
-    for tensor in &mut model.tensors {
-        let Place::Missing { file, at } = &tensor.place else { continue };
-        if file == onnx {
-            continue; // Its own bytes, beyond the end of a cut file; noted when read.
-        }
-        let found = known.entry(file.clone()).or_insert_with(|| {
-            let plain = plain_location(file)?;
-            let (name, given) = folders.iter().find_map(|folder| {
-                let name = format!("{folder}{plain}");
-                let given = files.files().iter().position(|f| f.name() == name && name != onnx)?;
-                Some((name, given))
-            })?;
-            if let Some(known) = used.iter().position(|u| *u == given) {
-                return Some((first + known, given));
-            }
-            used.push(given);
-            let bytes = files.files()[given].len();
-            model.files.push(FileSummary { name, bytes, role: FileRole::ExternalData });
-            Some((first + used.len() - 1, given))
-        });
-        let Some((number, given)) = *found else {
-            *lost.entry(file.clone()).or_default() += 1;
-            continue;
-        };
-        let len = files.files()[given].len();
-        // Without a length the data goes on to the file's end.
-        let end =
-            if at.end == u64::MAX { tensor.bytes.and_then(|n| at.start.checked_add(n)).unwrap_or(len) } else { at.end };
-        if end <= len && at.start <= end {
-            tensor.place = Place::Here { file: number, at: at.start..end };
-        } else {
-            short += 1;
-            if short <= TOLD as u64 {
-                let what = format!(
-                    "{} lies at bytes {}..{end} of {}, which has {len}",
-                    quoted(&tensor.name),
-                    at.start,
-                    quoted(file)
-                );
-                let note = Note::new(Severity::Error, what).at(number, len).why("the file was not copied whole");
-                model.notes.push(note.code(NoteCode::EndOfFile).advice("copy or download that file again"));
-            }
-        }
-    }
-    let mut lost: Vec<_> = lost.into_iter().collect();
-    crate::order::sort(&mut lost);
-    for (file, tensors) in lost.into_iter().take(TOLD) {
-        let note = if plain_location(&file).is_some() {
-            let what = format!("{} is missing: it holds the data of {tensors} tensors", quoted(&file));
-            let note =
-                Note::new(Severity::Error, what).why("its tensors cannot be shown, and no program can run the model");
-            note.code(NoteCode::ExternalData).advice("give it together with the model")
-        } else {
-            let what = format!("{tensors} tensors are said to lie in {}, outside the model's folder", quoted(&file));
-            Note::new(Severity::Error, what)
-                .code(NoteCode::OutsideData)
-                .why("a model must not name files elsewhere; the location is not followed")
-                .advice("do not open the model with programs that would follow it")
-        };
-        model.notes.push(note);
-    }
-    for number in first..model.files.len() {
-        let mut map = sections::map(number, model.files[number].bytes, &[], &model.tensors, 4096);
-        model.sections.append(&mut map);
-    }
-    used
-}
-
-/// A relative location within the model's folder, with `.` steps removed; `None` for any other.
-pub(super) fn plain_location(location: &str) -> Option<String> {
-    if location.contains(['\\', ':', '\0']) || location.starts_with('/') {
-        return None;
-    }
-    let steps: Vec<&str> = location.split('/').filter(|s| !s.is_empty() && *s != ".").collect();
-    (!steps.is_empty() && !steps.contains(&"..")).then(|| steps.join("/"))
-}
-
 /// Where JSON text that becomes metadata stands: the keys are looked for in it, one behind the other.
 pub(super) struct Text<'a> {
     /// Index into `ModelFile::files`.
@@ -489,76 +402,4 @@ impl<'a> Text<'a> {
         self.at += at;
         Some((self.at - 1) as u64)
     }
-}
-
-/// Writes a JSON value as metadata: nested keys joined by dots, lists of plain values as arrays; null says nothing.
-pub(super) fn flatten(key: &str, value: &Json, out: &mut Metadata) {
-    flatten_at(key, value, &mut Text::nowhere(), None, out);
-}
-
-/// The same, with the places of the keys; `at` is that of `key` itself.
-pub(super) fn flatten_at(key: &str, value: &Json, text: &mut Text<'_>, at: Option<u64>, out: &mut Metadata) {
-    let value = match value {
-        Json::Object(members) => {
-            for (name, value) in members {
-                let at = text.find(name);
-                flatten_at(&format!("{key}.{name}"), value, text, at, out);
-            }
-            return;
-        }
-        Json::Array(items) if items.iter().any(|i| matches!(i, Json::Object(_) | Json::Array(_) | Json::Null)) => {
-            for (i, item) in items.iter().enumerate() {
-                flatten_at(&format!("{key}.{i}"), item, text, at, out);
-            }
-            return;
-        }
-        Json::Array(items) => MetaValue::Array(plain_array(items)),
-        other => match scalar(other) {
-            Some(value) => value,
-            None => return,
-        },
-    };
-    match at {
-        Some(at) => out.push_at(key.to_owned(), value, text.file, at),
-        None => out.push(key, value),
-    }
-}
-
-fn plain_array(items: &[Json]) -> MetaArray {
-    let head: Vec<MetaValue> = items.iter().filter_map(scalar).collect();
-    let kinds: HashSet<MetaType> = head.iter().map(MetaValue::kind).collect();
-    let item = match kinds.len() {
-        1 => kinds.into_iter().next().unwrap_or(MetaType::String),
-        2 if kinds.contains(&MetaType::U64) && kinds.contains(&MetaType::I64) => MetaType::I64,
-        _ if !kinds.contains(&MetaType::String) && !kinds.contains(&MetaType::Bool) && !kinds.is_empty() => {
-            MetaType::F64
-        }
-        _ => MetaType::String,
-    };
-    let uniform = |value: MetaValue| match (item, value) {
-        (MetaType::I64, MetaValue::Unsigned(n, _)) if i64::try_from(n).is_ok() => MetaValue::Signed(n as i64, item),
-        (MetaType::F64, MetaValue::Unsigned(n, _)) => MetaValue::Float(n as f64, item),
-        (MetaType::F64, MetaValue::Signed(n, _)) => MetaValue::Float(n as f64, item),
-        (MetaType::String, MetaValue::Unsigned(n, _)) => MetaValue::String(n.to_string()),
-        (MetaType::String, MetaValue::Signed(n, _)) => MetaValue::String(n.to_string()),
-        (MetaType::String, MetaValue::Float(n, _)) => MetaValue::String(n.to_string()),
-        (MetaType::String, MetaValue::Bool(b)) => MetaValue::String(b.to_string()),
-        (_, value) => value,
-    };
-    let head: Vec<MetaValue> = head.into_iter().map(uniform).collect();
-    MetaArray { item, len: head.len() as u64, head, place: None }
-}
-
-fn scalar(value: &Json) -> Option<MetaValue> {
-    Some(match value {
-        Json::Bool(b) => MetaValue::Bool(*b),
-        Json::String(s) => MetaValue::String(s.clone()),
-        Json::Number(n) => match (n.as_u64(), n.as_i64(), n.as_f64()) {
-            (Some(n), ..) => MetaValue::Unsigned(n, MetaType::U64),
-            (None, Some(n), _) => MetaValue::Signed(n, MetaType::I64),
-            (.., Some(n)) => MetaValue::Float(n, MetaType::F64),
-            _ => return None,
-        },
-        _ => return None,
-    })
 }

@@ -175,7 +175,8 @@ struct NumpyReader {
     looked: usize,
     arrays: Vec<Array>,
     /// Pickles inside arrays of objects.
-    pickles: Vec<(String, Stream)>,
+    /// Each with the place of the member that was unpacked for it, where one was.
+    pickles: Vec<(String, Stream, Option<u64>)>,
     running: Option<Stream>,
     findings: Findings,
     /// The file ends within the header of its only array, which goes on to at least this byte.
@@ -296,7 +297,7 @@ impl NumpyReader {
                 self.findings.error(
                     NoteCode::Members,
                     at,
-                    format!("{} is no array: {what}", quoted(&member.name)),
+                    format!("{} is not an array: {what}", quoted(&member.name)),
                     "numpy cannot read it",
                 );
                 return Ok(());
@@ -305,8 +306,7 @@ impl NumpyReader {
         let objects = header.kind() == "O";
         let name = member.name.strip_suffix(".npy").unwrap_or(&member.name).to_owned();
         if objects && !member.stored() {
-            let what = format!("{} holds packed Python objects, which were not looked into", quoted(&name));
-            self.findings.warn(NoteCode::Objects, member.at.start, what, "a pickle hides in them");
+            self.packed_objects(file, member, &name, header.length)?;
         }
         // Kept only when everything of the member has been read, so that it can be tried again.
         let array = Array { name, header, at: member.at.clone(), plain: member.stored() };
@@ -315,6 +315,24 @@ impl NumpyReader {
         if let Err(stop) = self.objects(file, index, true) {
             self.arrays.pop();
             return Err(stop);
+        }
+        Ok(())
+    }
+    /// Unpacks a deflated array of objects, and reads its pickle.
+    fn packed_objects(&mut self, file: &Window, member: &Member, name: &str, header: u64) -> Result<(), Stop> {
+        match zip::unpacked(file, member)? {
+            Ok(bytes) => {
+                let len = bytes.len() as u64;
+                let mut window = Window::new(member.name.clone(), len);
+                window.insert(0, bytes);
+                let mut stream = Stream::new(header.min(len)..len);
+                stream.run(&window)?;
+                self.pickles.push((xray::named(name), stream, Some(member.at.start)));
+            }
+            Err(why) => {
+                let what = format!("{} holds compressed Python objects, which were not inspected: {why}", quoted(name));
+                self.findings.warn(NoteCode::Objects, member.at.start, what, "a pickle hides in them");
+            }
         }
         Ok(())
     }
@@ -327,7 +345,7 @@ impl NumpyReader {
         stream.run(file)?;
         let name = if many { xray::named(&array.name) } else { "the pickle".into() };
         if let Some(stream) = self.running.take() {
-            self.pickles.push((name, stream));
+            self.pickles.push((name, stream, None));
         }
         Ok(())
     }
@@ -366,10 +384,12 @@ impl NumpyReader {
             parts.push((0..len, SectionKind::Header));
         }
         let mut seen = Seen::default();
-        for (name, stream) in &pickles {
+        for (name, stream, unpacked) in &pickles {
             for machine in &stream.read {
-                seen.add(machine, &xray::Place { name, unpacked: None }, len, &mut findings);
-                parts.push((machine.start..machine.at.min(len), SectionKind::Metadata));
+                seen.add(machine, &xray::Place { name, unpacked: *unpacked }, len, &mut findings);
+                if unpacked.is_none() {
+                    parts.push((machine.start..machine.at.min(len), SectionKind::Metadata));
+                }
             }
         }
         let mut metadata = Metadata::default();
@@ -407,7 +427,7 @@ fn entry(array: Array, several: bool, file: &Window, findings: &mut Findings) ->
     }
     if shape.elements().is_none() || header.width().is_some() && bytes.is_none() {
         let what = format!("{told} of shape {shape} has more elements than 64 bits count");
-        findings.error(NoteCode::Sizes, at.start, what, "no such array can exist");
+        findings.error(NoteCode::Sizes, at.start, what, "such an array cannot exist");
     }
     let place = match bytes {
         _ if !plain => {

@@ -103,7 +103,7 @@ fn lost(name: &str) -> Why<'static> {
         Loader::Transformers
             .refuses("without it nothing says what the weights compute; transformers refuses the folder")
     } else {
-        "what it says of the model is not shown, nor held against the weights".into()
+        "what it says of the model is not shown, nor compared with the weights".into()
     }
 }
 
@@ -126,7 +126,7 @@ async fn read(model: &mut ModelFile, number: usize, file: &SourceFile, prefix: &
         }
     };
     if json.get("auto_map").is_some() || json.get("auto_mapping").is_some_and(|m| !matches!(m, Json::Null)) {
-        let what = format!("{name} names Python code of its own (auto_map)");
+        let what = format!("{name} names its own Python code (auto_map)");
         let note = Note::new(Severity::Warning, what).at(number, 0);
         let note = note.why("transformers would run it when told to trust it; Glassbox runs nothing from a folder");
         model.notes.push(note.code(NoteCode::OwnCode).advice("read that code before you set trust_remote_code"));

@@ -139,8 +139,7 @@ fn missing(model: &ModelFile, config: &str) -> Vec<Note> {
     let why = "the model is described by its configuration alone: no tensor can be shown or run";
     let fetch = "fetch the real files with `git lfs pull`, or download them from the model's page";
     if model.awaited.is_empty() {
-        let what =
-            format!("There are no weights here: {} describes a model whose weights lie elsewhere", quoted(config));
+        let what = format!("The weights are missing: {} describes a model whose weights are elsewhere", quoted(config));
         let advice = "get its weights (model.safetensors, or the shards and their index) and open the folder again";
         return vec![Note::new(Severity::Error, what).code(NoteCode::MissingWeights).why(why).advice(advice)];
     }

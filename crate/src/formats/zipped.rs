@@ -58,7 +58,7 @@ pub(super) fn directory(
         };
         let (name, end) = (quoted(&found.member.name), found.start.saturating_add(n));
         if !walk.take(file, found, n)? {
-            let what = format!("the sizes behind {name} are not those of its {n} bytes");
+            let what = format!("the sizes after {name} are not those of its {n} bytes");
             findings.warn(NoteCode::ZipMembers, end.min(file.len()), what, "what follows it is not told apart");
         }
     }

@@ -102,6 +102,8 @@ pub enum Stored {
         /// The tensor of the scales.
         scales: usize,
     },
+    /// Codes whose scales are in other tensors of the model: unpacked at load into rows of the weight's encoding.
+    Packed,
 }
 
 /// Where matrices lie in a tensor: in its rows, all outer dimensions together.

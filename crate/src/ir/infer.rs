@@ -236,7 +236,7 @@ fn check_rope(graph: &Graph, rope: &Rope, x: &Fact, positions: &Fact) -> Result<
 fn attention(a: &Attention, inputs: &[&Fact]) -> Result<Fact> {
     let [rows, _] = matrix(floats(inputs[0])?)?;
     if a.kv_heads == 0 || a.heads == 0 || a.heads % a.kv_heads != 0 {
-        return Err(wrong(format!("{} query heads cannot share {} key heads evenly", a.heads, a.kv_heads)));
+        return Err(wrong(format!("{} query heads cannot share {} KV heads evenly", a.heads, a.kv_heads)));
     }
     let width = |heads: u32, dim: u32| {
         heads.checked_mul(dim).filter(|n| *n > 0).ok_or_else(|| wrong(format!("{heads} heads of {dim} values")))

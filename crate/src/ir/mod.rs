@@ -9,6 +9,7 @@ pub mod eval;
 mod fact;
 mod graph;
 mod infer;
+mod low_rank;
 mod op;
 pub mod passes;
 mod print;
@@ -20,9 +21,11 @@ pub use build::{Builder, Tensor};
 pub use fact::{DType, Dim, Fact, Shape, Sizes};
 pub use graph::{Constant, Graph, Input, Node, NodeId, Source, Stack, State, StateId, Stored, Value, Weight, WeightId};
 pub use infer::infer;
+pub use low_rank::{Half, HeadRows, LowRank, add_low_rank};
 pub use op::{
     Attention, Binary, CHAIN_INPUTS, CHAIN_LINKS, Delta, ExpertLinear, Fused, Gating, Link, Op, Pairing, Recur,
     Reduction, Rope, Routing, Rule, Scan, Unary,
 };
+pub use rewrite::retype;
 pub use rotation::{Angles, Factors, Rotation, Scaling};
 pub use verify::verify;

@@ -1,10 +1,14 @@
 //! A graph written anew, node by node: how passes change graphs.
 
 use super::{
+    fact::DType,
     graph::{Graph, Node, NodeId, Value},
     op::Op,
 };
-use crate::fault::{Fault, Result};
+use crate::{
+    fault::{Fault, Result},
+    tensor::Encoding,
+};
 
 /// The new graph so far, beside the old one.
 pub(super) struct Rewriter<'g> {
@@ -83,6 +87,22 @@ impl Rewriter<'_> {
         let node = self.new.add(op.clone(), &inputs, label.clone())?;
         Ok(self.new.results(node))
     }
+}
+
+/// Gives weights other encodings, by their numbers.
+///
+/// # Errors
+/// An operation does not take a weight in its new encoding.
+pub fn retype(graph: &mut Graph, of: impl Fn(usize) -> Option<Encoding>) -> Result<()> {
+    let mut changed = false;
+    for (i, weight) in graph.weights.iter_mut().enumerate() {
+        if let (Some(encoding), DType::Block(old)) = (of(i), &mut weight.fact.dtype) {
+            changed |= *old != encoding;
+            *old = encoding;
+        }
+    }
+    // Facts are inferred anew.
+    if changed { rewrite(graph, |_, _| Ok(None)) } else { Ok(()) }
 }
 
 /// Drops the nodes that no result and no effect needs.

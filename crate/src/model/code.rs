@@ -9,7 +9,7 @@ use super::Severity;
 /// What a person can do, by the kind of finding.
 const AGAIN: &str = "finish the download, or copy the file again";
 const AGAIN_FILE: &str = "get that file again, or correct it";
-const ALONE: &str = "open it by itself";
+const ALONE: &str = "open it on its own";
 const ASK: &str = "ask whoever wrote the file, or get it from the model's own repository";
 const CHECKSUM: &str = "compare its checksum with the file of the model's own repository before using it";
 const CODE: &str = "read that code before you set trust_remote_code";

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{FileRole, Metadata, Note, OpGraph, Place, Section, TensorEntry, Version};
+use super::{FileRole, Metadata, Note, OpGraph, Packed, Place, Section, TensorEntry, Version};
 use crate::tensor::Encoding;
 
 /// The container format, named by content.
@@ -125,12 +125,20 @@ impl ModelFile {
     pub fn tensor_bytes(&self) -> u64 {
         self.distinct().filter_map(|t| t.bytes).fold(0, u64::saturating_add)
     }
-    /// Sum of all tensors' elements, quantized or not, tied ones once; tensors known by name only count nothing.
+    /// Sum of all tensors' elements, quantized or not, tied ones once; tensors known by name only count nothing, and of weights that
+    /// several tensors hold together the values count.
     pub fn parameters(&self) -> u64 {
-        self.distinct()
-            .filter(|t| t.encoding != Encoding::Unknown)
-            .filter_map(|t| t.shape.elements())
-            .fold(0, u64::saturating_add)
+        let packed = self.packed();
+        let parts: HashSet<&str> = packed
+            .iter()
+            .flat_map(|p| p.parts.iter().map(|(_, i)| *i).chain([p.main]))
+            .map(|i| self.tensors[i].name.as_str())
+            .collect();
+        let own = self
+            .distinct()
+            .filter(|t| t.encoding != Encoding::Unknown && !parts.contains(t.name.as_str()))
+            .filter_map(|t| t.shape.elements());
+        own.chain(packed.iter().filter_map(Packed::elements)).fold(0, u64::saturating_add)
     }
     /// True when numbers in the tensors' bytes are stored most significant byte first.
     pub fn big_endian(&self) -> bool {

@@ -7,6 +7,7 @@ mod file;
 mod graph;
 mod metadata;
 mod note;
+mod packed;
 mod role;
 mod section;
 
@@ -17,5 +18,6 @@ pub use file::{Awaited, Cut, FileSummary, FormatId, ModelFile};
 pub use graph::{GraphNode, GraphValue, OpGraph};
 pub use metadata::{ArrayPlace, MetaArray, MetaType, MetaValue, Metadata};
 pub use note::{Note, Severity};
+pub use packed::{Packed, PackedPart, Scaling, Zeros};
 pub use role::{Companion, FileRole, Flavour, Version};
 pub use section::{Section, SectionKind};

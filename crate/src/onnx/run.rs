@@ -316,7 +316,7 @@ impl Call<'_, '_> {
         let Some(code) = self.int_opt(name)? else { return Ok(None) };
         Type::from_code(code)
             .map(Some)
-            .ok_or_else(|| bad(format!("{name} is {code}, which is no element type of ONNX")))
+            .ok_or_else(|| bad(format!("{name} is {code}, which is not an element type of ONNX")))
     }
     /// A graph, and the values around it that it reads.
     pub(super) fn body(&self, name: &str) -> Result<(Rc<Graph>, Vec<Value>)> {

@@ -58,7 +58,7 @@ pub(super) fn sentence(model: &ModelFile) -> String {
             let kind = if kind == "Lora" { "LoRA".to_owned() } else { kind };
             let of = meta.string("adapter_config.base_model_name_or_path");
             let of = of.map_or("a model that it does not name".to_owned(), quoted);
-            format!("{kind} adapter for {of}: a change of that model, no model by itself")
+            format!("{kind} adapter for {of}: a change of that model, not a model on its own")
         }
         (_, Some(_)) if meta.string("general.type") == Some("mmproj") => "Vision or audio projector (mmproj)".into(),
         (_, Some(arch)) if meta.string("general.type") == Some("adapter") => format!("LoRA adapter for a {arch} model"),
@@ -87,7 +87,7 @@ pub(super) fn sentence(model: &ModelFile) -> String {
         }
         (FormatId::PyTorch, None) if model.tensors.is_empty() => "PyTorch file without tensors".into(),
         (FormatId::PyTorch, None) => "PyTorch checkpoint".into(),
-        (FormatId::Pickle, None) => "Python pickle, not a model format by itself".into(),
+        (FormatId::Pickle, None) => "Python pickle, not a model format on its own".into(),
         (FormatId::Numpy, None) => "NumPy arrays".into(),
         (FormatId::Ggml, None) => "Legacy GGML file".into(),
         (FormatId::Llama2c, None) => "llama2.c model".into(),
@@ -257,7 +257,7 @@ pub(super) fn place(model: &ModelFile, tokenizer: bool, tokenizer_file: Option<&
                 if whole {
                     "This is an original model: weights, configuration and tokenizer, from which GGUF and ONNX files are made."
                 } else {
-                    "These are an original model's weights; to be complete they need config.json and the tokenizer beside them."
+                    "These are an original model's weights; to be complete they need config.json and the tokenizer next to them."
                 },
                 vec![
                     weights_here(),
@@ -306,7 +306,7 @@ pub(super) fn place(model: &ModelFile, tokenizer: bool, tokenizer_file: Option<&
             "",
             vec![
                 part("original", "Weights", "elsewhere", "a tokenizer's file holds none"),
-                part("original", "config.json", "elsewhere", "it says what the weights compute"),
+                part("original", "config.json", "elsewhere", "it states what the weights compute"),
                 tokenizer_file(),
             ],
         ),
@@ -345,10 +345,10 @@ fn onnx_tool(format: FormatId) -> &'static str {
 fn other_place(format: FormatId) -> &'static str {
     match format {
         FormatId::PyTorch => {
-            "This is an original model's weights as PyTorch saves them; the program that computes with them lies elsewhere."
+            "This is an original model's weights as PyTorch saves them; the program that computes with them is elsewhere."
         }
         FormatId::Pickle => "This is a Python object; it may be part of an original model.",
-        FormatId::Numpy => "These are plain arrays; nothing says what computes with them.",
+        FormatId::Numpy => "These are plain arrays; nothing states what computes with them.",
         FormatId::Ggml => {
             "This is a conversion of the time before GGUF: weights and vocabulary for a program of that time, made from an original model."
         }

@@ -15,7 +15,7 @@ pub(super) fn sentence(model: &ModelFile) -> Option<String> {
         let tokens = meta.unsigned("tokenizer.tokens").map(|n| format!(", {n} tokens")).unwrap_or_default();
         let (kind, algorithm) = (text("tokenizer.kind"), text("tokenizer.algorithm"));
         return Some(format!(
-            "Tokenizer alone ({kind}, {algorithm}){tokens}: how text becomes ids, no model by itself"
+            "Tokenizer alone ({kind}, {algorithm}){tokens}: how text becomes ids, not a model on its own"
         ));
     }
     let control = meta.string("general.architecture") == Some("controlvector")
@@ -27,7 +27,7 @@ pub(super) fn sentence(model: &ModelFile) -> Option<String> {
         });
         let layers = meta.unsigned("controlvector.layer_count").unwrap_or(model.tensors.len() as u64);
         return Some(format!(
-            "Control vector for {of}, {layers} layers: directions that llama.cpp adds between layers (--control-vector), no model by itself"
+            "Control vector for {of}, {layers} layers: directions that llama.cpp adds between layers (--control-vector), not a model on its own"
         ));
     }
     None
@@ -43,7 +43,7 @@ pub(super) fn place(model: &ModelFile) -> Option<&'static str> {
     let described = model.files.iter().any(|f| f.role == FileRole::Configuration);
     let weights = model.tensors.iter().any(|t| !matches!(t.place, crate::model::Place::Missing { .. }));
     match model.format {
-        FormatId::Tokenizer => Some("This is a part of an original model: its tokenizer. The weights lie elsewhere."),
+        FormatId::Tokenizer => Some("This is a part of an original model: its tokenizer. The weights are elsewhere."),
         _ if description(model) => Some(
             "This is an original model's folder without its weights: it says what the model is, and cannot be run.",
         ),

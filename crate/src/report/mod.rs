@@ -6,6 +6,8 @@ mod blocks;
 mod bytes;
 mod chat;
 mod check;
+#[cfg(all(feature = "convert", not(target_arch = "wasm32")))]
+mod converting;
 mod describe;
 #[cfg(feature = "compare")]
 mod diff;
@@ -41,6 +43,8 @@ pub use blocks::{BlockFieldReport, BlockReport};
 pub use bytes::BytesReport;
 pub use chat::*;
 pub use check::*;
+#[cfg(all(feature = "convert", not(target_arch = "wasm32")))]
+pub use converting::*;
 pub use describe::items;
 #[cfg(feature = "compare")]
 pub use diff::*;

@@ -47,7 +47,7 @@ pub struct FilesReport {
 }
 
 impl WrittenReport {
-    fn of(written: &Written) -> Self {
+    pub(super) fn of(written: &Written) -> Self {
         let (bytes, tensors, tensor_bytes) = (written.bytes, written.tensors, written.tensor_bytes);
         Self { file: written.path.display().to_string(), bytes, tensors, tensor_bytes }
     }

@@ -32,12 +32,12 @@ pub async fn file_bytes(files: &SourceSet, name: Option<&str>, at: Range<u64>) -
     let file = chosen(files, name)?;
     let len = file.len();
     if at.start > len {
-        let what = format!("byte {} was asked for; the file ends at byte {len}", at.start);
+        let what = format!("byte {} was requested; the file ends at byte {len}", at.start);
         return Err(Fault::caller(what).in_file(file.name()));
     }
     let end = at.end.min(len).max(at.start);
     if end - at.start > MOST {
-        return Err(Fault::limit(format!("{} bytes asked for; at most {MOST} at a time", end - at.start)));
+        return Err(Fault::limit(format!("{} bytes requested; at most {MOST} at a time", end - at.start)));
     }
     let bytes = file.read(at.start..end).await?;
     Ok(FileBytes { file: file.name().to_owned(), len, start: at.start, bytes })

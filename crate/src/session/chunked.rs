@@ -35,7 +35,7 @@ impl<'a> ChunkedValues<'a> {
         let count = range.end.saturating_sub(range.start);
         let bytes = count.saturating_mul(width as u64);
         if bytes > ASKED_MOST {
-            return Err(Fault::limit(format!("{bytes} bytes asked for; at most {ASKED_MOST} are unpacked at once")));
+            return Err(Fault::limit(format!("{bytes} bytes requested; at most {ASKED_MOST} are unpacked at once")));
         }
         let mut out = Vec::with_capacity(bytes as usize);
         let (Some(row), Some(along)) = (self.dims.last(), self.chunks.sizes.last()) else { return Ok(out) };

@@ -102,7 +102,7 @@ pub async fn list_devices(options: &GpuOptions) -> Result<Vec<DeviceEntry>> {
     let chosen = adapters.iter().position(|a| !a.software);
     let mut devices: Vec<DeviceEntry> = adapters.iter().map(|a| entry(a, chosen == Some(a.index))).collect();
     let reason =
-        if chosen.is_none() { "taken by --device auto: there is no real GPU" } else { "taken by --device cpu" };
+        if chosen.is_none() { "used by --device auto: there is no hardware GPU" } else { "taken by --device cpu" };
     let info = cpu(options, reason.into()).info().clone();
     devices.push(DeviceEntry { index: None, info, limits: Vec::new() });
     Ok(devices)
@@ -124,8 +124,8 @@ fn entry(adapter: &gpu::AdapterSummary, chosen: bool) -> DeviceEntry {
     };
     let reason = match (chosen, adapter.software) {
         (true, _) => "taken by --device auto",
-        (false, true) => "a software GPU: slower than the CPU path, taken only when asked for",
-        (false, false) => "taken when asked for",
+        (false, true) => "a software GPU: slower than the CPU, used only on request",
+        (false, false) => "used on request",
     };
     let tiers: Vec<&str> = adapter.tiers.iter().map(|t| t.name()).collect();
     DeviceEntry {

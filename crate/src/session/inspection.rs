@@ -121,7 +121,7 @@ impl Inspection {
     pub(super) fn tokenizers(&self) -> &[(TokenizerKind, String)] {
         &self.tokenizers
     }
-    /// Length of the tokenizer beside the model; `None` where there is none that can be loaded, or where the model's own
+    /// Length of the tokenizer next to the model; `None` where there is none that can be loaded, or where the model's own
     /// header states it (GGUF). It loads the tokenizer, which the page's reader module does not hold.
     pub async fn tokens(&self) -> Option<u64> {
         let listed = self.model.metadata.get("tokenizer.ggml.tokens").is_some();
@@ -160,7 +160,7 @@ impl Inspection {
         let wanted = rows.end.saturating_sub(rows.start).saturating_mul(data.row_len);
         if wanted > MAX_VALUES {
             return Err(Fault::limit(format!(
-                "{wanted} values asked for; at most {MAX_VALUES} are shown at a time: ask for fewer rows"
+                "{wanted} values requested; at most {MAX_VALUES} are shown at a time: ask for fewer rows"
             )));
         }
         let first = rows.start * data.row_len;
@@ -206,7 +206,7 @@ impl<'a> TensorData<'a> {
                 (*file, at.clone())
             }
             Place::Missing { file, at } if model.files.iter().any(|f| f.name == *file) => {
-                let what = format!("the values of {name} lie beyond the end of the file, which is not whole");
+                let what = format!("the values of {name} lie beyond the end of the file, which is incomplete");
                 return Err(Fault::file(at.start, what).in_file(file));
             }
             Place::Missing { file, .. } => {
@@ -296,7 +296,7 @@ impl<'a> TensorData<'a> {
         let (from, to) = (low.saturating_mul(size), high.saturating_add(1).saturating_mul(size));
         if to > self.at.end - self.at.start || to - from > GATHERED {
             let what = format!(
-                "the values asked for are spread over {} bytes; at most {GATHERED} are read at once",
+                "the requested values are spread over {} bytes; at most {GATHERED} are read at once",
                 to - from
             );
             return Err(Fault::limit(what).at(self.at.start));

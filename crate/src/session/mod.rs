@@ -5,6 +5,8 @@ mod bytes;
 mod chat;
 mod chunked;
 mod companions;
+#[cfg(all(feature = "convert", not(target_arch = "wasm32")))]
+mod converting;
 mod devices;
 mod findings;
 mod inspection;
@@ -30,6 +32,8 @@ pub use bytes::{FileBytes, file_bytes};
 #[cfg(feature = "chat")]
 pub use chat::{Chat, Compared, Rendered};
 pub use companions::{Beside, Need, complete, complete_from_folder, open_with_missing, open_with_tensor};
+#[cfg(all(feature = "convert", not(target_arch = "wasm32")))]
+pub use converting::{Conversion, Extraction, Unpacking};
 pub use devices::{DeviceEntry, GpuOptions, dispatch_gap, list_devices, test_ops};
 pub use findings::Examination;
 pub use inspection::{Inspection, Peek};
@@ -37,11 +41,15 @@ pub use inspection::{Inspection, Peek};
 pub use onnx::{GivenInput, GraphModel, GraphRun, NodeCase, json_values, node_case, outputs_npz};
 #[cfg(all(feature = "convert", not(target_arch = "wasm32")))]
 pub use rewriting::{Edition, Splitting, Written, merge as merge_files};
+#[cfg(feature = "talk")]
+pub use run::begun;
 pub use run::{
-    Against, Alternative, Asked, Classifier, EmbedOptions, Embedder, Embedding, Estimate, EvalOptions, Evaluated,
-    Evaluation, Generated, Generation, GenerationOptions, OnToken, OnTokenOf, Outcome, Pooling, Prompt, RunSettings,
-    Scored, Scoring, Speed, StopReason, bench, eval_context,
+    Adapter, Against, Alternative, Asked, Classifier, EmbedOptions, Embedder, Embedding, Estimate, EvalOptions,
+    Evaluated, Evaluation, Generated, Generation, GenerationOptions, OnToken, OnTokenOf, Outcome, Pooling, Prompt,
+    RunSettings, Scored, Scoring, Speed, StopReason, bench, eval_context,
 };
+#[cfg(feature = "serve")]
+pub use run::{Batch, BatchEvent, Ended, Gives, Request, Ticket, Token, gives};
 pub use support::{Support, graph_text, passes, program_text, support};
 #[cfg(feature = "talk")]
 pub use talk::{Message, OnPart, Part, Role, Talk, Thinking, WhenFull};
@@ -67,6 +75,8 @@ pub use crate::convert::quantize::{
 pub use crate::convert::{
     edit::{Change as MetadataChange, Changed, text_of as text_change},
     split::Cut,
+    to_gguf::{Options as ConvertOptions, Type as ConvertType},
+    to_safetensors::Options as UnpackOptions,
 };
 #[cfg(feature = "onnx")]
 pub use crate::onnx::{CaseResult, Value as GraphValue, operators};

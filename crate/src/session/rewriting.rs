@@ -28,7 +28,7 @@ pub struct Written {
 }
 
 impl Written {
-    fn of(path: &Path, header: &Header, bytes: Option<u64>) -> Self {
+    pub(super) fn of(path: &Path, header: &Header, bytes: Option<u64>) -> Self {
         let (tensors, tensor_bytes) = (header.tensors.len() as u64, header.data_bytes());
         Self { path: path.to_owned(), bytes, tensors, tensor_bytes }
     }

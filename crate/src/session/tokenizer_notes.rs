@@ -27,7 +27,7 @@ impl Inspection {
                 return vec![
                     Note::new(severity, what)
                         .why("Text cannot be turned into the ids that the model knows.")
-                        .advice("Convert the model again, or put its tokenizer.json beside it."),
+                        .advice("Convert the model again, or put its tokenizer.json next to it."),
                 ];
             }
         };
@@ -96,7 +96,7 @@ fn holes(vocabulary: &Vocabulary) -> Option<Note> {
     let (_, holes) = catalog.counts().into_iter().find(|(kind, _)| *kind == TokenType::Hole)?;
     let first = catalog.stretches(TokenType::Hole, 1).first().map(|ids| ids.start)?;
     let what = format!("{holes} ids have no token or an empty one, the first is {first}.");
-    Some(Note::new(Severity::Info, what).why("A model that gives such an id says nothing with it."))
+    Some(Note::new(Severity::Info, what).why("Such an id has no text."))
 }
 
 /// What does not fit the chat template.
@@ -123,7 +123,7 @@ mod template {
         if vocabulary.adds_bos() && ids.first().is_some_and(|id| vocabulary.token_text(*id) == vocabulary.bos_text()) {
             notes.push(
                 Note::new(Severity::Info, "The chat template writes BOS, and the tokenizer puts BOS before every text.")
-                    .why("A program that does both gives the model two, which changes what it says; Glassbox adds none to what a template wrote.")
+                    .why("A program that does both gives the model two, which changes its output; Glassbox adds none to what a template wrote.")
                     .advice("Encode rendered conversations without adding special tokens."),
             );
         }
@@ -157,7 +157,7 @@ mod template {
                     Severity::Warning,
                     format!("The chat template ends what the assistant says with {name:?}, which does not end a generation (EOS is {eos:?})."),
                 )
-                .why("The model goes on after its answer and speaks for both sides.")
+                .why("The model continues after its answer and writes both sides of the conversation.")
                 .advice(format!("Set the end-of-turn token (tokenizer.ggml.eot_token_id, or eos_token_id in generation_config.json) to {end}.")),
             );
         }
@@ -166,7 +166,7 @@ mod template {
                 Severity::Info,
                 format!("The chat template ends what the assistant says with {name:?}; EOS is {eos:?}."),
             )
-            .why("Programs that stop at EOS alone go on after an answer.")
+            .why("Programs that stop only at EOS continue after an answer.")
         })
     }
 }

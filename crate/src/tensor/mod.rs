@@ -4,6 +4,7 @@ mod encoding;
 mod exact;
 pub mod float;
 mod order;
+pub mod packed;
 mod plain;
 pub mod quant;
 mod shape;

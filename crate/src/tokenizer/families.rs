@@ -6,6 +6,7 @@ use super::{
     splits::Split,
     splitters::{self, Rule, SPLITTERS},
 };
+use crate::fault::{Fault, Result};
 
 /// Texts that the rules of different models cut differently: contractions, digits, spaces, lines, scripts, marks.
 pub const PROBES: &[&str] = &[
@@ -104,6 +105,55 @@ impl Vocabulary {
         }
         agree
     }
+}
+
+/// Names under which rules are usually told, of several that stand for the same; those of larger families first.
+const USUAL: &[&str] = &[
+    "gpt-2",
+    "llama-bpe",
+    "qwen2",
+    "starcoder",
+    "command-r",
+    "gpt-4o",
+    "tekken",
+    "deepseek-v3",
+    "deepseek-llm",
+    "deepseek-coder",
+    "falcon",
+    "bloom",
+    "glm4",
+    "qwen35",
+    "smaug-bpe",
+];
+
+/// The `tokenizer.ggml.pre` of a byte-level BPE vocabulary, by what its own tokenizer makes of probing texts: the first of
+/// `hints` whose rules agree, else what the vocabulary looks like, else the usual name of rules that agree. `ignore_merges` is
+/// what the tokenizer's file says of it. Where no rules agree, as with those that llama.cpp only comes near to, it is what the
+/// vocabulary looks like.
+///
+/// # Errors
+/// The keys are no such vocabulary; nothing tells the rules.
+pub fn rules_of(keys: GgufVocabulary, own: &Vocabulary, ignore_merges: bool, hints: &[&str]) -> Result<&'static str> {
+    let looks = looks_like(&keys).map(|(_, pre)| pre);
+    // Rules are tried in turn on a vocabulary of their kind.
+    let pre = Some(if ignore_merges { "llama-bpe" } else { "gpt-2" }.to_owned());
+    let mut tried = Vocabulary::from_gguf(GgufVocabulary { pre, ..keys })?;
+    let mut agree: Vec<&'static str> = Vec::new();
+    for row in SPLITTERS.iter().filter(|row| !row.raw && row.ignore_merges == ignore_merges) {
+        let Method::ByteBpe(bpe) = &mut tried.method else { break };
+        let Some(splits) = row.rules.iter().map(compile).collect() else { continue };
+        bpe.splits = splits;
+        if tried.disagreements(own).is_empty() {
+            agree.extend(row.names);
+        }
+    }
+    let known = |name: &&&str| agree.iter().find(|a| **a == **name).copied();
+    let hinted = hints.iter().chain(looks.as_ref()).chain(USUAL).find_map(|name| known(&name));
+    hinted.or(agree.first().copied()).or(looks).ok_or_else(|| {
+        Fault::unsupported(
+            "no rules that llama.cpp knows split the probing texts as the model's tokenizer does: name some with --pre",
+        )
+    })
 }
 
 fn compile(rule: &Rule) -> Option<Split> {

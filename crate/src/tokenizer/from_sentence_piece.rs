@@ -39,6 +39,36 @@ struct File<'a> {
     escape: bool,
 }
 
+/// What a SentencePiece `.model` says, for those who write it anew.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SentencePieces {
+    /// Each piece: its text, its score, and what it is (1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte).
+    pub pieces: Vec<(Vec<u8>, f32, u32)>,
+    /// 1 for Unigram, 2 for BPE, 3 for words, 4 for characters.
+    pub model_type: u64,
+    /// A space is put before a text.
+    pub add_prefix: bool,
+    /// Spaces beyond one are left out.
+    pub merge_spaces: bool,
+    /// The normalization, compiled; empty for none.
+    pub charsmap: Vec<u8>,
+}
+
+/// Reads a SentencePiece `.model`.
+///
+/// # Errors
+/// The bytes are no such model, or exceed a limit.
+pub fn sentence_pieces(bytes: &[u8]) -> Result<SentencePieces> {
+    let file = read(bytes)?;
+    Ok(SentencePieces {
+        pieces: file.pieces.iter().map(|(text, score, kind)| (text.to_vec(), *score, *kind as u32)).collect(),
+        model_type: file.model_type,
+        add_prefix: file.add_prefix,
+        merge_spaces: file.merge_spaces,
+        charsmap: file.charsmap.to_vec(),
+    })
+}
+
 fn broken(what: impl Into<String>) -> Fault {
     Fault::new(Blame::File, what)
 }

@@ -56,19 +56,21 @@ mod words;
 
 use std::ops::Range;
 
+pub use self::{
+    base64::decode as from_base64,
+    catalog::{Catalog, Found, Listed, Search, Sort, TokenQuery, TokenType},
+    compare::{Comparison, Difference, Stretch},
+    explain::{Aligned, Candidate, Choice, Explanation, Merge, Part, PartKind, Word, WordToken},
+    families::{PROBES, are_same_rules, looks_like, rules_of},
+    from_sentence_piece::{SentencePieces, sentence_pieces},
+    pairs::Fitted,
+    streaming::TextStream,
+    tokenized::Tokenized,
+};
 use self::{
     byte_bpe::ByteBpe, longest::Longest, pipeline::Pipeline, plamo2::Plamo2, ranked::Ranked, settings::Settings,
     specials::Specials, spm::Spm, streaming::Joiner, table::Table, unigram::Unigram, whole::Whole,
     word_piece::WordPiece,
-};
-pub use self::{
-    catalog::{Catalog, Found, Listed, Search, Sort, TokenQuery, TokenType},
-    compare::{Comparison, Difference, Stretch},
-    explain::{Aligned, Candidate, Choice, Explanation, Merge, Part, PartKind, Word, WordToken},
-    families::{PROBES, are_same_rules, looks_like},
-    pairs::Fitted,
-    streaming::TextStream,
-    tokenized::Tokenized,
 };
 use crate::{fault::Result, model::Note};
 

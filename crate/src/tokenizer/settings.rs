@@ -14,7 +14,7 @@ impl Settings {
         let Some(json) = json else { return Ok(Self::default()) };
         match serde_json::from_slice(json) {
             Ok(Value::Object(fields)) => Ok(Self(fields)),
-            Ok(_) => Err(Fault::new(Blame::File, "tokenizer_config.json is no object")),
+            Ok(_) => Err(Fault::new(Blame::File, "tokenizer_config.json is not an object")),
             Err(e) => Err(Fault::new(Blame::File, format!("tokenizer_config.json is not JSON: {e}"))),
         }
     }

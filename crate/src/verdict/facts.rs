@@ -197,7 +197,7 @@ pub fn missing(model: &ModelFile) -> Option<String> {
     let (short, away): (Vec<&str>, Vec<&str>) =
         files.into_iter().partition(|name| model.files.iter().any(|f| f.name == *name));
     if let Some(name) = short.first() {
-        return Some(format!("{name} is not whole: it ends before its tensors do"));
+        return Some(format!("{name} is incomplete: it ends before its tensors do"));
     }
     // Names as the model states them; those of splits follow from the one that is here.
     let asked = formats::missing_files(model);

@@ -27,7 +27,7 @@ pub(super) static GLASSBOX: &[Rule] = &[
         },
     },
     Rule {
-        when: "It is no model by itself",
+        when: "It is not a model on its own",
         verdict: Verdict::No,
         source: "session/support.rs",
         holds: |f| {
@@ -295,7 +295,7 @@ pub(super) static LLAMA2C: &[Rule] = &[
         when: "Otherwise",
         verdict: Verdict::Yes,
         source: "llama2.c run.c",
-        holds: |_| Some("run model.bin, with its tokenizer.bin beside it".into()),
+        holds: |_| Some("run model.bin, with its tokenizer.bin next to it".into()),
     },
 ];
 

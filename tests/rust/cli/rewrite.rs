@@ -63,5 +63,5 @@ fn a_model_that_was_split_runs_and_is_merged_to_the_same_bytes() {
     assert!(fs::read(&merged).unwrap() == fs::read(&source).unwrap());
     let cut = glassbox(&["split", path(&source), "--max-size", "2X"]);
     assert_eq!(cut.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&cut.stderr).contains("no size such as 500M"));
+    assert!(String::from_utf8_lossy(&cut.stderr).contains("not a size such as 500M"));
 }

@@ -82,7 +82,7 @@ fn changes_that_make_no_sense_are_refused_with_the_key() {
     let refused = |change: Change| after(&writers::Gguf::small().bytes(), &[change]).unwrap_err().what;
     assert_eq!(refused(wish("llama.block_count=many")), "llama.block_count: \"many\" is no u32");
     assert_eq!(refused(wish("a:u8=300")), "a: 300 does not fit the type u8: it holds 0 to 255");
-    assert!(refused(wish("a:[f32]=[1,")).starts_with("a: \"[1,\" is no JSON array"));
+    assert!(refused(wish("a:[f32]=[1,")).starts_with("a: \"[1,\" is not a JSON array"));
     assert!(refused(wish("general.alignment:u32=48")).contains("power of two"));
     assert!(refused(wish("general.alignment:u64=64")).contains("must be a u32"));
     assert!(refused(wish("split.count=2")).contains("glassbox split"));

@@ -1,14 +1,14 @@
 //! The rows of tests/corpus/make/quantized_blocks.py, made again by the same whole-number arithmetic.
 
-/// SplitMix64.
+use glassbox::random::{STEP, mix};
+
+/// SplitMix64, as the script has it.
 pub(super) struct Random(u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ z >> 31
+        self.0 = self.0.wrapping_add(STEP);
+        mix(self.0)
     }
     fn unit(&mut self) -> f64 {
         (self.next() >> 40) as f64 / 2f64.powi(24)

@@ -2,10 +2,13 @@
 
 mod architectures;
 mod carried;
+#[cfg(feature = "convert")]
+mod converted;
 mod cpu;
 mod encoders;
 mod gpu;
 mod layouts;
+mod lora;
 mod mixtures;
 mod plans;
 mod random;

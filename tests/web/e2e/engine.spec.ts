@@ -93,7 +93,7 @@ function npy(path: string): Float32Array[] {
   const start = 10 + bytes.readUInt16LE(8);
   const header = bytes.toString("latin1", 10, start);
   const shape = /'descr': '<f4', 'fortran_order': False, 'shape': \((\d+), (\d+)\)/.exec(header);
-  if (shape === null) throw new Error(`${path} is no matrix of f32: ${header}`);
+  if (shape === null) throw new Error(`${path} is not a matrix of f32: ${header}`);
   const [rows, columns] = [Number(shape[1]), Number(shape[2])];
   return Array.from({ length: rows }, (_, row) =>
     Float32Array.from({ length: columns }, (_, column) => bytes.readFloatLE(start + 4 * (row * columns + column))));

@@ -53,7 +53,7 @@ const METADATA: MetadataReport[] = [
   { key: "general.description", type: "string", value: "A compact language model for on-device use. ".repeat(14) },
   { key: "llama.block_count", type: "u32", value: 30, meaning: "Number of transformer layers." },
   { key: "llama.context_length", type: "u32", value: 8192, meaning: "Longest context that it was trained for, in tokens." },
-  { key: "llama.embedding_length", type: "u32", value: 576, meaning: "Width of the residual stream." },
+  { key: "llama.embedding_length", type: "u32", value: 576, meaning: "Width of the residual stream (hidden size)." },
   { key: "llama.rope.freq_base", type: "f32", value: 100000 },
   { key: "llama.attention.layer_norm_rms_epsilon", type: "f32", value: 0.000009999999747378752 },
   { key: "general.quantization_version", type: "u32", value: 2 },

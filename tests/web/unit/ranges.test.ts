@@ -106,19 +106,49 @@ describe("a file at an address", () => {
     expect(asked.map((a) => a.range)).toEqual([`bytes=0-${HEAD - 1}`, "bytes=0-"]);
     expect(await reader.read(5000, 6000, signal)).toEqual(FILE.slice(5000, 6000));
   });
-  it("is asked again once where a connection broke, and no more often", async () => {
-    const torn = () => {
+  describe("whose connection breaks", () => {
+    /** The bytes of a range until it breaks after so many. */
+    const torn = (first: number, last: number, after: number) => {
       let pulls = 0;
-      return new ReadableStream({ pull: (c) => (pulls++ === 0 ? c.enqueue(new Uint8Array(7)) : c.error(new Error("reset"))) }, { highWaterMark: 0 });
+      const bytes = new ReadableStream({ pull: (c) => (pulls++ === 0 ? c.enqueue(FILE.slice(first, first + after)) : c.error(new Error("reset"))) }, { highWaterMark: 0 });
+      return new Response(bytes, { status: 206, headers: { "content-range": `bytes ${first}-${last}/${FILE.length}` } });
     };
-    const broken = () => new Response(torn(), { status: 206, headers: { "content-range": `bytes 5000-5999/${FILE.length}` } });
-    const once = reading((first, last, nth) => (nth === 2 ? broken() : part(first, last)));
-    await once.reader.open(signal);
-    expect(await once.reader.read(5000, 6000, signal)).toEqual(FILE.slice(5000, 6000));
-    const always = reading((first, last, nth) => (nth > 1 ? broken() : part(first, last)));
-    await always.reader.open(signal);
-    expect(await why(always.reader.read(5000, 6000, signal))).toContain("broke after 7 of 1000 bytes");
-    expect(always.asked).toHaveLength(3);
+
+    it("is asked again for the bytes that did not arrive, and for no others", async () => {
+      const { reader, asked } = reading((first, last, nth) => (nth === 2 ? torn(first, last, 7) : part(first, last)));
+      await reader.open(signal);
+      expect(await reader.read(5000, 6000, signal)).toEqual(FILE.slice(5000, 6000));
+      expect(asked.slice(1).map((a) => a.range)).toEqual(["bytes=5000-5999", "bytes=5007-5999"]);
+      expect(reader.fetched, "no byte came twice").toBe(HEAD + 1000);
+    });
+    it("goes on from where one of several parts broke", async () => {
+      const from = 1 << 20;
+      const { reader, asked } = reading((first, last) => (first === 3 << 20 ? torn(first, last, 300_000) : part(first, last)));
+      await reader.open(signal);
+      expect(Buffer.compare(await reader.read(from, from + (4 << 20), signal), FILE.slice(from, from + (4 << 20)))).toBe(0);
+      expect(asked.slice(1).map((a) => a.range)).toContain(`bytes=${(3 << 20) + 300_000}-${(4 << 20) - 1}`);
+      expect(asked).toHaveLength(6);
+      expect(reader.fetched).toBe(HEAD + (4 << 20));
+    });
+    it("goes on as long as answers bring something, and gives up when they do not", async () => {
+      const slow = reading((first, last, nth) => (nth > 1 && last - first > 100_000 ? torn(first, last, 100_000) : part(first, last)));
+      await slow.reader.open(signal);
+      expect(Buffer.compare(await slow.reader.read(5000, 905_000, signal), FILE.slice(5000, 905_000))).toBe(0);
+      const always = reading((first, last, nth) => (nth > 1 ? torn(first, last, 7) : part(first, last)));
+      await always.reader.open(signal);
+      expect(await why(always.reader.read(5000, 6000, signal))).toContain("broke after 7 of 993 bytes; 14 of 1000 bytes had arrived");
+      expect(always.asked).toHaveLength(3);
+      const silent = reading((first, last, nth) => { if (nth > 1) throw new TypeError("Failed to fetch"); return part(first, last); });
+      await silent.reader.open(signal);
+      expect(await why(silent.reader.read(5000, 6000, signal))).toContain("does not answer any more");
+      expect(silent.asked).toHaveLength(3);
+    });
+    it("and that changed meanwhile is not put together of two files", async () => {
+      const marked = (response: Response, when: string) => { response.headers.set("last-modified", when); return response; };
+      const { reader } = reading((first, last, nth) => marked(nth === 2 ? torn(first, last, 7) : part(first, last), nth < 3 ? "Mon, 01 Jan 2024 00:00:00 GMT" : "Tue, 02 Jan 2024 00:00:00 GMT"));
+      await reader.open(signal);
+      expect(await why(reader.read(5000, 6000, signal))).toContain("was changed");
+    });
   });
 });
 
@@ -127,11 +157,11 @@ describe("a host that misbehaves is explained:", () => {
     ["whole files only", () => new Response(FILE, { status: 200 }), "only whole files"],
     ["a web page", () => new Response("<html>", { status: 200, headers: { "content-type": "text/html; charset=utf-8" } }), "a web page"],
     ["no such file", () => new Response("", { status: 404 }), "no file at this address"],
-    ["no permission", () => new Response("", { status: 403 }), "only to those it knows"],
-    ["too many requests", () => new Response("", { status: 429 }), "fewer requests"],
-    ["trouble", () => new Response("", { status: 503 }), "trouble of its own"],
+    ["no permission", () => new Response("", { status: 403 }), "only to some users"],
+    ["too many requests", () => new Response("", { status: 429 }), "limits the rate of requests"],
+    ["trouble", () => new Response("", { status: 503 }), "an error of its own"],
     ["an empty file", () => new Response("", { status: 416, headers: { "content-range": "bytes */0" } }), "is empty"],
-    ["another range", (_, last) => part(1, last + 1), "something else: bytes 1-4096/"],
+    ["another range", (_, last) => part(1, last + 1), "other bytes: bytes 1-4096/"],
     ["no total", () => new Response(FILE.slice(0, HEAD), { status: 206, headers: { "content-range": "bytes 0-4095/*" } }), "how long the file is"],
     ["no lengths at all", () => new Response(new ReadableStream({ pull: (c) => c.enqueue(FILE.slice(0, HEAD)) }), { status: 206 }), "no Content-Range"],
     ["too few bytes", () => new Response(FILE.slice(0, 10), { status: 206, headers: { "content-range": "bytes 0-4095/9999" } }), "sent 10 bytes where 4096"],

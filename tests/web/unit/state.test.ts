@@ -8,7 +8,7 @@ import * as tensors from "../../../www/src/state/tensors.ts";
 import * as tokens from "../../../www/src/state/tokens.ts";
 import { buildTree, flatten, parts } from "../../../www/src/state/tree.ts";
 import type { CallName } from "../../../www/src/wire/calls.ts";
-import { FaultError } from "../../../www/src/wire/fault.ts";
+import { Cancelled, FaultError } from "../../../www/src/wire/fault.ts";
 import type { ModelReport } from "../../../www/src/wire/report.ts";
 import { type FetcherPort, RemoteFile } from "../../../www/src/wire/remote.ts";
 import { huge, llama, onnx } from "../mock/reports.ts";
@@ -55,7 +55,7 @@ describe("opening", () => {
     await open(llama("a.gguf", 0));
     expect(model.title.value).toBe("a.gguf");
     expect(model.bytesRead.value).toBe(1_811_584);
-    expect(model.status.value).toEqual({ kind: "ok", text: "whole" });
+    expect(model.status.value).toEqual({ kind: "ok", text: "complete" });
     expect(model.opening.value).toBeNull();
   });
   it("that fails keeps what was open and says why", async () => {
@@ -122,6 +122,52 @@ describe("opening", () => {
     report.tensors = report.tensors.map((t, i) => (i < 3 ? { ...t, place: "missing" } : t));
     await open(report);
     expect(model.status.value).toEqual({ kind: "bad", text: "3 tensors missing" });
+  });
+});
+
+describe("an opening that is cancelled", () => {
+  const SECOND = [{ name: "b.gguf", file: new Blob([]) }, { name: "b.json", file: new Blob([]) }];
+
+  it("is named, until something else is opened or the notice is dismissed", async () => {
+    await open(llama("a.gguf", 0));
+    expect(model.cancelled.value).toBeNull();
+    answers = { open: () => new Promise(() => {}) };
+    void model.openFiles(SECOND);
+    expect(model.opening.value).toMatchObject({ name: "b.gguf and 1 more" });
+    model.cancelOpen();
+    expect([model.cancelled.value, model.opening.value, model.title.value]).toEqual(["b.gguf and 1 more", null, "a.gguf"]);
+    model.dismissCancelled();
+    expect(model.cancelled.value).toBeNull();
+    void model.openSample();
+    model.cancelOpen();
+    expect(model.cancelled.value).toBe("the sample");
+    await open(llama("c.gguf", 0));
+    expect(model.cancelled.value).toBeNull();
+  });
+  it("for another choice of files needs no notice", async () => {
+    answers = { open: () => new Promise(() => {}) };
+    void model.openFiles(SECOND);
+    await open(llama("c.gguf", 0));
+    expect([model.cancelled.value, model.title.value]).toEqual([null, "c.gguf"]);
+  });
+  it("takes no answer from the open model: what was asked about it is asked again", async () => {
+    await open(llama("a.gguf", 0));
+    let end: (error: Error) => void = () => {};
+    answers = { open: () => new Promise(() => {}), array: () => new Promise((_, reject) => { end = reject; }) };
+    const question = model.askModel("array", { key: "k", start: 0, count: 1 });
+    await vi.waitFor(() => expect(asked).toContain("array"));
+    void model.openFiles(SECOND);
+    await vi.waitFor(() => expect(asked).toEqual(["open", "array", "open"]));
+    model.cancelOpen();
+    answers = { open: () => llama("a.gguf", 0), array: () => [7] };
+    end(new Cancelled());
+    await expect(question).resolves.toEqual([7]);
+    expect(asked).toEqual(["open", "array", "open", "open", "array"]);
+  });
+  it("leaves alone what the person cancelled", async () => {
+    await open(llama("a.gguf", 0));
+    answers = { array: () => { throw new Cancelled(); } };
+    await expect(model.askModel("array", { key: "k", start: 0, count: 1 })).rejects.toBeInstanceOf(Cancelled);
   });
 });
 

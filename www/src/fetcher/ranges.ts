@@ -8,8 +8,10 @@ const PART = 1 << 20;
 const AT_ONCE = 4;
 /** What is read first is read again, by the other of the engine's workers: so much of it is kept, in bytes. */
 const KEPT = 16 << 20;
-/** A request whose connection broke is made once more. */
+/** Requests in a row that bring next to nothing before a range is given up. */
 const TRIES = 2;
+/** An answer that broke after so many bytes was worth its request: the count of tries begins anew. */
+const WORTH = 64 << 10;
 
 /** This machine itself, which pages that came by https may read by http. */
 const LOCAL = /^(?:localhost|127\.[\d.]+|\[::1\])(?::\d+)?$/;
@@ -32,7 +34,14 @@ export function parseContentRange(text: string | null): ContentRange | null {
 }
 
 /** The connection failed or broke, as opposed to an answer that is wrong: worth a second try. */
-class Broken extends Error {}
+class Broken extends Error {
+  /** Bytes that arrived before. */
+  readonly came: number;
+  constructor(what: string, came = 0) {
+    super(what);
+    this.came = came;
+  }
+}
 
 function refuse(what: string): FaultError {
   return new FaultError(fault("network", what));
@@ -86,12 +95,12 @@ export class RemoteReader {
       if (range?.total === null) throw await this.dropped(response, `${this.host} does not say how long the file is (its Content-Range ends in a star)`);
       if (range === null || range.first !== 0 || range.last !== Math.min(HEAD, range.total) - 1) throw await this.wrong(response, 0, HEAD);
       this.size = range.total;
-      this.head = await this.body(response, range.last + 1);
+      this.head = await this.whole(response, range.last + 1);
     } else {
       // A host that does not expose Content-Range to other sites: the length of "all from byte 0" tells the same.
       const length = Number(response.headers.get("content-length") ?? NaN);
       if (!Number.isSafeInteger(length) || length < 1 || length > HEAD) throw await this.wrong(response, 0, HEAD);
-      this.head = await this.body(response, length);
+      this.head = await this.whole(response, length);
       this.size = length < HEAD ? length : await this.wholeLength(signal);
     }
     this.modified = response.headers.get("last-modified");
@@ -113,29 +122,33 @@ export class RemoteReader {
 
   private async fresh(start: number, end: number, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
     const length = end - start;
-    const parts = Math.max(1, Math.min(AT_ONCE, Math.floor(length / PART)));
-    if (parts === 1) return this.part(start, end, signal);
-    const step = Math.ceil(length / parts);
     const whole = new Uint8Array(length);
-    await Promise.all(Array.from({ length: parts }, async (_, i) => {
-      const from = i * step;
-      whole.set(await this.part(start + from, start + Math.min(length, from + step), signal), from);
-    }));
+    const parts = Math.max(1, Math.min(AT_ONCE, Math.floor(length / PART)));
+    const step = Math.ceil(length / parts);
+    await Promise.all(Array.from({ length: parts }, (_, i) => this.fill(start + i * step, whole.subarray(i * step, Math.min(length, (i + 1) * step)), signal)));
     return whole;
   }
 
-  private async part(start: number, end: number, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
-    for (let tries = 1; ; tries++) {
+  /** Fills `into` with the bytes from `start` on; where an answer breaks, only what is left is asked for again. */
+  private async fill(start: number, into: Uint8Array, signal: AbortSignal): Promise<void> {
+    let have = 0;
+    let tries = 0;
+    while (have < into.length) {
       try {
-        return await this.once(start, end, signal);
+        await this.once(start + have, into.subarray(have), signal);
+        return;
       } catch (error) {
         if (!(error instanceof Broken) || signal.aborted) throw error;
-        if (tries === TRIES) throw refuse(error.message);
+        have += error.came;
+        tries = error.came >= WORTH ? 1 : tries + 1;
+        if (tries >= TRIES) throw refuse(`${error.message}; ${have} of ${into.length} bytes had arrived`);
       }
     }
   }
 
-  private async once(start: number, end: number, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+  /** One request for the bytes from `start` on that fill `into`. */
+  private async once(start: number, into: Uint8Array, signal: AbortSignal): Promise<void> {
+    const end = start + into.length;
     let response: Response;
     try {
       response = await this.ask(`bytes=${start}-${end - 1}`, signal);
@@ -149,7 +162,7 @@ export class RemoteReader {
     if ((range !== null && range.total !== null && range.total !== this.size) || (this.modified !== null && modified !== null && modified !== this.modified)) {
       throw await this.dropped(response, `The file was changed at ${this.host} while it was being read: open it again`);
     }
-    return this.body(response, end - start);
+    await this.body(response, into);
   }
 
   private ask(range: string, signal: AbortSignal): Promise<Response> {
@@ -198,19 +211,19 @@ export class RemoteReader {
       const page = /^text\/html\b/.test(response.headers.get("content-type") ?? "");
       throw await this.dropped(response, page
         ? `${host} answered with a web page, not with a file: copy the address of the download itself`
-        : `${host} sends only whole files, not the parts that are asked for (it answered 200 to a range request)`);
+        : `${host} sends only whole files, not ranges of bytes (it answered 200 to a range request)`);
     }
     const why = status === 404 || status === 410 ? `There is no file at this address: ${host} answered ${status}`
-      : status === 401 || status === 403 ? `${host} gives this file only to those it knows, or not to web pages: it answered ${status}`
-      : status === 429 ? `${host} wants fewer requests: it answered 429. Wait a little and try again`
-      : status >= 500 ? `${host} has trouble of its own: it answered ${status}. Try again later`
-      : `${host} answered ${status}, and 206 (a part of a file) was expected`;
+      : status === 401 || status === 403 ? `${host} allows this file only to some users, or not to web pages: it answered ${status}`
+      : status === 429 ? `${host} limits the rate of requests: it answered 429. Wait a little and try again`
+      : status >= 500 ? `${host} reports an error of its own: it answered ${status}. Try again later`
+      : `${host} answered ${status}, where 206 (a range of the file) was expected`;
     throw await this.dropped(response, why);
   }
 
   private wrong(response: Response, start: number, end: number): Promise<FaultError> {
     const got = response.headers.get("content-range") ?? `no Content-Range and a length of ${response.headers.get("content-length") ?? "nothing"}`;
-    return this.dropped(response, `${this.host} was asked for bytes ${start} to ${end - 1} and answered with something else: ${got.slice(0, 80)}`);
+    return this.dropped(response, `${this.host} was asked for bytes ${start} to ${end - 1} and answered with other bytes: ${got.slice(0, 80)}`);
   }
 
   /** A failure whose answer's body nobody will read. */
@@ -219,9 +232,15 @@ export class RemoteReader {
     return refuse(what);
   }
 
-  /** A body of exactly `length` bytes: more is never kept. */
-  private async body(response: Response, length: number): Promise<Uint8Array<ArrayBuffer>> {
+  private async whole(response: Response, length: number): Promise<Uint8Array<ArrayBuffer>> {
     const bytes = new Uint8Array(length);
+    await this.body(response, bytes);
+    return bytes;
+  }
+
+  /** A body that fills `into` exactly: more is never kept. */
+  private async body(response: Response, into: Uint8Array): Promise<void> {
+    const { length } = into;
     const reader = response.body?.getReader();
     let at = 0;
     let over = false;
@@ -229,19 +248,20 @@ export class RemoteReader {
       for (let step = await reader?.read(); step !== undefined && !step.done; step = await reader?.read()) {
         this.fetched += step.value.length;
         over = at + step.value.length > length;
-        if (!over) bytes.set(step.value, at);
-        at += step.value.length;
+        if (!over) {
+          into.set(step.value, at);
+          at += step.value.length;
+        }
         this.onFetched();
         if (over) break;
       }
     } catch {
-      throw new Broken(`The connection to ${this.host} broke after ${at} of ${length} bytes`);
+      throw new Broken(`The connection to ${this.host} broke after ${at} of ${length} bytes`, at);
     }
     if (over) {
       await reader?.cancel().catch(() => {});
-      throw refuse(`${this.host} sent more than the ${length} bytes that were asked for`);
+      throw refuse(`${this.host} sent more than the ${length} bytes that were requested`);
     }
-    if (at !== length) throw new Broken(`${this.host} sent ${at} bytes where ${length} were asked for`);
-    return bytes;
+    if (at !== length) throw new Broken(`${this.host} sent ${at} bytes where ${length} were requested`, at);
   }
 }

@@ -31,10 +31,10 @@ export function parseAddress(text: string): Address | Refusal {
     if (scheme === null && url !== null && LOCAL.test(url.hostname)) url = parsed(`http://${given}`);
   }
   if (url === null) return { why: "This is not an address. One looks like https://host.example/folder/model.gguf" };
-  if (url.protocol !== "https:" && url.protocol !== "http:") return { why: `Only http and https addresses can be read by parts, not ${url.protocol.replace(":", "")}` };
+  if (url.protocol !== "https:" && url.protocol !== "http:") return { why: `Only http and https addresses can be read by ranges, not ${url.protocol.replace(":", "")}` };
   if (url.username !== "" || url.password !== "") return { why: "The address carries a user name or a password. Glassbox sends neither: download the file and choose it here." };
   url.hash = "";
-  const changed = filePage(url) ? "That was the address of the page about the file; the file itself is asked for." : null;
+  const changed = filePage(url) ? "That is the address of a page about the file; the file itself will be read." : null;
   return { url: url.href, host: url.host, name: fileName(url), changed };
 }
 

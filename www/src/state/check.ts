@@ -27,6 +27,6 @@ export async function lookCloser(): Promise<void> {
   try {
     last.value = { of, state: "done", report: await askModel("check", {}), fault: null };
   } catch (error) {
-    if (!(error instanceof Cancelled)) last.value = { of, state: "failed", report: null, fault: faultOf(error) };
+    last.value = error instanceof Cancelled ? null : { of, state: "failed", report: null, fault: faultOf(error) };
   }
 }

@@ -12,6 +12,8 @@ import { ask, type Askers, connect, engine, type Opener, openRemote } from "./en
 /** Work between a choice of files and their report. */
 export interface Opening {
   what: string;
+  /** Short name of what is being opened. */
+  name: string;
   done: number;
   total: number | null;
 }
@@ -31,6 +33,9 @@ export const origin = signal<{ url: string; hosts: string[] } | null>(null);
 /** Set after a worker was lost: what happened. The model is opened again by the next question about it. */
 export const lost = signal<string | null>(null);
 
+/** What was being opened when Cancel was pressed, until something else is opened or the notice is dismissed. */
+export const cancelled = signal<string | null>(null);
+
 /** Counts the runners that were lost or given up: whatever one of them had loaded is gone. */
 export const losses = signal(0);
 
@@ -40,6 +45,8 @@ const ready: Record<Part, Promise<unknown> | null> = { reader: null, runner: nul
 /** Bytes that each worker read. */
 const read: Record<Part, number> = { reader: 0, runner: 0 };
 let attempt: AbortController | null = null;
+/** Counts the readers that were ended because the opening of another model was given up. */
+let cuts = 0;
 
 /** Short name of what is open: the file, or the first of several. */
 export const title = computed(() => {
@@ -64,13 +71,13 @@ export const status = computed<Status>(() => {
   const errors = number("error");
   const warnings = number("warning");
   const salvage = report.value?.salvage;
-  if (salvage !== undefined && missing === 0) return { kind: "bad", text: "not whole" };
+  if (salvage !== undefined && missing === 0) return { kind: "bad", text: "incomplete" };
   if (missing > 0) return { kind: "bad", text: missing === 1 ? "1 tensor missing" : `${missing.toLocaleString("en")} tensors missing` };
   const files = report.value?.missing.length ?? 0;
   if (files > 0) return { kind: "bad", text: files === 1 ? "1 file missing" : `${files.toLocaleString("en")} files missing` };
   if (errors > 0) return { kind: "bad", text: errors === 1 ? "1 error" : `${errors} errors` };
   if (warnings > 0) return { kind: "warn", text: warnings === 1 ? "1 warning" : `${warnings} warnings` };
-  return { kind: "ok", text: "whole" };
+  return { kind: "ok", text: "complete" };
 });
 
 /** Connects the state to its workers. */
@@ -106,7 +113,7 @@ export async function warm(): Promise<void> {
 
 /** Opens files that were dropped or chosen; what was open stays until they are. */
 export function openFiles(chosen: NamedFile[], sample = false): Promise<void> {
-  return attemptOpen(() => Promise.resolve(chosen), sample, "Reading the header");
+  return attemptOpen(() => Promise.resolve(chosen), sample, "Reading the header", named(chosen));
 }
 
 /** Opens the model again together with these; of two files of one name the new one counts. True where that worked. */
@@ -114,17 +121,18 @@ export async function joinFiles(added: NamedFile[]): Promise<boolean> {
   const names = added.map((f) => f.name);
   const before = generation.value;
   const kept = files.filter((f) => !names.includes(f.name));
-  await attemptOpen(() => Promise.resolve([...kept, ...added]), false, `Adding ${names.length === 1 ? names[0] : `${names.length} files`} to the open model`);
+  await attemptOpen(() => Promise.resolve([...kept, ...added]), false, `Adding ${names.length === 1 ? names[0] : `${names.length} files`} to the open model`, named(added));
   return generation.value !== before;
 }
 
 export function openSample(): Promise<void> {
   return attemptOpen(
     (signal) => fetchSample((done, total) => {
-      if (!signal.aborted) opening.value = { what: "Fetching the sample", done, total };
+      if (!signal.aborted) opening.value = { what: "Fetching the sample", name: "the sample", done, total };
     }, signal),
     true,
     "Fetching the sample",
+    "the sample",
   );
 }
 
@@ -138,12 +146,19 @@ export function openAddress({ url, host, name }: Address): Promise<void> {
     },
     false,
     what,
+    name,
   );
+}
+
+/** The first of some files, and how many more there are. */
+function named(chosen: NamedFile[]): string {
+  const more = chosen.length - 1;
+  return `${chosen[0]?.name ?? "nothing"}${more > 0 ? ` and ${more} more` : ""}`;
 }
 
 /** Bytes arrive: for the file that is being opened, later for the open one. */
 function fetched(url: string, n: number, attempted: AbortSignal): void {
-  if (attempt?.signal === attempted) opening.value = { what: `Fetching from ${new URL(url).host}`, done: n, total: null };
+  if (attempt?.signal === attempted) opening.value = { what: `Fetching from ${new URL(url).host}`, name: opening.value?.name ?? url, done: n, total: null };
   else if (origin.value?.url === url) bytesRead.value = n;
 }
 
@@ -174,22 +189,23 @@ function remotes(of: NamedFile[]): RemoteFile[] {
   return of.flatMap(({ file }) => (file instanceof RemoteFile ? [file] : []));
 }
 
-async function attemptOpen(get: (signal: AbortSignal) => Promise<NamedFile[]>, sample: boolean, what: string): Promise<void> {
-  if (opening.value !== null) cancelOpen();
+async function attemptOpen(get: (signal: AbortSignal) => Promise<NamedFile[]>, sample: boolean, what: string, name: string): Promise<void> {
+  if (opening.value !== null) giveUp();
   const mine = new AbortController();
   const before = generation.value;
   attempt = mine;
   let chosen: NamedFile[] = [];
   batch(() => {
-    opening.value = { what, done: 0, total: null };
+    opening.value = { what, name, done: 0, total: null };
     openFault.value = null;
+    cancelled.value = null;
   });
   try {
     chosen = await get(mine.signal);
     if (mine.signal.aborted) return;
     if (chosen.length === 0) return;
     const [remote] = remotes(chosen);
-    if (remote === undefined) opening.value = { what: "Reading the header", done: 0, total: null };
+    if (remote === undefined) opening.value = { what: "Reading the header", name, done: 0, total: null };
     const opened = await openIn("open", chosen);
     if (mine.signal.aborted) return;
     // What the old model holds of a GPU's memory, the new one may need.
@@ -222,12 +238,24 @@ async function attemptOpen(get: (signal: AbortSignal) => Promise<NamedFile[]>, s
   }
 }
 
-/** Gives up opening. Parsing cannot be interrupted, so its worker is replaced. */
+/** Gives up opening, as the person asked, and says what it was. */
 export function cancelOpen(): void {
+  const name = opening.value?.name ?? null;
+  giveUp();
+  cancelled.value = name;
+}
+
+/** Parsing cannot be interrupted, so its worker is replaced; what that worker was asked about the open model is asked again. */
+function giveUp(): void {
   attempt?.abort();
   attempt = null;
   opening.value = null;
+  cuts += 1;
   abandon("reader");
+}
+
+export function dismissCancelled(): void {
+  cancelled.value = null;
 }
 
 export function dismissFault(): void {
@@ -240,8 +268,18 @@ export function dismissLost(): void {
 
 /** Asks about the open model; opens it first in a worker that has not got it. */
 export async function askModel<C extends CallName>(call: C, question: Calls[C]["ask"], options?: AskOptions<C>): Promise<Calls[C]["tell"]> {
-  if (report.value !== null) await opened(PART[call]);
-  return ask(call, question, options);
+  const of = generation.value;
+  for (;;) {
+    const before = cuts;
+    try {
+      if (report.value !== null) await opened(PART[call]);
+      return await ask(call, question, options);
+    } catch (error) {
+      // The reader was ended in the middle of it by another model's opening that was given up: that is not this question's end.
+      const cut = PART[call] === "reader" && cuts !== before && of === generation.value && options?.signal?.aborted !== true;
+      if (!(cut && error instanceof Cancelled)) throw error;
+    }
+  }
 }
 
 /** The same of work that foreign text decides about: after so many seconds its worker is ended, and the question has failed. */
@@ -251,7 +289,7 @@ export async function askWithin<C extends CallName>(seconds: number, call: C, qu
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
-      reject(new FaultError(fault("limit", `This did not end within ${seconds} seconds, and was given up`)));
+      reject(new FaultError(fault("limit", `This took more than ${seconds} seconds and was stopped`)));
       abandon(PART[call]);
     }, seconds * 1000);
   });

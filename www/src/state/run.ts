@@ -1,7 +1,7 @@
 import { batch, computed, effect, signal } from "@preact/signals";
 
 import type { DeviceChoice, GenerateOptions } from "../wire/calls.ts";
-import { Cancelled, faultOf } from "../wire/fault.ts";
+import { Cancelled, fault, faultOf } from "../wire/fault.ts";
 import type { DeviceReport, EmbedderReport, FaultReport, GeneratedReport, ProgressReport, RunReport } from "../wire/report.ts";
 import { abandon, askModel, generation, isSample, losses, report } from "./model.ts";
 
@@ -120,7 +120,7 @@ export async function produce(text: () => Promise<string>, addSpecial: boolean):
     loaded.value = done.device;
     return done;
   } catch (error) {
-    if (!(error instanceof Cancelled) && mine === generation.value) runFault.value = faultOf(error);
+    if (mine === generation.value) runFault.value = ended(error, stop.signal);
     return null;
   } finally {
     flush(performance.now());
@@ -152,7 +152,7 @@ export async function encode<T>(work: () => Promise<T>): Promise<T | null> {
     const done = await work();
     return mine === generation.value ? done : null;
   } catch (error) {
-    if (!(error instanceof Cancelled) && mine === generation.value) runFault.value = faultOf(error);
+    if (mine === generation.value) runFault.value = ended(error, stop.signal);
     return null;
   } finally {
     if (stopper === stop) {
@@ -161,6 +161,12 @@ export async function encode<T>(work: () => Promise<T>): Promise<T | null> {
       progress.value = null;
     }
   }
+}
+
+/** Why work ended early; null where the person stopped it. */
+function ended(error: unknown, own: AbortSignal): FaultReport | null {
+  if (!(error instanceof Cancelled)) return faultOf(error);
+  return own.aborted ? null : fault("cancelled", "This was cut short: its worker was ended by a question about a text, pattern or template that took too long");
 }
 
 /** The text that was written so far. */

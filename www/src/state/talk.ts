@@ -16,7 +16,7 @@ export interface Turn {
 }
 
 export const turns = signal<readonly Turn[]>([]);
-/** What the model is told before everything else; empty for nothing. */
+/** Instructions that come before the conversation; empty for nothing. */
 export const system = signal("");
 export const draft = signal("");
 /** Key of the answer whose tokens are still at hand (`chunks` of run.ts). */

@@ -1,8 +1,8 @@
 import type { Calls, RunnerCalls } from "../wire/calls.ts";
 import { fault, FaultError } from "../wire/fault.ts";
 import type { RunnerModel, RunnerWasm } from "./glassbox.ts";
-import type { Engine, Handlers } from "./pump.ts";
 import { macrotask } from "./macrotask.ts";
+import type { Engine, Handlers } from "./pump.ts";
 import { blobs } from "./remote.ts";
 
 /** Longest stretch of generation without letting messages (Stop) in, in milliseconds. */

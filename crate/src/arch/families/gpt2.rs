@@ -105,7 +105,7 @@ fn layers<'g>(m: &Net<'g>, mut x: Tensor<'g>) -> Tensor<'g> {
 
 fn bloom_numbers(_: &mut Hparams, numbers: &Numbers<'_>) -> Result<()> {
     match numbers.model().metadata.boolean("config.apply_residual_connection_post_layernorm") {
-        Some(true) => Err(Fault::unsupported("residuals taken behind the norm cannot be run yet")),
+        Some(true) => Err(Fault::unsupported("residuals taken after the norm cannot be run yet")),
         _ => Ok(()),
     }
 }

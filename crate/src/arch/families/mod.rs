@@ -153,7 +153,7 @@ const MIXED: &[Role] = &[Role::Router, Role::DownExperts, Role::DownBlocks];
 /// What a layer without experts has.
 const DENSE: &[Role] = &[Role::FfnUp, Role::FfnDown];
 
-/// A gated feed-forward layer where there are no experts, and the experts.
+/// A gated feed-forward layer where there are not experts, and the experts.
 const EXPERTS: &[Row] = &[
     needed(Role::FfnNorm),
     needed(Role::FfnGate).unless_any(MIXED),

@@ -33,7 +33,7 @@ impl Override {
             .rsplit_once('=')
             .ok_or_else(|| Fault::caller(format!("\"{text}\" is not of the form PATTERN=TYPE")))?;
         let regex = fancy_regex::Regex::new(pattern)
-            .map_err(|e| Fault::caller(format!("\"{pattern}\" is no regular expression: {e}")))?;
+            .map_err(|e| Fault::caller(format!("\"{pattern}\" is not a regular expression: {e}")))?;
         Ok(Self { pattern: pattern.to_owned(), regex, encoding: super::types::encoding(name)? })
     }
     fn matches(&self, name: &str) -> bool {
@@ -63,7 +63,7 @@ pub struct Options {
 /// Why a tensor becomes what it does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Why {
-    /// It is no matrix, or one that is never quantized.
+    /// It is not a matrix, or one that is never quantized.
     Kept,
     /// By the mix.
     Mix,

@@ -51,6 +51,9 @@ pub(super) enum Command {
     /// Talk with a model: at a terminal, or a message a line from a pipe.
     #[cfg(feature = "talk")]
     Chat(super::talk::TalkArgs),
+    /// Serve models over HTTP, by the API that OpenAI's clients speak.
+    #[cfg(feature = "serve")]
+    Serve(Box<super::serve::ServeArgs>),
     /// How well a model predicts a text: perplexity, and divergence from another model.
     Eval(EvalArgs),
     /// Turn texts into vectors with an encoder.
@@ -70,6 +73,9 @@ pub(super) enum Command {
     /// Run node tests in the form of ONNX's own: a case's folder, or a folder of cases.
     #[cfg(feature = "onnx")]
     TestOnnx(TestOnnxArgs),
+    /// Write the folder of a model as GGUF, as llama.cpp's converter does.
+    #[cfg(feature = "convert")]
+    Convert(super::convert::ConvertArgs),
     /// Write a GGUF model in smaller encodings, the very file that llama.cpp writes.
     #[cfg(feature = "convert")]
     Quantize(super::quantize::QuantizeArgs),
@@ -82,6 +88,9 @@ pub(super) enum Command {
     /// Write a GGUF model of several files as one.
     #[cfg(feature = "convert")]
     Merge(super::rewrite::MergeArgs),
+    /// Write some tensors of a model into a file of their own.
+    #[cfg(feature = "convert")]
+    Extract(super::rewrite::ExtractArgs),
     /// Write a model of real shape with random weights, for benchmarks.
     Synth(SynthArgs),
     /// Measure the time between dependent dispatches of a GPU.
@@ -203,7 +212,7 @@ fn offset(text: &str) -> Result<u64, String> {
         Some(hex) => u64::from_str_radix(hex, 16),
         None => plain.parse(),
     };
-    read.map_err(|_| format!("\"{text}\" is no byte offset such as 1811584 or 0x1ba480"))
+    read.map_err(|_| format!("\"{text}\" is not a byte offset such as 1811584 or 0x1ba480"))
 }
 
 #[derive(ClapArgs)]
@@ -260,7 +269,7 @@ pub(super) struct VocabArgs {
 fn token_type(text: &str) -> Result<TokenType, String> {
     TokenType::named(text).ok_or_else(|| {
         let names: Vec<&str> = TokenType::ALL.iter().map(|kind| kind.name()).collect();
-        format!("\"{text}\" is none of {}", names.join(", "))
+        format!("\"{text}\" is not one of {}", names.join(", "))
     })
 }
 
@@ -269,7 +278,7 @@ fn sort(text: &str) -> Result<Sort, String> {
         "id" => Ok(Sort::Id),
         "length" => Ok(Sort::Length),
         "score" => Ok(Sort::Score),
-        other => Err(format!("\"{other}\" is none of id, length, score")),
+        other => Err(format!("\"{other}\" is not one of id, length, score")),
     }
 }
 
@@ -358,6 +367,8 @@ pub(super) struct RunArgs {
     #[arg(long)]
     pub(super) logits: bool,
     #[command(flatten)]
+    pub(super) lora: super::lora::LoraArgs,
+    #[command(flatten)]
     pub(super) program: ProgramArgs,
     #[command(flatten)]
     pub(super) device: DeviceArgs,
@@ -440,7 +451,7 @@ pub(super) struct ProgramArgs {
 }
 
 fn cache_type(text: &str) -> Result<CacheType, String> {
-    CacheType::parse(text).ok_or_else(|| format!("\"{text}\" is none of f32, f16, q8_0"))
+    CacheType::parse(text).ok_or_else(|| format!("\"{text}\" is not one of f32, f16, q8_0"))
 }
 
 #[derive(ClapArgs)]
@@ -459,6 +470,8 @@ pub(super) struct EvalArgs {
     /// Only the first so many chunks.
     #[arg(long, value_name = "N")]
     pub(super) chunks: Option<usize>,
+    #[command(flatten)]
+    pub(super) lora: super::lora::LoraArgs,
     #[command(flatten)]
     pub(super) device: DeviceArgs,
 }
@@ -498,6 +511,8 @@ pub(super) struct EmbedArgs {
     #[arg(long, value_name = "BOOL")]
     pub(super) normalize: Option<bool>,
     #[command(flatten)]
+    pub(super) lora: super::lora::LoraArgs,
+    #[command(flatten)]
     pub(super) device: DeviceArgs,
 }
 
@@ -534,13 +549,13 @@ pub(super) struct RankArgs {
 pub(super) struct Ids(pub(super) Vec<u32>);
 
 fn ids(text: &str) -> Result<Ids, String> {
-    let number = |t: &str| t.trim().parse().map_err(|_| format!("\"{t}\" is no token id"));
+    let number = |t: &str| t.trim().parse().map_err(|_| format!("\"{t}\" is not a token id"));
     text.split(',').map(number).collect::<Result<_, _>>().map(Ids)
 }
 
 fn pooling(text: &str) -> Result<Pooling, String> {
     let known = "mean, cls, last, max, mean-sqrt-len, weighted-mean";
-    Pooling::parse(text).ok_or_else(|| format!("\"{text}\" is none of {known}"))
+    Pooling::parse(text).ok_or_else(|| format!("\"{text}\" is not one of {known}"))
 }
 
 #[derive(ClapArgs)]
@@ -684,7 +699,7 @@ impl DeviceArgs {
 }
 
 fn device(text: &str) -> Result<DeviceChoice, String> {
-    DeviceChoice::parse(text).ok_or_else(|| format!("\"{text}\" is none of auto, gpu, cpu or an adapter's number"))
+    DeviceChoice::parse(text).ok_or_else(|| format!("\"{text}\" is not one of auto, gpu, cpu or an adapter's number"))
 }
 
 fn rows(text: &str) -> Result<std::ops::Range<u64>, String> {

@@ -53,7 +53,7 @@ fn text(report: &ModelDiffReport, args: &DiffArgs) -> String {
     for (heading, list) in [
         ("Hyper-parameters", &report.hyper_parameters),
         ("Metadata", &report.metadata),
-        ("Settings beside the weights", &report.files),
+        ("Settings next to the weights", &report.files),
     ] {
         settings(&mut out, heading, list, args.limit);
     }

@@ -22,11 +22,16 @@ const SHOWN: usize = 8;
 pub(super) fn run(args: &EmbedArgs, json: bool) -> Result<Exit> {
     let texts = texts::read(&args.texts, !args.prompt_ids.is_empty())?;
     let files = terminal::open_for(std::slice::from_ref(&args.path), Need::Run)?;
+    let adapters = args.lora.open()?;
     let report = terminal::block_on(async {
         let inspection = Rc::new(Inspection::open(files).await?);
         let bar = Bar::new(json);
-        let settings =
-            RunSettings { context: args.device.context, sequences: texts::TOGETHER, ..RunSettings::default() };
+        let settings = RunSettings {
+            adapters,
+            context: args.device.context,
+            sequences: texts::TOGETHER,
+            ..RunSettings::default()
+        };
         let (device, gpu) = (args.device.device.clone(), args.device.options());
         let options = EmbedOptions { pooling: args.pooling, normalize: args.normalize };
         let mut show = |p| bar.show(p);

@@ -5,7 +5,7 @@ use std::{io::Read as _, path::Path, rc::Rc};
 use crate::{
     fault::{Fault, Result},
     report::{AgainstReport, EstimateReport, EvalReport},
-    session::{EvalOptions, Evaluated, Inspection, Need, eval_context},
+    session::{Adapter, EvalOptions, Evaluated, Inspection, Need, eval_context},
 };
 
 use super::{
@@ -30,11 +30,12 @@ pub(super) fn run(args: &EvalArgs, json: bool) -> Result<Exit> {
     if let Some(other) = &other {
         context = context.min(eval_context(other, &options)?);
     }
+    let adapters = args.lora.open()?;
     let bar = Bar::new(json);
     let report = terminal::block_on(async {
-        let mut model = load(own, args, context, &bar).await?;
+        let mut model = load(own, args, context, adapters, &bar).await?;
         let mut against = match other {
-            Some(other) => Some(load(other, args, context, &bar).await?),
+            Some(other) => Some(load(other, args, context, Vec::new(), &bar).await?),
             None => None,
         };
         let ids = model.encode(&text)?;
@@ -57,8 +58,15 @@ pub(super) fn run(args: &EvalArgs, json: bool) -> Result<Exit> {
     Ok(Exit::Fine)
 }
 
-async fn load(model: Rc<Inspection>, args: &EvalArgs, context: u32, bar: &Bar) -> Result<Evaluated> {
-    Evaluated::load(model, args.device.device.clone(), args.device.options(), context, &mut |p| bar.show(p)).await
+async fn load(
+    model: Rc<Inspection>,
+    args: &EvalArgs,
+    context: u32,
+    adapters: Vec<Adapter>,
+    bar: &Bar,
+) -> Result<Evaluated> {
+    let (device, gpu) = (args.device.device.clone(), args.device.options());
+    Evaluated::load(model, device, gpu, context, adapters, &mut |p| bar.show(p)).await
 }
 
 fn text(path: &Path) -> Result<String> {

@@ -151,7 +151,7 @@ fn encodings(out: &mut String, report: &ModelReport) {
 }
 
 fn place(out: &mut String, report: &ModelReport) {
-    let _ = writeln!(out, "{BOLD}Where it sits{BOLD:#}\n  {}", report.place.sentence);
+    let _ = writeln!(out, "{BOLD}Provenance{BOLD:#}\n  {}", report.place.sentence);
     let rows: Vec<_> = report
         .place
         .parts

@@ -7,6 +7,8 @@ mod bench;
 #[cfg(feature = "chat")]
 mod chat;
 mod check;
+#[cfg(feature = "convert")]
+mod convert;
 #[cfg(feature = "compare")]
 mod diff;
 mod embed;
@@ -14,6 +16,7 @@ mod eval;
 mod explain;
 mod graph;
 mod inspect;
+mod lora;
 mod map;
 #[cfg(feature = "onnx")]
 mod onnx;
@@ -29,6 +32,8 @@ mod remote;
 mod rewrite;
 mod run;
 mod scores;
+#[cfg(feature = "serve")]
+mod serve;
 mod synth;
 #[cfg(feature = "talk")]
 mod talk;
@@ -113,6 +118,8 @@ fn dispatch(args: Args) -> Result<Exit> {
         Command::Run(a) => run::run(&a, json),
         #[cfg(feature = "talk")]
         Command::Chat(a) => talk::run(&a, json),
+        #[cfg(feature = "serve")]
+        Command::Serve(a) => serve::run(&a),
         Command::Eval(a) => eval::run(&a, json),
         Command::Embed(a) => embed::run(&a, json),
         Command::Classify(a) => scores::classify(&a, json),
@@ -124,6 +131,8 @@ fn dispatch(args: Args) -> Result<Exit> {
         #[cfg(feature = "onnx")]
         Command::TestOnnx(a) => onnx::test(&a, json),
         #[cfg(feature = "convert")]
+        Command::Convert(a) => convert::run(&a, json),
+        #[cfg(feature = "convert")]
         Command::Quantize(a) => quantize::run(&a, json),
         #[cfg(feature = "convert")]
         Command::Edit(a) => rewrite::edit(&a, json),
@@ -131,6 +140,8 @@ fn dispatch(args: Args) -> Result<Exit> {
         Command::Split(a) => rewrite::split(&a, json),
         #[cfg(feature = "convert")]
         Command::Merge(a) => rewrite::merge(&a, json),
+        #[cfg(feature = "convert")]
+        Command::Extract(a) => rewrite::extract(&a, json),
         Command::Synth(a) => synth::run(&a, json),
         Command::Gap(a) => bench::gap(&a, json),
         Command::TimeOpen(a) => bench::time_open(&a, json),

@@ -10,7 +10,9 @@ use clap::Args as ClapArgs;
 use crate::{
     fault::{Fault, Result},
     report::{EditReport, FilesReport, MetadataReport, WrittenReport},
-    session::{Cut, Edition, Inspection, MetadataChange as Change, Need, Splitting, merge_files, text_change},
+    session::{
+        Cut, Edition, Extraction, Inspection, MetadataChange as Change, Need, Splitting, merge_files, text_change,
+    },
 };
 
 use super::{
@@ -84,9 +86,26 @@ pub(super) struct MergeArgs {
     pub(super) output: PathBuf,
 }
 
+#[derive(ClapArgs)]
+#[command(
+    after_help = "Examples:\n  glassbox extract model.gguf embeddings.gguf --tensors token_embd output\n  glassbox extract hf-folder layer.safetensors --tensors \"layers\\.0\\.\"\n  glassbox extract checkpoint.pt weights.safetensors --tensors \"weight$\" --dry-run\n\nOf a GGUF file all metadata comes with them; tensors of any other format become safetensors."
+)]
+pub(super) struct ExtractArgs {
+    /// A model: a file, or a folder.
+    pub(super) input: PathBuf,
+    /// The file to write.
+    pub(super) output: PathBuf,
+    /// Tensors whose names hold one of these regular expressions.
+    #[arg(long, value_name = "PATTERN", num_args = 1.., required = true)]
+    pub(super) tensors: Vec<String>,
+    /// Show what would be written; write nothing.
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
 /// "500M" as bytes.
-fn size(text: &str) -> Result<u64, String> {
-    let wrong = || format!("\"{text}\" is no size such as 500M or 2G");
+pub(super) fn size(text: &str) -> Result<u64, String> {
+    let wrong = || format!("\"{text}\" is not a size such as 500M or 2G");
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit: u64 = match text[digits.len()..].to_ascii_uppercase().as_str() {
         "" | "B" => 1,
@@ -170,7 +189,7 @@ fn edit_text(report: &EditReport) -> String {
     out
 }
 
-fn file_line(file: &WrittenReport) -> String {
+pub(super) fn file_line(file: &WrittenReport) -> String {
     let what = match file.bytes {
         Some(n) => format!("{}, {} tensors", bytes(n), file.tensors),
         None => format!("{} tensors of {}; nothing was written", file.tensors, bytes(file.tensor_bytes)),
@@ -205,6 +224,18 @@ pub(super) fn split(args: &SplitArgs, json: bool) -> Result<Exit> {
     let bar = Bar::new(json);
     let written =
         if args.dry_run { splitting.planned() } else { terminal::block_on(splitting.write(&mut |p| bar.show(p)))? };
+    bar.done();
+    files(&FilesReport::of(&written), json)
+}
+
+/// Runs `extract`.
+pub(super) fn extract(args: &ExtractArgs, json: bool) -> Result<Exit> {
+    let inspection = opened(std::slice::from_ref(&args.input))?;
+    let bar = Bar::new(json);
+    let written = terminal::block_on(async {
+        let work = Extraction::plan(&inspection, &args.tensors, &args.input, &args.output).await?;
+        if args.dry_run { Ok(work.planned()) } else { work.write(&mut |p| bar.show(p)).await }
+    })?;
     bar.done();
     files(&FilesReport::of(&written), json)
 }

@@ -30,6 +30,7 @@ pub(super) fn run(args: &RunArgs, json: bool) -> Result<Exit> {
     let prompt = prompt(args)?;
     let options = GenerationOptions { keep_logits: args.logits, ..args.sampling.options(args.tokens) };
     let settings = RunSettings {
+        adapters: args.lora.open()?,
         context: args.device.context,
         sequences: args.samples,
         outputs: args.samples,

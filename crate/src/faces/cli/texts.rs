@@ -33,7 +33,7 @@ pub(super) fn read(args: &TextArgs, may_be_none: bool) -> Result<Vec<String>> {
     }
     if texts.is_empty() && !may_be_none {
         return Err(Fault::caller(
-            "no text was given: write texts behind the model, --file FILE, or - for standard input",
+            "no text was given: write texts after the model, --file FILE, or - for standard input",
         ));
     }
     Ok(texts)

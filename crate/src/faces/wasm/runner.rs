@@ -51,7 +51,8 @@ fn gpu_options(tier: &str) -> GpuOptions {
 }
 
 fn choice(device: &str) -> Result<DeviceChoice, JsValue> {
-    DeviceChoice::parse(device).ok_or_else(|| throw(&Fault::caller(format!("\"{device}\" is none of auto, gpu, cpu"))))
+    DeviceChoice::parse(device)
+        .ok_or_else(|| throw(&Fault::caller(format!("\"{device}\" is not one of auto, gpu, cpu"))))
 }
 
 /// Devices: a `DevicesReport`.

@@ -90,7 +90,7 @@ pub(in crate::formats) fn directory(file: &Window, limits: &Limits) -> Result<Di
     }
     let start = directory_end - size;
     let prefix = start.checked_sub(offset).ok_or_else(|| {
-        wrong(format!("the zip directory is said to start at byte {offset}, it can at most at {start}"))
+        wrong(format!("the zip directory is said to start at byte {offset}, it can start at most at {start}"))
     })?;
     let mut found = Directory { at: start..directory_end, prefix, ..Directory::default() };
     found.end = (end_at + END_BYTES).saturating_add(comment).min(file.len());
@@ -137,7 +137,7 @@ fn find_end(file: &Window) -> Result<u64, Stop> {
         }
     }
     found.map(|i| from + i as u64).ok_or_else(|| {
-        let what = "a zip directory expected at the end, none found: the file was not copied whole, or is no zip";
+        let what = "a zip directory expected at the end, none found: the file was not copied whole, or it is not a zip";
         Stop::Bad(Fault::file(file.len(), what).in_file(file.name()))
     })
 }

@@ -184,7 +184,8 @@ fn check(info: &Info, findings: &mut Findings) {
             NoteCode::Sizes,
             info.at,
             what,
-            Loader::LlamaCpp.refuses("no such tensor can exist; its bytes are not placed; llama.cpp refuses the file"),
+            Loader::LlamaCpp
+                .refuses("such a tensor cannot exist; its bytes are not placed; llama.cpp refuses the file"),
         );
     } else if dims.contains(&0) {
         findings.info(
@@ -230,7 +231,8 @@ fn check_size(info: &Info, encoding: Encoding, findings: &mut Findings) {
             NoteCode::Sizes,
             info.at,
             what,
-            Loader::LlamaCpp.refuses("no such tensor can exist; its bytes are not placed; llama.cpp refuses the file"),
+            Loader::LlamaCpp
+                .refuses("such a tensor cannot exist; its bytes are not placed; llama.cpp refuses the file"),
         );
     }
 }

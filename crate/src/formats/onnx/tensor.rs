@@ -64,7 +64,7 @@ impl Stated {
             );
         } else if shape.elements().is_none() {
             let what = format!("{told} of shape {shape} has more elements than 64 bits count");
-            findings.error(NoteCode::Sizes, self.at, what, "no such tensor can exist");
+            findings.error(NoteCode::Sizes, self.at, what, "such a tensor cannot exist");
         }
         if let Encoding::UnknownOnnx(_) = encoding {
             let what = format!("{told} is of data type {}, which ONNX does not define", self.data_type);

@@ -278,7 +278,7 @@ impl Archive {
             }
             if !stream.rest.is_empty() {
                 let at = if *packed { member.at.start } else { stream.rest.start };
-                let what = format!("{} bytes after {name} are no pickle", stream.rest.end - stream.rest.start);
+                let what = format!("{} bytes after {name} are not a pickle", stream.rest.end - stream.rest.start);
                 findings.warn(NoteCode::TrailingBytes, at.min(len), what, "they were not understood");
             }
             let first = if main { stream.read.first() } else { None };

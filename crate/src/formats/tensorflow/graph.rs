@@ -225,7 +225,7 @@ impl Graph {
             .filter(|n| matches!(n.op.as_str(), "VarHandleOp" | "VariableV2" | "Variable"))
             .count();
         if variables > 0 {
-            let what = format!("{variables} variables have their values in a checkpoint beside the graph");
+            let what = format!("{variables} variables have their values in a checkpoint next to the graph");
             findings.info(
                 NoteCode::Variables,
                 0,

@@ -1,6 +1,6 @@
 //! How bad an import is: what tensors need, known value types, and what is known to do harm.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{
     families,
@@ -70,6 +70,29 @@ const INDIRECT: &[(&str, &str)] = &[
     ("functools", "partial"),
 ];
 
+/// Methods of plain types that take a value and give another.
+const METHODS: &[(&str, &str)] = &[
+    ("str", "lower"),
+    ("str", "upper"),
+    ("str", "strip"),
+    ("str", "lstrip"),
+    ("str", "rstrip"),
+    ("str", "split"),
+    ("str", "splitlines"),
+    ("str", "title"),
+    ("str", "capitalize"),
+    ("str", "casefold"),
+    ("unicode", "lower"),
+    ("unicode", "upper"),
+    ("unicode", "strip"),
+    ("unicode", "split"),
+    ("dict", "get"),
+    ("dict", "fromkeys"),
+];
+
+/// Packages whose objects keep methods of their own.
+const METHOD_OWNERS: &[&str] = &["torch.optim.", "torch.nn.", "torchmetrics.", "sklearn."];
+
 /// How bad an import is by itself, where a pickle goes so far with it.
 pub(super) fn danger(module: &str, name: &str, how: How) -> Danger {
     if needed(module, name) {
@@ -100,17 +123,20 @@ impl<'m> Judge<'m> {
         for call in &machine.calls {
             match call.op {
                 "BUILD" | "BUILD of a result" => {}
-                "NEWOBJ" | "NEWOBJ_EX" => raise(call.callable, How::Made),
-                _ => raise(call.callable, How::Called),
+                "NEWOBJ" | "NEWOBJ_EX" => raise(stands_for(machine, call.callable), How::Made),
+                _ => raise(stands_for(machine, call.callable), How::Called),
             }
         }
-        for node in &machine.nodes {
-            if let Node::Call(call) = node
-                && machine.global(call.callable).is_some_and(|g| INDIRECT.contains(&g))
-            {
-                for arg in machine.tuple(call.args).unwrap_or(&[]) {
-                    raise(*arg, How::Called);
-                }
+        let given = handed_on(machine);
+        for (id, node) in machine.nodes.iter().enumerate() {
+            let Node::Call(call) = node else { continue };
+            let Some(global) = machine.global(call.callable).filter(|g| INDIRECT.contains(g)) else { continue };
+            // What is kept for later and only lies in a value is named; what is called or handed to a call may be called.
+            if global == ("functools", "partial") && !given.contains(&(id as Id)) {
+                continue;
+            }
+            for arg in machine.tuple(call.args).unwrap_or(&[]) {
+                raise(*arg, How::Called);
             }
         }
         Self { machine, how }
@@ -120,7 +146,17 @@ impl<'m> Judge<'m> {
         let Some((module, name)) = self.machine.global(id) else { return Danger::Foreign };
         match (module, name) {
             ("functools", "partial") => self.partial(id),
-            ("builtins" | "__builtin__", "getattr") if self.members_only(id) => MEMBER,
+            ("builtins" | "__builtin__", "getattr") if self.all_calls(id, |args| self.is_member(args)) => MEMBER,
+            ("builtins" | "__builtin__", "getattr")
+                if self.all_calls(id, |args| self.is_member(args) || self.is_method(args)) =>
+            {
+                Danger::Value(&values::METHOD)
+            }
+            ("builtins" | "__builtin__", "type")
+                if self.all_calls(id, |args| matches!(args, [of] if matches!(self.machine.node(*of), Node::None))) =>
+            {
+                Danger::Value(&values::TYPE_OF_NOTHING)
+            }
             _ => danger(module, name, self.how.get(&id).copied().unwrap_or(How::Named)),
         }
     }
@@ -137,12 +173,29 @@ impl<'m> Judge<'m> {
         }
         if seen { worst } else { Danger::Known("it calls what it is given") }
     }
+    fn all_calls(&self, id: Id, fits: impl Fn(&[Id]) -> bool) -> bool {
+        let mut calls = self.calls_of(id).peekable();
+        calls.peek().is_some() && calls.all(fits)
+    }
+    /// `getattr` is also how Python 2's protocols write a method of an object, and all protocols one of a plain type:
+    /// `str.lower` as a tokenizer, a schedule's own function.
+    fn is_method(&self, args: &[Id]) -> bool {
+        let [of, name] = args else { return false };
+        let Some(name) = self.machine.text(*name) else { return false };
+        let class = match self.machine.node(*of) {
+            Node::Call(call) => self.machine.global(call.callable),
+            _ => self.machine.global(*of),
+        };
+        class.is_some_and(|(module, class)| {
+            METHODS.contains(&(class, name)) && matches!(module, "builtins" | "__builtin__")
+                || METHOD_OWNERS.iter().any(|owner| module.starts_with(owner))
+                    && danger(module, class, How::Made).level() <= 1
+                    && !name.starts_with("__")
+                    && families::why(module, name, true).is_none()
+        })
+    }
     /// `getattr` is how Python writes the member of an enum: every call has a class and a name in capitals, or is the
     /// one by which a time zone is written.
-    fn members_only(&self, id: Id) -> bool {
-        let mut calls = self.calls_of(id).peekable();
-        calls.peek().is_some() && calls.all(|args| self.is_member(args))
-    }
     fn is_member(&self, args: &[Id]) -> bool {
         let [of, name] = args else { return false };
         let (Some((module, class)), Some(name)) = (self.machine.global(*of), self.machine.text(*name)) else {
@@ -164,13 +217,20 @@ impl<'m> Judge<'m> {
     /// The worst of what a computed callable comes from.
     pub(super) fn roots(&self, id: Id, depth: u32) -> Danger {
         if depth > 32 {
-            return Danger::Known("calls of calls lie too deep to be followed");
+            return Danger::Known("calls of calls are nested too deep to be followed");
         }
         match self.machine.node(id) {
             Node::Global(..) => self.import(id),
-            Node::Call(call) => self.roots(call.callable, depth + 1),
+            Node::Call(call) => match self.machine.global(call.callable) {
+                Some(("builtins" | "__builtin__", "getattr")) => Danger::Known("a method would be called"),
+                _ => self.roots(call.callable, depth + 1),
+            },
             _ => Danger::Foreign,
         }
+    }
+    /// A class that PyTorch's old stream keeps with its source: making an object of it is told by the class's own import.
+    pub(super) fn is_class_with_source(&self, callable: Id) -> bool {
+        stands_for(self.machine, callable) != callable
     }
     /// The one computed call that is a value: a time zone by its name.
     pub(super) fn is_value(&self, callable: Id) -> bool {
@@ -183,6 +243,22 @@ impl<'m> Judge<'m> {
             && self.import(call.callable).level() == 1
             && zone() == Some(("zoneinfo", "ZoneInfo"))
     }
+}
+
+/// The class that `('module', class, file, source)` of PyTorch's old stream stands for, else the value itself.
+fn stands_for(machine: &Machine, id: Id) -> Id {
+    let Node::Persistent(key) = machine.node(id) else { return id };
+    match machine.tuple(*key) {
+        Some([kind, class, ..]) if machine.text(*kind) == Some("module") && machine.global(*class).is_some() => *class,
+        _ => id,
+    }
+}
+
+/// Values that are called, or handed to a call as they are.
+fn handed_on(machine: &Machine) -> HashSet<Id> {
+    let calls = machine.nodes.iter().filter_map(|node| if let Node::Call(call) = node { Some(call) } else { None });
+    let args = calls.flat_map(|call| machine.tuple(call.args).unwrap_or(&[]).iter().copied().chain([call.callable]));
+    args.chain(machine.calls.iter().map(|call| call.callable)).collect()
 }
 
 const MEMBER: Danger = Danger::Value(&values::MEMBER);
@@ -263,6 +339,19 @@ mod tests {
             ("ultralytics.nn.tasks", "DetectionModel", Called, 2),
             ("transformers.training_args", "TrainingArguments", Called, 2),
             ("mycompany.models", "Net", Made, 2),
+            // A class of the script that saved the file: of the program that loads it, a class of the same name.
+            ("__main__", "Net", Made, 2),
+            ("__main__", "os.system", Named, 3),
+            ("__main__", "exec", Named, 3),
+            ("scipy.stats._continuous_distns", "norm_gen", Made, 3),
+            ("picklescan.scanner", "scan", Called, 3),
+            ("_interpreters", "create", Called, 3),
+            ("__future__", "_ssl.RAND_bytes", Named, 3),
+            ("numpy", "memmap", Named, 1),
+            ("numpy", "memmap", Called, 3),
+            ("torch.utils.data.dataloader", "DataLoader", Called, 3),
+            ("pandas._libs.tslibs.offsets", "YearEnd", Called, 1),
+            ("builtins", "len", Called, 1),
             ("mycompany.datasets", "load_all", Named, 2),
             ("mycompany.datasets", "load_all", Called, 3),
             ("builtins", "eval", Called, 3),

@@ -174,7 +174,7 @@ impl Seen {
                 (NoteCode::DangerousImports, note.advice("do not load this file in Python"))
             } else {
                 let note = Note::new(Severity::Warning, what)
-                    .why("loading this file in Python would run code of that package, which is none that is known here; Glassbox runs nothing");
+                    .why("loading this file in Python would run code of that package, which is not a known one; Glassbox runs nothing");
                 (NoteCode::ImportsBeyondTensors, note)
             };
             findings.add(code, at, note);
@@ -205,8 +205,15 @@ impl Seen {
         if let Some((at, what)) = &machine.trouble {
             self.unclear += 1;
             let what = format!("{} is not fully understood: at {}, {what}", place.name, place.told(*at));
-            let why = "Python would stop here, or read it otherwise; what was followed is shown";
-            findings.warn(NoteCode::PicklesNotFullyUnderstood, place.at(*at, file_len), what, why);
+            let at = place.at(*at, file_len);
+            if machine.is_misframed {
+                // No writer does this: it hides opcodes from one of the readers.
+                let why = "another reader may take bytes of a text for opcodes and run them";
+                findings.error(NoteCode::PicklesNotFullyUnderstood, at, what, why);
+            } else {
+                let why = "Python would stop here, or read it otherwise; what was followed is shown";
+                findings.warn(NoteCode::PicklesNotFullyUnderstood, at, what, why);
+            }
         }
         if machine.calls_untold > 0 {
             let what = format!("{} calls {} more callables than are told apart", place.name, machine.calls_untold);
@@ -244,7 +251,7 @@ impl Seen {
                         );
                     }
                 }
-                _ if judge.is_value(call.callable) => {}
+                _ if judge.is_value(call.callable) || judge.is_class_with_source(call.callable) => {}
                 _ => {
                     let known = !matches!(judge.roots(call.callable, 0), Danger::Needed | Danger::Value(_));
                     self.beyond += 1;
@@ -301,6 +308,9 @@ impl Seen {
         let list = MetaArray { item: MetaType::String, len: head.len() as u64, head, place: None };
         metadata.push("pickle.imports", MetaValue::Array(list));
         metadata.push("pickle.unsupported_globals", MetaValue::Unsigned(self.beyond + self.values, MetaType::U64));
+        if self.values > 0 {
+            metadata.push("pickle.known_value_types", MetaValue::Unsigned(self.values, MetaType::U64));
+        }
     }
 }
 

@@ -1,5 +1,13 @@
 //! Operators that work element by element.
 
+mod activations;
+mod number;
+
+pub(in crate::onnx) use activations::{
+    celu, elu, gelu, hard_sigmoid, leaky_relu, quick_gelu, selu, shrink, swish, thresholded_relu,
+};
+use number::Number;
+
 use super::{broadcast_shape, loops, rows, zip};
 use crate::{
     fault::Result,
@@ -113,139 +121,6 @@ pub(super) fn gelu32(x: f32) -> f32 {
 pub(super) fn gelu_tanh32(x: f32) -> f32 {
     0.5 * x * (1.0 + (0.797_884_6 * x * 0.044_715f32.mul_add(x * x, 1.0)).tanh())
 }
-
-pub(in crate::onnx) fn gelu(call: &mut Call<'_, '_>) -> Outputs {
-    if call.text("approximate", "none")? == "tanh" {
-        return floats(call, gelu_tanh32, |x| {
-            0.5 * x * (1.0 + (0.797_884_560_802_865_4 * (x + 0.044_715 * x * x * x)).tanh())
-        });
-    }
-    floats(call, gelu32, |x| 0.5 * x * (1.0 + exact_erf(x * std::f64::consts::FRAC_1_SQRT_2)))
-}
-
-pub(in crate::onnx) fn elu(call: &mut Call<'_, '_>) -> Outputs {
-    let a = call.float("alpha", 1.0)?;
-    floats(call, |x| if x < 0.0 { a * x.exp_m1() } else { x }, |x| if x < 0.0 { f64::from(a) * x.exp_m1() } else { x })
-}
-pub(in crate::onnx) fn celu(call: &mut Call<'_, '_>) -> Outputs {
-    let a = call.float("alpha", 1.0)?;
-    let b = f64::from(a);
-    floats(call, |x| x.max(0.0) + (a * (x / a).exp_m1()).min(0.0), |x| x.max(0.0) + (b * (x / b).exp_m1()).min(0.0))
-}
-pub(in crate::onnx) fn selu(call: &mut Call<'_, '_>) -> Outputs {
-    let a = f64::from(call.float("alpha", 1.673_263_2)?);
-    let g = f64::from(call.float("gamma", 1.050_701)?);
-    let f = move |x: f64| if x > 0.0 { g * x } else { g * a * x.exp_m1() };
-    floats(call, |x| f(f64::from(x)) as f32, f)
-}
-pub(in crate::onnx) fn leaky_relu(call: &mut Call<'_, '_>) -> Outputs {
-    let a = call.float("alpha", 0.01)?;
-    floats(call, |x| if x < 0.0 { a * x } else { x }, |x| if x < 0.0 { f64::from(a) * x } else { x })
-}
-pub(in crate::onnx) fn thresholded_relu(call: &mut Call<'_, '_>) -> Outputs {
-    let a = call.float("alpha", 1.0)?;
-    floats(call, |x| if x > a { x } else { 0.0 }, |x| if x > f64::from(a) { x } else { 0.0 })
-}
-pub(in crate::onnx) fn hard_sigmoid(call: &mut Call<'_, '_>) -> Outputs {
-    let (a, b) = (call.float("alpha", 0.2)?, call.float("beta", 0.5)?);
-    floats(call, |x| (a * x + b).clamp(0.0, 1.0), |x| (f64::from(a) * x + f64::from(b)).clamp(0.0, 1.0))
-}
-pub(in crate::onnx) fn swish(call: &mut Call<'_, '_>) -> Outputs {
-    let a = call.float("alpha", 1.0)?;
-    floats(call, |x| x * sigmoid32(a * x), |x| x * sigmoid64(f64::from(a) * x))
-}
-pub(in crate::onnx) fn quick_gelu(call: &mut Call<'_, '_>) -> Outputs {
-    let a = call.float("alpha", 1.702)?;
-    floats(call, |x| x * sigmoid32(a * x), |x| x * sigmoid64(f64::from(a) * x))
-}
-pub(in crate::onnx) fn shrink(call: &mut Call<'_, '_>) -> Outputs {
-    let (bias, lambd) = (f64::from(call.float("bias", 0.0)?), f64::from(call.float("lambd", 0.5)?));
-    let x = call.tensor(0)?;
-    let shrunk = |x: f64| {
-        if x < -lambd {
-            x + bias
-        } else if x > lambd {
-            x - bias
-        } else {
-            0.0
-        }
-    };
-    let v: Vec<f64> = x.to_f64s()?.into_iter().map(shrunk).collect();
-    one(x.with(cast::from_f64s(x.kind(), &v, Rounding::default())?)?)
-}
-
-/// Numbers of any type, element by element.
-trait Number: Copy + PartialOrd {
-    fn abs(self) -> Self;
-    fn negative(self) -> Self;
-    fn sign(self) -> Self;
-    fn plus(self, other: Self) -> Self;
-    fn minus(self, other: Self) -> Self;
-    fn times(self, other: Self) -> Self;
-    fn over(self, other: Self) -> Self;
-    /// The remainder with the divisor's sign.
-    fn modulo(self, other: Self) -> Self;
-    /// The remainder with the dividend's sign.
-    fn remainder(self, other: Self) -> Self;
-    fn is_nan(self) -> bool;
-    fn zero() -> Self;
-}
-
-macro_rules! floats_are_numbers {
-    ($($t:ty),*) => {$(impl Number for $t {
-        fn abs(self) -> Self { <$t>::abs(self) }
-        fn negative(self) -> Self { -self }
-        fn sign(self) -> Self { if self > 0.0 { 1.0 } else if self < 0.0 { -1.0 } else { self } }
-        fn plus(self, other: Self) -> Self { self + other }
-        fn minus(self, other: Self) -> Self { self - other }
-        fn times(self, other: Self) -> Self { self * other }
-        fn over(self, other: Self) -> Self { self / other }
-        fn modulo(self, other: Self) -> Self {
-            let r = self % other;
-            if r == 0.0 { r.copysign(other) } else if (r < 0.0) != (other < 0.0) { r + other } else { r }
-        }
-        fn remainder(self, other: Self) -> Self { self % other }
-        fn is_nan(self) -> bool { <$t>::is_nan(self) }
-        fn zero() -> Self { 0.0 }
-    })*};
-}
-macro_rules! signed_are_numbers {
-    ($($t:ty),*) => {$(impl Number for $t {
-        fn abs(self) -> Self { self.wrapping_abs() }
-        fn negative(self) -> Self { self.wrapping_neg() }
-        fn sign(self) -> Self { self.signum() }
-        fn plus(self, other: Self) -> Self { self.wrapping_add(other) }
-        fn minus(self, other: Self) -> Self { self.wrapping_sub(other) }
-        fn times(self, other: Self) -> Self { self.wrapping_mul(other) }
-        fn over(self, other: Self) -> Self { if other == 0 { 0 } else { self.wrapping_div(other) } }
-        fn modulo(self, other: Self) -> Self {
-            if other == 0 { return 0; }
-            let r = self.wrapping_rem(other);
-            if r != 0 && (r < 0) != (other < 0) { r.wrapping_add(other) } else { r }
-        }
-        fn remainder(self, other: Self) -> Self { if other == 0 { 0 } else { self.wrapping_rem(other) } }
-        fn is_nan(self) -> bool { false }
-        fn zero() -> Self { 0 }
-    })*};
-}
-macro_rules! unsigned_are_numbers {
-    ($($t:ty),*) => {$(impl Number for $t {
-        fn abs(self) -> Self { self }
-        fn negative(self) -> Self { self.wrapping_neg() }
-        fn sign(self) -> Self { Self::from(self > 0) }
-        fn plus(self, other: Self) -> Self { self.wrapping_add(other) }
-        fn minus(self, other: Self) -> Self { self.wrapping_sub(other) }
-        fn times(self, other: Self) -> Self { self.wrapping_mul(other) }
-        fn over(self, other: Self) -> Self { self.checked_div(other).unwrap_or(0) }
-        fn modulo(self, other: Self) -> Self { self.checked_rem(other).unwrap_or(0) }
-        fn remainder(self, other: Self) -> Self { self.checked_rem(other).unwrap_or(0) }
-        fn is_nan(self) -> bool { false }
-        fn zero() -> Self { 0 }
-    })*};
-}
-floats_are_numbers!(f32, f64);
-signed_are_numbers!(i8, i16, i32, i64);
-unsigned_are_numbers!(u8, u16, u32, u64);
 
 fn greatest<T: Number>(a: T, b: T) -> T {
     if a > b || a.is_nan() { a } else { b }

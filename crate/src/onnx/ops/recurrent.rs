@@ -96,7 +96,7 @@ fn activations(call: &Call<'_, '_>, defaults: &[&str], directions: usize) -> Res
         .into_iter()
         .map(|name| {
             let Some((_, alpha, beta)) = KNOWN.iter().find(|(n, ..)| *n == name) else {
-                return Err(bad(format!("the activation {name} is none that ONNX defines")));
+                return Err(bad(format!("the activation {name} is not defined by ONNX")));
             };
             // Parameters are listed for the activations that have them, in order.
             let alpha = if *alpha != 0.0 { a.next().copied().unwrap_or(*alpha) } else { *alpha };

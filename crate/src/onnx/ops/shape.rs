@@ -1,15 +1,16 @@
 //! Operators that move, cut, join and make shapes.
 
+mod fills;
+mod padding;
+
+pub(in crate::onnx) use fills::{constant, constant_of_shape, eye_like, range};
+pub(in crate::onnx) use padding::{center_crop_pad, pad};
+
 use super::{axes, axis, broadcast_shape, product, single_i64, size, sizes, strides};
-use crate::{
-    fault::Result,
-    onnx::{
-        cast::{self, Rounding},
-        graph::Attr,
-        run::{Call, Outputs, bad, one},
-        value::{Data, Tensor, Type, Value, room, same_type, same_type2},
-    },
-};
+use crate::fault::Result;
+use crate::onnx::cast::{self, Rounding};
+use crate::onnx::run::{Call, Outputs, bad, one};
+use crate::onnx::value::{Data, Tensor, Value, room, same_type, same_type2};
 
 /// Axes from an input, or before it was one, from an attribute.
 pub(super) fn axes_given(call: &Call<'_, '_>, input: usize) -> Result<Option<Vec<i64>>> {
@@ -22,35 +23,6 @@ pub(super) fn axes_given(call: &Call<'_, '_>, input: usize) -> Result<Option<Vec
 pub(in crate::onnx) fn identity(call: &mut Call<'_, '_>) -> Outputs {
     let value = call.inputs.first_mut().and_then(Option::take);
     value.map(|v| vec![v]).ok_or_else(|| bad("input 0 expected, none found"))
-}
-
-pub(in crate::onnx) fn constant(call: &mut Call<'_, '_>) -> Outputs {
-    let Some((name, _)) = call.node.attributes.first() else { return Err(bad("a constant without a value")) };
-    let tensor = match call.attr(name) {
-        Some(Attr::Tensor(t)) => t.clone(),
-        Some(Attr::Sparse(s)) => s.dense()?,
-        Some(Attr::Int(n)) => Tensor::of([], Data::I64(vec![*n]))?,
-        Some(Attr::Ints(v)) => Tensor::of([v.len()], Data::I64(v.to_vec()))?,
-        Some(Attr::Float(x)) => Tensor::of([], Data::F32(vec![*x]))?,
-        Some(Attr::Floats(v)) => Tensor::of([v.len()], Data::F32(v.to_vec()))?,
-        Some(Attr::Text(s)) => Tensor::of([], Data::Str(vec![String::from_utf8_lossy(s).into()]))?,
-        Some(Attr::Texts(v)) => Tensor::of([v.len()], Data::Str(v.to_vec()))?,
-        _ => return Err(bad("a constant without a value")),
-    };
-    one(tensor)
-}
-
-pub(in crate::onnx) fn constant_of_shape(call: &mut Call<'_, '_>) -> Outputs {
-    let dims = sizes(&call.tensor(0)?.to_i64s()?)?;
-    let value = match call.attr_tensor("value")? {
-        Some(value) => value,
-        None => Tensor::of([1], Data::F32(vec![0.0]))?,
-    };
-    if value.len() != 1 {
-        return Err(bad(format!("a value of one element expected, {} found", value.told())));
-    }
-    let n = room(&dims, value.kind().size())?;
-    one(Tensor::of(dims, same_type!(value.data(), v => vec![v[0].clone(); n]))?)
 }
 
 pub(in crate::onnx) fn reshape(call: &mut Call<'_, '_>) -> Outputs {
@@ -327,85 +299,6 @@ pub(in crate::onnx) fn tile(call: &mut Call<'_, '_>) -> Outputs {
     one(Tensor::of(dims, same_type!(x.data(), v => super::strided(v, 0, &wide, &steps)))?)
 }
 
-/// How the outside of a tensor is filled.
-#[derive(Clone, Copy, PartialEq)]
-enum Outside {
-    Constant,
-    Reflect,
-    Edge,
-    Wrap,
-}
-
-/// The source of each place along an axis: `None` outside of a constant.
-fn padded_axis(n: usize, before: i64, after: i64, how: Outside) -> Result<Vec<Option<usize>>> {
-    let len =
-        (n as i64).checked_add(before).and_then(|x| x.checked_add(after)).ok_or_else(|| bad("pads beyond 64 bits"))?;
-    let len = size(len)?;
-    room(&[len], 16)?;
-    let n = n as i64;
-    (0..len as i64)
-        .map(|i| {
-            let at = i - before;
-            if (0..n).contains(&at) {
-                return Ok(Some(at as usize));
-            }
-            if how != Outside::Constant && n == 0 {
-                return Err(bad("an empty axis cannot be padded with its own elements"));
-            }
-            Ok(match how {
-                Outside::Constant => None,
-                Outside::Edge => Some(at.clamp(0, n - 1) as usize),
-                Outside::Wrap => Some(at.rem_euclid(n) as usize),
-                Outside::Reflect if n == 1 => Some(0),
-                Outside::Reflect => {
-                    let period = 2 * (n - 1);
-                    let m = at.rem_euclid(period);
-                    Some(if m < n { m } else { period - m } as usize)
-                }
-            })
-        })
-        .collect()
-}
-
-pub(in crate::onnx) fn pad(call: &mut Call<'_, '_>) -> Outputs {
-    let x = call.tensor(0)?;
-    let how = match call.text("mode", "constant")?.as_str() {
-        "constant" => Outside::Constant,
-        "reflect" => Outside::Reflect,
-        "edge" => Outside::Edge,
-        "wrap" => Outside::Wrap,
-        other => return Err(bad(format!("the mode constant, reflect, edge or wrap expected, {other:?} found"))),
-    };
-    let (pads, value, list) = if call.since(11) || call.node.op.contains('.') {
-        let list = call.optional(3)?.map(|t| t.to_i64s()).transpose()?;
-        (call.tensor(1)?.to_i64s()?, call.optional(2)?.filter(|t| !t.is_empty()), list)
-    } else {
-        let pads = match call.ints("pads")? {
-            Some(p) => p,
-            None => call.ints("paddings")?.ok_or_else(|| bad("the attribute \"pads\" expected"))?,
-        };
-        let value = Tensor::of([1], Data::F32(vec![call.float("value", 0.0)?]))?;
-        (pads.to_vec(), Some(value.cast(x.kind())?), None)
-    };
-    let list = match list {
-        Some(list) => axes(&list, x.rank())?,
-        None => (0..x.rank()).collect(),
-    };
-    if pads.len() != 2 * list.len() {
-        return Err(bad(format!("{} pads for {} axes", pads.len(), list.len())));
-    }
-    let mut along: Vec<Vec<Option<usize>>> = Vec::new();
-    for (d, n) in x.dims().iter().enumerate() {
-        let (before, after) = list.iter().position(|a| *a == d).map_or((0, 0), |i| (pads[i], pads[i + list.len()]));
-        along.push(padded_axis(*n, before, after, how)?);
-    }
-    let value = match value {
-        Some(v) => v.reshaped([])?,
-        None => Tensor::of([], Data::zeros(x.kind(), 1))?,
-    };
-    one(gathered_axes(&x, &along, &value)?)
-}
-
 /// Elements picked along every axis; `None` takes the value.
 fn gathered_axes(x: &Tensor, along: &[Vec<Option<usize>>], value: &Tensor) -> Result<Tensor> {
     let dims: Vec<usize> = along.iter().map(Vec::len).collect();
@@ -444,29 +337,6 @@ fn gathered_axes(x: &Tensor, along: &[Vec<Option<usize>>], value: &Tensor) -> Re
     Tensor::of(dims, data)
 }
 
-pub(in crate::onnx) fn center_crop_pad(call: &mut Call<'_, '_>) -> Outputs {
-    let x = call.tensor(0)?;
-    let shape = call.tensor(1)?.to_i64s()?;
-    let list = match call.ints("axes")? {
-        Some(list) => axes(&list, x.rank())?,
-        None => (0..x.rank()).collect(),
-    };
-    if list.len() != shape.len() {
-        return Err(bad(format!("{} sizes for {} axes", shape.len(), list.len())));
-    }
-    let mut along = Vec::new();
-    for (d, n) in x.dims().iter().enumerate() {
-        let (mut before, mut after) = (0, 0);
-        if let Some(i) = list.iter().position(|a| *a == d) {
-            let more = shape[i].saturating_sub(*n as i64);
-            before = more / 2;
-            after = more - before;
-        }
-        along.push(padded_axis(*n, before, after, Outside::Constant)?);
-    }
-    one(gathered_axes(&x, &along, &Tensor::of([], Data::zeros(x.kind(), 1))?)?)
-}
-
 pub(in crate::onnx) fn depth_to_space(call: &mut Call<'_, '_>) -> Outputs {
     let x = call.tensor(0)?;
     let b = size(call.int("blocksize", 0)?)?;
@@ -494,47 +364,6 @@ pub(in crate::onnx) fn space_to_depth(call: &mut Call<'_, '_>) -> Outputs {
         _ => parts.permuted(&[0, 3, 5, 1, 2, 4])?,
     };
     one(y.reshaped([n, c * b * b, h / b, w / b])?)
-}
-
-pub(in crate::onnx) fn eye_like(call: &mut Call<'_, '_>) -> Outputs {
-    let x = call.tensor(0)?;
-    let [h, w] = x.dims()[..] else { return Err(bad(format!("2 dimensions expected, {} found", x.told()))) };
-    let kind = call.attr_type("dtype")?.unwrap_or_else(|| x.kind());
-    let k = call.int("k", 0)?;
-    room(&[h, w], 8)?;
-    let v: Vec<f64> = (0..h * w)
-        .map(|i| f64::from(u8::from((i % w.max(1)) as i64 == ((i / w.max(1)) as i64).saturating_add(k))))
-        .collect();
-    one(Tensor::of([h, w], cast::from_f64s(kind, &v, Rounding::default())?)?)
-}
-
-pub(in crate::onnx) fn range(call: &mut Call<'_, '_>) -> Outputs {
-    let (start, limit, delta) = (call.tensor(0)?, call.tensor(1)?, call.tensor(2)?);
-    let kind = start.kind();
-    if kind.is_float() {
-        let of = super::single_f64;
-        let (s, l, d) = (of(&start)?, of(&limit)?, of(&delta)?);
-        let n = ((l - s) / d).ceil().max(0.0);
-        if !n.is_finite() || n > 1e18 {
-            return Err(bad(format!("a range from {s} to {l} by {d}")));
-        }
-        let n = room(&[n as usize], 8)?;
-        let v: Vec<f64> = if kind == Type::F32 {
-            (0..n).map(|i| f64::from(s as f32 + i as f32 * d as f32)).collect()
-        } else {
-            (0..n).map(|i| s + i as f64 * d).collect()
-        };
-        return one(Tensor::of([n], cast::from_f64s(kind, &v, Rounding::default())?)?);
-    }
-    let (s, l, d) = (single_i64(&start)?, single_i64(&limit)?, single_i64(&delta)?);
-    if d == 0 {
-        return Err(bad("a range by steps of 0"));
-    }
-    let span = i128::from(l) - i128::from(s);
-    let n = if (span > 0) == (d > 0) { (span.abs() + i128::from(d).abs() - 1) / i128::from(d).abs() } else { 0 };
-    let n = room(&[usize::try_from(n).map_err(|_| bad("a range of too many numbers"))?], 8)?;
-    let v: Vec<i64> = (0..n as i64).map(|i| s.wrapping_add(i.wrapping_mul(d))).collect();
-    one(Tensor::of([n], cast::from_i64s(kind, &v)?)?)
 }
 
 pub(in crate::onnx) fn trilu(call: &mut Call<'_, '_>) -> Outputs {

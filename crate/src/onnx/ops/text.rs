@@ -91,7 +91,7 @@ pub(in crate::onnx) fn regex_full_match(call: &mut Call<'_, '_>) -> Outputs {
     let regex = fancy_regex::RegexBuilder::new(&format!("^(?:{pattern})$"))
         .backtrack_limit(1_000_000)
         .build()
-        .map_err(|e| bad(format!("the pattern {pattern:?} is none that is understood: {e}")))?;
+        .map_err(|e| bad(format!("the pattern {pattern:?} is not understood: {e}")))?;
     let hits: Result<Vec<bool>> = x
         .strs()?
         .iter()

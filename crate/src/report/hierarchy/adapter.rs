@@ -8,7 +8,7 @@ impl Parts<'_> {
         let group = "adapter";
         let model = self.model;
         let Some(file) = self.file("adapter_config.json") else {
-            let detail = "without it nothing says which model these weights change, and how strongly";
+            let detail = "without it nothing states which model these weights change, and how strongly";
             return self.add(group, "adapter_config.json", None, "missing", detail);
         };
         let kind = self.text("adapter_config.peft_type").unwrap_or("an adapter");
@@ -48,7 +48,7 @@ impl Parts<'_> {
                 model.files.iter().find(|f| base(&f.name).starts_with("adapter_model.")).map(|f| f.name.clone());
             match weights {
                 Some(file) => {
-                    self.add(group, "Adapter weights", Some(&file), "present", "open it by itself to see its tensors")
+                    self.add(group, "Adapter weights", Some(&file), "present", "open it on its own to see its tensors")
                 }
                 None => self.add(group, "Adapter weights", None, "missing", "adapter_model.safetensors is not there"),
             }

@@ -86,7 +86,7 @@ impl Parts<'_> {
             let hidden = numbers.stated(Key::HiddenSize);
             // Some architectures embed in fewer dimensions than they compute in.
             if let Some(stated) = hidden.filter(|n| n != width && self.number("config.embedding_size").is_none()) {
-                against.push(format!("it states a width of {stated}, {} has {width} columns", embedding.name));
+                against.push(format!("it states a hidden size of {stated}, {} has {width} columns", embedding.name));
             }
         }
         let has = |words: &[&str]| tensors.iter().any(|t| words.iter().any(|w| t.name.contains(w)));

@@ -37,7 +37,7 @@ impl Parts<'_> {
                     "Language model",
                     Some(&file),
                     "present",
-                    "open it by itself to see its tensors",
+                    "open it on its own to see its tensors",
                 ),
                 None => {
                     let detail = "the projector turns pictures or sounds into vectors for a language model, which is a file of its own";

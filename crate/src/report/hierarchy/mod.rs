@@ -208,7 +208,7 @@ impl<'a> Parts<'a> {
 
     fn conversions(&mut self) {
         for file in self.model.files.iter().filter(|f| matches!(f.role, FileRole::Another(_))).take(LISTED) {
-            let detail = format!("{}: open it by itself", file.role);
+            let detail = format!("{}: open it on its own", file.role);
             self.add("conversions", base(&file.name), Some(&file.name), "present", detail);
         }
     }

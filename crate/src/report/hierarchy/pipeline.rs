@@ -69,7 +69,8 @@ impl Parts<'_> {
                     (self.number(&key("word_embedding_dimension")), self.number("config.hidden_size"));
                 match (width, stated) {
                     (Some(width), Some(stated)) if width != stated => {
-                        let what = format!("it pools vectors of {width}, config.json states a width of {stated}");
+                        let what =
+                            format!("it pools vectors of {width} values, config.json states a hidden size of {stated}");
                         self.add(group, kind, Some(file), "contradicted", what);
                     }
                     _ => self.add(group, kind, Some(file), "present", format!("by {}", few(&modes))),

@@ -62,6 +62,10 @@ impl Classifier {
     pub fn labels(&self) -> &[String] {
         &self.head.labels
     }
+    /// The most tokens of a text, or of a pair of texts.
+    pub fn most(&self) -> u32 {
+        self.most as u32
+    }
     /// What becomes of the logits in classification.
     pub fn scoring(&self) -> Scoring {
         self.head.scoring

@@ -178,5 +178,6 @@ pub(super) async fn values(inspection: &Inspection, tensor: usize, count: u64) -
         fact: Fact::new(DType::F32, [Dim::Fixed(count)]),
         sources: vec![Source::rows(tensor, 0, count)],
     };
-    loader::vector(inspection, &weight).await
+    let files = loader::Files { model: inspection, adapters: &[], packed: &loader::PackedWeights::new() };
+    loader::vector(files, &weight).await
 }

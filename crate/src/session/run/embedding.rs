@@ -149,3 +149,10 @@ pub struct Asked {
     /// Tokens of its prompt, where they do not count.
     prompt: usize,
 }
+
+impl Asked {
+    /// Its tokens, and how many were cut off because the model takes no more.
+    pub fn length(&self) -> (u32, u32) {
+        (self.fitted.ids.len() as u32, self.fitted.cut)
+    }
+}

@@ -6,7 +6,10 @@
 
 use std::rc::Rc;
 
-use super::runner::{RunSettings, Runner};
+use super::{
+    adapter::Adapter,
+    runner::{RunSettings, Runner},
+};
 use crate::{
     engine::device::{DeviceChoice, DeviceInfo},
     fault::{Fault, Result},
@@ -143,10 +146,12 @@ impl Evaluated {
         choice: DeviceChoice,
         gpu: GpuOptions,
         context: u32,
+        adapters: Vec<Adapter>,
         on_progress: &mut dyn FnMut(Progress),
     ) -> Result<Self> {
         let vocabulary = inspection.vocabulary().await.ok();
-        let settings = RunSettings { context: Some(context), outputs: OUTPUTS.min(context), ..RunSettings::default() };
+        let outputs = OUTPUTS.min(context);
+        let settings = RunSettings { adapters, context: Some(context), outputs, ..RunSettings::default() };
         let runner = Runner::load(inspection, choice, gpu, &settings, on_progress).await?;
         if runner.program().vocab == 0 {
             return Err(Fault::unsupported("the model is an encoder: it predicts no tokens"));
@@ -167,7 +172,7 @@ impl Evaluated {
     /// There is no tokenizer, or it cannot encode the text.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
         let vocabulary = self.vocabulary.as_ref();
-        let vocabulary = vocabulary.ok_or_else(|| Fault::unsupported("the model has no tokenizer beside it"))?;
+        let vocabulary = vocabulary.ok_or_else(|| Fault::unsupported("the model has no tokenizer next to it"))?;
         vocabulary.encode(text, EncodeOptions { add_special: true, parse_special: false })
     }
     /// What takes the place of a chunk's first token.

@@ -6,7 +6,7 @@ use super::{
     options::GenerationOptions,
     runner::{Choice, Row, RunSettings, Runner},
     scheduler::{self, check_prompt},
-    sequence::{Finish, Sequence},
+    sequence::{ALTERNATIVES, Finish, Sequence},
     stop::StopSet,
     stop_text::Withheld,
 };
@@ -57,6 +57,18 @@ pub enum StopReason {
     Stopped,
     /// One of [`GenerationOptions::stop`] came.
     StopText,
+}
+
+impl StopReason {
+    pub(super) fn of(finish: Option<Finish>) -> Self {
+        match finish {
+            Some(Finish::EndToken) => Self::EndToken,
+            Some(Finish::Context) => Self::Context,
+            Some(Finish::Stopped) => Self::Stopped,
+            Some(Finish::StopText) => Self::StopText,
+            Some(Finish::Limit) | None => Self::Limit,
+        }
+    }
 }
 
 /// A finished generation.
@@ -153,6 +165,11 @@ impl Generation {
     /// Seconds that loading took.
     pub fn load_s(&self) -> f64 {
         self.load_s
+    }
+    /// Its parts, for sequences that come and go.
+    #[cfg(feature = "serve")]
+    pub(super) fn into_parts(self) -> (Runner, Option<Rc<Vocabulary>>, StopSet) {
+        (self.runner, self.vocabulary.ok(), self.stop)
     }
     /// The program that runs.
     pub fn program(&self) -> &Program {
@@ -286,7 +303,7 @@ impl Generation {
     fn reusable(&self, prompt: &[u32]) -> usize {
         let common = self.remembered.iter().zip(prompt).take_while(|(a, b)| a == b).count().min(prompt.len() - 1);
         let same_angles = self.runner.has_length(prompt.len() as u32);
-        if same_angles { self.runner.reusable(self.remembered.len() as u32, common as u32) as usize } else { 0 }
+        if same_angles { self.runner.reusable(0, self.remembered.len() as u32, common as u32) as usize } else { 0 }
     }
 
     /// Reads what several sequences begin with once for all of them, where none of it has been read and the model's states can be shared.
@@ -375,13 +392,7 @@ impl Generation {
             memory: self.runner.memory(),
         };
         text.text.push_str(&text.withheld.finish(s.finish == Some(Finish::StopText), text.stream.finish()));
-        let stop = match s.finish {
-            Some(Finish::EndToken) => StopReason::EndToken,
-            Some(Finish::Context) => StopReason::Context,
-            Some(Finish::Stopped) => StopReason::Stopped,
-            Some(Finish::StopText) => StopReason::StopText,
-            Some(Finish::Limit) | None => StopReason::Limit,
-        };
+        let stop = StopReason::of(s.finish);
         Outcome {
             prompt_ids: prompt.to_vec(),
             ids: ids.to_vec(),
@@ -404,9 +415,11 @@ impl Generation {
     }
 }
 
-fn sequence(slot: u32, prompt: Vec<u32>, options: &GenerationOptions) -> Sequence {
+pub(super) fn sequence(slot: u32, prompt: Vec<u32>, options: &GenerationOptions) -> Sequence {
     Sequence {
         slot,
+        arrival: u64::from(slot),
+        waits: false,
         prompt_len: prompt.len(),
         history: prompt,
         read: 0,
@@ -414,7 +427,7 @@ fn sequence(slot: u32, prompt: Vec<u32>, options: &GenerationOptions) -> Sequenc
         max_tokens: options.max_tokens,
         sampling: options.sampling.clone(),
         logit_bias: options.logit_bias.clone(),
-        alternatives: options.alternatives,
+        alternatives: if options.alternatives { ALTERNATIVES } else { 0 },
         keep_logits: options.keep_logits,
         logits: None,
         finish: None,
@@ -422,7 +435,7 @@ fn sequence(slot: u32, prompt: Vec<u32>, options: &GenerationOptions) -> Sequenc
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::{
         engine::{
@@ -434,9 +447,9 @@ mod tests {
     };
 
     /// A CPU that is lost at a certain run.
-    struct Lost {
-        inner: Box<dyn Device>,
-        runs_left: u32,
+    pub(in super::super) struct Lost {
+        pub(in super::super) inner: Box<dyn Device>,
+        pub(in super::super) runs_left: u32,
     }
 
     impl Device for Lost {

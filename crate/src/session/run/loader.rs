@@ -16,9 +16,12 @@ use crate::{
 
 use crate::session::{Inspection, Progress};
 
+mod packed;
 mod turned;
 
 use turned::Target;
+
+pub(super) use packed::{PackedWeights, survey};
 
 /// Bytes in memory at a time, beyond what the device holds.
 const PIECE: u64 = 4 << 20;
@@ -27,12 +30,35 @@ const VECTOR_MOST: u32 = 1 << 20;
 /// The largest matrix that is transposed at load: it is in memory as a whole meanwhile. GPT-2's largest has 41 MB.
 const TRANSPOSED_MOST: u64 = 512 << 20;
 
+/// The model, and behind it the adapters that are computed beside it: their tensors are counted one behind the other.
+#[derive(Clone, Copy)]
+pub(super) struct Files<'a> {
+    pub(super) model: &'a Inspection,
+    pub(super) adapters: &'a [Rc<Inspection>],
+    pub(super) packed: &'a PackedWeights,
+}
+
+impl<'a> Files<'a> {
+    /// The file that has a tensor, and its number there.
+    fn find(self, tensor: usize) -> Result<(&'a Inspection, usize)> {
+        let mut at = tensor;
+        for inspection in std::iter::once(self.model).chain(self.adapters.iter().map(Rc::as_ref)) {
+            let own = inspection.model().tensors.len();
+            if at < own {
+                return Ok((inspection, at));
+            }
+            at -= own;
+        }
+        Err(Fault::bug(format!("no tensor {tensor}")))
+    }
+}
+
 /// Streams every weight of `program` into `device`.
 ///
 /// # Errors
 /// A tensor is not here or cannot be read; the device refuses.
 pub(super) async fn load_weights(
-    inspection: &Inspection,
+    files: Files<'_>,
     graph: &Graph,
     program: &Program,
     device: &mut dyn Device,
@@ -45,13 +71,13 @@ pub(super) async fn load_weights(
     for load in &program.loads {
         let weight = &graph.weights[load.weight.0 as usize];
         if weight.encoding().is_some() {
-            matrix(inspection, weight, load, device, &mut |bytes| {
+            matrix(files, weight, load, device, &mut |bytes| {
                 done += bytes;
                 progress(done);
             })
             .await?;
         } else {
-            let values = vector(inspection, weight).await?;
+            let values = vector(files, weight).await?;
             let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
             device.upload(load.buffer, 0, &bytes)?;
             done += bytes_of(graph, load);
@@ -78,7 +104,8 @@ struct Tensor<'a> {
 }
 
 impl<'a> Tensor<'a> {
-    fn of(inspection: &'a Inspection, tensor: usize) -> Result<Self> {
+    fn of(files: Files<'a>, tensor: usize) -> Result<Self> {
+        let (inspection, tensor) = files.find(tensor)?;
         let model = inspection.model();
         let entry = model.tensors.get(tensor).ok_or_else(|| Fault::bug(format!("no tensor {tensor}")))?;
         let Place::Here { file, at } = &entry.place else {
@@ -130,7 +157,7 @@ fn runs(source: &Source, wanted: Range<u32>) -> Vec<Range<u32>> {
 
 /// Streams rows of a matrix into its buffer.
 async fn matrix(
-    inspection: &Inspection,
+    files: Files<'_>,
     weight: &Weight,
     load: &WeightLoad,
     device: &mut dyn Device,
@@ -146,15 +173,19 @@ async fn matrix(
         if from < to {
             let to_row = load.to_row + before + from - load.first_row;
             match source.stored {
-                Stored::ByOutput => by_output(inspection, source, from..to, load, to_row, device, on_bytes).await?,
-                Stored::ByInput => by_input(inspection, source, from..to, load, to_row, device, on_bytes).await?,
+                Stored::ByOutput => by_output(files, source, from..to, load, to_row, device, on_bytes).await?,
+                Stored::ByInput => by_input(files, source, from..to, load, to_row, device, on_bytes).await?,
                 Stored::Stacked(stack) => {
                     let target = Target { load, to_row, device: &mut *device, on_bytes: &mut *on_bytes };
-                    turned::stacked(inspection, source, &stack, from..to, target).await?;
+                    turned::stacked(files, source, &stack, from..to, target).await?;
+                }
+                Stored::Packed => {
+                    let target = Target { load, to_row, device: &mut *device, on_bytes: &mut *on_bytes };
+                    packed::rows(files, weight, source, from..to, target).await?;
                 }
                 Stored::Mxfp4 { scales } => {
                     turned::mxfp4(
-                        inspection,
+                        files,
                         source,
                         scales,
                         from..to,
@@ -170,7 +201,7 @@ async fn matrix(
 }
 
 async fn by_output(
-    inspection: &Inspection,
+    files: Files<'_>,
     source: &Source,
     wanted: Range<u32>,
     load: &WeightLoad,
@@ -178,7 +209,7 @@ async fn by_output(
     device: &mut dyn Device,
     on_bytes: &mut dyn FnMut(u64),
 ) -> Result<()> {
-    let tensor = Tensor::of(inspection, source.tensor)?;
+    let tensor = Tensor::of(files, source.tensor)?;
     let row = tensor.row_bytes()?;
     let rows_per_piece = u32::try_from((PIECE / row).max(1)).unwrap_or(u32::MAX);
     for group in together(&runs(source, wanted), rows_per_piece) {
@@ -242,7 +273,7 @@ fn together(runs: &[Range<u32>], most: u32) -> Vec<Group> {
 
 /// A matrix stored `[inputs, outputs]`: its columns become rows.
 async fn by_input(
-    inspection: &Inspection,
+    files: Files<'_>,
     source: &Source,
     wanted: Range<u32>,
     load: &WeightLoad,
@@ -250,7 +281,7 @@ async fn by_input(
     device: &mut dyn Device,
     on_bytes: &mut dyn FnMut(u64),
 ) -> Result<()> {
-    let tensor = Tensor::of(inspection, source.tensor)?;
+    let tensor = Tensor::of(files, source.tensor)?;
     let (name, encoding) = (&tensor.entry.name, tensor.entry.encoding);
     let element = encoding.spec().filter(|s| s.block_len == 1).map(|s| s.block_bytes as usize);
     let element = element.ok_or_else(|| {
@@ -281,10 +312,10 @@ async fn by_input(
 }
 
 /// The values of a vector weight; its sources count values instead of rows.
-pub(super) async fn vector(inspection: &Inspection, weight: &Weight) -> Result<Vec<f32>> {
+pub(super) async fn vector(files: Files<'_>, weight: &Weight) -> Result<Vec<f32>> {
     let mut values = Vec::new();
     for source in &weight.sources {
-        let tensor = Tensor::of(inspection, source.tensor)?;
+        let tensor = Tensor::of(files, source.tensor)?;
         let (name, encoding) = (&tensor.entry.name, tensor.entry.encoding);
         let spec = encoding.spec().and_then(|s| Some((s.decode?, u64::from(s.block_len), u64::from(s.block_bytes))));
         let (decode, block_len, block_bytes) =

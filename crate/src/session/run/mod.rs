@@ -1,5 +1,8 @@
 //! A model that runs: its program on a device, the sequences on it, generations and embeddings.
 
+mod adapter;
+#[cfg(feature = "serve")]
+mod batch;
 mod bench;
 mod classify;
 mod dense;
@@ -10,6 +13,8 @@ mod generation;
 mod head;
 mod loader;
 mod options;
+#[cfg(feature = "serve")]
+mod pages;
 mod pipeline;
 mod pooling;
 mod runner;
@@ -18,6 +23,9 @@ mod sequence;
 mod stop;
 mod stop_text;
 
+pub use adapter::Adapter;
+#[cfg(feature = "serve")]
+pub use batch::{Batch, BatchEvent, Ended, Request, Ticket, Token};
 pub use bench::{Speed, bench};
 pub use classify::{Classifier, Scored};
 pub use embedding::{Asked, EmbedOptions, Embedder, Embedding};
@@ -29,4 +37,29 @@ pub use pipeline::Prompt;
 pub use pooling::Pooling;
 pub use runner::RunSettings;
 #[cfg(feature = "talk")]
-pub(super) use stop_text::begun;
+pub use stop_text::begun;
+
+/// What a model gives.
+#[cfg(feature = "serve")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gives {
+    /// The next token: [`Generation`].
+    Tokens,
+    /// Vectors of texts: [`Embedder`].
+    Vectors,
+    /// How well a text answers another: [`Classifier::rank`].
+    Ranks,
+}
+
+/// What a model gives, by its graph and its head.
+///
+/// # Errors
+/// The architecture is not supported.
+#[cfg(feature = "serve")]
+pub async fn gives(inspection: &crate::session::Inspection) -> crate::fault::Result<Gives> {
+    if crate::arch::build(inspection.model())?.graph.output("logits").is_some() {
+        return Ok(Gives::Tokens);
+    }
+    let ranks = head::Head::of(inspection).await.is_ok_and(|head| head.labels.len() == 1);
+    Ok(if ranks { Gives::Ranks } else { Gives::Vectors })
+}

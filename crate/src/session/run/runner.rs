@@ -17,7 +17,10 @@ use crate::{
     ir::{Angles, Graph, Input, passes},
 };
 
-use super::loader;
+use super::{
+    adapter::{self, Adapter},
+    loader::{self, Files, PackedWeights},
+};
 use crate::session::{GpuOptions, Inspection, Progress, devices::open_device};
 
 /// The longest sequence unless more is asked for: caches are memory.
@@ -31,6 +34,8 @@ const GPU_DEPTH: usize = 3;
 /// How a model is to be run.
 #[derive(Debug, Clone)]
 pub struct RunSettings {
+    /// Changes of the weights that are computed beside them, in this order.
+    pub adapters: Vec<Adapter>,
     /// The longest sequence; `None`: the model's, up to 4096.
     pub context: Option<u32>,
     /// Sequences at once.
@@ -50,6 +55,7 @@ pub struct RunSettings {
 impl Default for RunSettings {
     fn default() -> Self {
         Self {
+            adapters: Vec::new(),
             context: None,
             sequences: 1,
             outputs: 1,
@@ -93,6 +99,8 @@ impl Choice {
 /// A program on its device.
 pub(super) struct Runner {
     inspection: Rc<Inspection>,
+    adapters: Vec<Rc<Inspection>>,
+    packed: PackedWeights,
     choice: DeviceChoice,
     gpu: GpuOptions,
     graph: Rc<Graph>,
@@ -124,8 +132,11 @@ impl Runner {
         settings: &RunSettings,
         on_progress: &mut dyn FnMut(Progress),
     ) -> Result<Self> {
-        let built = arch::build(inspection.model())?;
+        let mut built = arch::build(inspection.model())?;
+        arch::adapt(&mut built, inspection.model(), &adapter::described(&settings.adapters))?;
         let mut graph = built.graph;
+        let (packed, notes) = loader::survey(&inspection, &mut graph).await?;
+        built.notes.extend(notes);
         let disabled: Vec<&str> = settings.disabled_passes.iter().map(String::as_str).collect();
         passes::run(&mut graph, &disabled)?;
         let most = built.hparams.context;
@@ -151,6 +162,8 @@ impl Runner {
         let factors = loader::factors(&inspection, &graph).await?;
         let mut this = Self {
             inspection,
+            adapters: settings.adapters.iter().map(Adapter::files).collect(),
+            packed,
             choice,
             gpu,
             tables: vec![None; graph.rotations.len()],
@@ -171,7 +184,8 @@ impl Runner {
     /// Loads weights and the fixed part of the step's inputs.
     async fn fill(&mut self, on_progress: &mut dyn FnMut(Progress)) -> Result<()> {
         self.device.load(&self.program).await?;
-        loader::load_weights(&self.inspection, &self.graph, &self.program, self.device.as_mut(), on_progress).await?;
+        let files = Files { model: &self.inspection, adapters: &self.adapters, packed: &self.packed };
+        loader::load_weights(files, &self.graph, &self.program, self.device.as_mut(), on_progress).await?;
         self.device.finish_load().await?;
         self.device.write(self.program.batch, 0, &self.program.layout.header())?;
         let at = self.program.layout.header()[batch::PAGES_AT];
@@ -253,11 +267,31 @@ impl Runner {
         self.device.write(self.program.batch, at, table)
     }
 
-    /// How many of `known` remembered positions of the first sequence can be kept when it goes on differently from `common`.
-    pub(super) fn reusable(&self, known: u32, common: u32) -> u32 {
+    /// Pages of a sequence, the same in every state; `None` where they come round again or sequences carry states, so that none can be shared.
+    #[cfg(feature = "serve")]
+    pub(super) fn shareable_pages(&self) -> Option<u32> {
+        let pages = self.program.layout.pages;
+        (pages > 0 && self.shareable(PAGE_ROWS) > 0).then_some(pages)
+    }
+    /// Has a sequence see these pages, one for each [`PAGE_ROWS`] positions.
+    ///
+    /// # Errors
+    /// The device fails.
+    #[cfg(feature = "serve")]
+    pub(super) fn set_pages(&mut self, sequence: u32, pages: &[u32]) -> Result<()> {
+        let layout = self.program.layout;
+        for group in 0..layout.groups {
+            let at = (group * layout.sequences + sequence) * layout.pages;
+            self.device.write(self.program.batch, layout.header()[batch::PAGES_AT] + at, pages)?;
+        }
+        Ok(())
+    }
+
+    /// How many of `known` remembered positions of a sequence can be kept when it goes on differently from `common`.
+    pub(super) fn reusable(&self, sequence: u32, known: u32, common: u32) -> u32 {
         // Positions that runs ahead may have written beyond those known.
         const AHEAD: u32 = 8;
-        let common = self.carried.reusable(0, common);
+        let common = self.carried.reusable(sequence, common);
         let whole = self.graph.states.iter().all(|state| {
             let Some(window) = state.window.filter(|w| *w < self.program.context) else { return true };
             let pages = ((window + self.program.layout.rows).div_ceil(PAGE_ROWS) + 1).min(self.program.layout.pages);

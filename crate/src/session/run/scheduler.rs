@@ -28,63 +28,102 @@ pub(super) async fn run(runner: &mut Runner, sequences: &mut [Sequence], on_chos
     for s in sequences.iter() {
         runner.set_sampling(s.slot, &s.sampling, s.told(), &s.history)?;
     }
-    let on_host = sequences.iter().any(|s| s.looks_at_logits(runner));
-    let mut steps = Steps { runner, sequences, in_flight: VecDeque::new(), feeding: None };
-    if on_host { steps.on_host(on_chosen).await } else { steps.on_device(on_chosen).await }
+    let mut ahead = Ahead::default();
+    while sequences.iter().any(Sequence::is_active) {
+        step(runner, sequences, &mut ahead, on_chosen).await?;
+    }
+    Ok(())
 }
 
-struct Steps<'a> {
-    runner: &'a mut Runner,
-    sequences: &'a mut [Sequence],
+/// What is under way between two steps.
+#[derive(Debug, Default)]
+pub(super) struct Ahead {
     /// For each step whose ids are outstanding: the sequence of each id.
     in_flight: VecDeque<Vec<usize>>,
     /// The sequences whose chosen tokens are the device's next step, in its order.
     feeding: Option<Vec<usize>>,
 }
 
+impl Ahead {
+    /// Whether a step with this sequence is outstanding.
+    #[cfg(feature = "serve")]
+    pub(super) fn holds(&self, sequence: usize) -> bool {
+        self.in_flight.iter().any(|order| order.contains(&sequence))
+    }
+}
+
+/// Takes one step with the sequences that have not ended; nothing where there are none.
+///
+/// # Errors
+/// As [`run`].
+pub(super) async fn step(
+    runner: &mut Runner,
+    sequences: &mut [Sequence],
+    ahead: &mut Ahead,
+    on_chosen: &mut OnChosen<'_>,
+) -> Result<()> {
+    let mut steps = Steps { runner, sequences, ahead };
+    let active = steps.active();
+    if active.is_empty() {
+        return Ok(());
+    }
+    if !active.iter().any(|i| steps.sequences[*i].looks_at_logits(steps.runner)) {
+        return steps.on_device(&active, on_chosen).await;
+    }
+    // What was begun on the device is taken first: a sequence may have ended with it.
+    if steps.ahead.in_flight.is_empty() {
+        steps.on_host(&active, on_chosen).await
+    } else {
+        steps.collect(on_chosen).await
+    }
+}
+
+struct Steps<'a> {
+    runner: &'a mut Runner,
+    sequences: &'a mut [Sequence],
+    ahead: &'a mut Ahead,
+}
+
 impl Steps<'_> {
+    /// In the order of their arrival: the first ones read their prompts first.
     fn active(&self) -> Vec<usize> {
-        (0..self.sequences.len()).filter(|i| self.sequences[*i].finish.is_none()).collect()
+        let mut all: Vec<usize> = (0..self.sequences.len()).filter(|i| self.sequences[*i].is_active()).collect();
+        all.sort_by_key(|i| self.sequences[*i].arrival);
+        all
     }
 
     /// Ids stay on the device; the host only follows.
-    async fn on_device(&mut self, on_chosen: &mut OnChosen<'_>) -> Result<()> {
-        loop {
-            let active = self.active();
-            if active.is_empty() {
-                return Ok(());
-            }
-            if self.feeding.as_ref() == Some(&active) {
-                while self.in_flight.len() < self.runner.depth() && active.iter().all(|i| self.may_run_ahead(*i)) {
-                    self.runner.again(active.len()).await?;
-                    // It reads the tokens chosen last; those that the host does not know yet count when they come.
-                    if self.in_flight.is_empty() {
-                        active.iter().for_each(|i| self.sequences[*i].read = self.sequences[*i].history.len());
-                    }
-                    self.in_flight.push_back(active.clone());
+    async fn on_device(&mut self, active: &[usize], on_chosen: &mut OnChosen<'_>) -> Result<()> {
+        if self.ahead.feeding.as_deref() == Some(active) {
+            while self.ahead.in_flight.len() < self.runner.depth() && active.iter().all(|i| self.may_run_ahead(*i)) {
+                self.runner.again(active.len()).await?;
+                // It reads the tokens chosen last; those that the host does not know yet count when they come.
+                if self.ahead.in_flight.is_empty() {
+                    active.iter().for_each(|i| self.sequences[*i].read = self.sequences[*i].history.len());
                 }
+                self.ahead.in_flight.push_back(active.to_vec());
             }
-            if self.in_flight.is_empty() {
-                self.compose(&active, Want::Choice).await?;
-            }
-            self.collect(on_chosen).await?;
         }
+        if self.ahead.in_flight.is_empty() {
+            self.compose(active, Want::Choice).await?;
+        }
+        self.collect(on_chosen).await
     }
 
     /// Whether a sequence still wants the token that another step would choose, and has room to read the last one.
     fn may_run_ahead(&self, i: usize) -> bool {
         let s = &self.sequences[i];
-        let outstanding = self.in_flight.iter().filter(|order| order.contains(&i)).count();
+        let outstanding = self.ahead.in_flight.iter().filter(|order| order.contains(&i)).count();
         let position = s.history.len() + outstanding - 1;
         s.produced() + outstanding < s.max_tokens as usize && position < self.runner.program().context as usize
     }
 
     /// Takes the ids of the oldest step, if one is outstanding.
     async fn collect(&mut self, on_chosen: &mut OnChosen<'_>) -> Result<()> {
-        let Some(order) = self.in_flight.front().cloned() else { return Ok(()) };
+        let Some(order) = self.ahead.in_flight.front().cloned() else { return Ok(()) };
         let choices = self.runner.chosen().await?;
         let vocab = self.runner.program().vocab as usize;
-        self.in_flight.pop_front();
+        self.ahead.in_flight.pop_front();
         for (i, mut choice) in order.into_iter().zip(choices) {
             // Of a sequence that has ended, steps that ran ahead are dropped.
             if self.sequences[i].finish.is_none() {
@@ -119,7 +158,7 @@ impl Steps<'_> {
                 order.push(*i);
             }
         }
-        self.feeding = None;
+        self.ahead.feeding = None;
         if rows.is_empty() {
             return Ok(order);
         }
@@ -129,47 +168,42 @@ impl Steps<'_> {
         }
         self.runner.step(&rows, &wanted, want).await?;
         if want == Want::Choice {
-            self.in_flight.push_back(order.clone());
+            self.ahead.in_flight.push_back(order.clone());
             // The device goes on by itself only where every sequence chose.
-            self.feeding = (order == active).then(|| order.clone());
+            self.ahead.feeding = (order == active).then(|| order.clone());
         }
         Ok(order)
     }
 
-    /// Logits come to the host at every step: someone wants to see them all.
-    async fn on_host(&mut self, on_chosen: &mut OnChosen<'_>) -> Result<()> {
-        loop {
-            let active = self.active();
-            if active.is_empty() {
-                return Ok(());
+    /// Logits come to the host: someone wants to see them all.
+    async fn on_host(&mut self, active: &[usize], on_chosen: &mut OnChosen<'_>) -> Result<()> {
+        let order = self.compose(active, Want::Results).await?;
+        if order.is_empty() {
+            return Ok(());
+        }
+        let rows = self.runner.result("logits", 0..order.len() as u32).await?;
+        for (i, logits) in order.into_iter().zip(rows) {
+            let s = &mut self.sequences[i];
+            if s.keep_logits && s.logits.is_none() {
+                s.logits = Some(logits.clone());
             }
-            let order = self.compose(&active, Want::Results).await?;
-            if order.is_empty() {
+            if s.max_tokens == 0 {
+                s.finish = Some(Finish::Limit);
                 continue;
             }
-            let rows = self.runner.result("logits", 0..order.len() as u32).await?;
-            for (i, logits) in order.into_iter().zip(rows) {
-                let s = &mut self.sequences[i];
-                if s.keep_logits && s.logits.is_none() {
-                    s.logits = Some(logits.clone());
-                }
-                if s.max_tokens == 0 {
-                    s.finish = Some(Finish::Limit);
-                    continue;
-                }
-                let counts = s.sampling.has_penalties().then(|| s.counts(logits.len()));
-                let logits = sampler::biased(logits, &s.logit_bias);
-                let logits = sampler::penalised(&logits, counts.as_deref(), &s.sampling);
-                let choice = sampler::choose(&logits, &s.sampling, s.history.len() as u64, s.told() as usize)?;
-                let probability = Some(choice.probability);
-                self.take(i, Choice { id: choice.id, probability, alternatives: choice.alternatives }, on_chosen).await;
-            }
+            let counts = s.sampling.has_penalties().then(|| s.counts(logits.len()));
+            let logits = sampler::biased(logits, &s.logit_bias);
+            let logits = sampler::penalised(&logits, counts.as_deref(), &s.sampling);
+            let choice = sampler::choose(&logits, &s.sampling, s.history.len() as u64, s.told() as usize)?;
+            let probability = Some(choice.probability);
+            self.take(i, Choice { id: choice.id, probability, alternatives: choice.alternatives }, on_chosen).await;
         }
+        Ok(())
     }
 
     /// Gives a token to its sequence, whose history but for this token has been read.
     async fn take(&mut self, i: usize, token: Choice, on_chosen: &mut OnChosen<'_>) {
-        let ahead = self.in_flight.iter().any(|order| order.contains(&i));
+        let ahead = self.ahead.in_flight.iter().any(|order| order.contains(&i));
         let s = &mut self.sequences[i];
         let id = token.id;
         let finish = on_chosen(i, s, token).await;
@@ -185,7 +219,7 @@ impl Steps<'_> {
         }
         if s.finish.is_some() {
             // The device's next step would still hold this sequence: the others are composed anew.
-            self.feeding = None;
+            self.ahead.feeding = None;
         }
     }
 }

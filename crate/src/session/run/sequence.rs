@@ -3,8 +3,8 @@
 use super::runner::Runner;
 use crate::engine::sampler::Sampling;
 
-/// Alternatives told of each token.
-const ALTERNATIVES: u32 = 5;
+/// Alternatives told of each token, unless another number is asked for.
+pub(super) const ALTERNATIVES: u32 = 5;
 
 /// Why a sequence ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +25,10 @@ pub(super) enum Finish {
 pub(super) struct Sequence {
     /// Which of the program's sequences it is.
     pub(super) slot: u32,
+    /// Where it stands among others: lower numbers read their prompts first.
+    pub(super) arrival: u64,
+    /// It takes no part in steps yet.
+    pub(super) waits: bool,
     /// The prompt's tokens, then those produced.
     pub(super) history: Vec<u32>,
     /// How many of the history the device has read.
@@ -36,8 +40,8 @@ pub(super) struct Sequence {
     pub(super) sampling: Sampling,
     /// Added to the logits of these tokens.
     pub(super) logit_bias: Vec<(u32, f32)>,
-    /// Probabilities and alternatives are wanted.
-    pub(super) alternatives: bool,
+    /// How many of the likeliest tokens are told at each step, with probabilities; 0: neither.
+    pub(super) alternatives: u32,
     /// The logits after the prompt are wanted.
     pub(super) keep_logits: bool,
     pub(super) logits: Option<Vec<f32>>,
@@ -49,9 +53,13 @@ impl Sequence {
     pub(super) fn produced(&self) -> usize {
         self.history.len() - self.prompt_len
     }
+    /// Whether it takes part in steps.
+    pub(super) fn is_active(&self) -> bool {
+        self.finish.is_none() && !self.waits
+    }
     /// How many of the likeliest tokens are told at each step.
     pub(super) fn told(&self) -> u32 {
-        if self.alternatives { ALTERNATIVES } else { 0 }
+        self.alternatives
     }
     /// Whether all its logits must come to the host.
     pub(super) fn looks_at_logits(&self, runner: &Runner) -> bool {

@@ -26,7 +26,7 @@ impl Withheld {
 }
 
 /// Bytes at the end of a text with which `mark` may begin; never the whole mark.
-pub(in crate::session) fn begun(text: &str, mark: &str) -> usize {
+pub fn begun(text: &str, mark: &str) -> usize {
     let is_begun = |n: &usize| mark.is_char_boundary(*n) && text.ends_with(&mark[..*n]);
     (1..mark.len().min(text.len() + 1)).rev().find(is_begun).unwrap_or(0)
 }

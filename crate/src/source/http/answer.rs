@@ -75,8 +75,8 @@ pub(super) fn refusal(status: u16, host: &str) -> String {
     match status {
         404 | 410 => format!("There is no file at this address: {host} answered {status}"),
         401 | 403 => format!("{host} gives this file only to those it knows: it answered {status}"),
-        429 => format!("{host} wants fewer requests: it answered 429. Wait a little and try again"),
-        500.. => format!("{host} has trouble of its own: it answered {status}. Try again later"),
+        429 => format!("{host} limits the rate of requests: it answered 429. Wait a little and try again"),
+        500.. => format!("{host} reports an error of its own: it answered {status}. Try again later"),
         _ => format!("{host} answered {status}, and 206 (a part of a file) was expected"),
     }
 }

@@ -161,7 +161,7 @@ impl HttpClient {
         while let Some(room) = into.get_mut(*have..).filter(|room| !room.is_empty()) {
             match reader.read(room) {
                 Ok(0) => {
-                    return Err(Trouble::Broken(format!("{host} sent {have} bytes where {length} were asked for")));
+                    return Err(Trouble::Broken(format!("{host} sent {have} bytes where {length} were requested")));
                 }
                 Ok(n) => {
                     *have += n;
@@ -177,7 +177,7 @@ impl HttpClient {
         }
         // Reading to the end also gives the connection back to the pool.
         match reader.read(&mut [0]) {
-            Ok(1..) => Err(refuse(format!("{host} sent more than the {length} bytes that were asked for"))),
+            Ok(1..) => Err(refuse(format!("{host} sent more than the {length} bytes that were requested"))),
             _ => Ok(()),
         }
     }
@@ -213,7 +213,7 @@ fn next(at: &Address, location: Option<&str>) -> Result<Address, Trouble> {
         location.ok_or_else(|| refuse(format!("{host} sends on to another address, but does not say which")))?;
     let next = at
         .join(location)
-        .map_err(|_| refuse(format!("{host} sends on to what is no web address: {}", cut(location))))?;
+        .map_err(|_| refuse(format!("{host} redirects to what is not a web address: {}", cut(location))))?;
     if at.is_secure() && !next.is_secure() {
         return Err(refuse(format!("{host} sends on from https to http ({}): not followed", next.host())));
     }
@@ -270,6 +270,8 @@ mod tests {
         assert_eq!(to("http://a.example/x", Some("https://b.example/y")).as_deref(), Ok("https://b.example/y"));
         assert_eq!(to("https://a.example/x", Some("y")).as_deref(), Ok("https://a.example/y"));
         assert!(to("https://a.example/x", None).expect_err("refused").contains("does not say which"));
-        assert!(to("https://a.example/x", Some("file:///etc/passwd")).expect_err("refused").contains("no web address"));
+        assert!(
+            to("https://a.example/x", Some("file:///etc/passwd")).expect_err("refused").contains("not a web address")
+        );
     }
 }

@@ -158,7 +158,7 @@ impl HttpSource {
     /// Exactly the bytes `at` of the file.
     fn bytes(&self, at: Range<u64>) -> Result<Vec<u8>> {
         let have = self.start.len() as u64;
-        let too_long = |_| Fault::limit(format!("{} bytes asked for at once", at.end - at.start));
+        let too_long = |_| Fault::limit(format!("{} bytes requested at once", at.end - at.start));
         let length = usize::try_from(at.end - at.start).map_err(too_long)?;
         let known = at.start.min(have) as usize..at.end.min(have) as usize;
         let mut out = self.start.get(known).unwrap_or_default().to_vec();
@@ -274,7 +274,7 @@ fn whole(client: &HttpClient, response: Response<Body>, host: &str) -> Result<Ve
     let why = || {
         let most = WHOLE_MOST >> 20;
         refuse(format!(
-            "{host} sends only whole files, not the parts that are asked for, and this one is larger than the {most} MiB that are read whole"
+            "{host} sends only whole files, not ranges of bytes, and this one is larger than the {most} MiB that are read whole"
         ))
     };
     let bytes = client.whole(response, host, WHOLE_MOST)?.ok_or_else(why)?;
@@ -291,7 +291,7 @@ fn whole_only(response: &Response<Body>, host: &str) -> Trouble {
     refuse(if is_page(response) {
         format!("{host} answered with a web page, not with a file: copy the address of the download itself")
     } else {
-        format!("{host} sends only whole files, not the parts that are asked for (it answered 200 to a range request)")
+        format!("{host} sends only whole files, not ranges of bytes (it answered 200 to a range request)")
     })
 }
 
@@ -301,14 +301,14 @@ fn wrong(response: &Response<Body>, host: &str, asked: &Range<u64>) -> Trouble {
         format!("no Content-Range and a length of {length}")
     });
     refuse(format!(
-        "{host} was asked for bytes {} to {} and answered with something else: {got}",
+        "{host} was asked for bytes {} to {} and answered with other bytes: {got}",
         asked.start,
         asked.end - 1
     ))
 }
 
 fn died() -> Fault {
-    Fault::bug("a thread that was reading from a host ended by itself")
+    Fault::bug("a thread that was reading from a host ended unexpectedly")
 }
 
 /// Lets a broken host breathe: twice as long each time in a row.

@@ -73,7 +73,7 @@ test("a model at an address writes the reference's text", async ({ page, host })
   await page.getByText("CPU", { exact: true }).click();
   await page.getByRole("button", { name: "Load and run" }).click();
   await expect(page.getByText(/new tokens;/)).toBeVisible();
-  expect(await page.getByRole("region", { name: "Text written by the model" }).textContent()).toBe(`Once upon a time${run?.text}`);
+  expect(await page.getByRole("region", { name: "Completion" }).textContent()).toBe(`Once upon a time${run?.text}`);
 });
 
 test("a host that sends on to another is followed, and both are named", async ({ page, host }) => {
@@ -87,7 +87,7 @@ const FAILURES: [string, string, RegExp][] = [
   ["that answers with a page", "page", /answered with a web page/],
   ["without the file", "missing", /no file at this address: localhost:\d+ answered 404/],
   ["without CORS", "no-cors", /does not let other sites' pages read the answer/],
-  ["that sends another range", "shifted", /asked for bytes 0 to 4095 and answered with something else: bytes 1-4096/],
+  ["that sends another range", "shifted", /asked for bytes 0 to 4095 and answered with other bytes: bytes 1-4096/],
   ["that sends too much", "long", /sent more than the 4096 bytes/],
   ["that hangs up", "torn", /The connection to localhost:\d+ broke|does not answer any more/],
 ];

@@ -11,7 +11,7 @@ test("an encoder compares texts, says when there are none, and its page fits 390
   await page.goto(`${SITE}#overview`);
   await page.getByTestId("files").first().setInputFiles(MODEL);
   await page.getByRole("navigation", { name: "Views of this model" }).getByRole("link", { name: "Run" }).click();
-  const field = page.getByRole("textbox", { name: "Texts, one a line" });
+  const field = page.getByRole("textbox", { name: "Texts, one per line" });
   await page.getByRole("button", { name: "Load and compare" }).click();
   await expect(field).toBeFocused();
   expect(await field.evaluate((e: HTMLTextAreaElement) => e.validity.valueMissing)).toBe(true);

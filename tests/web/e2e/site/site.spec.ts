@@ -172,7 +172,7 @@ test("the sample's button fetches from the page's own host only, and runs to the
   await page.getByText("CPU", { exact: true }).click();
   await page.getByRole("button", { name: "Load and run" }).click();
   await expect(page.getByText(/new tokens;/)).toBeVisible();
-  expect(await page.getByRole("region", { name: "Text written by the model" }).textContent()).toBe(`Once upon a time${run?.text}`);
+  expect(await page.getByRole("region", { name: "Completion" }).textContent()).toBe(`Once upon a time${run?.text}`);
   expect(strangers).toEqual([]);
 });
 
@@ -186,7 +186,7 @@ test("WebGPU writes the same text as the CPU", async ({ page }) => {
   await page.getByText("GPU", { exact: true }).click();
   await page.getByRole("button", { name: "Load and run" }).click();
   await expect(page.getByText(/new tokens;/)).toBeVisible({ timeout: 880_000 });
-  expect(await page.getByRole("region", { name: "Text written by the model" }).textContent()).toBe(`Once upon a time${run?.text}`);
+  expect(await page.getByRole("region", { name: "Completion" }).textContent()).toBe(`Once upon a time${run?.text}`);
   await expect(page.locator(".machine")).toContainText("WebGPU");
 });
 
@@ -216,7 +216,7 @@ test("every kernel agrees with its CPU twin in the page's own worker, in both ti
 test("text is split as the reference tokenizer splits it", async ({ page }) => {
   await openSampleFile(page, ["gguf/sample-q8_0.gguf"], "tokenizer");
   await page.getByLabel("Add special tokens").uncheck();
-  await page.getByLabel("Read special tokens in the text").check();
+  await page.getByLabel("Parse special tokens in the text").check();
   for (const { text, ids } of reference.tokenizer.filter((t) => t.text !== "" && !t.text.includes("\r"))) {
     await page.getByLabel("Text to split").fill(text);
     await expect.poll(async () => (await page.locator(".piece .id").allTextContents()).map(Number), { message: JSON.stringify(text) }).toEqual(ids);

@@ -27,7 +27,7 @@ async function openFolder(page: Page, hash: string, template = TEMPLATE): Promis
 
 test("a model's own template writes the conversation in the page, names its error's line, and is compared", async ({ page }) => {
   await openFolder(page, "tokenizer?part=chat");
-  const text = page.getByRole("region", { name: "The conversation as one text" });
+  const text = page.getByRole("region", { name: "The prompt as text" });
   await expect(text).toContainText("user: What is the capital of France?");
   await expect(text.locator(".special-token")).toHaveText(["<|endoftext|>", "<|endoftext|>"]);
   await page.getByLabel("Role of message 2").fill("robot");
@@ -35,7 +35,7 @@ test("a model's own template writes the conversation in the page, names its erro
   await expect(page.locator(".line.bad")).toContainText("no robots");
   await page.getByLabel("Role of message 2").fill("user");
   await page.getByLabel("The template to compare with").selectOption("short");
-  await expect(page.getByRole("region", { name: "What they write, line by line" }).locator("tr.added")).toContainText("What is the capital of France?");
+  await expect(page.getByRole("region", { name: "What they render, line by line" }).locator("tr.added")).toContainText("What is the capital of France?");
 });
 
 test("a template that copies without end is given up, said so, and the page goes on", async ({ page }) => {
@@ -43,9 +43,9 @@ test("a template that copies without end is given up, said so, and the page goes
   // The engine's steps are bounded, its copies of lists are not: memory or the deadline ends it.
   const bomb = "{% set n = namespace(x=[1]) %}{% for a in range(40) %}{% set n.x = n.x + n.x %}{% endfor %}{{ n.x | length }}";
   await openFolder(page, "tokenizer?part=chat", bomb);
-  await expect(page.getByText(/did not end within 20 seconds|The engine had to be restarted/).first()).toBeVisible({ timeout: 240_000 });
+  await expect(page.getByText(/took more than 20 seconds|The engine had to be restarted/).first()).toBeVisible({ timeout: 240_000 });
   await page.getByLabel("Which template").selectOption("short");
-  await expect(page.getByRole("region", { name: "The conversation as one text" })).toHaveText("What is the capital of France?", { timeout: 60_000 });
+  await expect(page.getByRole("region", { name: "The prompt as text" })).toHaveText("What is the capital of France?", { timeout: 60_000 });
 });
 
 test("a talk with the sample streams by its template and stops", async ({ page }) => {
@@ -56,7 +56,7 @@ test("a talk with the sample streams by its template and stops", async ({ page }
   await page.getByLabel("Temperature").fill("0");
   await page.getByLabel("Message", { exact: true }).fill("Once upon a time");
   await page.keyboard.press("Enter");
-  const log = page.getByRole("log", { name: "Talk with the model" });
+  const log = page.getByRole("log", { name: "Conversation with the model" });
   await expect(log.locator(".turn.assistant .text")).not.toBeEmpty();
   await expect(page.getByText(/new tokens;/)).toBeVisible();
   await page.getByLabel("Message", { exact: true }).fill("And then?");
@@ -81,7 +81,7 @@ test("steps, vocabulary and a second tokenizer come from the real engine", async
   await openFolder(page, "tokenizer");
   await page.getByLabel("Text to split").fill("Once upon a time");
   await page.getByRole("option", { name: /upon/ }).click();
-  const xray = page.getByRole("region", { name: "How a piece came about" });
+  const xray = page.getByRole("region", { name: "How a token was made" });
   await expect(xray.locator(".word-box.chosen")).toHaveText("\u0120upon");
   await expect(xray.locator(".merged").last()).toHaveText("\u0120upon");
   await page.getByRole("link", { name: "Vocabulary" }).click();
@@ -89,5 +89,5 @@ test("steps, vocabulary and a second tokenizer come from the real engine", async
   await expect(page.getByRole("grid", { name: "Tokens of the vocabulary" }).getByRole("row", { name: /upon/ }).first()).toBeVisible();
   await page.getByRole("link", { name: "Two tokenizers" }).click();
   await page.getByTestId("second-tokenizer").setInputFiles(`${SAMPLE}/tokenizer.json`);
-  await expect(page.getByRole("heading", { name: "Both give the same ids" })).toBeVisible();
+  await expect(page.getByRole("heading", { name: "Both give the same token ids" })).toBeVisible();
 });

@@ -197,7 +197,7 @@ test("the byte counter counts what the hex view reads", async ({ page }) => {
   await open(page, NAME, "bytes");
   const before = llama(NAME, 64).bytes_read;
   await expect(hex(page).getByRole("row").first()).toContainText("47 47 55 46");
-  await expect(page.getByRole("progressbar", { name: "Share of the file that was read" })).toHaveAttribute("aria-valuetext", /^1\.8 MB/);
+  await expect(page.getByRole("progressbar", { name: "Share of the file that has been read" })).toHaveAttribute("aria-valuetext", /^1\.8 MB/);
   expect(before + 4096).toBeLessThan(1_850_000);
   for (const at of [20e6, 40e6, 60e6, 80e6]) {
     await page.getByLabel("Go to byte").fill(count(at));

@@ -4,13 +4,13 @@ const NAME = "smollm2-135m.gguf";
 
 test("a conversation is written by the template as it is edited, with special tokens marked and counted", async ({ page }) => {
   await open(page, NAME, "tokenizer?part=chat");
-  const text = page.getByRole("region", { name: "The conversation as one text" });
+  const text = page.getByRole("region", { name: "The prompt as text" });
   await expect(text).toContainText("What is the capital of France?");
   await expect(text.locator(".special-token")).toHaveText(["<|im_start|>", "<|im_end|>", "<|im_start|>", "<|im_end|>", "<|im_start|>"]);
   await expect(text.locator(".hidden-char[title='line feed']").first()).toHaveText("\u21b5");
   await page.getByLabel("Content of message 2").fill("Hello\u200b there ");
   await expect(text).toContainText("Hello<U+200B>\u00b7there\u00b7");
-  await page.getByLabel("Let the model speak next").uncheck();
+  await page.getByLabel("Add the generation prompt").uncheck();
   await expect(text.locator(".special-token")).toHaveCount(4);
   await page.getByRole("button", { name: "Add a message" }).click();
   await expect(page.getByLabel("Content of message 3")).toBeFocused();
@@ -54,11 +54,11 @@ test("findings about a template lead to their lines, and hidden characters in it
 
 test("JSON that cannot be read is named beside its field, and the text before stays", async ({ page }) => {
   await open(page, NAME, "tokenizer?part=chat");
-  const text = page.getByRole("region", { name: "The conversation as one text" });
+  const text = page.getByRole("region", { name: "The prompt as text" });
   await expect(text).toContainText("France");
   await page.getByLabel("Tools").fill("[{");
   await expect(page.getByText(/^Not JSON/)).toBeVisible();
-  await expect(page.getByText("this is still the conversation before")).toBeVisible();
+  await expect(page.getByText("this is still the prompt of the conversation before")).toBeVisible();
   await expect(text).toContainText("France");
 });
 
@@ -67,7 +67,7 @@ test("two templates are compared in their text and in what they write, also with
   await page.getByLabel("The template to compare with").selectOption("tool_use");
   const source = page.getByRole("region", { name: "The templates, line by line" });
   await expect(source.locator("tr.added").first()).toContainText("For tools.");
-  await expect(page.getByRole("region", { name: "What they write, line by line" }).locator("tr.removed")).toHaveText(/b/);
+  await expect(page.getByRole("region", { name: "What they render, line by line" }).locator("tr.removed")).toHaveText(/b/);
   await page.getByTestId("template-files").setInputFiles({ name: "tokenizer_config.json", mimeType: "application/json", buffer: Buffer.from("{}") });
   await expect(source.locator("tr.added")).toHaveText(/messages/);
   await expect(page.getByText("default from tokenizer_config.json")).toBeVisible();
@@ -75,12 +75,12 @@ test("two templates are compared in their text and in what they write, also with
 
 test("a model without a template says what would hold one", async ({ page }) => {
   await open(page, "plain.gguf", "tokenizer?part=chat");
-  await expect(page.getByRole("heading", { name: "There is no chat template here" })).toBeVisible();
+  await expect(page.getByRole("heading", { name: "This model has no chat template" })).toBeVisible();
 });
 
 test("a talk goes on turn by turn, stops, and starts anew", async ({ page }) => {
   await open(page, NAME, "run");
-  const log = page.getByRole("log", { name: "Talk with the model" });
+  const log = page.getByRole("log", { name: "Conversation with the model" });
   await page.getByLabel("New tokens").fill("12");
   await page.getByLabel("Message", { exact: true }).fill("Tell me a story");
   await page.keyboard.press("Enter");
@@ -95,10 +95,10 @@ test("a talk goes on turn by turn, stops, and starts anew", async ({ page }) => 
   await expect(log.locator(".turn.assistant").last()).toContainText("(stopped)");
   await accessible(page);
   await page.getByText("System message").click();
-  await page.getByRole("button", { name: "Show the text that the model reads" }).click();
-  await expect(page.getByRole("region", { name: "The conversation as one text" })).toContainText("Tell me a story");
+  await page.getByRole("button", { name: "Show the prompt" }).click();
+  await expect(page.getByRole("region", { name: "The prompt as text" })).toContainText("Tell me a story");
   await page.getByRole("link", { name: "Run" }).click();
-  await page.getByRole("button", { name: "New talk" }).click();
+  await page.getByRole("button", { name: "New conversation" }).click();
   await expect(log.locator(".turn")).toHaveCount(0);
 });
 

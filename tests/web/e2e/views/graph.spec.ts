@@ -33,7 +33,7 @@ test("a node of the address is chosen, with attributes, shapes and the way to it
   await expect(page.getByText("/encoder/layer.0/attention/Softmax_3")).toBeVisible();
   await expect(page.getByText("axis", { exact: true })).toBeVisible();
   await expect(page.getByText("F32 batch × sequence × 384").first()).toBeVisible();
-  await page.getByRole("region", { name: "What is chosen" }).getByRole("button", { name: "MatMul" }).click();
+  await page.getByRole("region", { name: "Selection" }).getByRole("button", { name: "MatMul" }).click();
   await expect(page.getByRole("heading", { name: "MatMul" })).toBeVisible();
   await expect(page).toHaveURL(/node=9/);
   await page.getByRole("button", { name: "onnx::MatMul_928" }).click();
@@ -67,7 +67,7 @@ test("boxes are coloured by what their weights take, with the numbers beside", a
   await open(page, "m.onnx", "graph");
   await page.getByText("Weight bytes", { exact: true }).click();
   await page.getByRole("button", { name: "encoder: 39 × layer" }).click();
-  const about = page.getByRole("region", { name: "What is chosen" });
+  const about = page.getByRole("region", { name: "Selection" });
   await expect(about.getByText("Weight bytes")).toBeVisible();
   await expect(about.getByText("11.8 MB")).toBeVisible();
 });

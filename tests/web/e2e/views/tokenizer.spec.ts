@@ -54,8 +54,8 @@ test("a chosen piece stays chosen, and arrow keys walk on from it", async ({ pag
 
 test("a chosen piece is explained from its normalised form over the merges to its ids", async ({ page }) => {
   await open(page, NAME, "tokenizer");
-  const xray = page.getByRole("region", { name: "How a piece came about" });
-  await expect(xray).toContainText("Choose a piece above");
+  const xray = page.getByRole("region", { name: "How a token was made" });
+  await expect(xray).toContainText("Choose a token above");
   await page.getByRole("option", { name: /quick/ }).first().click();
   await expect(xray).toContainText("those with the lowest rank merge first");
   await expect(xray.locator(".steps mark").first()).toHaveText("t");

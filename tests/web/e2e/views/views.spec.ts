@@ -118,7 +118,7 @@ test("a run streams, stops, and tells what else could have stood there", async (
   await page.getByLabel("Prompt").fill("Once upon a time");
   await page.getByLabel("New tokens").fill("100000");
   await page.getByRole("button", { name: "Load and run" }).click();
-  await expect(page.getByRole("region", { name: "Text written by the model" })).toContainText("Once upon a time, there was a little fox");
+  await expect(page.getByRole("region", { name: "Completion" })).toContainText("Once upon a time, there was a little fox");
   await page.getByRole("button", { name: "Stop" }).click();
   await expect(page.getByText(/new tokens; stopped/)).toBeVisible();
   await page.getByRole("button", { name: "Token before" }).click();
@@ -263,7 +263,7 @@ for (const scheme of ["light", "dark"] as const) {
         await page.evaluate((hash) => { location.hash = hash; }, state);
         await expect(page.locator(".tabs [aria-current]")).toHaveAttribute("href", `#${state.split("?")[0]}`);
         if (state.startsWith("tensors?")) await expect(page.getByText("Numbers of the histogram")).toBeVisible();
-        if (state.includes("part=chat")) await expect(page.getByRole("region", { name: "The conversation as one text" })).toContainText("capital of France");
+        if (state.includes("part=chat")) await expect(page.getByRole("region", { name: "The prompt as text" })).toContainText("capital of France");
         if (state === "tokenizer") await expect(page.getByRole("option").first()).toBeVisible();
         await accessible(page);
       }

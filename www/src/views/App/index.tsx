@@ -6,14 +6,14 @@ import { useEffect } from "preact/hooks";
 import { fromDrop } from "../../lib/collect.ts";
 import { plural } from "../../lib/format.ts";
 import { dismiss, join, joined, offer, openInstead, take } from "../../state/join.ts";
-import { dismissFault, dismissLost, lost, openFault, opening, report, title } from "../../state/model.ts";
+import { cancelled, dismissFault, dismissLost, lost, openFault, opening, report, title } from "../../state/model.ts";
 import { route } from "../../state/route.ts";
 import type { NamedFile } from "../../wire/calls.ts";
 import { Icon } from "../../widgets/Icon.tsx";
 import { Text } from "../../widgets/Text.tsx";
 import { Arrival } from "../Arrival/index.tsx";
 import { FaultCard } from "../Faults/index.tsx";
-import { Header, OpeningBar } from "../Header/index.tsx";
+import { CancelledCard, Header, OpeningBar } from "../Header/index.tsx";
 import { Metadata } from "../Metadata/index.tsx";
 import { Notes } from "../Notes/index.tsx";
 import { Overview } from "../Overview/index.tsx";
@@ -35,6 +35,7 @@ export function App() {
           <div class="banners" aria-live="polite">
             {opening.value !== null ? <div class="card"><OpeningBar /></div> : null}
             {openFault.value !== null ? <FaultCard title="That could not be opened" fault={openFault.value} onDismiss={dismissFault} /> : null}
+            {cancelled.value !== null ? <CancelledCard /> : null}
             {offer.value !== null ? <OfferCard files={offer.value} /> : null}
             {joined.value !== null ? <JoinedCard files={joined.value} /> : null}
             {lost.value !== null ? <LostCard why={lost.value} /> : null}
@@ -55,7 +56,7 @@ function LostCard({ why }: { why: string }) {
         <strong>The engine had to be restarted</strong>
         <button type="button" class="button plain push" onClick={dismissLost} aria-label="Dismiss"><Icon name="cross" size={14} /></button>
       </div>
-      <p>{why}. The file will be opened again by the next thing you do with it; what is shown here is still true.</p>
+      <p>{why}. The file will be opened again when it is next needed; what is shown here is still true.</p>
     </div>
   );
 }

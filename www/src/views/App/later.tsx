@@ -35,7 +35,7 @@ export function later(name: keyof Views) {
       return (
         <section class="card fault" role="alert">
           <div class="row"><Icon name="error" /><strong>This view could not be fetched</strong></div>
-          <p>It comes from where the page comes from, behind what was shown first. Is there a network?</p>
+          <p>It is loaded from the page's own host when it is first needed. Is this machine connected?</p>
           <button type="button" class="button" onClick={() => void fetchViews()}>Try again</button>
         </section>
       );

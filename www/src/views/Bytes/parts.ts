@@ -12,14 +12,14 @@ const NAMES: Record<string, string> = {
 };
 
 const MEANINGS: Record<string, string> = {
-  header: "Magic number, version and counts: how the rest is to be read.",
-  metadata: "Facts about the model, by key.",
-  "tensor list": "Names, shapes, encodings and places of the tensors.",
-  graph: "The operators, and what lies between their tensors.",
-  padding: "Filler, so that what follows starts at a round number.",
-  gap: "Nothing in the file names these bytes. Something may hide here, or a writer forgot it.",
-  trailing: "Bytes behind the end of everything that the file names. Another file may have been appended.",
-  missing: "The header places this tensor here, but the file ends before it does.",
+  header: "Magic number, version and counts.",
+  metadata: "Facts about the model, as keys and values.",
+  "tensor list": "Names, shapes, encodings and offsets of the tensors.",
+  graph: "The operators of the graph, and what is stored between its tensors.",
+  padding: "Padding: what follows starts at an aligned offset.",
+  gap: "Nothing in the file refers to these bytes. Something may be hidden here, or the writer left it by mistake.",
+  trailing: "Bytes after the end of everything that the file describes. Another file may have been appended.",
+  missing: "The header places this tensor here, but the file ends before the tensor does.",
 };
 
 export function tensorOf(part: Part): TensorReport | null {

@@ -20,7 +20,7 @@ export function Conversation() {
       </ol>
       <div class="row">
         <button type="button" class="button" onClick={add}>Add a message</button>
-        <label class="check"><input type="checkbox" checked={generationPrompt.value} onChange={(e) => (generationPrompt.value = e.currentTarget.checked)} /> Let the model speak next</label>
+        <label class="check"><input type="checkbox" checked={generationPrompt.value} onChange={(e) => (generationPrompt.value = e.currentTarget.checked)} /> Add the generation prompt</label>
       </div>
       <div class="fields-json">
         <Json label="Tools" about="a JSON list of functions" value={tools.value} fault={faults.value.tools} placeholder={'[{"type": "function", "function": {"name": "…"}}]'} onInput={(t) => (tools.value = t)} />

@@ -55,7 +55,7 @@ export function Difference() {
         <>
           <p class="small muted break">− <Text value={value.left} /> from <Text value={value.left_from} /><br />+ <Text value={value.right} /> from <Text value={value.right_from} /></p>
           <Diff title="The templates" diff={value.source} />
-          {value.rendered === null ? null : <Diff title="What they write" diff={value.rendered} />}
+          {value.rendered === null ? null : <Diff title="What they render" diff={value.rendered} />}
           <Failure name={value.left} failure={value.left_failure} />
           <Failure name={value.right} failure={value.right_failure} />
         </>
@@ -65,7 +65,7 @@ export function Difference() {
 }
 
 function Failure({ name, failure }: { name: string; failure: FailureReport | null }) {
-  return failure === null ? null : <p class="break"><Text value={name} /> writes nothing: <Text value={failure.fault.what} /></p>;
+  return failure === null ? null : <p class="break"><Text value={name} /> renders nothing: <Text value={failure.fault.what} /></p>;
 }
 
 function Diff({ title, diff }: { title: string; diff: DiffReport }) {
@@ -87,7 +87,7 @@ function Diff({ title, diff }: { title: string; diff: DiffReport }) {
                 <td class="no">{row.left ?? ""}</td>
                 <td class="no">{row.right ?? ""}</td>
                 <td class="sign">{row.change === "removed" ? "−" : row.change === "added" ? "+" : ""}</td>
-                <td class="mono"><Runs of={proseSegments(row.text.replace(/\n$/, ""))} />{row.text.endsWith("\n") || row.change === "same" ? null : <span class="small muted"> (no line end)</span>}</td>
+                <td class="mono"><Runs of={proseSegments(row.text.replace(/\n$/, ""))} />{row.text.endsWith("\n") || row.change === "same" ? null : <span class="small muted"> (no newline at the end)</span>}</td>
               </tr>
             )))}
           </tbody>

@@ -16,8 +16,8 @@ export function ChatTemplate() {
   if (value.templates.length === 0) {
     return (
       <section class="card nothing">
-        <h2>There is no chat template here</h2>
-        <p class="muted">It turns a conversation into the one text that a model reads. GGUF files of chat models carry theirs in tokenizer.chat_template; of a Hugging Face folder, drop tokenizer_config.json or chat_template.jinja together with the model.</p>
+        <h2>This model has no chat template</h2>
+        <p class="muted">A chat template turns a conversation into a prompt. GGUF files of chat models carry theirs in tokenizer.chat_template; of a Hugging Face folder, drop tokenizer_config.json or chat_template.jinja together with the model.</p>
         {value.notes.length > 0 ? <ul class="stack">{value.notes.map((n, i) => <Note key={i} note={n} />)}</ul> : null}
       </section>
     );

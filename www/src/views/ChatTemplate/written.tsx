@@ -30,21 +30,21 @@ export function Written() {
   return (
     <section class="card written" aria-labelledby="written-title" aria-busy={busy}>
       <div class="row title">
-        <h2 id="written-title">What the model reads</h2>
+        <h2 id="written-title">The prompt</h2>
         <span class="push row">
           {value !== null && value.failure === null ? <CopyButton what="the text" text={() => value.text} /> : null}
           <Segmented label="Shown as" value={shown.value} onChange={(v) => (shown.value = v)} options={[{ value: "text", label: "Text" }, { value: "tokens", label: "Tokens" }]} />
         </span>
       </div>
-      {valid.value ? null : <p class="small stale"><Icon name="warning" size={14} /> A field beside is not valid JSON: this is still the conversation before.</p>}
-      {fault !== null ? <FaultCard title="The conversation could not be written" fault={fault} /> : null}
+      {valid.value ? null : <p class="small stale"><Icon name="warning" size={14} /> One of the fields is not valid JSON: this is still the prompt of the conversation before.</p>}
+      {fault !== null ? <FaultCard title="The prompt could not be rendered" fault={fault} /> : null}
       {value === null ? (fault === null ? <p class="muted output">Writing…</p> : null) : value.failure !== null ? <Failed failure={value.failure} /> : shown.value === "text" ? <Prose report={value} /> : <Tokens report={value} canEncode={canEncode} />}
       <dl class="figures">
         <div><dt>tokens</dt><dd>{ids === null ? "–" : count(ids.length)}</dd></div>
         <div><dt>of them special</dt><dd>{value?.pieces == null ? "–" : count(value.pieces.filter(isSpecial).length)}</dd></div>
         <div><dt>characters</dt><dd>{value === null || value.failure !== null ? "–" : count([...value.text].length)}</dd></div>
       </dl>
-      {value !== null && !canEncode ? <p class="small muted">No tokenizer is here, so there are no token ids.</p> : null}
+      {value !== null && !canEncode ? <p class="small muted">No tokenizer is open, so there are no token ids.</p> : null}
       {notes.length > 0 ? <ul class="stack">{notes.map((n, i) => <Note key={i} note={n} />)}</ul> : null}
     </section>
   );
@@ -66,8 +66,8 @@ function Prose({ report }: { report: ChatReport }) {
   const parts = useMemo(() => stretches(report.text.slice(0, limit.value), report.pieces), [report, limit.value]);
   return (
     <>
-      <div class="output prose mono" tabIndex={0} role="region" aria-label="The conversation as one text">
-        {report.text === "" ? <span class="muted">The template writes nothing.</span> : parts.map((p, i) => (p.special === null
+      <div class="output prose mono" tabIndex={0} role="region" aria-label="The prompt as text">
+        {report.text === "" ? <span class="muted">The template renders an empty text.</span> : parts.map((p, i) => (p.special === null
           ? <span key={i}><Runs of={proseSegments(p.text)} /></span>
           : <span key={i} class="special-token" title={`id ${p.special.id}: ${p.special.kind === "control" ? "control token" : "added token"}`}><bdi>{visible(p.text)}</bdi></span>))}
       </div>

@@ -9,12 +9,12 @@ import { Text } from "../../widgets/Text.tsx";
 const ADVICE: Record<string, string> = {
   source: "The bytes could not be read. If the file was moved, changed or is on a drive or a host that is gone, open it again.",
   network: "A file that you download yourself and then choose here always works.",
-  file: "The file breaks its format's rules. A fresh download, or the file's author, may help.",
+  file: "The file breaks the rules of its format. Downloading it again, or asking its author, may help.",
   unsupported: "The file may be fine: Glassbox cannot do this with it yet.",
-  limit: "A safety limit was reached. It is there so that a broken file cannot fill the memory.",
+  limit: "A safety limit was reached. Limits keep a broken file from filling the memory.",
   device: "The graphics device or its driver refused. Running on the CPU may work.",
-  caller: "Something was asked for that makes no sense here.",
-  bug: "This is a mistake in Glassbox, not in your file.",
+  caller: "This request makes no sense here.",
+  bug: "This is a bug in Glassbox, not in your file.",
 };
 
 export function FaultCard({ title, fault, onDismiss }: { title: string; fault: FaultReport; onDismiss?: () => void }) {

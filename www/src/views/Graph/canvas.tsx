@@ -154,7 +154,7 @@ export function Canvas({ painted, hits, byCost }: Props) {
         <button type="button" class="button" aria-label="Show all of it" onClick={() => look(whole(painted.layout, sight.value))}><Icon name="cube" size={14} /></button>
       </div>
       <Minimap painted={painted} colour={colours.value} frame={frame} onMove={(x, y) => { if (view.current !== null) look({ ...view.current, x, y }); }} />
-      <p class="quiet" id="graph-keys">Plus and minus zoom, 0 shows all of it, Home goes to the first box. Arrow keys move the drawing; once a box is chosen they walk along edges, and with Shift they move the drawing. Enter opens a group, Escape chooses nothing. The table holds the same.</p>
+      <p class="quiet" id="graph-keys">Plus and minus zoom, 0 shows everything, Home goes to the first box. Arrow keys move the drawing; once a box is chosen they walk along edges, and with Shift they move the drawing. Enter opens a group, Escape clears the selection. The table holds the same.</p>
       <p class="quiet" role="status">{valid >= 0 ? told(painted, valid) : ""}</p>
     </div>
   );

@@ -25,7 +25,7 @@ export function Graph() {
     ready.value = true;
     return () => stops.forEach((stop) => stop());
   }, []);
-  if (graph == null) return <section class="card nothing"><h2>This file holds no graph</h2><p class="muted">ONNX, TensorFlow and TensorFlow Lite files do. For a language model the architecture named in the overview stands for it.</p></section>;
+  if (graph == null) return <section class="card nothing"><h2>This file holds no graph</h2><p class="muted">ONNX, TensorFlow and TensorFlow Lite files do. A language model is described by its architecture instead, which the overview names.</p></section>;
   const part = route.value.part === "table" ? "table" : "drawing";
   const choice = <Segmented label="How the graph is shown" options={PARTS} value={part} onChange={(to) => go({ part: to === "table" ? to : "", search: route.value.search })} />;
   return (

@@ -10,12 +10,12 @@ import { Text } from "../../widgets/Text.tsx";
 /** Lists longer than this are cut, with a word on it. */
 const MOST = 24;
 
-/** What is chosen, in full. */
+/** Selection, in full. */
 export function Panel() {
   const now = chosen.value;
   return (
-    <section class="card about" aria-label="What is chosen">
-      {now === null ? <><h2>Nothing is chosen</h2><p class="muted">Choose a box to see what it reads and writes, its attributes and its weights. A double click, or Enter, opens a group.</p></> : now.kind === "node" ? <Node index={now.index} /> : now.kind === "group" ? <GroupCard index={now.index} /> : <End what={now} />}
+    <section class="card about" aria-label="Selection">
+      {now === null ? <><h2>Nothing is selected</h2><p class="muted">Choose a box to see what it reads and writes, its attributes and its weights. A double click, or Enter, opens a group.</p></> : now.kind === "node" ? <Node index={now.index} /> : now.kind === "group" ? <GroupCard index={now.index} /> : <End what={now} />}
     </section>
   );
 }
@@ -141,12 +141,12 @@ function GroupCard({ index }: { index: number }) {
       <p class="row"><button type="button" class="button" onClick={() => { toggleGroup(index, !open.value.has(group.id)); reveal({ kind: "node", index: Math.min(...nodes) }); }}>Open this group</button></p>
       <Path of={group.parent} />
       <dl class="facts">
-        {group.times > 1 ? <><dt>Equal groups</dt><dd>{count(group.times)}</dd></> : null}
+        {group.times > 1 ? <><dt>Identical groups</dt><dd>{count(group.times)}</dd></> : null}
         <dt>Operators</dt><dd>{count(group.size)}</dd>
         <dt>Parameters</dt><dd>{parameters(sum.elements)}</dd>
         <dt>Weight bytes</dt><dd>{bytes(sum.bytes)}</dd>
       </dl>
-      <h3>What it is made of</h3>
+      <h3>Its operators</h3>
       <ul class="values">{most.slice(0, MOST).map(([op, n]) => <li key={op}><Swatch colour={familyOf(op).colour} /><Text value={op} /> <span class="muted">{count(n)}</span></li>)}</ul>
     </>
   );

@@ -14,7 +14,7 @@ export function Signature({ title, values }: { title: string; values: GraphValue
   return (
     <section class="card">
       <h2>{title}</h2>
-      {values.length === 0 ? <p class="muted">None are named.</p> : (
+      {values.length === 0 ? <p class="muted">None.</p> : (
         <table>
           <thead><tr><th scope="col">Name</th><th scope="col">Type</th><th scope="col" class="num">Shape</th></tr></thead>
           <tbody>{values.slice(0, 200).map((v, i) => <tr key={i}><th scope="row" class="mono break"><Text value={v.name} /></th><td>{v.encoding ?? "–"}</td><td class="num break dims">{v.dims.length === 0 ? "scalar" : <Text value={v.dims.join(" × ")} />}</td></tr>)}</tbody>
@@ -67,7 +67,7 @@ export function Nodes({ choice }: { choice: ComponentChild }) {
         }}
         onSelect={(i) => choose({ kind: "node", index: hits[i] ?? 0 })}
         reveal={chosen.value?.kind === "node" ? hits.indexOf(chosen.value.index) : -1}
-        empty="No node fits all of these words."
+        empty="No node matches all of these words."
       />
     </>
   );

@@ -5,7 +5,7 @@ import { useEffect, useId, useRef } from "preact/hooks";
 import { bytes } from "../../lib/format.ts";
 import { formatHash, START, type Tab } from "../../lib/hash.ts";
 import { visible } from "../../lib/visible.ts";
-import { bytesRead, cancelOpen, opening, origin, report, status, title } from "../../state/model.ts";
+import { bytesRead, cancelled, cancelOpen, dismissCancelled, opening, origin, report, status, title } from "../../state/model.ts";
 import { go, route } from "../../state/route.ts";
 import { type Theme, theme } from "../../state/theme.ts";
 import { Chip } from "../../widgets/Chip.tsx";
@@ -33,7 +33,7 @@ export function Header() {
           <Chip kind={status.value.kind}>{status.value.text}</Chip>
         </div>
         <div class="read">
-          <Meter label="Share of the file that was read" share={share} now={`${bytes(bytesRead.value)} of ${bytes(model.bytes_total)}`} />
+          <Meter label="Share of the file that has been read" share={share} now={`${bytes(bytesRead.value)} of ${bytes(model.bytes_total)}`} />
           <span><b>{bytes(bytesRead.value)}</b> of {bytes(model.bytes_total)} read{bytesRead.value > model.bytes_total ? ", parts twice" : ""}</span>
         </div>
         <ThemeSwitch />
@@ -100,6 +100,20 @@ export function OpeningBar() {
     <div class="opening" role="status">
       <div class="row"><span class="break"><Text value={`${work.what}…`} /></span><span class="muted">{amount}</span><button type="button" class="button slim push" onClick={cancelOpen}>Cancel</button></div>
       <Meter label={visible(work.what)} share={work.total === null ? null : work.done / work.total} />
+    </div>
+  );
+}
+
+/** What Cancel gave up, and what is still open. */
+export function CancelledCard() {
+  const what = cancelled.value;
+  if (what === null) return null;
+  return (
+    <div class="card" role="status">
+      <div class="row">
+        <span class="break">Opening <Text value={what} /> was cancelled{report.value === null ? "." : <>; <Text value={title.value} /> is still open.</>}</span>
+        <button type="button" class="button plain push" onClick={dismissCancelled} aria-label="Dismiss"><Icon name="cross" size={14} /></button>
+      </div>
     </div>
   );
 }

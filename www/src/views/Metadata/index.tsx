@@ -22,7 +22,7 @@ export function Metadata() {
   const limit = useSignal(FIRST);
   const all = report.value?.metadata ?? [];
   if (all.length === 0) {
-    return <section class="card nothing"><h2>This file carries no metadata</h2><p class="muted">Facts about the model may be in a config.json beside it: drop the whole folder to see them here.</p></section>;
+    return <section class="card nothing"><h2>This file carries no metadata</h2><p class="muted">Facts about the model may be in a config.json next to it: drop the whole folder to see them here.</p></section>;
   }
   const shown = entries.value;
   return (

@@ -23,7 +23,7 @@ export function Notes() {
   return (
     <div class="notes stack">
       {salvage !== undefined ? <Salvage salvage={salvage} /> : null}
-      {notes.length === 0 ? <section class="card nothing"><h2>Nothing to note</h2><p class="muted">The header was read to its end, every size in it agrees with the file, and nothing unusual was found.</p></section> : null}
+      {notes.length === 0 ? <section class="card nothing"><h2>Nothing to note</h2><p class="muted">The header was read completely, all sizes agree with the file, and nothing unusual was found.</p></section> : null}
       <ol class="notes stack">
         {notes.slice(0, MOST).map((note, i) => <Note key={i} note={note} />)}
         {notes.length > MOST ? <li class="muted">and {count(notes.length - MOST)} more findings of the same or lower severity</li> : null}
@@ -38,7 +38,7 @@ function Salvage({ salvage }: { salvage: SalvageReport }) {
   const unlisted = salvage.unlisted === 0 ? "" : salvage.unlisted === null ? ", others not even listed" : `, ${count(salvage.unlisted)} not even listed`;
   return (
     <section class="card salvage">
-      <h2>Not whole</h2>
+      <h2>Incomplete</h2>
       <p>Tensors: {count(salvage.complete)} complete, {count(salvage.partial)} partial, {count(salvage.missing)} missing{unlisted}. {bytes(salvage.bytes_here)} of {bytes(salvage.bytes_all)} of their bytes are here.</p>
       <ul>{salvage.files.map((file) => <FileSalvage key={file.name} file={file} />)}</ul>
     </section>
@@ -67,7 +67,7 @@ function Closer() {
     <section class="card closer">
       <h2>A closer look</h2>
       {checked === null || checked === undefined ? (
-        <p class="muted">Reads the small files beside the weights, padding and bytes that nothing names, and samples of values, and holds them against each other: hidden files, special tokens that disagree, values that are no numbers. Up to 16 KiB are read of each of at most 512 tensors.</p>
+        <p class="muted">Reads the small files beside the weights, padding and bytes that belong to nothing, and samples of values, and compares them: hidden files, special tokens that disagree, values that are not numbers. Up to 16 KiB are read of each of at most 512 tensors.</p>
       ) : (
         <>
           {checked.refusals.map((r) => <p key={r.program} class="break"><b>{r.program} would refuse this because:</b> <Text value={r.because} />{r.more > 0 ? ` (and ${count(r.more)} more reasons above)` : null}</p>)}

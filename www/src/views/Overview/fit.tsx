@@ -16,7 +16,7 @@ export function Fit() {
   return (
     <section class="card fit">
       <h2>Will it fit</h2>
-      {fit == null || now === null ? <p class="muted">Glassbox can reckon this for architectures that it runs.</p> : (
+      {fit == null || now === null ? <p class="muted">Glassbox estimates this only for architectures that it runs.</p> : (
         <>
           <p class={now.share > 1 ? "answer no" : "answer"} aria-live="polite">{now.share > 1 ? "No: " : "Yes: "}{bytes(now.total)} of {count(memory.value)} GB, {percent(now.share)}</p>
           <StackBar

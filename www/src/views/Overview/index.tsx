@@ -27,7 +27,7 @@ export function Overview() {
         <p class="lead"><Text value={model.summary} /></p>
         {model.identity.length > 0 ? (
           <dl class="identity">{model.identity.map((f, i) => <div key={i} title={f.source ?? ""}><dt>{f.label}</dt><dd class="break"><Long value={f.value} /></dd></div>)}</dl>
-        ) : <p class="muted">The file does not say its name, author or licence.</p>}
+        ) : <p class="muted">The file does not state its name, author or licence.</p>}
       </section>
       <RunsHere model={model} />
       <DropAsWell model={model} />

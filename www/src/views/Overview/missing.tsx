@@ -13,7 +13,7 @@ export function DropAsWell({ model }: { model: ModelReport }) {
   return (
     <section class="card drop-as-well" aria-label="Files to drop as well">
       <h2>Drop these as well</h2>
-      <p class="muted">They belong to this model and are not open: a page sees the files that are dropped, not their folder. Dropped together or one after the other they join it; the whole folder can be dropped too.</p>
+      <p class="muted">They belong to this model and are not open: a page sees only the files that are dropped, not their folder. Drop them together or one after the other, or drop the whole folder.</p>
       <ul>
         {names.slice(0, MOST).map((name) => <li key={name} class="break"><code><Text value={name} /></code></li>)}
         {names.length > MOST ? <li class="muted">and {count(names.length - MOST)} more</li> : null}

@@ -68,7 +68,7 @@ function Map({ root, part }: { root: Part; part: Part }) {
   }, [part, width.value, colours.value]);
   const first = drawn.filter((tile) => tile.depth === 1);
   return (
-    <div ref={box} class="treemap" role="group" aria-label={`Parts by size: ${first.length} of them have room here, the table below has all`} style={{ height: `${HEIGHT}px` }}>
+    <div ref={box} class="treemap" role="group" aria-label={`Parts by size: the largest ${first.length}; the table below lists all`} style={{ height: `${HEIGHT}px` }}>
       <canvas ref={sheet} aria-hidden="true" />
       {first.map((tile) => {
         const style = { left: `${tile.x}px`, top: `${tile.y}px`, width: `${tile.width}px`, height: `${tile.height}px` };

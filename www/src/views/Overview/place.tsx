@@ -15,7 +15,7 @@ export function Place({ model }: { model: ModelReport }) {
   const [first, ...rest] = stages;
   return (
     <section class="card place">
-      <h2>Where it sits</h2>
+      <h2>Provenance</h2>
       <p class="muted"><Text value={place.sentence} /></p>
       <div class="chain">
         {first ? <Stage {...first} here={first.id === place.stage} /> : null}
@@ -32,7 +32,7 @@ function Hierarchy({ parts }: { parts: HierarchyReport[] }) {
   const groups = [...new Set(parts.map((p) => p.group))];
   return (
     <div class="hierarchy">
-      <h3>Its parts</h3>
+      <h3>Components</h3>
       <dl>
         {groups.map((group) => (
           <div key={group} class="group">
@@ -57,7 +57,7 @@ function Hierarchy({ parts }: { parts: HierarchyReport[] }) {
 function Stage({ title, about, parts, here }: { title: string; about: string; parts: PartReport[]; here: boolean }) {
   return (
     <div class={here ? "stage here" : "stage"}>
-      <h3>{title}{here ? <span class="small you"> you are here</span> : null}</h3>
+      <h3>{title}{here ? <span class="small you"> this file</span> : null}</h3>
       <p class="small muted">{about}</p>
       <ul>
         {parts.map((p) => (

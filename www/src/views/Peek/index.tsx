@@ -64,11 +64,11 @@ function Facts({ tensor }: { tensor: TensorReport }) {
 function Elsewhere({ tensor }: { tensor: TensorReport }) {
   const words: Record<string, string> = {
     missing: report.value?.files.some((f) => f.name === tensor.file)
-      ? "Its bytes lie beyond the end of the file, which is not whole. A fresh download may have them."
-      : `Its bytes are in ${tensor.file ?? "another file"}, which was not given. Drop it together with this one to see them.`,
-    partial: "The file ends in the middle of it. A fresh download may have the rest.",
-    inline: "Its values are written inside the graph in a form that has no raw bytes to show.",
-    absent: "The header names this tensor, but no bytes for it.",
+      ? "Its bytes are beyond the end of the file, which is incomplete. Downloading it again may help."
+      : `Its bytes are in ${tensor.file ?? "another file"}, which is not open. Drop it together with this one to see them.`,
+    partial: "The file ends in the middle of it. Downloading it again may help.",
+    inline: "Its values are stored inside the graph, in a form without raw bytes to show.",
+    absent: "The header lists this tensor without any bytes.",
   };
   return <div class="nothing"><h3>Its values cannot be shown</h3><p class="muted"><Text value={words[tensor.place] ?? tensor.place} /></p></div>;
 }
@@ -94,7 +94,7 @@ function Contents({ tensor }: { tensor: TensorReport }) {
 function Statistics({ tensor }: { tensor: TensorReport }) {
   const { value, fault, busy } = stats.value;
   const s = value?.stats ?? null;
-  if (fault !== null) return <FaultCard title="The statistics could not be worked out" fault={fault} />;
+  if (fault !== null) return <FaultCard title="The statistics could not be computed" fault={fault} />;
   const waiting = s === null && !busy && values.value.value !== null;
   return (
     <div class="statistics">
@@ -104,7 +104,7 @@ function Statistics({ tensor }: { tensor: TensorReport }) {
       </dl>
       {s === null ? (
         <div class="pending">
-          {waiting ? <button type="button" class="button" onClick={() => computeStats()}>Work out over all {bytes(tensor.bytes ?? 0)}</button> : <Meter label="Working out statistics" share={null} />}
+          {waiting ? <button type="button" class="button" onClick={() => computeStats()}>Compute over all {bytes(tensor.bytes ?? 0)}</button> : <Meter label="Working out statistics" share={null} />}
         </div>
       ) : <Bins stats={s} />}
     </div>

@@ -13,13 +13,13 @@ export function Alternatives() {
   return (
     <section class="card alternatives">
       <div class="row head">
-        <h2>{token === undefined ? "What else could stand there" : <>“<span class="mono"><Runs of={tokenSegments(token.text)} /></span>”, and what else could stand here</>}</h2>
+        <h2>{token === undefined ? "Alternatives for a token" : <>“<span class="mono"><Runs of={tokenSegments(token.text)} /></span>”, and what else could stand here</>}</h2>
         <span class="push row">
           <button type="button" class="button plain" aria-label="Token before" disabled={at === null || at <= 0} onClick={() => { pointed.value = (at ?? 1) - 1; }}><span class="back"><Icon name="chevron" size={12} /></span></button>
           <button type="button" class="button plain" aria-label="Token after" disabled={at === null || at >= total - 1} onClick={() => { pointed.value = (at ?? 0) + 1; }}><Icon name="chevron" size={12} /></button>
         </span>
       </div>
-      {token === undefined ? <p class="muted small">Point at a word of the text, or step through the tokens with the arrows.</p> : token.alternatives.length === 0 ? (
+      {token === undefined ? <p class="muted small">Point at a token of the text, or step through the tokens with the arrows.</p> : token.alternatives.length === 0 ? (
         <p class="muted small">{token.probability === null ? "For speed, probabilities were not read back for this token." : `Probability ${percent(token.probability)}.`}</p>
       ) : (
         <table>

@@ -24,7 +24,7 @@ export function Run() {
       <section class="card nothing">
         <h2>This model cannot be run here</h2>
         <p class="break sentence"><Text value={model.runnable} /></p>
-        <p class="muted">What else can run it is listed in the overview. Everything but running works: its metadata, tensors and tokenizer are all here.</p>
+        <p class="muted">The overview lists what else can run it. Everything else works: its metadata, tensors and tokenizer can be looked at.</p>
       </section>
     );
   }
@@ -55,20 +55,20 @@ function Output() {
   const nothing = chunks.value.length === 0;
   return (
     <>
-      <div class="out" tabIndex={0} role="region" aria-label="Text written by the model" onMouseLeave={() => (pointed.value = null)}>
+      <div class="out" tabIndex={0} role="region" aria-label="Completion" onMouseLeave={() => (pointed.value = null)}>
         {nothing && phase.value === "idle" && finished.value === null ? (
-          <p class="muted">What the model writes appears here. Each word then tells how likely it was, and what else could have stood there.</p>
+          <p class="muted">The completion appears here, with the probability of each token and its alternatives.</p>
         ) : (
           <p class={busy.value ? "text busy" : "text"}><span class="muted"><Text value={asked.value} lines /></span><Chunks /></p>
         )}
       </div>
       <div class="state small muted" role="status"><State /></div>
-      {runFault.value !== null ? <FaultCard title="The run ended with a failure" fault={runFault.value} /> : null}
+      {runFault.value !== null ? <FaultCard title="The run failed" fault={runFault.value} /> : null}
     </>
   );
 }
 
-const ENDS: Record<string, string> = { "end token": "the model ended its text", "stop text": "a text that ends it came", limit: "the limit of new tokens was reached", context: "the context is full", stopped: "stopped" };
+const ENDS: Record<string, string> = { "end token": "the model ended the text", "stop text": "a stop text was generated", limit: "the limit of new tokens was reached", context: "the context is full", stopped: "stopped" };
 
 function State() {
   switch (phase.value) {
@@ -95,7 +95,7 @@ function Prompt() {
         class="field"
         rows={3}
         aria-label="Prompt"
-        placeholder="The beginning of a text; the model writes on"
+        placeholder="The beginning of a text; the model continues it"
         value={prompt.value}
         onInput={(e) => (prompt.value = e.currentTarget.value)}
         onKeyDown={(e) => { if (e.key === "Enter" && (e.ctrlKey || e.metaKey)) { e.preventDefault(); go(); } }}
@@ -133,7 +133,7 @@ function Machine() {
         {figure("to load", timing && timing.load_s > 0 ? seconds(timing.load_s) : "–")}
         {figure("on the device", timing ? bytes(timing.memory) : "–")}
       </dl>}
-      {d === null ? <p class="small muted device">Automatic takes a real graphics device where there is one, and the CPU otherwise. What was taken, and why, is shown here once the model is loaded.</p> : (
+      {d === null ? <p class="small muted device">Automatic uses a hardware GPU where there is one, and the CPU otherwise. The choice and its reason are shown here once the model is loaded.</p> : (
         <div class="device small">
           <p><strong><Text value={d.name} /></strong> <span class="muted">{[d.backend, d.tier === null ? null : `tier ${d.tier}`, d.software ? "software" : null].filter((x) => x !== null && x !== d.name).join(" · ")}</span></p>
           {[d.reason, d.detail].filter((x) => x !== "").map((x, i) => <p key={i} class="muted break sentence"><Text value={x} /></p>)}

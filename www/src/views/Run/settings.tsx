@@ -23,7 +23,7 @@ export function Settings() {
           </label>
         ))}
       </div>
-      <label class="check"><input type="checkbox" checked={options.value.alternatives} disabled={busy.value} onChange={(e) => (options.value = { ...options.value, alternatives: e.currentTarget.checked })} /> Tell how likely each token was <span class="muted small">(a little slower)</span></label>
+      <label class="check"><input type="checkbox" checked={options.value.alternatives} disabled={busy.value} onChange={(e) => (options.value = { ...options.value, alternatives: e.currentTarget.checked })} /> Show the probability of each token <span class="muted small">(a little slower)</span></label>
     </section>
   );
 }

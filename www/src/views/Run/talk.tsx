@@ -13,20 +13,20 @@ export function Talk({ status, controls }: { status: ComponentChildren; controls
   const { value, fault } = templates.value;
   if (fault !== null) return <FaultCard title="The chat templates could not be read" fault={fault} />;
   if (value !== null && value.templates.length === 0) {
-    return <div class="no-talk"><p>This model has no chat template, so it cannot be told who said what.</p><p class="muted">Let it write on from a text instead. Templates are read from GGUF metadata, tokenizer_config.json and chat_template.jinja.</p></div>;
+    return <div class="no-talk"><p>This model has no chat template, so a conversation cannot be turned into a prompt.</p><p class="muted">Give it a text to continue instead. Templates are read from GGUF metadata, tokenizer_config.json and chat_template.jinja.</p></div>;
   }
   return (
     <>
       <System />
       <Turns />
       <div class="state small muted" role="status">{status}</div>
-      {runFault.value !== null ? <FaultCard title="The answer ended with a failure" fault={runFault.value} /> : null}
+      {runFault.value !== null ? <FaultCard title="The answer failed" fault={runFault.value} /> : null}
       <form class="prompt" onSubmit={(e) => { e.preventDefault(); void say(); }}>
         <textarea
           class="field"
           rows={3}
           aria-label="Message"
-          placeholder="What you say; Enter sends it, Shift + Enter breaks the line"
+          placeholder="Your message; Enter sends it, Shift + Enter starts a new line"
           value={draft.value}
           onInput={(e) => (draft.value = e.currentTarget.value)}
           onKeyDown={(e) => { if (e.key === "Enter" && !e.shiftKey && !e.isComposing) { e.preventDefault(); void say(); } }}
@@ -35,7 +35,7 @@ export function Talk({ status, controls }: { status: ComponentChildren; controls
           {controls}
           <span class="push row">
             <button type="button" class="button slim" disabled={busy.value || turns.value.length === 0} onClick={() => void answerAgain()}>Answer again</button>
-            <button type="button" class="button slim" disabled={busy.value || turns.value.length === 0} onClick={forget}>New talk</button>
+            <button type="button" class="button slim" disabled={busy.value || turns.value.length === 0} onClick={forget}>New conversation</button>
           </span>
         </div>
       </form>
@@ -48,12 +48,12 @@ function System() {
   return (
     <details class="system">
       <summary class="small muted">System message{system.value.trim() === "" ? "" : " (set)"}{template.value === null ? null : <>, template <Text value={template.value.name} /></>}</summary>
-      <textarea class="field" rows={2} aria-label="System message" placeholder="What the model is told before everything else" value={system.value} disabled={busy.value} onInput={(e) => (system.value = e.currentTarget.value)} />
+      <textarea class="field" rows={2} aria-label="System message" placeholder="Instructions that come before the conversation" value={system.value} disabled={busy.value} onInput={(e) => (system.value = e.currentTarget.value)} />
       <div class="row">
         {all.length > 1 ? (
           <label class="row small muted">Template <select class="field slim" value={template.value?.name ?? ""} disabled={busy.value} onChange={(e) => (chosen.value = e.currentTarget.value)}>{all.map((t) => <option key={t.name} value={t.name}>{t.name}</option>)}</select></label>
         ) : null}
-        <button type="button" class="button slim" onClick={showText}>Show the text that the model reads</button>
+        <button type="button" class="button slim" onClick={showText}>Show the prompt</button>
       </div>
     </details>
   );
@@ -73,12 +73,12 @@ function Turns() {
       ref={box}
       tabIndex={0}
       role="log"
-      aria-label="Talk with the model"
+      aria-label="Conversation with the model"
       aria-busy={writing}
       onScroll={(e) => { atEnd.current = e.currentTarget.scrollTop + e.currentTarget.clientHeight >= e.currentTarget.scrollHeight - 24; }}
       onMouseLeave={() => (pointed.value = null)}
     >
-      {turns.value.length === 0 ? <p class="muted">Say something. The model\u2019s chat template turns the talk into the text that it reads, and its answer appears here word by word.</p> : null}
+      {turns.value.length === 0 ? <p class="muted">Send a message. The model\u2019s chat template turns the conversation into a prompt, and the answer appears here token by token.</p> : null}
       {turns.value.map((turn) => <Said key={turn.key} turn={turn} />)}
       {writing ? (
         <div class="turn assistant">

@@ -21,8 +21,8 @@ export function Texts({ status, controls }: { status: ComponentChildren; control
           class="field texts"
           rows={8}
           required
-          aria-label="Texts, one a line"
-          placeholder="Texts, one a line; or drop a text file here"
+          aria-label="Texts, one per line"
+          placeholder="Texts, one per line; or drop a text file here"
           value={texts.value}
           onInput={(e) => (texts.value = e.currentTarget.value)}
           onDragOver={(e) => { if (e.dataTransfer?.types.includes("Files") === true) e.preventDefault(); }}
@@ -37,7 +37,7 @@ export function Texts({ status, controls }: { status: ComponentChildren; control
         </div>
       </form>
       <div class="state small muted" role="status">{status}</div>
-      {runFault.value !== null ? <FaultCard title="The texts could not be turned into vectors" fault={runFault.value} /> : null}
+      {runFault.value !== null ? <FaultCard title="The texts could not be embedded" fault={runFault.value} /> : null}
       {vectors.value !== null ? <Matrix of={vectors.value} /> : null}
     </>
   );
@@ -65,9 +65,9 @@ function Matrix({ of }: { of: Vectors }) {
   const n = of.texts.length;
   const row = (i: number) => Array.from({ length: n }, (_, j) => of.similar[i * n + j]!);
   return (
-    <section class="similar" aria-label="How alike the texts are">
+    <section class="similar" aria-label="Similarity of the texts">
       <div class="row">
-        <h2>How alike the texts are</h2>
+        <h2>Similarity of the texts</h2>
         <span class="small muted">cosine of each pair</span>
         <span class="push row">
           <CopyButton what="the table of similarities" text={() => table(of)} />
@@ -89,7 +89,7 @@ function Matrix({ of }: { of: Vectors }) {
       </div>
       {leftOut.value > 0 ? <Note>{plural(leftOut.value, "more text")} left out: a table of {n} is shown at most.</Note> : null}
       {of.report.notes.map((note, i) => <Note key={i}><Text value={note} /></Note>)}
-      <p class="small muted">{count(of.report.embeddings[0]?.length ?? 0)} values each, {of.report.pooling} pooling{of.report.normalized ? ", scaled to length 1" : ""}{of.report.prompt === "" ? "" : <>, behind the prompt <Text value={JSON.stringify(of.report.prompt)} /></>}.</p>
+      <p class="small muted">{count(of.report.embeddings[0]?.length ?? 0)} values each, {of.report.pooling} pooling{of.report.normalized ? ", scaled to length 1" : ""}{of.report.prompt === "" ? "" : <>, after the prompt <Text value={JSON.stringify(of.report.prompt)} /></>}.</p>
     </section>
   );
 }
@@ -102,7 +102,7 @@ function Note({ children }: { children: ComponentChildren }) {
 export function Neighbours() {
   const of = vectors.value;
   if (of === null || of.texts.length < 2) {
-    return <section class="card"><h2>Nearest texts</h2><p class="small muted">Of two texts or more, those nearest to the one that you choose are listed here.</p></section>;
+    return <section class="card"><h2>Nearest texts</h2><p class="small muted">With two or more texts, those nearest to the chosen one are listed here.</p></section>;
   }
   const at = Math.min(chosen.value, of.texts.length - 1);
   return (

@@ -19,7 +19,7 @@ const ARRANGEMENTS = [{ value: "tree", label: "Tree" }, { value: "table", label:
 
 export function Tensors() {
   if (tensors.value.length === 0) {
-    return <section class="card nothing"><h2>There are no tensors here</h2><p class="muted">This file names none: it may be a vocabulary, an adapter's configuration, or the first part of a split model. Metadata and Notes say more.</p></section>;
+    return <section class="card nothing"><h2>There are no tensors here</h2><p class="muted">This file lists none: it may be a vocabulary, an adapter's configuration, or the first part of a split model. Metadata and Notes say more.</p></section>;
   }
   const open = selected.value;
   const norms = route.value.part === "norms";
@@ -44,7 +44,7 @@ export function Tensors() {
         )}
       </div>
       {open === null && norms ? null : open === null ? (
-        <section class="card nothing hint"><h2>Choose a tensor</h2><p class="muted">Its values, statistics and bytes are read from the file when you do, and not before.</p></section>
+        <section class="card nothing hint"><h2>Choose a tensor</h2><p class="muted">Its values, statistics and bytes are read from the file only then.</p></section>
       ) : <Peek />}
     </div>
   );
@@ -111,7 +111,7 @@ function List() {
       {...(tree ? { onToggle: (i: number, to: boolean) => { const r = list[i]; if (r?.kind === "group") toggle(r.key, to); } } : {})}
       parent={parent}
       reveal={open === null ? -1 : list.findIndex((r) => r.kind === "tensor" && r.index === open)}
-      empty="No tensor fits all of these words."
+      empty="No tensor matches all of these words."
     />
   );
 }

@@ -20,7 +20,7 @@ export function Compare() {
         <textarea class="field" rows={5} aria-label="Text to split by both" spellcheck={false} value={text.value} onInput={(e) => (text.value = e.currentTarget.value)} />
         <div class="row switches">
           <label><input type="checkbox" checked={addSpecial.value} onChange={(e) => (addSpecial.value = e.currentTarget.checked)} /> Add special tokens</label>
-          <label><input type="checkbox" checked={parseSpecial.value} onChange={(e) => (parseSpecial.value = e.currentTarget.checked)} /> Read special tokens in the text</label>
+          <label><input type="checkbox" checked={parseSpecial.value} onChange={(e) => (parseSpecial.value = e.currentTarget.checked)} /> Parse special tokens in the text</label>
         </div>
         <Second />
       </section>
@@ -60,19 +60,19 @@ function Result({ report }: { report: CompareReport }) {
   return (
     <>
       <section class="card">
-        <h2>{report.same ? "Both give the same ids" : a === b ? "As many tokens, but other ones" : `${count(Math.abs(a - b))} tokens ${b > a ? "more" : "fewer"} by the second`}</h2>
+        <h2>{report.same ? "Both give the same token ids" : a === b ? "The same number of tokens, but different ones" : `${count(Math.abs(a - b))} tokens ${b > a ? "more" : "fewer"} by the second`}</h2>
         <div class="sides"><Side name="This one" side={report.a} bytes={report.bytes} /><Side name="The second" side={report.b} bytes={report.bytes} /></div>
       </section>
       {report.first_cut === null && report.first_id === null ? null : (
         <section class="card">
           <h2>First difference</h2>
-          {report.first_cut === null ? null : <First what="First cut at different places" at={report.first_cut} />}
+          {report.first_cut === null ? null : <First what="First split at different places" at={report.first_cut} />}
           {report.first_id === null || report.first_id.at === report.first_cut?.at ? null : <First what="First ids that differ" at={report.first_id} />}
         </section>
       )}
       <section class="card">
         <h2>The text in stretches</h2>
-        <p class="small muted legend"><span class="stretch d2">cut differently</span> <span class="stretch d1">cut alike, other ids</span> <span class="stretch d0">the same</span> with the number of tokens of each</p>
+        <p class="small muted legend"><span class="stretch d2">split differently</span> <span class="stretch d1">split alike, different ids</span> <span class="stretch d0">the same</span> with the number of tokens of each</p>
         <div class="stretches" tabIndex={0} role="region" aria-label="The text in stretches">
           {list.map((s, i) => (
             <span key={i} class={`stretch d${s.differs}${i === list.findIndex((x) => x.differs !== 0) ? " first" : ""}`} title={s.differs === 0 ? "the same" : `${s.a} tokens by this one, ${s.b} by the second`}>

@@ -26,7 +26,7 @@ export function TextPart({ kind }: { kind: string }) {
           <Editor />
           <div class="row switches">
             <label><input type="checkbox" checked={addSpecial.value} onChange={(e) => (addSpecial.value = e.currentTarget.checked)} /> Add special tokens</label>
-            <label><input type="checkbox" checked={parseSpecial.value} onChange={(e) => (parseSpecial.value = e.currentTarget.checked)} /> Read special tokens in the text</label>
+            <label><input type="checkbox" checked={parseSpecial.value} onChange={(e) => (parseSpecial.value = e.currentTarget.checked)} /> Parse special tokens in the text</label>
           </div>
           <Counts />
           <Seen />
@@ -119,7 +119,7 @@ function Pieces() {
   );
 }
 
-const KINDS: Record<string, string> = { normal: "ordinary", control: "control token", "user-defined": "added by the model's makers", unknown: "unknown: the text is lost", byte: "a byte that is no whole character" };
+const KINDS: Record<string, string> = { normal: "ordinary", control: "control token", "user-defined": "added token", unknown: "unknown token: the text is lost", byte: "a byte that is not a whole character" };
 
 function Detail() {
   const number = pointed.value ?? picked.value;

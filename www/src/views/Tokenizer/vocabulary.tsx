@@ -69,7 +69,7 @@ function Grid({ report }: { report: VocabularyReport }) {
   };
   return (
     <div class="grid-of-tokens">
-      <VirtualGrid label="Tokens of the vocabulary" columns={columns} count={report.matching} row={row} onSelect={(i) => { const token = tokenAt(i); if (token !== undefined) go({ search: `#${token.id}` }); }} empty="No token is like that." />
+      <VirtualGrid label="Tokens of the vocabulary" columns={columns} count={report.matching} row={row} onSelect={(i) => { const token = tokenAt(i); if (token !== undefined) go({ search: `#${token.id}` }); }} empty="No token matches." />
     </div>
   );
 }

@@ -18,13 +18,13 @@ export function XRay() {
   const found = chosenWord.value;
   return (
     <section class="card xray" aria-labelledby="xray-title" aria-busy={busy}>
-      <h2 id="xray-title">How a piece came about</h2>
-      {picked.value === null ? <p class="muted">Choose a piece above, by a click or by Enter, to see how the text was changed, where it was cut into words, and which merges or matches made its tokens.</p>
-        : fault !== null ? <FaultCard title="The steps could not be worked out" fault={fault} />
+      <h2 id="xray-title">How a token was made</h2>
+      {picked.value === null ? <p class="muted">Choose a token above, by a click or by Enter, to see how the text was normalised, where it was split into words, and which merges or matches made its tokens.</p>
+        : fault !== null ? <FaultCard title="The steps could not be computed" fault={fault} />
           : found === null || value === null ? <p class="muted">{busy ? "Working out the steps…" : "The steps of this piece are not known."}</p>
             : (
               <>
-                <p class="small muted break">{value.report.method}{value.excerpt ? " The text is long: the line around the piece is explained alone." : ""}</p>
+                <p class="small muted break">{value.report.method}{value.excerpt ? " The text is long: only the line around the piece is explained." : ""}</p>
                 {value.report.agrees ? null : <ul class="stack">{value.report.notes.map((n, i) => <Note key={i} note={n} />)}</ul>}
                 <Steps part={found.part} word={found.word} />
               </>
@@ -45,7 +45,7 @@ function Steps({ part, word }: { part: ExplainedPart; word: ExplainedWord | null
       </li>
       <li>
         <h3>Cut into words</h3>
-        {word === null ? <p class="muted">The piece goes over the edge of a word.</p> : <Words part={part} word={word} />}
+        {word === null ? <p class="muted">The piece crosses a word boundary.</p> : <Words part={part} word={word} />}
       </li>
       {word === null ? null : (
         <li>
@@ -92,7 +92,7 @@ function Words({ part, word }: { part: ExplainedPart; word: ExplainedWord }) {
 }
 
 function Made({ word }: { word: ExplainedWord }) {
-  if (!word.listed) return <p class="muted">There are too many steps: they are not listed.</p>;
+  if (!word.listed) return <p class="muted">There are too many steps to list.</p>;
   if (word.choices.length > 0) return <Choices choices={word.choices} />;
   if (word.merges.length === 0) return <p class="muted">{word.tokens.some((t) => t.how === "whole word") ? "The whole word is a token: nothing has to be merged." : "No merge is known for these symbols: they stay as they are."}</p>;
   return <Merges symbols={word.symbols} merges={word.merges} />;

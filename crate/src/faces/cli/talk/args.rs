@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::super::args::{DeviceArgs, ProgramArgs, SamplingArgs, variable};
+use super::super::{
+    args::{DeviceArgs, ProgramArgs, SamplingArgs, variable},
+    lora::LoraArgs,
+};
 use crate::session::{Data, WhenFull};
 
 #[derive(Args)]
@@ -29,11 +32,13 @@ pub(in super::super) struct TalkArgs {
     #[command(flatten)]
     pub(super) sampling: SamplingArgs,
     #[command(flatten)]
+    pub(super) lora: LoraArgs,
+    #[command(flatten)]
     pub(super) program: ProgramArgs,
     #[command(flatten)]
     pub(super) device: DeviceArgs,
 }
 
 fn when_full(text: &str) -> Result<WhenFull, String> {
-    WhenFull::parse(text).ok_or_else(|| format!("\"{text}\" is none of refuse, shift"))
+    WhenFull::parse(text).ok_or_else(|| format!("\"{text}\" is not one of refuse, shift"))
 }

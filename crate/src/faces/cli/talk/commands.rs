@@ -22,7 +22,7 @@ pub(super) enum Command<'a> {
 /// Commands as `/help` lists them.
 pub(super) const COMMANDS: [(&str, &str); 10] = [
     ("/help", "this list"),
-    ("/system [TEXT]", "what the model is told before the first message; - takes it away"),
+    ("/system [TEXT]", "the system message; - removes it"),
     (
         "/set [NAME VALUE]",
         "how tokens are chosen, the most tokens, or a variable of the template; alone: all that can be set",
@@ -30,7 +30,7 @@ pub(super) const COMMANDS: [(&str, &str); 10] = [
     ("/undo", "take back the last message and its answer"),
     ("/retry", "answer the last message again, with another seed where tokens are drawn"),
     ("/edit [TEXT]", "replace the last message, and have the new one answered"),
-    ("/clear", "forget all that was said; the system's text stays"),
+    ("/clear", "forget the conversation; the system message stays"),
     ("/history", "all that was said"),
     ("/save FILE", "write the messages to a new file, as JSON"),
     ("/quit", "end the talk"),
@@ -45,7 +45,7 @@ pub(super) fn parse(line: &str) -> Result<Option<Command<'_>>, String> {
     let rest = Some(rest.trim()).filter(|rest| !rest.is_empty());
     let alone = |command| match rest {
         None => Ok(Some(command)),
-        Some(_) => Err(format!("{name} takes nothing behind it")),
+        Some(_) => Err(format!("{name} takes no argument")),
     };
     match name {
         "/help" => alone(Command::Help),
@@ -126,7 +126,7 @@ mod tests {
             ("/nope", "no command is named /nope"),
             ("/save", "needs the name of a file"),
             ("/set temp", "needs a value"),
-            ("/quit now", "takes nothing behind it"),
+            ("/quit now", "takes no argument"),
         ] {
             let refused = parse(line).unwrap_err();
             assert!(refused.contains(part), "{line}: {refused}");

@@ -55,6 +55,7 @@ fn open(args: &TalkArgs, json: bool) -> Result<Talk> {
     let options = GenerationOptions { add_special: false, ..args.sampling.options(args.tokens) };
     options.sampling.check()?;
     let settings = RunSettings {
+        adapters: args.lora.open()?,
         context: args.device.context,
         cache: args.program.cache_type,
         penalties: options.sampling.has_penalties(),
@@ -154,7 +155,7 @@ impl Face {
             Command::System(text) => self.system(text),
             Command::Set(pair) => self.set(pair)?,
             Command::Undo => {
-                let text = self.talk.undo().ok_or_else(|| Fault::caller("nothing was said yet"))?;
+                let text = self.talk.undo().ok_or_else(|| Fault::caller("there is no message yet"))?;
                 self.say(&format!("taken back: {}", terminal::short(&text, 70)));
             }
             Command::Retry => self.answer(&mut |talk, on_part| terminal::block_on(talk.retry(on_part)))?,
@@ -173,7 +174,8 @@ impl Face {
     fn help(&self) {
         let rows: Vec<Vec<String>> =
             COMMANDS.iter().map(|(usage, what)| vec![(*usage).into(), (*what).into()]).collect();
-        let last = "A line that ends with \\ goes on in the next one, at a terminal; // begins a message with a slash.";
+        let last =
+            "A line that ends with \\ continues in the next one, at a terminal; // begins a message with a slash.";
         self.say(&format!("{}{last}", table(&rows, 0)));
     }
     fn system(&mut self, text: Option<&str>) {
@@ -215,7 +217,8 @@ impl Face {
         Ok(())
     }
     fn edit(&mut self, text: Option<&str>) -> Result<()> {
-        let last = self.talk.last_said().ok_or_else(|| Fault::caller("nothing was said yet that could be edited"))?;
+        let last =
+            self.talk.last_said().ok_or_else(|| Fault::caller("there is no message yet that could be edited"))?;
         match text {
             None if self.lines.is_editor() => {
                 self.initial = format!("/edit {last}");
@@ -237,7 +240,7 @@ impl Face {
             self.say(&format!("{}{gone}: {}", message.role.name(), printable(message.text.trim())));
         }
         if self.talk.messages().is_empty() {
-            self.say("nothing was said yet");
+            self.say("there is no message yet");
         }
     }
     fn save(&mut self, file: &str) -> Result<()> {
@@ -287,7 +290,7 @@ type Ask<'a> = dyn FnMut(&mut Talk, &mut OnPart<'_>) -> Result<crate::session::O
 fn status(turn: &TurnReport) -> String {
     let speed = turn.tokens_per_s.map(|rate| format!(" at {rate:.1} tokens/s")).unwrap_or_default();
     let why = match turn.stop {
-        "limit" => "; cut off: as many tokens as were asked for",
+        "limit" => "; cut off at the requested number of tokens",
         "context" => "; cut off: the context is full",
         "stopped" => "; stopped",
         _ => "",

@@ -6,7 +6,7 @@
 //! ```
 //! A loader that knows no joblib reads these values as opcodes; that reading is followed too.
 
-use super::{Id, Machine, NESTED_DEEPEST, NESTED_MOST, Node, SECOND_MOST, Status, names_well};
+use super::{Call, Id, Import, Machine, NESTED_DEEPEST, NESTED_MOST, Node, SECOND_MOST, Status, names_well};
 use crate::source::{Stop, Window};
 
 impl Machine {
@@ -17,9 +17,17 @@ impl Machine {
         }
         let target = self.stack.len().checked_sub(2).and_then(|at| self.stack.get(at));
         match target.map(|id| self.node(*id)) {
-            Some(Node::Call(call)) => self.global(call.callable) == Some(("joblib.numpy_pickle", "NumpyArrayWrapper")),
+            Some(Node::Call(call)) => self.is_wrapper(call.callable) || self.restores_wrapper(call),
             _ => false,
         }
+    }
+    fn is_wrapper(&self, class: Id) -> bool {
+        self.global(class) == Some(("joblib.numpy_pickle", "NumpyArrayWrapper"))
+    }
+    /// Protocols 0 and 1 make objects by a function: `copyreg._reconstructor(class, object, None)`.
+    fn restores_wrapper(&self, call: &Call) -> bool {
+        let by = matches!(self.global(call.callable), Some(("copyreg" | "copy_reg", "_reconstructor")));
+        by && self.tuple(call.args).and_then(|args| args.first()).is_some_and(|class| self.is_wrapper(*class))
     }
     /// Passes over the values behind such a `BUILD`; where the next opcode stands. `None` (and broken) where their
     /// length is not understood. Nothing changes before all bytes are there.
@@ -81,7 +89,13 @@ impl Machine {
         // The wrapper's BUILD itself.
         other.stack.pop();
         while other.status == Status::Running && other.opcodes < self.opcodes + SECOND_MOST {
+            let known = other.imports.len();
             other.step(file)?;
+            // Python stops at a name that is an object: what such bytes would do after it does not come to pass.
+            if other.imports.get(known).is_some_and(|i| other.named_by_object(i)) {
+                other.imports.truncate(known);
+                break;
+            }
         }
         other.start = at;
         other.nested.clear();
@@ -100,6 +114,15 @@ impl Machine {
         }
         self.nested.push(other);
         Ok(true)
+    }
+    /// Is the module's or the attribute's name an object that a class's constructor gave, and so no text?
+    fn named_by_object(&self, import: &Import) -> bool {
+        let Some((module, name)) = self.global(import.node) else { return false };
+        [module, name].iter().any(|part| {
+            let class = part.strip_prefix('<').and_then(|p| p.strip_suffix(">")).and_then(|p| p.split_once('('));
+            let last = class.and_then(|(path, _)| path.rsplit('.').next());
+            last.is_some_and(|name| name.starts_with(|c: char| c.is_ascii_uppercase()))
+        })
     }
     /// Follows the pickle that holds an array of objects.
     fn array_of_objects(&mut self, file: &Window, at: u64) -> Result<Option<u64>, Stop> {

@@ -145,6 +145,10 @@ pub(in crate::formats) struct Machine {
     inner: Option<Box<Machine>>,
     /// Opcodes read in the values of arrays, as a loader that knows no joblib would.
     second: u64,
+    /// Where the frame at hand ends: Python's readers in C and in Python differ where an opcode crosses it.
+    frame_end: u64,
+    /// An opcode crosses the end of its frame, or a frame lies within another.
+    pub(in crate::formats) is_misframed: bool,
     /// Read as `pickle.load` does, which knows no arrays of joblib.
     pub(in crate::formats) is_plain: bool,
     stack: Vec<Id>,
@@ -178,6 +182,8 @@ impl Machine {
             looked: 0,
             inner: None,
             second: 0,
+            frame_end: 0,
+            is_misframed: false,
             is_plain: false,
             stack: Vec::new(),
             marks: Vec::new(),
@@ -289,14 +295,16 @@ pub(in crate::formats) fn plausible(head: &[u8], whole: bool) -> bool {
     match machine.status {
         Status::Stopped => machine.trouble.is_none() || marked || !machine.imports.is_empty(),
         // Cut by the head's end, or wrong: the protocol mark or an import speaks for it.
-        _ if marked || names_first(&machine) => true,
+        _ if marked || names_first(&machine, head) => true,
         _ => !whole && telling && machine.at + 4096 > head.len() as u64 && clean_so_far(&machine, head.len() as u64),
     }
 }
 
-/// An import of a well-formed name is the very first opcode: no text starts so.
-fn names_first(machine: &Machine) -> bool {
-    machine.imports.first().is_some_and(|i| i.at == 0 && names_well(machine, i))
+/// An import of a well-formed name is the very first opcode, or the first after marks: no text starts so.
+fn names_first(machine: &Machine, head: &[u8]) -> bool {
+    machine.imports.first().is_some_and(|i| {
+        names_well(machine, i) && head.get(..i.at as usize).is_some_and(|before| before.iter().all(|b| *b == b'('))
+    })
 }
 
 /// Module and attribute are such names as Python's own; a line of a program that starts with a "c" is none.

@@ -80,8 +80,13 @@ impl Machine {
                 next = arg + 1;
             }
             0x95 => {
-                let Some(_) = self.number(file, arg, 8)? else { return Ok(()) };
+                let Some(n) = self.number(file, arg, 8)? else { return Ok(()) };
                 next = arg + 8;
+                if at < self.frame_end {
+                    self.is_misframed = true;
+                    self.trouble(at, "a frame within a frame: Python's readers differ over it");
+                }
+                self.frame_end = next.saturating_add(n);
             }
             b'(' => self.marks.push(self.stack.len()),
             b'0' => {
@@ -248,7 +253,7 @@ impl Machine {
                 let Some((name, end)) = self.line(file, middle)? else { return Ok(()) };
                 next = end;
                 let (Ok(module), Ok(name)) = (std::str::from_utf8(module), std::str::from_utf8(name)) else {
-                    self.broken(at, "the name of an import expected, bytes that are no text found");
+                    self.broken(at, "the name of an import expected, bytes that are not text found");
                     return Ok(());
                 };
                 let id = self.import(at, if op == b'c' { "GLOBAL" } else { "INST" }, module, name);
@@ -323,6 +328,11 @@ impl Machine {
             }
         }
         if self.status != Status::Broken {
+            // The values of joblib's arrays follow a BUILD, outside of frames.
+            if op != 0x95 && op != b'b' && at < self.frame_end && next > self.frame_end {
+                self.is_misframed = true;
+                self.trouble(at, "an opcode that crosses the end of its frame: Python's readers differ over it");
+            }
             self.opcodes += 1;
             self.at = next;
         }

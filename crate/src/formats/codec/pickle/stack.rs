@@ -96,7 +96,7 @@ impl Machine {
         match self.nodes.get_mut(to as usize) {
             Some(Node::List(list) | Node::Set(list)) => list.append(&mut items),
             Some(Node::Call(call)) => call.items.append(&mut items),
-            _ => self.trouble(at, "items for something that is no list"),
+            _ => self.trouble(at, "items for something that is not a list"),
         }
     }
     pub(super) fn set(&mut self, at: u64, to: Id, items: &[Id]) {
@@ -104,7 +104,7 @@ impl Machine {
         match self.nodes.get_mut(to as usize) {
             Some(Node::Dict(pairs)) => pairs.extend(new),
             Some(Node::Call(call)) => call.pairs.extend(new),
-            _ => self.trouble(at, "keys and values for something that is no dict"),
+            _ => self.trouble(at, "keys and values for something that is not a dict"),
         }
         if !items.len().is_multiple_of(2) {
             self.trouble(at, "a key without a value");

@@ -2,12 +2,11 @@
 
 use std::ops::Range;
 
-use super::{PIECE, TRANSPOSED_MOST, Tensor, WeightLoad, runs, together};
+use super::{Files, PIECE, TRANSPOSED_MOST, Tensor, WeightLoad, runs, together};
 use crate::{
     engine::device::Device,
     fault::{Fault, Result},
     ir::{Source, Stack},
-    session::Inspection,
     tensor::Encoding,
 };
 
@@ -21,7 +20,7 @@ pub(super) struct Target<'a> {
 
 impl Target<'_> {
     /// Sends whole rows of `row` bytes.
-    fn send(&mut self, rows: &[u8], row: usize) -> Result<()> {
+    pub(super) fn send(&mut self, rows: &[u8], row: usize) -> Result<()> {
         self.device.upload(self.load.buffer, self.to_row, rows)?;
         self.to_row += (rows.len() / row.max(1)) as u32;
         (self.on_bytes)(rows.len() as u64);
@@ -31,13 +30,13 @@ impl Target<'_> {
 
 /// Outputs `wanted` of matrices `[inputs, outputs]`: columns become rows. Values in blocks become f32.
 pub(super) async fn stacked(
-    inspection: &Inspection,
+    files: Files<'_>,
     source: &Source,
     stack: &Stack,
     wanted: Range<u32>,
     mut to: Target<'_>,
 ) -> Result<()> {
-    let tensor = Tensor::of(inspection, source.tensor)?;
+    let tensor = Tensor::of(files, source.tensor)?;
     let (name, encoding) = (&tensor.entry.name, tensor.entry.encoding);
     let row = tensor.row_bytes()?;
     let size = row.checked_mul(u64::from(stack.inputs)).filter(|n| *n <= TRANSPOSED_MOST).ok_or_else(|| {
@@ -88,13 +87,13 @@ const PAIRS: usize = 16;
 
 /// Rows `wanted` of MXFP4 whose scales lie apart, as ggml's blocks: a scale, then values j and j + 16 in a byte.
 pub(super) async fn mxfp4(
-    inspection: &Inspection,
+    files: Files<'_>,
     source: &Source,
     scales: usize,
     wanted: Range<u32>,
     mut to: Target<'_>,
 ) -> Result<()> {
-    let (blocks, scales) = (Tensor::of(inspection, source.tensor)?, Tensor::of(inspection, scales)?);
+    let (blocks, scales) = (Tensor::of(files, source.tensor)?, Tensor::of(files, scales)?);
     let per_row = scales.entry.shape.row_len();
     let row =
         usize::try_from(per_row).map_err(|_| Fault::limit(format!("rows of {} are too long", scales.entry.name)))?;

@@ -1,0 +1,44 @@
+//! LoRA adapters that are laid over a model.
+
+use std::{fmt, rc::Rc};
+
+use crate::{
+    fault::{Fault, Result},
+    model::ModelFile,
+    session::Inspection,
+};
+
+/// An opened adapter, and what its change is multiplied with.
+#[derive(Clone)]
+pub struct Adapter {
+    files: Rc<Inspection>,
+    scale: f32,
+}
+
+impl Adapter {
+    /// A PEFT folder or a GGUF adapter; at a scale of 1 it changes as much as it was trained to, at 0 nothing.
+    ///
+    /// # Errors
+    /// The scale is not finite.
+    pub fn new(files: Rc<Inspection>, scale: f32) -> Result<Self> {
+        match scale.is_finite() {
+            true => Ok(Self { files, scale }),
+            false => Err(Fault::caller(format!("an adapter times {scale}: the scale must be finite"))),
+        }
+    }
+    pub(super) fn files(&self) -> Rc<Inspection> {
+        Rc::clone(&self.files)
+    }
+}
+
+impl fmt::Debug for Adapter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.files.model().files.first().map_or("", |file| file.name.as_str());
+        f.debug_struct("Adapter").field("name", &name).field("scale", &self.scale).finish()
+    }
+}
+
+/// What is asked of the architecture.
+pub(super) fn described(adapters: &[Adapter]) -> Vec<(&ModelFile, f32)> {
+    adapters.iter().map(|a| (a.files.model(), a.scale)).collect()
+}
