@@ -32,6 +32,7 @@ describe("numbers", () => {
     expect(real(0)).toBe("0");
     expect(real(null)).toBe("NaN");
     expect(real(0.00001234)).toBe("1.234e−5");
+    expect(real(-0.00001234)).toBe("−1.234e−5");
     expect(real(6.5625)).toBe("6.563");
     expect(real(32)).toBe("32");
     expect(real(100)).toBe("100");

@@ -49,7 +49,7 @@ export function real(x: number | null, digits = 4): string {
   // Whole thousands are written out: as few digits as asked for would take an exponent.
   if (size < 1e6 && size >= 10 ** digits) return count(x).replace("-", "\u2212");
   const text = size >= 1e6 || size < 1e-4 ? x.toExponential(digits - 1) : trim(x.toPrecision(digits));
-  return text.replace("-", "\u2212");
+  return text.replaceAll("-", "\u2212");
 }
 
 /** A single-precision number by the fewest digits that mean it: 0.000009999999747378752 is 0.00001. */

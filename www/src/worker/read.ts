@@ -1,11 +1,11 @@
 import type { ReaderCalls } from "../wire/calls.ts";
 import { fault, FaultError } from "../wire/fault.ts";
 import type { ReaderModel, ReaderWasm } from "./glassbox.ts";
+import type * as measuring from "./measures.ts";
 import type { Engine, Handlers } from "./pump.ts";
 import { blobs } from "./remote.ts";
 
-/** What is measured of values comes behind the wasm: the first view waits for what this file imports. */
-const measures = () => import("./measures.ts");
+type Measures = typeof measuring;
 
 /** Says what files are. It holds at most one open model. */
 export class Reader implements Engine<keyof ReaderCalls> {
@@ -15,9 +15,15 @@ export class Reader implements Engine<keyof ReaderCalls> {
   private closing = new AbortController();
   private readonly busy = new Set<Promise<unknown>>();
 
-  /** @param wasm loads the module once and gives the same one every time. */
-  constructor(wasm: () => Promise<ReaderWasm>) {
+  private readonly measures: () => Promise<Measures>;
+
+  /**
+   * @param wasm loads the module once and gives the same one every time.
+   * @param measures loads what draws tensors, which the first view does not wait for; the package for Node.js has none.
+   */
+  constructor(wasm: () => Promise<ReaderWasm>, measures: () => Promise<Measures> = none) {
     this.wasm = wasm;
+    this.measures = measures;
   }
 
   bytesRead(): number | null {
@@ -28,7 +34,7 @@ export class Reader implements Engine<keyof ReaderCalls> {
     warm: async () => {
       await this.wasm();
       // Once the page is warm it need not ask its host for anything; where this fails, the first question tries again.
-      await measures().catch(() => {});
+      await this.measures().catch(() => {});
       return "null";
     },
     open: async ({ files }) => {
@@ -42,13 +48,22 @@ export class Reader implements Engine<keyof ReaderCalls> {
     array: ({ key, start, count }) => this.use((model) => model.array(key, start, count)),
     peek: ({ tensor, firstRow, rows, stats }) => this.use((model) => model.peek(tensor, firstRow, rows, stats)),
     block: ({ tensor, index }) => this.use((model) => model.block(tensor, index)),
-    heat: (ask) => this.use(async (model) => (await measures()).heatOf(model, ask)),
-    channels: (ask, emit, stop) => this.use(async (model, closing) => (await measures()).channelsOf(model, ask, emit, AbortSignal.any([stop, closing]))),
-    spectrum: (ask) => this.use(async (model) => (await measures()).spectrumOf(model, ask)),
-    norms: (ask, emit, stop) => this.use(async (model, closing) => (await measures()).normsOf(model, ask, emit, AbortSignal.any([stop, closing]))),
+    heat: (ask) => this.use(async (model) => (await this.measures()).heatOf(model, ask)),
+    channels: (ask, emit, stop) => this.use(async (model, closing) => (await this.measures()).channelsOf(model, ask, emit, AbortSignal.any([stop, closing]))),
+    spectrum: (ask) => this.use(async (model) => (await this.measures()).spectrumOf(model, ask)),
+    norms: (ask, emit, stop) => this.use(async (model, closing) => (await this.measures()).normsOf(model, ask, emit, AbortSignal.any([stop, closing]))),
     check: () => this.use((model) => model.check()),
     bytes: ({ file, start, count }) => this.use((model) => model.bytes(file, start, count)),
   };
+
+  /** Forgets the open model; its memory is given back once nobody asks it any more. */
+  close(): void {
+    const old = this.model;
+    this.model = null;
+    this.closing.abort();
+    this.closing = new AbortController();
+    void Promise.allSettled([...this.busy]).then(() => old?.free());
+  }
 
   /** Asks the open model, which stays until it has answered. */
   private async use(ask: (model: ReaderModel, closing: AbortSignal) => Promise<string>): Promise<string> {
@@ -61,13 +76,8 @@ export class Reader implements Engine<keyof ReaderCalls> {
       this.busy.delete(answer);
     }
   }
+}
 
-  /** Gives the model's memory back, once nobody asks it any more. */
-  close(): void {
-    const old = this.model;
-    this.model = null;
-    this.closing.abort();
-    this.closing = new AbortController();
-    void Promise.allSettled([...this.busy]).then(() => old?.free());
-  }
+function none(): Promise<never> {
+  return Promise.reject(new FaultError(fault("unsupported", "Pictures of tensors are made for the page alone")));
 }

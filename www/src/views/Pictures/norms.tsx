@@ -39,7 +39,15 @@ function Progress() {
   const of = measurable.value.length;
   const left = total.value - done.value;
   if (of === 0) return <p class="muted">No tensor's values are here.</p>;
-  if (state.value === "done") return <p class="small muted" role="status">All {plural(of, "tensor")} are measured.</p>;
+  const failed = measured.value.filter((m) => m.fault !== null);
+  if (state.value === "done") {
+    return (
+      <p class="small muted" role="status">
+        {failed.length === 0 ? `All ${plural(of, "tensor")} are measured.` : `${count(of - failed.length)} of ${plural(of, "tensor")} are measured; ${count(failed.length)} could not be read: `}
+        {failed.length === 0 ? null : <Text value={failed[0]?.fault ?? ""} />}
+      </p>
+    );
+  }
   const now = `${count(measured.value.length)} of ${plural(of, "tensor")}, ${bytes(done.value)} of ${bytes(total.value)}`;
   return (
     <div class="measuring">
@@ -65,7 +73,7 @@ function colourOf(i: number): string {
 
 function Layers() {
   const all = parts.value;
-  if (all.length === 0) return state.value === "done" ? <p class="small muted">No two tensors have names that differ by a layer's number: there is nothing to plot, the table has them all.</p> : null;
+  if (all.length === 0) return state.value === "done" && measured.value.some((m) => m.fault === null) ? <p class="small muted">No two tensors have names that differ by a layer's number: there is nothing to plot, the table has them all.</p> : null;
   const drawn = all.slice(0, MOST_ROLES);
   const shown = drawn.map((role, i) => ({ role, i })).filter(({ role }) => !hidden.value.has(role.role));
   const of = (p: LayerPoint) => p[sizeBy.value];
