@@ -38,7 +38,7 @@ pub use rewriting::{Edition, Splitting, Written, merge as merge_files};
 pub use run::{
     Adapter, Against, Alternative, Asked, Classifier, EmbedOptions, Embedder, Embedding, Estimate, EvalOptions,
     Evaluated, Evaluation, Generated, Generation, GenerationOptions, OnToken, OnTokenOf, Outcome, Pooling, Prompt,
-    RunSettings, Scored, Scoring, Speed, StopReason, bench, eval_context,
+    RunSettings, Scored, Scoring, Speed, StopReason, bench, eval_context, unpacked_rows,
 };
 pub use support::{Support, graph_text, passes, program_text, support};
 #[cfg(feature = "talk")]

@@ -8,6 +8,7 @@ mod gpu;
 mod layouts;
 mod lora;
 mod mixtures;
+mod packed;
 mod plans;
 mod random;
 mod sample;
