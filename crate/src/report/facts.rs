@@ -109,11 +109,25 @@ pub(super) fn sentence(model: &ModelFile) -> String {
             parts.push(format!("{} bits per weight", format!("{bits:.2}").trim_end_matches('0').trim_end_matches('.')));
         }
     }
+    parts.extend(packing(model));
     if let Some(context) = Numbers::of(model).and_then(|n| n.stated(Key::Context)) {
         parts.push(format!("context {context}"));
     }
     parts.extend(kinds::lacks(model));
     parts.join(", ") + "."
+}
+
+/// "packed as GPTQ of 4 bits, groups of 128": how most of the weights are that several tensors hold together.
+fn packing(model: &ModelFile) -> Option<String> {
+    let mut kinds: Vec<(String, usize)> = Vec::new();
+    for packed in model.packed() {
+        let kind = format!("packed as {} of {} bits, {}", packed.packing, packed.layout.bits, packed.grouping());
+        match kinds.iter_mut().find(|(known, _)| *known == kind) {
+            Some((_, n)) => *n += 1,
+            None => kinds.push((kind, 1)),
+        }
+    }
+    kinds.into_iter().max_by_key(|(_, n)| *n).map(|(kind, _)| kind)
 }
 
 /// A name from a file, short enough for a sentence.

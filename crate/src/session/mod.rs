@@ -44,7 +44,7 @@ pub use run::begun;
 pub use run::{
     Adapter, Against, Alternative, Asked, Classifier, EmbedOptions, Embedder, Embedding, Estimate, EvalOptions,
     Evaluated, Evaluation, Generated, Generation, GenerationOptions, OnToken, OnTokenOf, Outcome, Pooling, Prompt,
-    RunSettings, Scored, Scoring, Speed, StopReason, bench, eval_context,
+    RunSettings, Scored, Scoring, Speed, StopReason, bench, eval_context, unpacked_rows,
 };
 #[cfg(feature = "serve")]
 pub use run::{Batch, BatchEvent, Ended, Gives, Request, Ticket, Token, gives};

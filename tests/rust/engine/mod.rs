@@ -10,6 +10,7 @@ mod gpu;
 mod layouts;
 mod lora;
 mod mixtures;
+mod packed;
 mod plans;
 mod random;
 mod sample;

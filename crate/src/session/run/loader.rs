@@ -21,6 +21,7 @@ mod turned;
 
 use turned::Target;
 
+pub use packed::unpacked_rows;
 pub(super) use packed::{PackedWeights, survey};
 
 /// Bytes in memory at a time, beyond what the device holds.

@@ -32,6 +32,7 @@ pub use embedding::{Asked, EmbedOptions, Embedder, Embedding};
 pub use evaluate::{Against, Estimate, EvalOptions, Evaluated, Evaluation, eval_context};
 pub use generation::{Alternative, Generated, Generation, OnToken, OnTokenOf, Outcome, StopReason};
 pub use head::Scoring;
+pub use loader::unpacked_rows;
 pub use options::GenerationOptions;
 pub use pipeline::Prompt;
 pub use pooling::Pooling;

@@ -5,7 +5,7 @@ use std::{collections::HashMap, ops::Range};
 use super::{Files, PIECE, TRANSPOSED_MOST, Tensor, runs, turned::Target};
 use crate::{
     fault::{Blame, Fault, Result},
-    ir::{Graph, Source, Stored, Weight, retype},
+    ir::{DType, Dim, Fact, Graph, Source, Stored, Weight, retype},
     model::{Packed, PackedPart, Scaling, Zeros},
     session::Inspection,
     tensor::{
@@ -20,6 +20,60 @@ const PARTS_MOST: u64 = 1 << 27;
 
 /// The packed weights of a model, by the tensor of their codes.
 pub(in crate::session::run) type PackedWeights = HashMap<usize, Packed>;
+
+/// Rows of a weight that several tensors hold together, unpacked: `[rows, row_len]` values of one that [`Packed::main`] names.
+///
+/// # Errors
+/// The tensor is of no packed weight; the shape is not its; its parts cannot be read, or are not as many as there must be.
+pub async fn unpacked_rows(
+    inspection: &Inspection,
+    main: usize,
+    [all, row_len]: [u32; 2],
+    rows: Range<u32>,
+) -> Result<Vec<f32>> {
+    let packed: PackedWeights = inspection.model().packed().into_iter().map(|p| (p.main, p)).collect();
+    let known = packed.get(&main).ok_or_else(|| Fault::caller(format!("tensor {main} is of no packed weight")))?;
+    if known.elements() != Some(u64::from(all) * u64::from(row_len)) || rows.end > all {
+        return Err(Fault::caller(format!("rows {rows:?} of {all} x {row_len} values of {}", known.stem)));
+    }
+    let source = Source { stored: Stored::Packed, ..Source::rows(main, 0, all) };
+    let fact = Fact::new(DType::Block(Encoding::F16), [Dim::Fixed(all), Dim::Fixed(row_len)]);
+    let weight = Weight { name: known.stem.as_str().into(), fact, sources: vec![source.clone()] };
+    let files = Files { model: inspection, adapters: &[], packed: &packed };
+    let (tensor, unpacker) = (Tensor::of(files, main)?, unpacker(files, &weight, &source).await?);
+    let layout = layout(files, &weight, &source)?;
+    let stride = stride(&tensor, &layout)?;
+    let bytes = match stride {
+        Some(stride) => tensor.read(u64::from(rows.start) * stride..u64::from(rows.end) * stride).await?,
+        None => whole(&tensor).await?,
+    };
+    let mut out = Vec::new();
+    for row in rows.clone() {
+        let skip = stride.map_or(0, |stride| u64::from(row - rows.start) * stride) as usize;
+        out.extend(unpacker.values(u64::from(row), &unpacker.codes(&bytes[skip..], u64::from(row))));
+    }
+    Ok(out)
+}
+
+/// Bytes from one row's codes to the next one's; `None` where all codes are needed for a row.
+fn stride(tensor: &Tensor<'_>, layout: &Layout) -> Result<Option<u64>> {
+    match layout.codes {
+        // Rows of words may be longer than their codes.
+        Codes::Rows => tensor.row_bytes().map(Some),
+        _ => Ok(layout.row_bytes()),
+    }
+}
+
+/// All codes of a weight that lie by inputs.
+async fn whole(tensor: &Tensor<'_>) -> Result<Vec<u8>> {
+    let all = tensor.at.end - tensor.at.start;
+    if all > TRANSPOSED_MOST {
+        let what =
+            format!("the codes of {} lie by inputs, and have more than {TRANSPOSED_MOST} bytes", tensor.entry.name);
+        return Err(Fault::limit(what));
+    }
+    tensor.read(0..all).await
+}
 
 /// Finds the packed weights, and has those whose blocks would not hold them exactly widened to F16; what is to be told of them.
 ///
@@ -89,22 +143,10 @@ pub(super) async fn rows(
     let bytes = encoding.bytes(layout.row_len, layout.row_len).unwrap_or(0);
     let size = usize::try_from(bytes).map_err(|_| Fault::limit(format!("rows of {}: {bytes} bytes", weight.name)))?;
     let per_piece = u32::try_from((PIECE / bytes.max(1)).max(1)).unwrap_or(u32::MAX);
-    // Rows of words may be longer than their codes.
-    let stride = match layout.codes {
-        Codes::Rows => Some(tensor.row_bytes()?),
-        _ => layout.row_bytes(),
-    };
-    let whole = match stride {
+    let stride = stride(&tensor, &layout)?;
+    let all = match stride {
         Some(_) => Vec::new(),
-        None => {
-            let all = tensor.at.end - tensor.at.start;
-            if all > TRANSPOSED_MOST {
-                let what =
-                    format!("the codes of {} lie by inputs, and have more than {TRANSPOSED_MOST} bytes", weight.name);
-                return Err(Fault::limit(what));
-            }
-            tensor.read(0..all).await?
-        }
+        None => whole(&tensor).await?,
     };
     for run in runs(source, wanted) {
         for first in run.clone().step_by(per_piece as usize) {
@@ -120,7 +162,7 @@ pub(super) async fn rows(
                 }
                 None => {
                     for row in first..end {
-                        let codes = unpacker.codes(&whole, u64::from(row));
+                        let codes = unpacker.codes(&all, u64::from(row));
                         piece.extend(unpacker.row(encoding, u64::from(row), &codes));
                     }
                 }
