@@ -228,8 +228,8 @@ fn keys_are_asked_for_and_other_origins_are_let_in_only_where_told() {
 
 #[test]
 fn a_client_that_leaves_frees_its_place_and_a_full_queue_says_when_to_come_again() {
-    let server = start(&["--sequences", "1", "--queue", "1", "--context", "2048"]);
-    let long = json!({ "prompt": ONCE, "max_tokens": 2000, "stream": true, "ignore_eos": true }).to_string();
+    let server = start(&["--sequences", "1", "--queue", "1"]);
+    let long = json!({ "prompt": ONCE, "max_tokens": 240, "stream": true, "ignore_eos": true }).to_string();
     let begin = || {
         let mut stream = server.connect();
         stream.write_all(server.request("/v1/completions", &long, "").as_bytes()).expect("sent");
@@ -255,8 +255,8 @@ fn a_client_that_leaves_frees_its_place_and_a_full_queue_says_when_to_come_again
 #[cfg(unix)]
 #[test]
 fn told_to_end_it_finishes_what_runs_and_begins_nothing_new() {
-    let server = start(&["--context", "512"]);
-    let asked = json!({ "prompt": ONCE, "max_tokens": 400, "stream": true, "ignore_eos": true }).to_string();
+    let server = start(&[]);
+    let asked = json!({ "prompt": ONCE, "max_tokens": 240, "stream": true, "ignore_eos": true }).to_string();
     let mut stream = server.connect();
     stream.write_all(server.request("/v1/completions", &asked, "").as_bytes()).expect("sent");
     let reader = stream.try_clone().expect("a second handle");
@@ -274,8 +274,8 @@ fn told_to_end_it_finishes_what_runs_and_begins_nothing_new() {
 #[cfg(unix)]
 #[test]
 fn after_the_time_of_grace_answers_are_cut_with_an_error() {
-    let server = start(&["--context", "4096", "--grace", "0"]);
-    let asked = json!({ "prompt": ONCE, "max_tokens": 4000, "stream": true, "ignore_eos": true }).to_string();
+    let server = start(&["--grace", "0"]);
+    let asked = json!({ "prompt": ONCE, "max_tokens": 240, "stream": true, "ignore_eos": true }).to_string();
     let mut stream = server.connect();
     stream.write_all(server.request("/v1/completions", &asked, "").as_bytes()).expect("sent");
     let again = stream.try_clone().expect("a second handle");
