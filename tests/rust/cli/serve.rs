@@ -165,7 +165,7 @@ fn what_is_wrong_is_told_in_openais_form_and_with_numbers() {
         (json!({ "prompt": "a", "temperature": -1 }), "temperature", "0 to 100"),
         (json!({ "prompt": "a", "n": 0 }), "n", "1 to 128"),
         (json!({ "prompt": "a", "logit_bias": { "x": 1 } }), "logit_bias", "no token id"),
-        (json!({ "prompt": [] }), "prompt", "0 prompts"),
+        (json!({ "prompt": [] }), "prompt", "no tokens"),
         (json!({ "prompt": "", "max_tokens": 1, "logprobs": 21 }), "logprobs", "0 to 20"),
     ] {
         let error = complete(body).refusal(400);
