@@ -67,7 +67,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("anstream", &["faces/cli/"]),
     ("anstyle", &["faces/cli/"]),
     ("axum", &["faces/serve/"]),
-    ("base64", &["faces/serve/"]),
+    ("base64", &["faces/serve/", "tokenizer/"]),
     ("bytemuck", &["engine/", "tensor/"]),
     ("clap", &["faces/cli/"]),
     ("console_error_panic_hook", &["faces/wasm/"]),

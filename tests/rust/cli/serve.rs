@@ -165,7 +165,7 @@ fn what_is_wrong_is_told_in_openais_form_and_with_numbers() {
         (json!({ "prompt": "a", "temperature": -1 }), "temperature", "0 to 100"),
         (json!({ "prompt": "a", "n": 0 }), "n", "1 to 128"),
         (json!({ "prompt": "a", "logit_bias": { "x": 1 } }), "logit_bias", "no token id"),
-        (json!({ "prompt": [] }), "prompt", "0 prompts"),
+        (json!({ "prompt": [] }), "prompt", "no tokens"),
         (json!({ "prompt": "", "max_tokens": 1, "logprobs": 21 }), "logprobs", "0 to 20"),
     ] {
         let error = complete(body).refusal(400);
@@ -228,8 +228,8 @@ fn keys_are_asked_for_and_other_origins_are_let_in_only_where_told() {
 
 #[test]
 fn a_client_that_leaves_frees_its_place_and_a_full_queue_says_when_to_come_again() {
-    let server = start(&["--sequences", "1", "--queue", "1", "--context", "2048"]);
-    let long = json!({ "prompt": ONCE, "max_tokens": 2000, "stream": true, "ignore_eos": true }).to_string();
+    let server = start(&["--sequences", "1", "--queue", "1"]);
+    let long = json!({ "prompt": ONCE, "max_tokens": 240, "stream": true, "ignore_eos": true }).to_string();
     let begin = || {
         let mut stream = server.connect();
         stream.write_all(server.request("/v1/completions", &long, "").as_bytes()).expect("sent");
@@ -255,8 +255,8 @@ fn a_client_that_leaves_frees_its_place_and_a_full_queue_says_when_to_come_again
 #[cfg(unix)]
 #[test]
 fn told_to_end_it_finishes_what_runs_and_begins_nothing_new() {
-    let server = start(&["--context", "512"]);
-    let asked = json!({ "prompt": ONCE, "max_tokens": 400, "stream": true, "ignore_eos": true }).to_string();
+    let server = start(&[]);
+    let asked = json!({ "prompt": ONCE, "max_tokens": 240, "stream": true, "ignore_eos": true }).to_string();
     let mut stream = server.connect();
     stream.write_all(server.request("/v1/completions", &asked, "").as_bytes()).expect("sent");
     let reader = stream.try_clone().expect("a second handle");
@@ -274,8 +274,8 @@ fn told_to_end_it_finishes_what_runs_and_begins_nothing_new() {
 #[cfg(unix)]
 #[test]
 fn after_the_time_of_grace_answers_are_cut_with_an_error() {
-    let server = start(&["--context", "4096", "--grace", "0"]);
-    let asked = json!({ "prompt": ONCE, "max_tokens": 4000, "stream": true, "ignore_eos": true }).to_string();
+    let server = start(&["--grace", "0"]);
+    let asked = json!({ "prompt": ONCE, "max_tokens": 240, "stream": true, "ignore_eos": true }).to_string();
     let mut stream = server.connect();
     stream.write_all(server.request("/v1/completions", &asked, "").as_bytes()).expect("sent");
     let again = stream.try_clone().expect("a second handle");

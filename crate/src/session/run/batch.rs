@@ -214,6 +214,7 @@ impl Batch {
         if let Some(slot) = self.seats.iter().position(|seat| seat.ticket == Some(ticket)) {
             self.seats[slot].ticket = None;
             self.end(slot);
+            self.ahead.compose_anew();
         }
     }
 

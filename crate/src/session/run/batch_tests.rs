@@ -212,6 +212,22 @@ fn a_request_that_leaves_before_it_began_takes_nothing_with_it() {
 }
 
 #[test]
+fn what_takes_the_place_of_a_request_that_left_while_it_ran_does_not_go_on_with_it() {
+    let bytes = sample();
+    let (mut single, mut batch) = (load(&bytes, 1), Batch::new(load(&bytes, 1)).expect("a batch"));
+    let mut heard = Heard::default();
+    let gone = batch.join(&request((0..20).collect(), 60, Sampling::greedy())).expect("joins").expect("there is room");
+    for _ in 0..8 {
+        heard.step(&mut batch).expect("steps");
+    }
+    batch.leave(gone);
+    let next = request((0..20).collect(), 6, drawn(3));
+    let ticket = batch.join(&next).expect("joins").expect("there is room");
+    heard.until_idle(&mut batch);
+    assert_eq!(heard.0[&ticket].ids, alone(&mut single, &next).0);
+}
+
+#[test]
 fn texts_that_end_an_answer_and_limits_end_one_request_and_no_other() {
     let bytes = sample();
     let (mut single, mut batch) = (load(&bytes, 1), Batch::new(load(&bytes, 3)).expect("a batch"));

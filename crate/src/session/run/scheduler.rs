@@ -50,6 +50,11 @@ impl Ahead {
     pub(super) fn holds(&self, sequence: usize) -> bool {
         self.in_flight.iter().any(|order| order.contains(&sequence))
     }
+    /// The next step is composed anew: the device would go on with a sequence that left, though another took its place.
+    #[cfg(feature = "serve")]
+    pub(super) fn compose_anew(&mut self) {
+        self.feeding = None;
+    }
 }
 
 /// Takes one step with the sequences that have not ended; nothing where there are none.
