@@ -18,6 +18,9 @@ const WINDOW: u64 = 32 << 20;
 /// Values that a thread takes at a time: whole blocks of every encoding.
 const UNIT: usize = 1 << 16;
 
+/// What a thread works on: the number of its first value, bytes before and after, and the first value that the new encoding does not hold.
+type Share<'a> = (usize, &'a [u8], &'a mut [u8], Option<(usize, f32)>);
+
 /// A new tensor's values on their way.
 pub(super) struct Stream<'a> {
     take: &'a Take,
@@ -216,7 +219,7 @@ impl<'a> Stream<'a> {
         let (from_len, from_bytes) = (self.block.0 as usize, self.block.1 as usize);
         let count = bytes.len() / from_bytes * from_len;
         let mut blocks = vec![0; count.div_ceil(block_len) * block_bytes];
-        let mut work: Vec<(usize, &[u8], &mut [u8], Option<(usize, f32)>)> = bytes
+        let mut work: Vec<Share<'_>> = bytes
             .chunks(UNIT / from_len * from_bytes)
             .zip(blocks.chunks_mut(UNIT / block_len * block_bytes))
             .enumerate()

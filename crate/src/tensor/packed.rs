@@ -14,6 +14,9 @@ use super::{
     float::{E4M3, E5M2, f16, to_f16},
 };
 
+/// Writes a block of codes with the scale of a number.
+type WriteBlock<'a> = dyn Fn(usize, &[u8; BLOCK], &mut Vec<u8>) + 'a;
+
 /// Where the codes of a matrix `[outputs, inputs]` lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Codes {
@@ -278,7 +281,7 @@ impl Unpacker {
     }
     /// A row as it is kept in an encoding: blocks that [`Unpacker::is_exact`] allows, else F16.
     pub fn row(&self, encoding: Encoding, row: u64, codes: &[u8]) -> Vec<u8> {
-        let blocks = |block: &dyn Fn(usize, &[u8; BLOCK], &mut Vec<u8>)| {
+        let blocks = |block: &WriteBlock<'_>| {
             let mut out = Vec::with_capacity(codes.len());
             for (i, codes) in codes.as_chunks::<BLOCK>().0.iter().enumerate() {
                 block(self.place(row, (i * BLOCK) as u64).0, codes, &mut out);

@@ -13,6 +13,9 @@ use super::support::{
 };
 use crate::common::writers::{Gguf, Tensor, Value, safetensors};
 
+/// A tensor for a file: name, shape, values.
+type Named = (String, (Vec<u64>, Vec<f32>));
+
 /// Per ten units of range. Both sides are ours; f32 sums in another order.
 const TOLERANCE: f64 = 2e-4;
 
@@ -146,7 +149,7 @@ fn made(case: &Case, base: &Path) -> Made {
     for (seed, name) in names.iter().enumerate() {
         let Some(stem) = name.strip_suffix(".weight") else { continue };
         let ends = |module: &&str| stem == *module || stem.ends_with(&format!(".{module}"));
-        if !case.modules.iter().any(|m| ends(&m)) {
+        if !case.modules.iter().any(|m| ends(m)) {
             continue;
         }
         let (shape, values) = weights.get_mut(name).unwrap();
@@ -394,7 +397,7 @@ fn adapters_that_do_not_fit_are_refused_with_names_and_shapes() {
     let [a, b] = [format!("{module}.lora_A.weight"), format!("{module}.lora_B.weight")];
     let good = [at(&a, [4, 64]), at(&b, [64, 4])];
     let plain = object!({"lora_alpha": 4});
-    let fault = |config: &serde_json::Value, tensors: &[(String, (Vec<u64>, Vec<f32>))]| {
+    let fault = |config: &serde_json::Value, tensors: &[Named]| {
         refusal(&llama, peft(config, &tensors.iter().cloned().collect()).path())
     };
     for (tensors, words) in [

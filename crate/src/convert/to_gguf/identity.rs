@@ -60,8 +60,7 @@ impl Identity {
         let organization = organization.filter(|o| !o.is_empty() && !o.starts_with('.')).map(str::to_owned);
         let mut words: Vec<(String, Vec<Kind>)> =
             full.split('-').filter(|w| !w.is_empty()).map(|w| (w.to_owned(), Vec::new())).collect();
-        for i in 0..words.len() {
-            let (word, kinds) = &mut words[i];
+        for (i, (word, kinds)) in words.iter_mut().enumerate() {
             describe(word, kinds, i, parameters);
         }
         let digits = |(w, k): &(String, Vec<Kind>)| k.contains(&Kind::Size) && w.chars().any(|c| c.is_ascii_digit());

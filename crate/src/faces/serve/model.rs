@@ -29,6 +29,9 @@ const ASKED: usize = 256;
 /// Control tokens that begin calls of tools: their text is told.
 const SHOWN: [&str; 4] = ["<tool_call>", "</tool_call>", "[TOOL_CALLS]", "<|python_tag|>"];
 
+/// Answers of several requests, each with its request's number.
+type Answers = (mpsc::Sender<(usize, Out)>, mpsc::Receiver<(usize, Out)>);
+
 /// A model that is served.
 pub(super) struct Model {
     pub(super) name: String,
@@ -191,11 +194,7 @@ impl Model {
         }
     }
     /// A channel that holds answers of so many tokens in all, so that the model never waits for a client.
-    pub(super) fn answers(
-        &self,
-        requests: usize,
-        tokens: u32,
-    ) -> (mpsc::Sender<(usize, Out)>, mpsc::Receiver<(usize, Out)>) {
+    pub(super) fn answers(&self, requests: usize, tokens: u32) -> Answers {
         let each = tokens.min(self.context) as usize + 2;
         mpsc::channel(each * requests.max(1))
     }

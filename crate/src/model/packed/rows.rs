@@ -248,7 +248,7 @@ pub(super) fn mlx(found: &Found<'_>) -> Option<Facts> {
     if found.main.encoding != Encoding::U32 || found.part(PackedPart::Biases)?.shape != found.scales()?.shape {
         return None;
     }
-    let bits = |group: u64| Some(packed.checked_mul(32)?.checked_div(group.checked_mul(groups)?)?);
+    let bits = |group: u64| packed.checked_mul(32)?.checked_div(group.checked_mul(groups)?);
     let fits = |group: &u64| bits(*group).is_some_and(|n| n * group * groups == packed * 32 && (2..=8).contains(&n));
     // A layer of its own settings may not say so by its name here.
     let group = [found.number("group_size").unwrap_or(64), 64, 32, 128].into_iter().find(fits)?;

@@ -171,7 +171,7 @@ pub(super) fn stream<W: Writer>(server: std::sync::Arc<Server>, answers: Answers
             state.advance().await;
         }
         let text: String = state.lines.drain(..).collect();
-        (!text.is_empty()).then(|| (Ok::<_, std::convert::Infallible>(text), state))
+        (!text.is_empty()).then_some((Ok::<_, std::convert::Infallible>(text), state))
     });
     let headers = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-cache")];
     (headers, Body::from_stream(stream)).into_response()
