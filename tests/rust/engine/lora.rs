@@ -149,7 +149,7 @@ fn made(case: &Case, base: &Path) -> Made {
     for (seed, name) in names.iter().enumerate() {
         let Some(stem) = name.strip_suffix(".weight") else { continue };
         let ends = |module: &&str| stem == *module || stem.ends_with(&format!(".{module}"));
-        if !case.modules.iter().any(|m| ends(m)) {
+        if !case.modules.iter().any(ends) {
             continue;
         }
         let (shape, values) = weights.get_mut(name).unwrap();
