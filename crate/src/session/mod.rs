@@ -39,7 +39,6 @@ pub use inspection::{Inspection, Peek};
 pub use onnx::{GivenInput, GraphModel, GraphRun, NodeCase, json_values, node_case, outputs_npz};
 #[cfg(feature = "convert")]
 pub use rewriting::{Edition, Splitting, Written, merge as merge_files};
-#[cfg(feature = "talk")]
 pub use run::begun;
 pub use run::{
     Adapter, Against, Alternative, Asked, Classifier, EmbedOptions, Embedder, Embedding, Estimate, EvalOptions,

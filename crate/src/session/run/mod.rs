@@ -37,7 +37,6 @@ pub use options::GenerationOptions;
 pub use pipeline::Prompt;
 pub use pooling::Pooling;
 pub use runner::RunSettings;
-#[cfg(feature = "talk")]
 pub use stop_text::begun;
 
 /// What a model gives.
