@@ -111,6 +111,8 @@ pub(super) fn danger(module: &str, name: &str, how: How) -> Danger {
 pub(super) struct Judge<'m> {
     machine: &'m Machine,
     how: HashMap<Id, How>,
+    /// Values that are handed to calls that are errors by themselves.
+    misused: HashSet<Id>,
 }
 
 impl<'m> Judge<'m> {
@@ -139,7 +141,15 @@ impl<'m> Judge<'m> {
                 raise(*arg, How::Called);
             }
         }
-        Self { machine, how }
+        let misused = machine.nodes.iter().filter_map(|node| match node {
+            Node::Call(call) => Some((machine.global(call.callable)?, call.args)),
+            _ => None,
+        });
+        let misused = misused
+            .filter(|((module, name), _)| families::why(module, name, true).is_some())
+            .flat_map(|(_, args)| machine.tuple(args).unwrap_or(&[]).iter().copied())
+            .collect();
+        Self { machine, how, misused }
     }
     /// How bad an import is in this pickle.
     pub(super) fn import(&self, id: Id) -> Danger {
@@ -148,7 +158,8 @@ impl<'m> Judge<'m> {
             ("functools", "partial") => self.partial(id),
             ("builtins" | "__builtin__", "getattr") if self.all_calls(id, |args| self.is_member(args)) => MEMBER,
             ("builtins" | "__builtin__", "getattr")
-                if self.all_calls(id, |args| self.is_member(args) || self.is_method(args)) =>
+                if !self.results_are_called(id)
+                    && self.all_calls(id, |args| self.is_member(args) || self.is_method(args)) =>
             {
                 Danger::Value(&values::METHOD)
             }
@@ -172,6 +183,15 @@ impl<'m> Judge<'m> {
             };
         }
         if seen { worst } else { Danger::Known("it calls what it is given") }
+    }
+    /// Whether what a call of this import gives is called, or handed to a call that is an error: `apply(getattr(..), ..)`.
+    fn results_are_called(&self, id: Id) -> bool {
+        let nodes = self.machine.nodes.iter().enumerate();
+        let mut results = nodes.filter(|(_, node)| matches!(node, Node::Call(call) if call.callable == id));
+        results.any(|(result, _)| {
+            let result = result as Id;
+            self.how.get(&result) == Some(&How::Called) || self.misused.contains(&result)
+        })
     }
     fn all_calls(&self, id: Id, fits: impl Fn(&[Id]) -> bool) -> bool {
         let mut calls = self.calls_of(id).peekable();

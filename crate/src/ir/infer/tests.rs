@@ -111,7 +111,7 @@ fn attention_and_rotation_ask_for_whole_heads() {
     refused(near, &with(fixed(&[16])), &["vector of 20", "f32[16]"]);
     refused(Op::Attention(SPEC), &with(fixed(&[20])), &["3 inputs expected, 4 given"]);
     let uneven = Attention { kv_heads: 3, ..SPEC };
-    refused(Op::Attention(uneven), &[q.clone(), k.clone(), k.clone()], &["4 query heads", "3 key heads"]);
+    refused(Op::Attention(uneven), &[q.clone(), k.clone(), k.clone()], &["4 query heads", "3 KV heads"]);
     let huge = Attention { heads: 1 << 31, head_dim: 4, kv_heads: 1, ..SPEC };
     refused(Op::Attention(huge), &[q.clone(), k.clone(), k], &["2147483648 heads of 4"]);
     refused(Op::Rope(ROPE), &[Fact::rows(Dim::Rows, 6), ids(Dim::Rows)], &["heads of 4", "f32[rows, 6]"]);
