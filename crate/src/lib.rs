@@ -11,7 +11,7 @@
 //! | 1 | [`source`] | random-access bytes: fetched, or still missing | fault |
 //! | 1 | [`tensor`] | shapes, encodings, block decoding, statistics | fault |
 //! | 2 | [`model`] | the common description of any model file: no bytes, no I/O | fault, tensor |
-//! | 2 | [`ir`] | the typed graph of a model: operations, shapes, passes, what each operation means | fault, tensor |
+//! | 2 | [`ir`] | the typed graph of a model: operations, shapes, passes, what each operation means | fault, order, tensor |
 //! | 3 | [`formats`] | bytes to [`model::ModelFile`] | fault, order, source, tensor, model |
 //! | 3 | [`chat`] | conversations to text, by a model's own template | fault, model |
 //! | 3 | [`tokenizer`] | text to ids and back, with a preview | fault, order, model |

@@ -14,9 +14,9 @@ const FIRST_VIEW: u64 = 1024 * 1024 * 6 / 10;
 /// All JavaScript and wasm, gzipped: 2.5 MiB. What follows the first view comes behind it.
 const LIMIT: u64 = 1024 * 1024 * 25 / 10;
 
-/// What comes behind the first view, by the beginning of its name: the runner with the views that arrive with it, what lays graphs out, and what
-/// measures tensors.
-const BEHIND: [&str; 3] = ["runner", "layout", "measures"];
+/// What comes behind the first view, by the beginning of its name: the runner with the views that arrive with it, what lays graphs out, what
+/// measures tensors, the worker that is started when an address is opened, and the service worker.
+const BEHIND: [&str; 5] = ["runner", "layout", "measures", "fetcher", "sw"];
 
 /// What a browser fetches to show the page. The sample is fetched only when the user asks for it.
 const DOWNLOADED: &[&str] = &["html", "css", "js", "wasm", "svg", "webmanifest"];

@@ -15,7 +15,7 @@ const FLOORS: &[Row] = &[
     (1, "source", &["fault"]),
     (1, "tensor", &["fault"]),
     (2, "model", &["fault", "tensor"]),
-    (2, "ir", &["fault", "tensor"]),
+    (2, "ir", &["fault", "order", "tensor"]),
     (3, "formats", &["fault", "order", "source", "tensor", "model"]),
     (3, "chat", &["fault", "model"]),
     (3, "tokenizer", &["fault", "order", "model"]),

@@ -105,7 +105,9 @@ impl<'a> Known<'a> {
     }
     /// The layers that hold tensors, and the number of layers that the model should have.
     fn layers(&self) -> (BTreeSet<u64>, u64) {
-        let layers: BTreeSet<u64> = self.found.iter().filter_map(|f| f.layer.map(u64::from)).collect();
+        // Not collected: that would sort first, by a sort of its own.
+        let mut layers = BTreeSet::new();
+        layers.extend(self.found.iter().filter_map(|f| f.layer.map(u64::from)));
         let most = (self.subject.model.tensors.len() as u64).saturating_add(1);
         let stated = self.numbers.stated(Key::Layers);
         let stated = stated.map(|n| if self.gguf() { n.saturating_sub(self.predicting()) } else { n });

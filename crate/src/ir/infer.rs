@@ -7,7 +7,10 @@ use super::{
     graph::{Graph, Input, StateId},
     op::{Attention, Binary, ExpertLinear, Fused, Link, Op, Rope, Routing},
 };
-use crate::fault::{Fault, Result};
+use crate::{
+    fault::{Fault, Result},
+    order,
+};
 
 /// Facts of the results of `op` on inputs of the given facts.
 ///
@@ -82,13 +85,13 @@ pub fn infer(graph: &Graph, op: &Op, inputs: &[&Fact]) -> Result<Vec<Fact>> {
             one(fact)
         }
         Op::Reshape(shape) => reshape(inputs[0], shape).and_then(one),
-        Op::Transpose(order) => {
-            let mut sorted = order.clone();
-            sorted.sort_unstable();
+        Op::Transpose(axes) => {
+            let mut sorted = axes.clone();
+            order::sort(&mut sorted);
             if sorted != (0..inputs[0].shape.len()).collect::<Vec<_>>() {
-                return Err(wrong(format!("{order:?} is no order of the dimensions of {}", inputs[0])));
+                return Err(wrong(format!("{axes:?} is no order of the dimensions of {}", inputs[0])));
             }
-            one(Fact::new(inputs[0].dtype, order.iter().map(|i| inputs[0].shape[*i]).collect::<Vec<_>>()))
+            one(Fact::new(inputs[0].dtype, axes.iter().map(|i| inputs[0].shape[*i]).collect::<Vec<_>>()))
         }
         Op::Slice { axis, start, len } => {
             let mut fact = inputs[0].clone();
@@ -335,7 +338,7 @@ fn reshape(x: &Fact, shape: &[Dim]) -> Result<Fact> {
     let parts = |dims: &[Dim]| {
         let fixed = dims.iter().filter_map(|d| d.fixed()).try_fold(1u64, |p, n| p.checked_mul(u64::from(n)));
         let mut named: Vec<Dim> = dims.iter().copied().filter(|d| d.fixed().is_none()).collect();
-        named.sort_unstable();
+        order::sort(&mut named);
         (fixed, named)
     };
     let fact = Fact::new(x.dtype, shape.to_vec());

@@ -8,6 +8,7 @@ use crate::{
     chat::{self, Agreement, Around, Conversation, Failure, Finding, Template, Tried},
     fault::{Blame, Fault, Result},
     model::{ModelFile, Note, Severity},
+    order,
     source::{SourceFile, SourceSet},
     tokenizer::{EncodeOptions, Piece, Vocabulary},
 };
@@ -247,7 +248,7 @@ pub(super) async fn find(files: &SourceSet, model: Option<&ModelFile>) -> (Vec<T
         }
     }
     // A folder's file wins over what is packed into the model beside it only by name; the plain default comes first.
-    found.sort_by_key(|template| template.name != "default");
+    order::sort_by_key(&mut found, |template: &Template| template.name != "default");
     (found, faults)
 }
 

@@ -10,6 +10,7 @@ use crate::{
     fault::Result,
     ir::{Fact, Graph, Op, Sizes, Weight, passes},
     model::ModelFile,
+    order,
 };
 
 /// Rows of a step for which memory is told.
@@ -93,7 +94,7 @@ fn scratch(graph: &Graph, context: u32) -> u64 {
         alive += size(i);
         most = most.max(alive);
         let mut read: Vec<usize> = node.inputs.iter().map(|v| v.node.0 as usize).collect();
-        read.sort_unstable();
+        order::sort(&mut read);
         read.dedup();
         let over: u64 = read.into_iter().filter(|r| last_read[*r] == i).map(size).sum();
         alive = alive.saturating_sub(over);

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     fault::{Fault, Result},
     ir::op::{Binary, Reduction, Unary},
+    order,
 };
 
 /// Calls with the operand as rows of a matrix.
@@ -229,8 +230,7 @@ pub(super) fn likeliest(logits: &View<'_>, alternatives: usize) -> Result<Vec<Ar
     let mut probabilities = vec![0.0; rows * (1 + alternatives)];
     for (r, row) in values.chunks_exact(width).enumerate() {
         let value = |i: usize| if row[i].is_nan() { f32::NEG_INFINITY } else { row[i] };
-        let mut order: Vec<usize> = (0..width).collect();
-        order.sort_by(|a, b| value(*b).total_cmp(&value(*a)));
+        let order = order::indices(width, &mut |a, b| value(b).total_cmp(&value(a)));
         let weight = |i: usize| f64::from(value(i) - value(order[0])).exp();
         let total: f64 = (0..width).map(weight).sum();
         let told = &mut probabilities[r * (1 + alternatives)..][..1 + alternatives];

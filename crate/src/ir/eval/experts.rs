@@ -7,6 +7,7 @@ use super::{
 use crate::{
     fault::{Fault, Result},
     ir::op::{ExpertLinear, Gating, Routing},
+    order,
 };
 
 /// Added to the sum that weights are divided by, which may be zero.
@@ -46,14 +47,14 @@ fn best(spec: &Routing, choice: &[f64]) -> Vec<usize> {
     let size = choice.len() / spec.groups as usize;
     let of_group = |group: &usize| {
         let mut own = choice[group * size..(group + 1) * size].to_vec();
-        own.sort_by(|a, b| b.total_cmp(a));
+        order::sort_by(&mut own, |a, b| b.total_cmp(a));
         own.iter().take(if spec.two_of_group { 2 } else { 1 }).sum::<f64>()
     };
     let mut groups: Vec<(f64, usize)> = (0..spec.groups as usize).map(|g| (of_group(&g), g)).collect();
-    groups.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    order::sort_by(&mut groups, |a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
     groups.truncate(spec.groups_used as usize);
     let mut all: Vec<usize> = groups.iter().flat_map(|(_, g)| g * size..(g + 1) * size).collect();
-    all.sort_by(|a, b| choice[*b].total_cmp(&choice[*a]).then(a.cmp(b)));
+    order::sort_by(&mut all, |a, b| choice[*b].total_cmp(&choice[*a]).then(a.cmp(b)));
     all.truncate(spec.used as usize);
     all
 }

@@ -3,16 +3,22 @@
 use std::{fmt, rc::Rc};
 
 use crate::{
+    arch::{self, Built},
     fault::{Fault, Result},
     model::ModelFile,
     session::Inspection,
 };
+
+/// Lays adapters over a model's graph.
+type Lay = fn(&mut Built, &ModelFile, &[(&ModelFile, f32)]) -> Result<()>;
 
 /// An opened adapter, and what its change is multiplied with.
 #[derive(Clone)]
 pub struct Adapter {
     files: Rc<Inspection>,
     scale: f32,
+    /// Named here and nowhere else, so that a build that opens no adapter holds none of it: the page's.
+    lay: Lay,
 }
 
 impl Adapter {
@@ -22,7 +28,7 @@ impl Adapter {
     /// The scale is not finite.
     pub fn new(files: Rc<Inspection>, scale: f32) -> Result<Self> {
         match scale.is_finite() {
-            true => Ok(Self { files, scale }),
+            true => Ok(Self { files, scale, lay: arch::adapt }),
             false => Err(Fault::caller(format!("an adapter times {scale}: the scale must be finite"))),
         }
     }
@@ -38,7 +44,12 @@ impl fmt::Debug for Adapter {
     }
 }
 
-/// What is asked of the architecture.
-pub(super) fn described(adapters: &[Adapter]) -> Vec<(&ModelFile, f32)> {
-    adapters.iter().map(|a| (a.files.model(), a.scale)).collect()
+/// Has a model's graph compute adapters beside its weights.
+///
+/// # Errors
+/// One does not fit the model.
+pub(super) fn lay(adapters: &[Adapter], built: &mut Built, model: &ModelFile) -> Result<()> {
+    let Some(first) = adapters.first() else { return Ok(()) };
+    let described: Vec<(&ModelFile, f32)> = adapters.iter().map(|a| (a.files.model(), a.scale)).collect();
+    (first.lay)(built, model, &described)
 }

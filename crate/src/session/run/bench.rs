@@ -4,6 +4,7 @@ use super::{Generation, GenerationOptions};
 use crate::{
     engine::sampler::Sampling,
     fault::{Fault, LocalFuture, Result},
+    order,
 };
 
 /// Measured speeds.
@@ -72,7 +73,7 @@ pub async fn bench(generation: &mut Generation, prefill: u32, decode: u32, repet
             speed.submits_per_token = submits as f64 / f64::from(decode);
         }
     }
-    speed.prefill.sort_by(f64::total_cmp);
-    speed.decode.sort_by(f64::total_cmp);
+    order::sort_by(&mut speed.prefill, f64::total_cmp);
+    order::sort_by(&mut speed.decode, f64::total_cmp);
     Ok(speed)
 }

@@ -133,7 +133,7 @@ impl Runner {
         on_progress: &mut dyn FnMut(Progress),
     ) -> Result<Self> {
         let mut built = arch::build(inspection.model())?;
-        arch::adapt(&mut built, inspection.model(), &adapter::described(&settings.adapters))?;
+        adapter::lay(&settings.adapters, &mut built, inspection.model())?;
         let mut graph = built.graph;
         let (packed, notes) = loader::survey(&inspection, &mut graph).await?;
         built.notes.extend(notes);

@@ -8,6 +8,7 @@ use crate::{
         op::{Fused, Op, Rope},
         rewrite::{Readers, rewrite},
     },
+    order,
 };
 
 /// What becomes one operation.
@@ -54,7 +55,7 @@ fn find(graph: &Graph, readers: &Readers, base: NodeId) -> Option<Found> {
     for reader in readers.nodes(base.value()) {
         parts.push((columns(graph, reader.value())?, reader.value()));
     }
-    parts.sort_by_key(|(columns, _)| columns.start);
+    order::sort_by_key(&mut parts, |(columns, _)| columns.start);
     let [(q, q_value), (k, k_value), (v, v_value)] = <[_; 3]>::try_from(parts).ok()?;
     let width = graph.fact(base.value()).width()?;
     if (q.start, k.start, v.start, v.start + v.len) != (0, q.len, q.len + k.len, width) {
