@@ -28,7 +28,7 @@ fn what_a_model_lacks_is_told_with_names_and_shapes() {
         ),
         (|f| set(f, "embedding_length", Value::text("32")), "from 0 to 2147483647 expected, \"32\" found"),
         (|f| set(f, "block_count", Value::u32(5000)), "at most 4096 layers expected, 5000 found"),
-        (|f| set(f, "attention.head_count_kv", Value::u32(3)), "2 query heads cannot share 3 key heads evenly"),
+        (|f| set(f, "attention.head_count_kv", Value::u32(3)), "2 query heads cannot share 3 KV heads evenly"),
         (|f| set(f, "attention.key_length", Value::u32(1 << 30)), "are beyond what is run"),
         (|f| set(f, "rope.dimension_count", Value::u32(5)), "5 rotated values in heads of 16"),
         (|f| set(f, "rope.scaling.type", Value::text("spiral")), "rotary scaling \"spiral\" cannot be run yet"),

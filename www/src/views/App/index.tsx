@@ -15,12 +15,11 @@ import { Arrival } from "../Arrival/index.tsx";
 import { FaultCard } from "../Faults/index.tsx";
 import { CancelledCard, Header, OpeningBar } from "../Header/index.tsx";
 import { Metadata } from "../Metadata/index.tsx";
-import { Notes } from "../Notes/index.tsx";
 import { Overview } from "../Overview/index.tsx";
 import { Tensors } from "../Tensors/index.tsx";
 import { later } from "./later.tsx";
 
-const VIEWS = { overview: Overview, metadata: Metadata, tensors: Tensors, bytes: later("Bytes"), graph: later("Graph"), tokenizer: later("Tokenizer"), run: later("Run"), notes: Notes };
+const VIEWS = { overview: Overview, metadata: Metadata, tensors: Tensors, bytes: later("Bytes"), graph: later("Graph"), tokenizer: later("Tokenizer"), run: later("Run"), notes: later("Notes") };
 
 export function App() {
   const dragging = useDrops();
