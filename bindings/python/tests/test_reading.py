@@ -17,7 +17,7 @@ def test_a_folder_and_a_file_tell_the_same_model(sample):
         assert folder.report["format"] == "safetensors" and file.report["format"] == "GGUF"
         assert folder.report["architecture"] == file.report["architecture"] == "llama"
         assert folder.report["parameters"] == file.report["parameters"]
-        assert folder.check()["notes"] is not None
+        assert folder.check()["summary"]
 
 
 def test_every_tensor_of_a_safetensors_folder_is_what_the_library_reads(sample):

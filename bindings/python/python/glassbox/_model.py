@@ -18,7 +18,7 @@ from . import _glassbox
 _EXACT = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2",
     "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "|i1",
-    "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "|u1", "Bool": "|b1",
+    "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "|u1", "BOOL": "|b1",
     "C64": "<c8", "C128": "<c16",
 }
 
@@ -35,7 +35,7 @@ def open(path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> Mod
 class Model(Mapping[str, "Tensor"]):
     """An open model. As a mapping it holds its tensors by their names."""
 
-    def __init__(self, native: Any) -> None:
+    def __init__(self, native: _glassbox.Model) -> None:
         """Use `glassbox.open`."""
         self._native = native
 
@@ -157,7 +157,7 @@ class Model(Mapping[str, "Tensor"]):
 class Tensor:
     """A tensor of an open model; nothing of it is read before it is asked for."""
 
-    _native: Any
+    _native: _glassbox.Model
     _number: int
     _entry: dict[str, Any]
 
@@ -254,7 +254,7 @@ class Tensor:
 class Tokenizer:
     """A model's tokenizer."""
 
-    def __init__(self, native: Any) -> None:
+    def __init__(self, native: _glassbox.Model) -> None:
         self._native = native
 
     def encode(self, text: str, *, add_special: bool = True, parse_special: bool = False) -> list[int]:
@@ -305,7 +305,7 @@ class Generated:
 class Stream(Iterator[Piece]):
     """A generation that runs; it stops when it is dropped."""
 
-    def __init__(self, native: Any) -> None:
+    def __init__(self, native: _glassbox.Stream) -> None:
         self._native = native
 
     def __next__(self) -> Piece:
