@@ -31,7 +31,9 @@ pub(crate) fn python() -> Outcome {
     steps::timed("install", || {
         run(pip(&fresh, &["install", "--quiet", "pytest>=8", "safetensors>=0.5", "gguf>=0.10", "mypy"]).arg(&wheel))
     })?;
-    steps::timed("types", || run(&mut command(program(&fresh, "mypy"), &["--strict", "--no-warn-return-any", "-p", "glassbox"])))?;
+    steps::timed("types", || {
+        run(&mut command(program(&fresh, "mypy"), &["--strict", "--no-warn-return-any", "-p", "glassbox"]))
+    })?;
     steps::timed("tests", || {
         let mut tests = command(program(&fresh, "python"), &["-m", "pytest", "-q", "-rs"]);
         run(tests.current_dir(root().join(FOLDER)))
