@@ -80,7 +80,7 @@ impl<'a> Numbers<'a> {
     }
     /// A whole number as stated once for all layers.
     pub fn stated(&self, key: Key) -> Option<u64> {
-        whole(self.find(key)?.1)
+        self.find(key)?.1.unsigned()
     }
     /// True where layers may differ in it.
     pub fn varies(&self, key: Key) -> bool {
@@ -206,7 +206,7 @@ impl<'a> Numbers<'a> {
                 })?,
                 value => value,
             };
-            if whole(value).is_none_or(|n| n > MAX_COUNT) {
+            if value.unsigned().is_none_or(|n| n > MAX_COUNT) {
                 return Err(wrong(&name, wanted, &say(value)));
             }
         }
@@ -221,7 +221,7 @@ impl<'a> Numbers<'a> {
     /// It is stated and not such a number.
     pub fn positive(&self, key: Key) -> Result<Option<f64>> {
         if let Some((name, value)) = self.find(key) {
-            return match real(value) {
+            return match value.number() {
                 Some(n) if n.is_finite() && n > 0.0 => Ok(Some(n)),
                 _ => Err(wrong(&name, "a number above zero", &say(value))),
             };
@@ -269,7 +269,7 @@ impl<'a> Numbers<'a> {
         let Some((name, value)) = self.find(key) else { return Ok(None) };
         let items = match value {
             MetaValue::Array(a) if a.head.len() as u64 == a.len => {
-                a.head.iter().map(|v| real(v).map(|n| n as f32)).collect::<Option<Vec<f32>>>()
+                a.head.iter().map(|v| v.number().map(|n| n as f32)).collect::<Option<Vec<f32>>>()
             }
             _ => None,
         };
@@ -287,7 +287,7 @@ impl<'a> Numbers<'a> {
         let array = if let MetaValue::Array(array) = value { Some(array) } else { None };
         match array.map(|a| (a.len, a.head.as_slice())) {
             Some((2, [low, high])) => {
-                let (low, high) = (real(low).unwrap_or(0.0), real(high).unwrap_or(f64::INFINITY));
+                let (low, high) = (low.number().unwrap_or(0.0), high.number().unwrap_or(f64::INFINITY));
                 let none = low <= 0.0 && high == f64::INFINITY;
                 Ok((!none).then_some((low as f32, high.min(f64::from(f32::MAX)) as f32)))
             }
@@ -308,24 +308,6 @@ pub(super) const TEXT: &str = "config.text_config.";
 /// An array's item for a layer.
 pub(super) fn item(array: &MetaArray, layer: u32) -> Option<&MetaValue> {
     array.head.get(layer as usize)
-}
-
-fn whole(value: &MetaValue) -> Option<u64> {
-    match value {
-        MetaValue::Unsigned(n, _) => Some(*n),
-        MetaValue::Signed(n, _) => u64::try_from(*n).ok(),
-        _ => None,
-    }
-}
-
-/// A number.
-pub(super) fn real(value: &MetaValue) -> Option<f64> {
-    match value {
-        MetaValue::Unsigned(n, _) => Some(*n as f64),
-        MetaValue::Signed(n, _) => Some(*n as f64),
-        MetaValue::Float(n, _) => Some(*n),
-        _ => None,
-    }
 }
 
 /// A value for a message, shortened.

@@ -89,6 +89,23 @@ impl MetaValue {
         }
         self
     }
+    /// A non-negative integer of any width.
+    pub fn unsigned(&self) -> Option<u64> {
+        match self {
+            Self::Unsigned(n, _) => Some(*n),
+            Self::Signed(n, _) => u64::try_from(*n).ok(),
+            _ => None,
+        }
+    }
+    /// A number of any type as f64.
+    pub fn number(&self) -> Option<f64> {
+        match self {
+            Self::Unsigned(n, _) => Some(*n as f64),
+            Self::Signed(n, _) => Some(*n as f64),
+            Self::Float(n, _) => Some(*n),
+            _ => None,
+        }
+    }
     /// The value's type.
     pub fn kind(&self) -> MetaType {
         match self {
@@ -223,20 +240,11 @@ impl Metadata {
     }
     /// A non-negative integer value of any width.
     pub fn unsigned(&self, key: &str) -> Option<u64> {
-        match self.get(key)? {
-            MetaValue::Unsigned(n, _) => Some(*n),
-            MetaValue::Signed(n, _) => u64::try_from(*n).ok(),
-            _ => None,
-        }
+        self.get(key)?.unsigned()
     }
     /// A number as f64.
     pub fn number(&self, key: &str) -> Option<f64> {
-        match self.get(key)? {
-            MetaValue::Unsigned(n, _) => Some(*n as f64),
-            MetaValue::Signed(n, _) => Some(*n as f64),
-            MetaValue::Float(n, _) => Some(*n),
-            _ => None,
-        }
+        self.get(key)?.number()
     }
     /// A boolean value.
     pub fn boolean(&self, key: &str) -> Option<bool> {

@@ -2,9 +2,7 @@
 //! streams (AltUp), a learned map beside the residual (LAuReL) and sparse gates.
 
 use super::{
-    super::{
-        Architecture, Form, Hparams, Key, Layer, Net, Numbers, PerLayer, Role, Row, numbers::real, tensors::needed,
-    },
+    super::{Architecture, Form, Hparams, Key, Layer, Net, Numbers, PerLayer, Role, Row, tensors::needed},
     BASE, ENDS,
 };
 use crate::{
@@ -227,8 +225,8 @@ fn sparsity(numbers: &Numbers<'_>, layers: u32, width: u32, layer: u32) -> Resul
     let stated = match numbers.find(Key::Sparsity) {
         Some((key, value)) => {
             let one = match value {
-                MetaValue::Array(all) => all.head.get(layer as usize).and_then(real),
-                value => real(value),
+                MetaValue::Array(all) => all.head.get(layer as usize).and_then(MetaValue::number),
+                value => value.number(),
             };
             let wrong = || Fault::new(Blame::File, format!("{key}: a number for each of {layers} layers expected"));
             Some(one.filter(|n| !n.is_nan()).ok_or_else(wrong)?)

@@ -3,7 +3,7 @@
 //!
 //! Sources: transformers `configuration_gemma4.py`, `configuration_gemma3n.py`; llama.cpp `conversion/gemma.py`.
 
-use super::{Form, Key, MetaValue, Numbers, item, whole};
+use super::{Form, Key, MetaValue, Numbers, item};
 
 /// The width of heads of Gemma 4's full layers where its configuration states none.
 const WIDE_HEAD: u64 = 512;
@@ -95,8 +95,8 @@ impl Numbers<'_> {
             return self.narrow(key);
         }
         let stated = match self.find(key)?.1 {
-            MetaValue::Array(array) => whole(item(array, layer)?),
-            value => whole(value),
+            MetaValue::Array(array) => item(array, layer)?.unsigned(),
+            value => value.unsigned(),
         }?;
         let double = key == Key::IntermediateSize && self.is_set(Key::DoubleWide) && !self.has_own_keys(layer);
         if double { stated.checked_mul(2) } else { Some(stated) }

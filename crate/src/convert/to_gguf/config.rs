@@ -27,7 +27,7 @@ impl<'a> Config<'a> {
     }
     /// A whole number.
     pub(super) fn whole(&self, keys: &[&str]) -> Option<u64> {
-        whole(self.get(keys)?)
+        self.get(keys)?.unsigned()
     }
     /// A whole number that must be stated.
     pub(super) fn need(&self, keys: &[&str]) -> Result<u64> {
@@ -35,7 +35,7 @@ impl<'a> Config<'a> {
     }
     /// A number.
     pub(super) fn real(&self, keys: &[&str]) -> Option<f64> {
-        real(self.get(keys)?)
+        self.get(keys)?.number()
     }
     /// A text.
     pub(super) fn text(&self, keys: &[&str]) -> Option<&'a str> {
@@ -71,7 +71,7 @@ impl<'a> Config<'a> {
     }
     /// The same as a number.
     pub(super) fn rope_real(&self, key: &str) -> Option<f64> {
-        real(self.rope(key)?)
+        self.rope(key)?.number()
     }
     /// The kind of rotary scaling: "default", "linear", "llama3".
     pub(super) fn rope_kind(&self) -> Option<&'a str> {
@@ -83,7 +83,9 @@ impl<'a> Config<'a> {
     /// A list of the rotary embedding's settings.
     pub(super) fn rope_list(&self, key: &str) -> Option<Vec<f64>> {
         match self.rope(key)? {
-            MetaValue::Array(array) if array.head.len() as u64 == array.len => array.head.iter().map(real).collect(),
+            MetaValue::Array(array) if array.head.len() as u64 == array.len => {
+                array.head.iter().map(MetaValue::number).collect()
+            }
             _ => None,
         }
     }
@@ -108,25 +110,6 @@ impl<'a> Config<'a> {
     pub(super) fn rotary_part(&self) -> Option<f64> {
         self.rope_real("partial_rotary_factor")
             .or_else(|| self.real(&["partial_rotary_factor", "rope_pct", "rope_percent", "rotary_pct"]))
-    }
-}
-
-/// A value as a whole number.
-pub(super) fn whole(value: &MetaValue) -> Option<u64> {
-    match value {
-        MetaValue::Unsigned(n, _) => Some(*n),
-        MetaValue::Signed(n, _) => u64::try_from(*n).ok(),
-        _ => None,
-    }
-}
-
-/// A value as a number.
-pub(super) fn real(value: &MetaValue) -> Option<f64> {
-    match value {
-        MetaValue::Unsigned(n, _) => Some(*n as f64),
-        MetaValue::Signed(n, _) => Some(*n as f64),
-        MetaValue::Float(n, _) => Some(*n),
-        _ => None,
     }
 }
 

@@ -115,7 +115,7 @@ impl<'a> Settings<'a> {
             ["prefix_dense_intermediate_size", "dense_intermediate_size", "intermediate_size", "n_inner", "hidden_dim"];
         match self.config.list(&ffn) {
             Some(list) => {
-                let list = list.iter().filter_map(|v| super::config::whole(v).map(|n| n as i64)).collect::<Vec<_>>();
+                let list = list.iter().filter_map(|v| v.unsigned().map(|n| n as i64)).collect::<Vec<_>>();
                 self.i32s("feed_forward_length", &list)?;
             }
             None => self.whole("feed_forward_length", &ffn)?,
@@ -194,7 +194,7 @@ impl<'a> Settings<'a> {
     fn yarn(&mut self, factor: f64) -> Result<()> {
         self.text("rope.scaling.type", "yarn")?;
         self.f32("rope.scaling.factor", factor)?;
-        let original = self.config.rope("original_max_position_embeddings").and_then(super::config::whole);
+        let original = self.config.rope("original_max_position_embeddings").and_then(MetaValue::unsigned);
         let original = original.or_else(|| self.config.whole(&["original_max_position_embeddings"]));
         let original =
             original.ok_or_else(|| super::config::missing(&["rope_parameters.original_max_position_embeddings"]))?;

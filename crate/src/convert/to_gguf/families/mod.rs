@@ -7,10 +7,11 @@ mod recurrent;
 pub(super) use encoders::first_position;
 pub(super) use gemma::full_layer;
 
-use super::{config::whole, settings::Settings};
+use super::settings::Settings;
 use crate::{
     arch::Key,
     fault::{Fault, Result},
+    model::MetaValue,
 };
 use encoders::{bert, modern_bert, t5_encoder};
 use gemma::{gemma, gemma_embedding, gemma2, gemma3, gemma4};
@@ -127,7 +128,7 @@ fn phi3(s: &mut Settings<'_>) -> Result<()> {
     let (width, heads) =
         (s.config.need(&["hidden_size", "n_embd"])?, s.config.need(&["num_attention_heads", "n_head"])?);
     s.whole("context_length", &["n_positions", "max_position_embeddings"])?;
-    let original = s.config.rope("original_max_position_embeddings").and_then(whole);
+    let original = s.config.rope("original_max_position_embeddings").and_then(MetaValue::unsigned);
     let original = original.or_else(|| s.config.whole(&["original_max_position_embeddings"])).unwrap_or(4096);
     s.u32("rope.scaling.original_context_length", original)?;
     s.u32("embedding_length", width)?;
